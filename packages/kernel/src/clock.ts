@@ -1,0 +1,39 @@
+/** Time, handed in so that tests run on a virtual clock (testkit). */
+export interface Clock {
+	/** Wall clock, milliseconds since the Unix epoch. May jump. */
+	now(): number;
+	/** Milliseconds that never go back; its origin means nothing. */
+	monotonic(): number;
+	/** Calls `action` once after `delayMs`. The timer does not keep the process alive. */
+	after(delayMs: number, action: () => void): Timer;
+}
+
+export interface Timer {
+	cancel(): void;
+}
+
+export const systemClock: Clock = {
+	now: () => Date.now(),
+	monotonic: () => performance.now(),
+	after(delayMs, action) {
+		const timer = setTimeout(action, delayMs);
+		timer.unref();
+		return { cancel: () => clearTimeout(timer) };
+	},
+};
+
+/** Resolves after `delayMs`, or rejects with the signal's reason. */
+export function delay(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
+	return new Promise((resolve, reject) => {
+		if (signal?.aborted) return reject(signal.reason);
+		const onAbort = () => {
+			timer.cancel();
+			reject(signal?.reason);
+		};
+		const timer = clock.after(delayMs, () => {
+			signal?.removeEventListener("abort", onAbort);
+			resolve();
+		});
+		signal?.addEventListener("abort", onAbort, { once: true });
+	});
+}

@@ -1,0 +1,38 @@
+/**
+ * What every package may use: identifiers, errors, identity, time, randomness, health, limits, and the interfaces that
+ * two domains share. No I/O: nothing here opens a socket, a file or a process.
+ */
+export type { Audit, AuditEvent, AuditRecord } from "./audit.ts";
+export { Backoff, type BackoffLimits } from "./backoff.ts";
+export { type Clock, delay, systemClock, type Timer } from "./clock.ts";
+export { type CloseCode, closeCodes, isPermanentClose } from "./close-codes.ts";
+export { badRequest, parseConfig, parseRequest } from "./config.ts";
+export { defineErrors, messageOf, unreachable, WarrenError, type WarrenErrorOptions } from "./errors.ts";
+export { ExpiringMap } from "./expiring-map.ts";
+export { type Condition, type ConditionKind, HealthTable, type Severity } from "./health.ts";
+export {
+	type AuthenticationContext,
+	type Authenticator,
+	type Credential,
+	type CredentialKind,
+	describeIdentity,
+	firstOf,
+	type Identity,
+	type Verdict,
+} from "./identity.ts";
+export {
+	type Brand,
+	type DeviceId,
+	type Fingerprint,
+	type NodeId,
+	newId,
+	newSecret,
+	type PeerId,
+	type UserId,
+} from "./ids.ts";
+export { type Closeable, Lifetime } from "./lifetime.ts";
+export { type LogFields, type Logger, silentLogger } from "./logger.ts";
+export type { PeerCandidate, PeerSource, PeerSourceError } from "./peer-source.ts";
+export { type Random, systemRandom } from "./random.ts";
+export { RateLimit, type RateLimits } from "./rate-limit.ts";
+export { equalSecrets, hashToken } from "./secrets.ts";

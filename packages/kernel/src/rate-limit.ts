@@ -1,0 +1,55 @@
+import type { Clock } from "./clock.ts";
+
+/** A token bucket per key (address, principal). Bounded: the least recently used key is forgotten. */
+export class RateLimit {
+	readonly #clock: Clock;
+	readonly #limits: RateLimits;
+	readonly #buckets = new Map<string, { tokens: number; at: number }>();
+
+	constructor(clock: Clock, limits: RateLimits) {
+		this.#clock = clock;
+		this.#limits = limits;
+	}
+
+	/** Takes one token. @returns 0 when it may proceed, else the milliseconds until it may. */
+	take(key: string, cost = 1): number {
+		const bucket = this.#refill(key);
+		if (bucket.tokens >= cost) {
+			bucket.tokens -= cost;
+			return 0;
+		}
+		return Math.ceil(((cost - bucket.tokens) / this.#limits.perSecond) * 1000);
+	}
+
+	/** Milliseconds until a token is there, without taking it. */
+	waitMs(key: string): number {
+		const bucket = this.#refill(key);
+		return bucket.tokens >= 1 ? 0 : Math.ceil(((1 - bucket.tokens) / this.#limits.perSecond) * 1000);
+	}
+
+	/** Gives a key its full burst back: after a success that proves it honest. */
+	forgive(key: string): void {
+		this.#buckets.delete(key);
+	}
+
+	#refill(key: string): { tokens: number; at: number } {
+		const now = this.#clock.monotonic();
+		const found = this.#buckets.get(key);
+		const bucket = found ?? { tokens: this.#limits.burst, at: now };
+		bucket.tokens = Math.min(this.#limits.burst, bucket.tokens + ((now - bucket.at) / 1000) * this.#limits.perSecond);
+		bucket.at = now;
+		this.#buckets.delete(key);
+		this.#buckets.set(key, bucket);
+		if (this.#buckets.size > this.#limits.maxKeys) {
+			const oldest = this.#buckets.keys().next();
+			if (!oldest.done) this.#buckets.delete(oldest.value);
+		}
+		return bucket;
+	}
+}
+
+export interface RateLimits {
+	readonly perSecond: number;
+	readonly burst: number;
+	readonly maxKeys: number;
+}
