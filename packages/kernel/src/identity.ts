@@ -82,11 +82,19 @@ export type Credential =
 	| { readonly scheme: "basic"; readonly user: string; readonly password: string }
 	| { readonly scheme: "bearer"; readonly token: string; readonly from: "header" | "subprotocol" | "cookie" }
 	| { readonly scheme: "setup"; readonly secret: string }
+	/** Single use, for one WebSocket upgrade: POST /api/ws-tickets. */
+	| { readonly scheme: "ws-ticket"; readonly ticket: string }
 	| { readonly scheme: "certificate"; readonly fingerprint: string; readonly subject: string }
 	| { readonly scheme: "malformed"; readonly reason: string };
 
 export type Verdict =
-	| { readonly ok: true; readonly identity: Identity; readonly kind: CredentialKind }
+	| {
+			readonly ok: true;
+			readonly identity: Identity;
+			readonly kind: CredentialKind;
+			/** What a WebSocket ticket carries for the far side of a relay. A secret. */
+			readonly upstreamAuthorization?: string;
+	  }
 	/** A definite no. Never cached as a yes, never turned into anonymous. */
 	| { readonly ok: false; readonly reason: "invalid" | "expired" | "forbidden"; readonly message: string }
 	/** Too many tries from this address. */
@@ -99,6 +107,8 @@ export interface AuthenticationContext {
 	readonly accepts: readonly CredentialKind[];
 	/** The client's address, after trusted proxies. For rate limits. */
 	readonly remoteAddress: string;
+	/** The path as sent: single-use tickets are bound to it. */
+	readonly path: string;
 }
 
 /** Tells who a credential stands for. Each role is handed one; several compose with `firstOf`. */

@@ -47,11 +47,11 @@ function closes(effects: readonly ViewerEffect[]) {
 
 const kinds = (effects: readonly ViewerEffect[]) => effects.map((each) => each.type);
 
-test("a new viewer is welcomed, its size taken, its round trip asked for", () => {
+test("a new viewer is welcomed, its size taken", () => {
 	const viewer = stream();
 	viewer.open(1, hello, size, 0);
 	const effects = viewer.drain();
-	expect(kinds(effects)).toEqual(["send", "resize", "ping"]);
+	expect(kinds(effects)).toEqual(["send", "resize"]);
 	expect(sent(effects)).toMatchObject([
 		{
 			type: "welcome",
@@ -121,7 +121,7 @@ describe("T4 unacknowledged output stays within the window", () => {
 	test("it grows with the round trip, to 1 MiB at most", () => {
 		const window = (roundTripMs: number) => {
 			const viewer = opened();
-			viewer.pong(1, roundTripMs);
+			viewer.receive(1, encodePing(1), roundTripMs);
 			viewer.output(of(1500 * KiB), 1000);
 			return sent(viewer.drain()).reduce((sum, each) => sum + ("length" in each ? each.length : 0), 0) / KiB;
 		};
@@ -297,25 +297,11 @@ test("T12 a resize is handed on with its mode", () => {
 	expect(viewer.mode).toBe("follow");
 });
 
-describe("T13 the socket has a heartbeat", () => {
-	test("a ping every 20 s, closed at 45 s of silence, held then", () => {
-		const viewer = opened();
-		viewer.tick(20_000);
-		expect(kinds(viewer.drain())).toEqual(["ping"]);
-		viewer.tick(40_000);
-		expect(kinds(viewer.drain())).toEqual(["ping"]);
-		expect(viewer.deadline()).toBe(45_000);
-		viewer.tick(45_000);
-		expect(closes(viewer.drain())).toEqual([{ link: 1, code: 4503 }]);
-		expect(viewer.deadline()).toBe(105_000);
-	});
-
-	test("anything heard puts it off", () => {
-		const viewer = opened();
-		viewer.pong(1, 30_000);
-		viewer.tick(45_000);
-		expect(closes(viewer.drain())).toEqual([]);
-	});
+test("T13 a socket that its watchdog closed leaves its viewer held", () => {
+	const viewer = opened();
+	viewer.socketClosed(1, 45_000);
+	expect(viewer.live).toBe(false);
+	expect(viewer.deadline()).toBe(105_000);
 });
 
 test("T14 input that the program does not take is bounded at 1 MiB: one byte more closes 1013", () => {

@@ -36,9 +36,6 @@ export interface StreamLimits {
 	readonly maxPendingInputBytes: number;
 	/** How long a viewer outlives its socket (T6). */
 	readonly holdMs: number;
-	readonly pingEveryMs: number;
-	/** A socket silent for this long is closed (T13). */
-	readonly silenceMs: number;
 }
 
 export const streamLimits: StreamLimits = {
@@ -49,8 +46,6 @@ export const streamLimits: StreamLimits = {
 	gatherMs: 5,
 	maxPendingInputBytes: 1024 * 1024,
 	holdMs: 60_000,
-	pingEveryMs: 20_000,
-	silenceMs: 45_000,
 };
 
 /** What the loop must do, in order. `link` names the socket, as the loop numbered it in `open`. */
@@ -63,8 +58,6 @@ export type ViewerEffect =
 			readonly error: string;
 			readonly message: string;
 	  }
-	/** A WebSocket ping; its answer comes back through `pong`. */
-	| { readonly type: "ping"; readonly link: number }
 	/** Give these bytes to the PTY, then call `inputWritten` with their count. */
 	| { readonly type: "write"; readonly bytes: Uint8Array }
 	/** The viewer's own size and mode; what the PTY's size becomes is the session's matter (T12). */
@@ -93,7 +86,7 @@ export interface ViewerStreamOptions {
  *                           └───────────── exit delivered ──┴────────────────────────┘
  */
 type State =
-	| { readonly name: "live"; readonly link: number; heardAt: number; pingAt: number; pingSentAt: number | undefined }
+	| { readonly name: "live"; readonly link: number; welcomedAt: number | undefined }
 	| { readonly name: "held"; readonly until: number }
 	| { readonly name: "expired" };
 
@@ -116,7 +109,6 @@ export class ViewerStream {
 	#sent = 0;
 	#paused = false;
 	#window: number;
-	#roundTrips: number[] = [];
 	#flushedAt = Number.NEGATIVE_INFINITY;
 	#flushAt: number | undefined;
 
@@ -170,8 +162,7 @@ export class ViewerStream {
 			this.#close(this.#state.link, 4409, "replaced", "this viewer was resumed by a newer connection", now);
 		}
 		this.#mode = this.#readOnly ? "read-only" : hello.mode;
-		this.#roundTrips = [];
-		this.#state = { name: "live", link, heardAt: now, pingAt: now + this.#limits.pingEveryMs, pingSentAt: undefined };
+		this.#state = { name: "live", link, welcomedAt: now };
 		const missed = resumed ? this.#ring.start - hello.output : 0;
 		const output = missed > 0 ? this.#ring.end : resumed ? hello.output : this.#ring.start;
 		this.#send(
@@ -196,7 +187,6 @@ export class ViewerStream {
 			this.#sent = output;
 			this.#acked = Math.min(Math.max(this.#acked, this.#ring.start), output);
 		}
-		this.#ping(now);
 		this.#flush(now);
 		this.#finish();
 	}
@@ -204,24 +194,13 @@ export class ViewerStream {
 	/** A message of a socket. Messages of sockets that were replaced are ignored. */
 	receive(link: number, message: Uint8Array, now: number): void {
 		if (this.#state.name !== "live" || this.#state.link !== link) return;
-		this.#state.heardAt = now;
+		if (this.#state.welcomedAt !== undefined) {
+			this.#growWindow(now - this.#state.welcomedAt);
+			this.#state.welcomedAt = undefined;
+		}
 		const frame = decodeClientFrame(message);
 		if (frame.type === "error") return this.#close(link, 4400, "bad_request", frame.message, now);
 		this.#handle(link, frame, now);
-	}
-
-	/** The answer to a `ping` effect. */
-	pong(link: number, now: number): void {
-		if (this.#state.name !== "live" || this.#state.link !== link) return;
-		this.#state.heardAt = now;
-		if (this.#state.pingSentAt === undefined) return;
-		this.#roundTrips = [...this.#roundTrips.slice(-3), now - this.#state.pingSentAt];
-		this.#state.pingSentAt = undefined;
-		// The least of the last few: the others measure our own queues, and a window that grows by them never stops.
-		const growth = Math.min(...this.#roundTrips) / this.#limits.windowRoundTripMs;
-		const { windowBytes, maxWindowBytes } = this.#limits;
-		this.#window = Math.max(this.#window, Math.min(maxWindowBytes, Math.floor(windowBytes * Math.max(1, growth))));
-		this.#pump(now);
 	}
 
 	/** The socket is gone; the viewer is held (T6). */
@@ -267,10 +246,8 @@ export class ViewerStream {
 	/** When `tick` is due, in the times of `now`; undefined = never. */
 	deadline(): number | undefined {
 		switch (this.#state.name) {
-			case "live": {
-				const heartbeat = Math.min(this.#state.pingAt, this.#state.heardAt + this.#limits.silenceMs);
-				return this.#flushAt === undefined ? heartbeat : Math.min(heartbeat, this.#flushAt);
-			}
+			case "live":
+				return this.#flushAt;
 			case "held":
 				return this.#state.until === Number.POSITIVE_INFINITY ? undefined : this.#state.until;
 			case "expired":
@@ -279,13 +256,7 @@ export class ViewerStream {
 	}
 
 	tick(now: number): void {
-		const state = this.#state;
-		if (state.name === "held" && now >= state.until) return this.#expire();
-		if (state.name !== "live") return;
-		if (now >= state.heardAt + this.#limits.silenceMs) {
-			return this.#close(state.link, 4503, "silent", `nothing was heard for ${this.#limits.silenceMs} ms`, now);
-		}
-		if (now >= state.pingAt) this.#ping(now);
+		if (this.#state.name === "held" && now >= this.#state.until) return this.#expire();
 		if (this.#flushAt !== undefined && now >= this.#flushAt) this.#flush(now);
 	}
 
@@ -406,11 +377,11 @@ export class ViewerStream {
 		this.#expire();
 	}
 
-	#ping(now: number): void {
-		if (this.#state.name !== "live") return;
-		this.#state.pingAt = now + this.#limits.pingEveryMs;
-		this.#state.pingSentAt = now;
-		this.#effects.push({ type: "ping", link: this.#state.link });
+	/** A client answers its welcome at once (T15): nothing of ours stands in the way of that round trip. */
+	#growWindow(roundTripMs: number): void {
+		const { windowBytes, maxWindowBytes, windowRoundTripMs } = this.#limits;
+		const fitting = Math.floor(windowBytes * Math.max(1, roundTripMs / windowRoundTripMs));
+		this.#window = Math.max(this.#window, Math.min(maxWindowBytes, fitting));
 	}
 
 	#send(bytes: Uint8Array): void {

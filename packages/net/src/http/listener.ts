@@ -1,0 +1,617 @@
+import { createServer as createPlainServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { getRequestListener } from "@hono/node-server";
+import {
+	type Authenticator,
+	type Clock,
+	type Closeable,
+	type CredentialKind,
+	closeCodes,
+	type Identity,
+	type Logger,
+	parseRequest,
+	type WarrenError,
+} from "@warren/kernel";
+import { WebSocketServer } from "ws";
+import { type AcceptOptions, WebSocketConnection, webSocketLimits } from "../websocket/connection.ts";
+import { ClientAddress } from "./client-address.ts";
+import { parseCredential, webSocketProtocol } from "./credentials.ts";
+import { type HostTable, parseHost } from "./host-table.ts";
+import { asWarrenError, errorResponse, faultLine, httpError, writeError } from "./responses.ts";
+import type { HandleRoute, RequestContext, Route, StreamRoute, Upgrade, WebSocketRoute } from "./route.ts";
+import { Router } from "./router.ts";
+
+export interface ListenerOptions {
+	/** Names the listener in logs and in `status`: `node`, `coordinator`, … */
+	readonly role: string;
+	/** Address to bind; all of this machine's unless told. */
+	readonly host?: string;
+	/** 0 = any free one. */
+	readonly port: number;
+	/** Null = plain HTTP: the caller has made sure that this is loopback, or meant. */
+	readonly tls: TlsIdentity | null;
+	readonly hosts: HostTable;
+	readonly routes: readonly Route[];
+	readonly authenticator: Authenticator;
+	/** Other origins whose pages may call; each gets CORS answers. Exact, like `tauri://localhost`. */
+	readonly corsOrigins?: ReadonlySet<string>;
+	/** Name of this install's session cookie, where cookies are a credential. */
+	readonly cookieName?: string;
+	readonly trustedProxies?: readonly string[];
+}
+
+export interface TlsIdentity {
+	/** PEM, leaf first. */
+	readonly cert: string;
+	readonly key: string;
+	/** PEM: ask every client for a certificate of this CA (TLS 1.3 only). */
+	readonly clientCa?: string;
+}
+
+export interface ListenerDeps {
+	readonly clock: Clock;
+	readonly logger: Logger;
+}
+
+export const listenerLimits = {
+	maxHeaderBytes: 16 * 1024,
+	maxHeadersCount: 100,
+	/** A request's head must be complete by then. */
+	headTimeoutMs: 10_000,
+	keepAliveMs: 65_000,
+	maxBodyBytes: 64 * 1024,
+	/** How long `close` lets requests finish before it cuts them. */
+	drainMs: 5_000,
+} as const;
+
+/**
+ * One port. Everything that arrives passes, in this order: Host table, path rules, route, Origin, credential, handler.
+ * Nothing of a request is acted upon before.
+ */
+export class Listener implements Closeable {
+	readonly role: string;
+	readonly #server: Server | SecureServer;
+	readonly #options: ListenerOptions;
+	readonly #deps: ListenerDeps;
+	readonly #router: Router;
+	readonly #address: ClientAddress;
+	readonly #connections = new Set<WebSocketConnection>();
+	readonly #taken = new Set<Duplex>();
+	readonly #webSockets = new Map<number, WebSocketServer>();
+	#closing: Promise<void> | undefined;
+
+	private constructor(deps: ListenerDeps, options: ListenerOptions) {
+		this.role = options.role;
+		this.#deps = deps;
+		this.#options = options;
+		this.#router = new Router(options.routes);
+		this.#address = new ClientAddress(options.trustedProxies ?? []);
+		const limits = {
+			maxHeaderSize: listenerLimits.maxHeaderBytes,
+			headersTimeout: listenerLimits.headTimeoutMs,
+			requestTimeout: 0,
+			keepAliveTimeout: listenerLimits.keepAliveMs,
+			noDelay: true,
+		};
+		this.#server =
+			options.tls === null
+				? createPlainServer(limits)
+				: createSecureServer({
+						...limits,
+						...options.tls,
+						minVersion: options.tls.clientCa === undefined ? "TLSv1.2" : "TLSv1.3",
+						...(options.tls.clientCa === undefined
+							? {}
+							: { ca: options.tls.clientCa, requestCert: true, rejectUnauthorized: true }),
+					});
+		this.#server.maxHeadersCount = listenerLimits.maxHeadersCount;
+		this.#server.on("request", (incoming, outgoing) => void this.#onRequest(incoming, outgoing));
+		this.#server.on("upgrade", (incoming, socket, head) => void this.#onUpgrade(incoming, socket, head));
+		this.#server.on("clientError", (_fault, socket) => refuseSocket(socket as Duplex));
+	}
+
+	/** @throws WarrenError `port_taken`, `no_permission`, `no_address`. */
+	static async open(deps: ListenerDeps, options: ListenerOptions): Promise<Listener> {
+		const listener = new Listener(deps, options);
+		await listen(listener.#server, options.host, options.port);
+		return listener;
+	}
+
+	get port(): number {
+		return (this.#server.address() as AddressInfo).port;
+	}
+
+	get host(): string {
+		return (this.#server.address() as AddressInfo).address;
+	}
+
+	get secure(): boolean {
+		return this.#options.tls !== null;
+	}
+
+	get webSocketCount(): number {
+		return this.#connections.size + this.#taken.size;
+	}
+
+	routes(): readonly Route[] {
+		return this.#router.routes();
+	}
+
+	/** New connections get the new certificate; those that are open keep theirs. */
+	setCertificate(tls: TlsIdentity): void {
+		if ("setSecureContext" in this.#server)
+			this.#server.setSecureContext({ ...tls, ...(tls.clientCa === undefined ? {} : { ca: tls.clientCa }) });
+	}
+
+	/** Stops accepting, tells WebSockets to come back (1012), lets requests finish, then cuts what is left. */
+	close(): Promise<void> {
+		this.#closing ??= this.#drain();
+		return this.#closing;
+	}
+
+	async #drain(): Promise<void> {
+		const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+		this.#server.closeIdleConnections();
+		for (const connection of this.#connections) void connection.close(closeCodes.draining, "the server is stopping");
+		for (const socket of this.#taken) socket.destroy();
+		const cut = this.#deps.clock.after(listenerLimits.drainMs, () => {
+			for (const connection of this.#connections) connection.terminate();
+			this.#server.closeAllConnections();
+		});
+		await closed;
+		cut.cancel();
+		for (const server of this.#webSockets.values()) server.close();
+	}
+
+	async #onRequest(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+		const cors = this.#corsHeaders(incoming);
+		try {
+			for (const [name, value] of Object.entries(cors)) outgoing.setHeader(name, value);
+			const { path, query, origin } = this.#readTarget(incoming);
+			if (incoming.method === "OPTIONS" && Object.keys(cors).length > 0) {
+				outgoing.writeHead(204).end();
+				return;
+			}
+			const route = this.#findRoute(incoming.method ?? "GET", path);
+			if (incoming.method !== "GET" && incoming.method !== "HEAD") this.#checkOrigin(incoming, origin);
+			const context = await this.#authenticate(incoming, route.route, {
+				path,
+				query,
+				origin,
+				params: route.params,
+				upgrade: false,
+				outgoing,
+			});
+			if ("stream" in route.route) await route.route.stream(context, incoming, outgoing);
+			else await this.#answer(route.route as HandleRoute, context, incoming, outgoing);
+		} catch (thrown) {
+			this.#logFault(thrown, incoming);
+			writeError(outgoing, asWarrenError(thrown));
+		}
+	}
+
+	/** Runs a HandleRoute through the Fetch adapter, whose Request is made only when it is used. */
+	#answer(
+		route: HandleRoute,
+		context: RequestContext,
+		incoming: IncomingMessage,
+		outgoing: ServerResponse,
+	): Promise<void> {
+		const declared = Number(incoming.headers["content-length"] ?? 0);
+		const maxBodyBytes = route.maxBodyBytes ?? listenerLimits.maxBodyBytes;
+		if (declared > maxBodyBytes) throw bodyTooLarge(maxBodyBytes);
+		const listener = getRequestListener(
+			async (request) => {
+				try {
+					return await route.handle(withBody(context, boundedRequest(request, maxBodyBytes)));
+				} catch (thrown) {
+					this.#logFault(thrown, incoming);
+					return errorResponse(asWarrenError(thrown));
+				}
+			},
+			{ overrideGlobalObjects: false, hostname: "warren.invalid" },
+		);
+		return listener(incoming, outgoing) as Promise<void>;
+	}
+
+	async #onUpgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+		socket.on("error", () => socket.destroy());
+		let upgrade: PendingUpgrade | undefined;
+		try {
+			const { path, query, origin } = this.#readTarget(incoming);
+			if (incoming.headers.upgrade?.toLowerCase() !== "websocket")
+				throw httpError("bad_request", "Only the websocket upgrade is known here.");
+			const route = this.#findRoute("WS", path);
+			this.#checkOrigin(incoming, origin);
+			upgrade = new PendingUpgrade(this, incoming, socket, head);
+			const context = await this.#authenticate(incoming, route.route, {
+				path,
+				query,
+				origin,
+				params: route.params,
+				upgrade: true,
+				outgoing: null,
+			});
+			await (route.route as WebSocketRoute).open(context, upgrade);
+		} catch (thrown) {
+			this.#logFault(thrown, incoming);
+			const error = asWarrenError(thrown);
+			if (upgrade === undefined) refuseUpgrade(socket, error);
+			else upgrade.refuse(closeCodeFor(error), error);
+		}
+	}
+
+	/** Host and path rules. @throws WarrenError 400, 421. */
+	#readTarget(incoming: IncomingMessage): { path: string; query: URLSearchParams; origin: string } {
+		const hostHeaders = incoming.rawHeaders.filter(
+			(name, index) => index % 2 === 0 && name.toLowerCase() === "host",
+		).length;
+		const parsed = hostHeaders === 1 ? parseHost(incoming.headers.host ?? "") : null;
+		if (parsed === null) throw httpError("bad_request", "The request needs exactly one well-formed Host header.");
+		if (!this.#options.hosts.accepts(parsed.host, incoming.socket.localAddress)) {
+			throw httpError("wrong_host", `"${parsed.host}" is not a name of this server.`);
+		}
+		const target = incoming.url ?? "/";
+		const question = target.indexOf("?");
+		const path = question === -1 ? target : target.slice(0, question);
+		const query = new URLSearchParams(question === -1 ? "" : target.slice(question + 1));
+		return { path, query, origin: `${this.secure ? "https" : "http"}://${incoming.headers.host?.toLowerCase()}` };
+	}
+
+	#findRoute(method: string, path: string): { route: Route; params: Record<string, string> } {
+		const match = this.#router.match(method, path);
+		switch (match.found) {
+			case "route":
+				return match;
+			case "bad-path":
+				throw httpError("bad_request", `This path is refused: ${match.reason}.`);
+			case "method":
+				throw httpError("method_not_allowed", `${method} is not for ${path}; it takes ${match.allowed.join(", ")}.`, {
+					details: { allowed: match.allowed },
+				});
+			case "nothing":
+				throw httpError("not_found", `There is nothing at ${path.slice(0, 200)}.`);
+		}
+	}
+
+	/**
+	 * A page of another origin never changes anything here, whatever it holds. Programs send no Origin.
+	 * Behind a proxy that ends TLS the scheme differs; the host may not.
+	 */
+	#checkOrigin(incoming: IncomingMessage, own: string): void {
+		const origin = incoming.headers.origin;
+		if (origin === undefined || origin === own || this.#options.corsOrigins?.has(origin)) return;
+		const trusted = this.#address.isTrusted(incoming.socket.remoteAddress ?? "");
+		if (trusted && origin === own.replace(/^http:/, "https:")) return;
+		throw httpError("bad_origin", `A page of ${origin.slice(0, 200)} may not do this here.`);
+	}
+
+	async #authenticate(incoming: IncomingMessage, route: Route, target: Target): Promise<RequestContext> {
+		const remoteAddress = this.#address.of(incoming);
+		const contextFor = (identity: Identity | null, credential: CredentialKind, upstreamAuthorization: string | null) =>
+			makeContext(incoming, target, { identity, credential, upstreamAuthorization, remoteAddress });
+		if (route.credentials.length === 1 && route.credentials[0] === "none") return contextFor(null, "none", null);
+		const credential =
+			parseCredential(incoming.headers, target.upgrade, this.#options.cookieName ?? null) ?? certificateOf(incoming);
+		if (credential === null) {
+			if (route.credentials.includes("none")) return contextFor(null, "none", null);
+			throw httpError("unauthorized", "This needs a credential, and the request has none.", {
+				fix: `Send one of: ${route.credentials.join(", ")}.`,
+			});
+		}
+		if (credential.scheme === "malformed") throw httpError("unauthorized", `${credential.reason}.`);
+		const verdict = await this.#options.authenticator.authenticate(credential, {
+			accepts: route.credentials,
+			remoteAddress,
+			path: target.path,
+		});
+		if (verdict === null) throw httpError("unauthorized", "This credential is not known here.");
+		if (!verdict.ok) throw refusal(verdict);
+		if (!route.credentials.includes(verdict.kind)) {
+			throw httpError(
+				"forbidden",
+				`A ${verdict.kind} credential is not taken here; ${route.credentials.join(", ")} are.`,
+			);
+		}
+		return contextFor(verdict.identity, verdict.kind, verdict.upstreamAuthorization ?? null);
+	}
+
+	#corsHeaders(incoming: IncomingMessage): Record<string, string> {
+		const origin = incoming.headers.origin;
+		if (origin === undefined || !this.#options.corsOrigins?.has(origin)) return {};
+		return {
+			"access-control-allow-origin": origin,
+			"access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
+			"access-control-allow-headers": "authorization, content-type",
+			"access-control-max-age": "600",
+			vary: "origin",
+		};
+	}
+
+	#logFault(thrown: unknown, incoming: IncomingMessage): void {
+		const error = asWarrenError(thrown);
+		if (error.status < 500 || error.status === 503 || error.status === 502) return;
+		this.#deps.logger.error("request failed", {
+			role: this.role,
+			method: incoming.method,
+			path: (incoming.url ?? "").split("?")[0]?.slice(0, 200),
+			fault: faultLine(thrown),
+		});
+	}
+
+	/** For PendingUpgrade only. */
+	completeHandshake(
+		incoming: IncomingMessage,
+		socket: Duplex,
+		head: Buffer,
+		options: AcceptOptions,
+	): WebSocketConnection {
+		let connection: WebSocketConnection | undefined;
+		this.#webSocketServer(options.maxMessageBytes ?? webSocketLimits.maxMessageBytes).handleUpgrade(
+			incoming,
+			socket,
+			head,
+			(ws) => {
+				connection = new WebSocketConnection(ws, socket, this.#address.of(incoming), this.#deps.clock, options);
+			},
+		);
+		if (connection === undefined) throw httpError("bad_request", "The WebSocket handshake is malformed.");
+		const opened = connection;
+		this.#connections.add(opened);
+		opened.onClose(() => this.#connections.delete(opened));
+		if (this.#closing !== undefined) void opened.close(closeCodes.draining, "the server is stopping");
+		return opened;
+	}
+
+	/** For PendingUpgrade only. */
+	handOver(socket: Duplex): void {
+		this.#taken.add(socket);
+		socket.once("close", () => this.#taken.delete(socket));
+	}
+
+	#webSocketServer(maxPayload: number): WebSocketServer {
+		let server = this.#webSockets.get(maxPayload);
+		if (server === undefined) {
+			server = new WebSocketServer({
+				noServer: true,
+				clientTracking: false,
+				perMessageDeflate: false,
+				maxPayload,
+				handleProtocols: (offered) => (offered.has(webSocketProtocol) ? webSocketProtocol : false),
+			});
+			this.#webSockets.set(maxPayload, server);
+		}
+		return server;
+	}
+}
+
+class PendingUpgrade implements Upgrade {
+	readonly #listener: Listener;
+	readonly #incoming: IncomingMessage;
+	readonly #socket: Duplex;
+	readonly #head: Buffer;
+	#used = false;
+
+	constructor(listener: Listener, incoming: IncomingMessage, socket: Duplex, head: Buffer) {
+		this.#listener = listener;
+		this.#incoming = incoming;
+		this.#socket = socket;
+		this.#head = head;
+	}
+
+	accept(options: AcceptOptions = {}): WebSocketConnection {
+		this.#use();
+		return this.#listener.completeHandshake(this.#incoming, this.#socket, this.#head, options);
+	}
+
+	refuse(closeCode: number, error: WarrenError): void {
+		if (this.#used) {
+			this.#socket.destroy();
+			return;
+		}
+		const connection = this.accept();
+		void connection.close(closeCode, JSON.stringify({ error: error.code, message: error.message }));
+	}
+
+	take(): { request: IncomingMessage; socket: Duplex; head: Buffer } {
+		this.#use();
+		this.#listener.handOver(this.#socket);
+		return { request: this.#incoming, socket: this.#socket, head: this.#head };
+	}
+
+	#use(): void {
+		if (this.#used) throw new Error("this upgrade was already answered");
+		this.#used = true;
+	}
+}
+
+interface Target {
+	readonly path: string;
+	readonly query: URLSearchParams;
+	readonly origin: string;
+	readonly params: Readonly<Record<string, string>>;
+	readonly upgrade: boolean;
+	readonly outgoing: ServerResponse | null;
+}
+
+function makeContext(
+	incoming: IncomingMessage,
+	target: Target,
+	who: Pick<RequestContext, "identity" | "credential" | "upstreamAuthorization" | "remoteAddress">,
+): RequestContext {
+	let abort: AbortController | undefined;
+	return {
+		method: incoming.method ?? "GET",
+		path: target.path,
+		query: target.query,
+		params: target.params,
+		headers: incoming.headers,
+		...who,
+		origin: target.origin,
+		get signal() {
+			if (abort === undefined) {
+				const controller = new AbortController();
+				abort = controller;
+				const left = () => controller.abort(new Error("the client left"));
+				if (target.outgoing === null) incoming.socket.once("close", left);
+				else target.outgoing.once("close", () => (target.outgoing?.writableFinished ? undefined : left()));
+			}
+			return abort.signal;
+		},
+		get request(): Request {
+			throw new Error("only a HandleRoute has a standard request");
+		},
+		json: () => Promise.reject(new Error("only a HandleRoute reads JSON")),
+	};
+}
+
+function withBody(context: RequestContext, request: Request): RequestContext {
+	return Object.create(context, {
+		request: { value: request, enumerable: true },
+		json: {
+			value: async (schema: Parameters<RequestContext["json"]>[0]) => {
+				const type = request.headers.get("content-type") ?? "";
+				if (!/^application\/([a-z.+-]+\+)?json\b/i.test(type))
+					throw httpError("not_json", `The body must be JSON, and its type is "${type.slice(0, 80)}".`);
+				const text = await request.text();
+				let value: unknown;
+				try {
+					value = JSON.parse(text);
+				} catch (cause) {
+					throw httpError("bad_request", `The body is not valid JSON: ${(cause as Error).message}.`);
+				}
+				return parseRequest(schema, value);
+			},
+		},
+	}) as RequestContext;
+}
+
+/** Chunked bodies declare no length: count them as they come. */
+function boundedRequest(request: Request, maxBodyBytes: number): Request {
+	if (
+		request.method === "GET" ||
+		request.method === "HEAD" ||
+		request.headers.has("content-length") ||
+		request.body === null
+	)
+		return request;
+	let seen = 0;
+	const counted = request.body.pipeThrough(
+		new TransformStream<Uint8Array, Uint8Array>({
+			transform(chunk, controller) {
+				seen += chunk.byteLength;
+				if (seen > maxBodyBytes) controller.error(bodyTooLarge(maxBodyBytes));
+				else controller.enqueue(chunk);
+			},
+		}),
+	);
+	return new Request(request.url, {
+		method: request.method,
+		headers: request.headers,
+		body: counted,
+		duplex: "half",
+	} as RequestInit);
+}
+
+function bodyTooLarge(maxBodyBytes: number): WarrenError {
+	return httpError("body_too_large", `The body is larger than ${maxBodyBytes} bytes.`, { details: { maxBodyBytes } });
+}
+
+function certificateOf(incoming: IncomingMessage) {
+	const socket = incoming.socket as {
+		getPeerCertificate?: () => { fingerprint256?: string; subject?: { CN?: string } };
+	};
+	const certificate = socket.getPeerCertificate?.();
+	if (certificate?.fingerprint256 === undefined) return null;
+	return {
+		scheme: "certificate",
+		fingerprint: certificate.fingerprint256.toLowerCase(),
+		subject: certificate.subject?.CN ?? "",
+	} as const;
+}
+
+function refusal(verdict: {
+	reason: "invalid" | "expired" | "forbidden" | "limited" | "unavailable";
+	message: string;
+	retryAfterMs?: number;
+}): WarrenError {
+	const details = verdict.retryAfterMs === undefined ? {} : { retryAfterMs: verdict.retryAfterMs };
+	switch (verdict.reason) {
+		case "invalid":
+		case "expired":
+			return httpError("unauthorized", verdict.message);
+		case "forbidden":
+			return httpError("forbidden", verdict.message);
+		case "limited":
+			return httpError("rate_limited", verdict.message, { details });
+		case "unavailable":
+			return httpError("unavailable", verdict.message, { details });
+	}
+}
+
+/** The close code that stands for an HTTP status, once the upgrade has been completed. */
+export function closeCodeFor(error: WarrenError): number {
+	switch (error.status) {
+		case 401:
+			return closeCodes.signIn;
+		case 403:
+			return closeCodes.forbidden;
+		case 404:
+			return closeCodes.unknown;
+		case 429:
+		case 500:
+		case 502:
+		case 503:
+			return closeCodes.unavailable;
+		default:
+			return closeCodes.badRequest;
+	}
+}
+
+/** A request that is not HTTP at all. */
+function refuseSocket(socket: Duplex): void {
+	if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+	else socket.destroy();
+}
+
+function refuseUpgrade(socket: Duplex, error: WarrenError): void {
+	const body = JSON.stringify(error.toBody());
+	socket.end(
+		`HTTP/1.1 ${error.status} Refused\r\nConnection: close\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+	);
+}
+
+async function listen(server: Server | SecureServer, host: string | undefined, port: number): Promise<void> {
+	await new Promise<void>((resolve, reject) => {
+		server.once("error", (fault: NodeJS.ErrnoException) => reject(listenFault(fault, host, port)));
+		server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
+			server.removeAllListeners("error");
+			resolve();
+		});
+	});
+}
+
+function listenFault(fault: NodeJS.ErrnoException, host: string | undefined, port: number): unknown {
+	const where = `${host ?? "this machine"}, port ${port}`;
+	if (fault.code === "EADDRINUSE") {
+		return httpError("unavailable", `Port ${port} is taken: something else listens on ${where}.`, {
+			fix: "Stop it, or choose another port with --port.",
+			cause: fault,
+		});
+	}
+	if (fault.code === "EACCES") {
+		return httpError("unavailable", `No permission to listen on ${where}.`, {
+			fix: "Choose a port from 1024 up with --port.",
+			cause: fault,
+		});
+	}
+	if (fault.code === "EADDRNOTAVAIL") {
+		return httpError("unavailable", `${host} is not an address of this machine.`, {
+			fix: "Choose one that is with --host.",
+			cause: fault,
+		});
+	}
+	return fault;
+}

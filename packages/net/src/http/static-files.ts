@@ -1,0 +1,87 @@
+import { createHash } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { extname, join, relative, sep } from "node:path";
+import { brotliCompressSync, constants } from "node:zlib";
+import { httpError } from "./responses.ts";
+
+export interface StaticFile {
+	readonly body: Buffer<ArrayBuffer>;
+	/** Brotli, where it is smaller. */
+	readonly compressed: Buffer<ArrayBuffer> | null;
+	readonly type: string;
+	readonly etag: string;
+}
+
+const types: Readonly<Record<string, string>> = {
+	".html": "text/html; charset=utf-8",
+	".js": "text/javascript; charset=utf-8",
+	".css": "text/css; charset=utf-8",
+	".json": "application/json",
+	".webmanifest": "application/manifest+json",
+	".svg": "image/svg+xml",
+	".png": "image/png",
+	".ico": "image/x-icon",
+	".woff2": "font/woff2",
+	".txt": "text/plain; charset=utf-8",
+};
+
+/**
+ * A built UI, read into memory once: a request can reach no file that was not there at the start, and no path leads
+ * out of the folder.
+ */
+export class StaticFiles {
+	readonly #files: ReadonlyMap<string, StaticFile>;
+
+	private constructor(files: ReadonlyMap<string, StaticFile>) {
+		this.#files = files;
+	}
+
+	/** @throws WarrenError `not_found` when there is no built UI in `folder`. */
+	static async load(folder: string): Promise<StaticFiles> {
+		const files = new Map<string, StaticFile>();
+		const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((cause: unknown) => {
+			throw httpError("not_found", `The web interface is not built: ${folder} cannot be read.`, {
+				fix: "Build it with: npm run build",
+				cause,
+			});
+		});
+		for (const entry of entries) {
+			const type = types[extname(entry.name)];
+			if (!entry.isFile() || type === undefined) continue;
+			const path = join(entry.parentPath, entry.name);
+			const body = await readFile(path);
+			const small = /^(text|application|image\/svg)/.test(type)
+				? brotliCompressSync(body, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } })
+				: null;
+			files.set(`/${relative(folder, path).split(sep).join("/")}`, {
+				body,
+				compressed: small !== null && small.length < body.length ? small : null,
+				type,
+				etag: `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"`,
+			});
+		}
+		return new StaticFiles(files);
+	}
+
+	paths(): string[] {
+		return [...this.#files.keys()].sort();
+	}
+
+	/** @param path `/index.html`. @returns null when there is no such file. */
+	respond(path: string, request: Request, headers: Readonly<Record<string, string>>): Response | null {
+		const file = this.#files.get(path);
+		if (file === undefined) return null;
+		const common = {
+			...headers,
+			etag: file.etag,
+			vary: "accept-encoding",
+			"x-content-type-options": "nosniff",
+			"cache-control": path.startsWith("/assets/") ? "public, max-age=31536000, immutable" : "no-cache",
+		};
+		if (request.headers.get("if-none-match") === file.etag) return new Response(null, { status: 304, headers: common });
+		const brotli = file.compressed !== null && /\bbr\b/.test(request.headers.get("accept-encoding") ?? "");
+		return new Response(brotli ? file.compressed : file.body, {
+			headers: { ...common, "content-type": file.type, ...(brotli ? { "content-encoding": "br" } : {}) },
+		});
+	}
+}

@@ -1,0 +1,33 @@
+/**
+ * The I/O edge: HTTP listeners and routes, WebSockets, TLS and the warren's CA, processes, logs, metrics. Knows nothing
+ * of any domain.
+ */
+export { ClientAddress } from "./http/client-address.ts";
+export { parseCredential, readCookie, setupHeader, webSocketProtocol } from "./http/credentials.ts";
+export { canonicalHost, HostTable, parseHost } from "./http/host-table.ts";
+export {
+	closeCodeFor,
+	Listener,
+	type ListenerDeps,
+	type ListenerOptions,
+	listenerLimits,
+	type TlsIdentity,
+} from "./http/listener.ts";
+export { dataHeaders, errorResponse, faultLine, httpError, writeError } from "./http/responses.ts";
+export type { HandleRoute, Method, RequestContext, Route, StreamRoute, Upgrade, WebSocketRoute } from "./http/route.ts";
+export { StaticFiles } from "./http/static-files.ts";
+export { createLogger, type LoggingOptions } from "./logging.ts";
+export { Metrics } from "./metrics.ts";
+export { type RunOptions, type RunResult, run } from "./process/run.ts";
+export {
+	Authority,
+	authorityLimits,
+	type CertifiedKey,
+	certificateError,
+	createCsr,
+	type LeafRequest,
+} from "./tls/authority.ts";
+export { fingerprintOf, fingerprintOfPem, parseFingerprint } from "./tls/fingerprint.ts";
+export { type AcceptOptions, type SendOutcome, WebSocketConnection, webSocketLimits } from "./websocket/connection.ts";
+export { type DialOptions, type DialResult, dialWebSocket } from "./websocket/dial.ts";
+export { encodeFrame, type Frame } from "./websocket/frame.ts";

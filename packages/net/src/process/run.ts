@@ -1,0 +1,54 @@
+import { execFile } from "node:child_process";
+
+export interface RunOptions {
+	readonly timeoutMs: number;
+	readonly maxOutputBytes?: number;
+	readonly env?: Readonly<Record<string, string>>;
+	readonly cwd?: string;
+	readonly input?: string;
+	readonly signal?: AbortSignal;
+}
+
+export type RunResult =
+	| { readonly outcome: "exited"; readonly code: number; readonly stdout: string; readonly stderr: string }
+	/** The program is not installed, or may not be run. */
+	| { readonly outcome: "missing" | "denied"; readonly message: string }
+	| { readonly outcome: "timeout" | "too-much-output" | "aborted"; readonly message: string };
+
+const maxOutputBytes = 4 * 1024 * 1024;
+
+/** Runs a program to its end, bounded in time and output; never through a shell. Its failures are values. */
+export function run(file: string, args: readonly string[], options: RunOptions): Promise<RunResult> {
+	return new Promise((resolve) => {
+		const child = execFile(
+			file,
+			[...args],
+			{
+				timeout: options.timeoutMs,
+				killSignal: "SIGKILL",
+				maxBuffer: options.maxOutputBytes ?? maxOutputBytes,
+				encoding: "utf8",
+				windowsHide: true,
+				...(options.env === undefined ? {} : { env: { ...options.env } }),
+				...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+				...(options.signal === undefined ? {} : { signal: options.signal }),
+			},
+			(fault, stdout, stderr) => {
+				if (fault === null) return resolve({ outcome: "exited", code: 0, stdout, stderr });
+				const { code } = fault as { code?: number | string };
+				if (typeof code === "number") return resolve({ outcome: "exited", code, stdout, stderr });
+				if (code === "ENOENT") return resolve({ outcome: "missing", message: `${file} is not installed` });
+				if (code === "EACCES") return resolve({ outcome: "denied", message: `${file} may not be run by this user` });
+				if (code === "ERR_CHILD_PROCESS_STDIO_MAXBUFFER")
+					return resolve({ outcome: "too-much-output", message: `${file} printed too much` });
+				if (code === "ABORT_ERR") return resolve({ outcome: "aborted", message: `${file} was stopped` });
+				if (fault.killed === true)
+					return resolve({ outcome: "timeout", message: `${file} did not end within ${options.timeoutMs} ms` });
+				resolve({ outcome: "exited", code: 128, stdout, stderr: stderr === "" ? fault.message : stderr });
+			},
+		);
+		// A child that ended early breaks the pipe; its exit code tells the story.
+		child.stdin?.on("error", () => {});
+		child.stdin?.end(options.input ?? "");
+	});
+}

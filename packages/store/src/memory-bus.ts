@@ -1,0 +1,52 @@
+import type { Closeable } from "@warren/kernel";
+import type { Bus, BusMessage } from "./bus.ts";
+
+interface Subscription {
+	readonly pattern: string;
+	readonly group: string | undefined;
+	readonly receive: (message: BusMessage) => void;
+}
+
+/** The in-process implementation. Delivery is synchronous: a publisher sees the effects of what it said. */
+export class MemoryBus implements Bus {
+	readonly #subscriptions = new Set<Subscription>();
+	/** Counts deliveries per group, for taking turns. */
+	readonly #turns = new Map<string, number>();
+
+	publish(subject: string, data: Uint8Array): void {
+		const groups = new Map<string, Subscription[]>();
+		for (const subscription of [...this.#subscriptions]) {
+			if (!covers(subscription.pattern, subject)) continue;
+			if (subscription.group === undefined) {
+				subscription.receive({ subject, data });
+				continue;
+			}
+			const members = groups.get(subscription.group) ?? [];
+			members.push(subscription);
+			groups.set(subscription.group, members);
+		}
+		for (const [group, members] of groups) {
+			const turn = this.#turns.get(group) ?? 0;
+			this.#turns.set(group, turn + 1);
+			members[turn % members.length]?.receive({ subject, data });
+		}
+	}
+
+	subscribe(
+		subject: string,
+		receive: (message: BusMessage) => void,
+		options: { readonly group?: string } = {},
+	): Closeable {
+		const subscription = { pattern: subject, group: options.group, receive };
+		this.#subscriptions.add(subscription);
+		return { close: () => void this.#subscriptions.delete(subscription) };
+	}
+
+	close(): void {
+		this.#subscriptions.clear();
+	}
+}
+
+function covers(pattern: string, subject: string): boolean {
+	return pattern.endsWith(".>") ? subject.startsWith(pattern.slice(0, -1)) : pattern === subject;
+}
