@@ -1,0 +1,486 @@
+import {
+	decodeServerFrame,
+	type ExitReason,
+	encodeAck,
+	encodeHello,
+	encodeInput,
+	encodePing,
+	encodeRepaint,
+	encodeResize,
+	maxInputFrameBytes,
+	type Reset,
+	type ServerFrame,
+	type ViewerEvent,
+	type ViewerMode,
+	type Welcome,
+} from "./frames.ts";
+
+export interface ClientLimits {
+	/** Parsed output that is acknowledged at once (T5). */
+	readonly ackEveryBytes: number;
+	/** Less than that is acknowledged after this long. */
+	readonly ackAfterMs: number;
+	/** Typed and not acknowledged: above it, `type` refuses (T14). */
+	readonly maxUnacknowledgedInputBytes: number;
+	/** From the first try to open a socket to its welcome. */
+	readonly connectMs: number;
+	/** After this much silence the client asks for a sign of life (T15). */
+	readonly pingAfterMs: number;
+	/** A socket that stays silent for this long after a ping is given up. */
+	readonly pongWithinMs: number;
+	/** The same, when `probe` was called: a page that came back to the front. */
+	readonly probeWithinMs: number;
+	readonly firstRetryMs: number;
+	readonly maxRetryMs: number;
+}
+
+export const clientLimits: ClientLimits = {
+	ackEveryBytes: 32 * 1024,
+	ackAfterMs: 20,
+	maxUnacknowledgedInputBytes: 1024 * 1024,
+	connectMs: 15_000,
+	pingAfterMs: 20_000,
+	pongWithinMs: 10_000,
+	probeWithinMs: 3_000,
+	firstRetryMs: 250,
+	maxRetryMs: 10_000,
+};
+
+/** A place in the output: given with a `write`, handed back to `parsed`. */
+export interface OutputMark {
+	readonly epoch: number;
+	readonly end: number;
+}
+
+/** Why a client stopped for good. */
+export type StopReason =
+	/** The terminal ended, or this viewer was detached. */
+	| { readonly kind: "exit"; readonly reason: ExitReason }
+	/** A close code that says: not with these credentials, or not with this request. */
+	| { readonly kind: "refused"; readonly code: number; readonly message: string }
+	/** `close` was called. */
+	| { readonly kind: "closed" };
+
+/** What the loop must do, in order. `link` numbers the sockets; say it back with everything that a socket does. */
+export type ClientEffect =
+	| { readonly type: "connect"; readonly link: number }
+	| { readonly type: "send"; readonly link: number; readonly bytes: Uint8Array }
+	/** Close this socket and forget it: nothing of it matters any more. */
+	| { readonly type: "disconnect"; readonly link: number; readonly code: number; readonly reason: string }
+	/** Give these bytes to the terminal; once it has parsed them, call `parsed` with the mark. */
+	| { readonly type: "write"; readonly bytes: Uint8Array; readonly mark: OutputMark }
+	/** Clear the terminal, in order with the writes: what follows is a fresh screen. */
+	| { readonly type: "reset"; readonly reset: Reset }
+	| { readonly type: "welcome"; readonly welcome: Welcome }
+	| { readonly type: "event"; readonly event: ViewerEvent }
+	/** These typed bytes never reached the terminal: the viewer that they were typed into is gone. */
+	| { readonly type: "input-lost"; readonly bytes: number }
+	| { readonly type: "round-trip"; readonly ms: number }
+	/** The connection was lost; the next try is in `retryMs`. `code` 0 = no close frame came. */
+	| { readonly type: "lost"; readonly code: number; readonly message: string; readonly retryMs: number }
+	| { readonly type: "stopped"; readonly reason: StopReason };
+
+export interface ClientMachineOptions {
+	readonly cols: number;
+	readonly rows: number;
+	readonly mode: ViewerMode;
+	/** A viewer to resume from an earlier page, with what its terminal had taken. */
+	readonly resume?: { readonly viewer: string; readonly output: number; readonly input: number };
+	/** Uniform in [0, 1): spreads reconnects. */
+	readonly fraction: () => number;
+	readonly limits?: Partial<ClientLimits>;
+}
+
+/**
+ *   idle ─ start ─► connecting ─ opened ─► greeting ─ welcome ─► live
+ *                       ▲   │                 │                   │
+ *                       │   └──── lost ───────┴────── lost ───────┤
+ *                     retry                                       │ exit, refused, close()
+ *                       │                                         ▼
+ *                    waiting ◄──────────────────────           stopped
+ */
+type State =
+	| { readonly name: "idle" }
+	| { readonly name: "connecting"; readonly link: number; readonly giveUpAt: number }
+	| { readonly name: "greeting"; readonly link: number; readonly giveUpAt: number }
+	| { readonly name: "live"; readonly link: number; heardAt: number; ping: Ping | undefined }
+	| { readonly name: "waiting"; readonly retryAt: number }
+	| { readonly name: "stopped"; readonly reason: StopReason };
+
+interface Ping {
+	readonly token: number;
+	readonly sentAt: number;
+	giveUpAt: number;
+}
+
+/**
+ * The client's side of one viewer. Does no I/O: the loop opens sockets as it says, feeds it what they do with the time
+ * (milliseconds, never going back), performs `drain()` in order and calls `tick` at `deadline()`.
+ */
+export class TerminalClient {
+	readonly #limits: ClientLimits;
+	readonly #fraction: () => number;
+	#state: State = { name: "idle" };
+	#effects: ClientEffect[] = [];
+	#links = 0;
+	#attempt = 0;
+	#pings = 0;
+
+	#cols: number;
+	#rows: number;
+	#mode: ViewerMode;
+
+	#readOnly = false;
+	#viewer: string | undefined;
+	#epoch = 0;
+	#received: number;
+	#parsed: number;
+	#acked: number;
+	#ackAt: number | undefined;
+
+	#typed: number;
+	#inputAcked: number;
+	/** Typed and not acknowledged; the first byte of the first piece is number `#inputAcked`. */
+	#unacknowledged: Uint8Array[] = [];
+
+	constructor(options: ClientMachineOptions) {
+		this.#limits = { ...clientLimits, ...options.limits };
+		this.#fraction = options.fraction;
+		this.#cols = options.cols;
+		this.#rows = options.rows;
+		this.#mode = options.mode;
+		this.#viewer = options.resume?.viewer;
+		this.#received = options.resume?.output ?? 0;
+		this.#parsed = this.#received;
+		this.#acked = this.#received;
+		this.#typed = options.resume?.input ?? 0;
+		this.#inputAcked = this.#typed;
+	}
+
+	get state(): State["name"] {
+		return this.#state.name;
+	}
+
+	/** What a later page needs to resume this viewer, when it also keeps the screen; undefined before the first welcome. */
+	get resumePoint(): { readonly viewer: string; readonly output: number; readonly input: number } | undefined {
+		if (this.#viewer === undefined) return undefined;
+		return { viewer: this.#viewer, output: this.#parsed, input: this.#inputAcked };
+	}
+
+	/** Typed bytes that the server has not acknowledged. */
+	get unacknowledgedInputBytes(): number {
+		return this.#typed - this.#inputAcked;
+	}
+
+	start(now: number): void {
+		if (this.#state.name === "idle") this.#connect(now);
+	}
+
+	opened(link: number, now: number): void {
+		if (this.#state.name !== "connecting" || this.#state.link !== link) return;
+		this.#state = { name: "greeting", link, giveUpAt: this.#state.giveUpAt };
+		void now;
+		this.#send(
+			encodeHello({
+				...(this.#viewer === undefined ? {} : { viewer: this.#viewer }),
+				output: this.#received,
+				input: this.#inputAcked,
+				cols: this.#cols,
+				rows: this.#rows,
+				mode: this.#mode,
+			}),
+		);
+	}
+
+	message(link: number, bytes: Uint8Array, now: number): void {
+		if ((this.#state.name !== "greeting" && this.#state.name !== "live") || this.#state.link !== link) return;
+		const frame = decodeServerFrame(bytes);
+		// A newer server may speak frames that this client does not know; anything else is a broken stream.
+		if (frame.type === "error" && frame.code === "unknown-type") return;
+		if (frame.type === "error") return this.#drop(4400, frame.message, now);
+		if (this.#state.name === "greeting") {
+			if (frame.type !== "welcome") return this.#drop(4400, `a ${frame.type} frame came before the welcome`, now);
+			return this.#welcome(frame.welcome, link, now);
+		}
+		this.#state.heardAt = now;
+		// Anything heard is a sign of life: on a slow line the pong stands behind a whole window of output.
+		const { ping } = this.#state;
+		if (ping !== undefined) ping.giveUpAt = Math.max(ping.giveUpAt, now + this.#limits.probeWithinMs);
+		this.#handle(frame, now);
+	}
+
+	/**
+	 * A socket closed, by whichever side.
+	 * @param code the close code; 1006 or 0 when none came.
+	 * @param reason the close reason: JSON `{error, message}` or text.
+	 */
+	closed(link: number, code: number, reason: string, now: number): void {
+		if (!("link" in this.#state) || this.#state.link !== link) return;
+		const message = closeMessage(reason);
+		if (code >= 4400 && code <= 4499) return this.#stop({ kind: "refused", code, message });
+		this.#retry(code, message, now);
+	}
+
+	/** The terminal has parsed everything up to this mark. */
+	parsed(mark: OutputMark, now: number): void {
+		if (mark.epoch !== this.#epoch) return;
+		this.#parsed = Math.max(this.#parsed, mark.end);
+		if (this.#parsed - this.#acked >= this.#limits.ackEveryBytes) this.#acknowledge();
+		else if (this.#parsed > this.#acked) this.#ackAt ??= now + this.#limits.ackAfterMs;
+	}
+
+	/** Whether this viewer may type. A terminal answers queries of its own accord: those count as typing (T11). */
+	get canType(): boolean {
+		return !this.#readOnly && this.#mode !== "read-only";
+	}
+
+	/**
+	 * @returns false, and takes nothing, when this viewer may not type, the bytes do not fit what may be unacknowledged,
+	 * or the client stopped.
+	 */
+	type(bytes: Uint8Array): boolean {
+		if (this.#state.name === "stopped" || !this.canType) return false;
+		if (this.unacknowledgedInputBytes + bytes.length > this.#limits.maxUnacknowledgedInputBytes) return false;
+		for (let at = 0; at < bytes.length; at += maxInputFrameBytes) {
+			const piece = bytes.slice(at, at + maxInputFrameBytes);
+			if (this.#state.name === "live") this.#send(encodeInput(this.#typed, piece));
+			this.#unacknowledged.push(piece);
+			this.#typed += piece.length;
+		}
+		return true;
+	}
+
+	resize(cols: number, rows: number, mode: ViewerMode): void {
+		if (cols === this.#cols && rows === this.#rows && mode === this.#mode) return;
+		this.#cols = cols;
+		this.#rows = rows;
+		this.#mode = mode;
+		if (this.#state.name === "live") this.#send(encodeResize(cols, rows, mode));
+	}
+
+	repaint(): void {
+		if (this.#state.name === "live") this.#send(encodeRepaint());
+	}
+
+	/** The page came back to the front, or the network changed: find out now whether the socket still lives. */
+	probe(now: number): void {
+		if (this.#state.name === "waiting") return this.#connect(now);
+		if (this.#state.name === "live") this.#ping(now, this.#limits.probeWithinMs);
+	}
+
+	/** Leaves for good. */
+	close(): void {
+		if (this.#state.name === "stopped") return;
+		if ("link" in this.#state) {
+			this.#effects.push({ type: "disconnect", link: this.#state.link, code: 1000, reason: "" });
+		}
+		this.#stop({ kind: "closed" });
+	}
+
+	deadline(): number | undefined {
+		switch (this.#state.name) {
+			case "idle":
+			case "stopped":
+				return undefined;
+			case "connecting":
+			case "greeting":
+				return this.#state.giveUpAt;
+			case "waiting":
+				return this.#state.retryAt;
+			case "live": {
+				const heartbeat = this.#state.ping?.giveUpAt ?? this.#state.heardAt + this.#limits.pingAfterMs;
+				return this.#ackAt === undefined ? heartbeat : Math.min(heartbeat, this.#ackAt);
+			}
+		}
+	}
+
+	tick(now: number): void {
+		const state = this.#state;
+		switch (state.name) {
+			case "idle":
+			case "stopped":
+				return;
+			case "connecting":
+			case "greeting":
+				if (now >= state.giveUpAt) this.#drop(1000, "the machine did not answer in time", now);
+				return;
+			case "waiting":
+				if (now >= state.retryAt) this.#connect(now);
+				return;
+			case "live":
+				if (this.#ackAt !== undefined && now >= this.#ackAt) this.#acknowledge();
+				if (state.ping !== undefined) {
+					if (now >= state.ping.giveUpAt) this.#drop(1000, "the machine fell silent", now);
+				} else if (now >= state.heardAt + this.#limits.pingAfterMs) {
+					this.#ping(now, this.#limits.pongWithinMs);
+				}
+				return;
+		}
+	}
+
+	/** Takes the effects that have come up, in their order. */
+	drain(): ClientEffect[] {
+		const effects = this.#effects;
+		this.#effects = [];
+		return effects;
+	}
+
+	#welcome(welcome: Welcome, link: number, now: number): void {
+		if (welcome.resumed ? welcome.viewer !== this.#viewer : false) {
+			return this.#drop(4400, `asked for viewer ${this.#viewer} and was given ${welcome.viewer}`, now);
+		}
+		this.#state = { name: "live", link, heardAt: now, ping: undefined };
+		this.#attempt = 0;
+		this.#readOnly = welcome.readOnly;
+		this.#effects.push({ type: "welcome", welcome });
+		if (welcome.resumed) {
+			// What differs from what we have was skipped for good: the reset that follows says so.
+			this.#moveTo(welcome.output);
+			this.#inputReached(welcome.input);
+		} else {
+			if (this.#viewer !== undefined) this.#forgetInput();
+			this.#viewer = welcome.viewer;
+			this.#epoch += 1;
+			this.#received = welcome.output;
+			this.#parsed = welcome.output;
+			this.#acked = welcome.output;
+			this.#typed += welcome.input - this.#inputAcked;
+			this.#inputAcked = welcome.input;
+		}
+		let offset = this.#inputAcked;
+		for (const piece of this.#unacknowledged) {
+			this.#send(encodeInput(offset, piece));
+			offset += piece.length;
+		}
+		// The last acknowledgement may have died with the last socket, and a server at its window waits for it.
+		if (welcome.resumed) this.#acknowledge();
+		this.#ping(now, this.#limits.pongWithinMs);
+	}
+
+	#handle(frame: ServerFrame, now: number): void {
+		switch (frame.type) {
+			case "welcome":
+				return this.#drop(4400, "a second welcome on one socket", now);
+			case "output":
+				if (frame.offset !== this.#received) {
+					return this.#drop(4400, `output jumps from byte ${this.#received} to ${frame.offset}`, now);
+				}
+				this.#received += frame.bytes.length;
+				this.#effects.push({ type: "write", bytes: frame.bytes, mark: { epoch: this.#epoch, end: this.#received } });
+				return;
+			case "reset":
+				this.#moveTo(frame.reset.output);
+				this.#effects.push({ type: "reset", reset: frame.reset });
+				return;
+			case "input-ack":
+				if (frame.input > this.#typed) {
+					return this.#drop(4400, `${frame.input} input bytes acknowledged of ${this.#typed} typed`, now);
+				}
+				return this.#inputReached(frame.input);
+			case "event":
+				this.#effects.push({ type: "event", event: frame.event });
+				return;
+			case "exit": {
+				const link = "link" in this.#state ? this.#state.link : 0;
+				this.#effects.push({ type: "disconnect", link, code: 1000, reason: "" });
+				return this.#stop({ kind: "exit", reason: frame.reason });
+			}
+			case "pong":
+				if (this.#state.name !== "live" || this.#state.ping?.token !== frame.token) return;
+				this.#effects.push({ type: "round-trip", ms: now - this.#state.ping.sentAt });
+				this.#state.ping = undefined;
+				return;
+		}
+	}
+
+	/** Output goes on at another offset; marks of before mean nothing any more. */
+	#moveTo(output: number): void {
+		if (output === this.#received) return;
+		this.#epoch += 1;
+		this.#received = output;
+		this.#parsed = output;
+		this.#acked = output;
+		this.#ackAt = undefined;
+	}
+
+	#inputReached(input: number): void {
+		while (this.#inputAcked < input) {
+			const piece = this.#unacknowledged[0];
+			if (piece === undefined) break;
+			const count = Math.min(piece.length, input - this.#inputAcked);
+			this.#inputAcked += count;
+			if (count === piece.length) this.#unacknowledged.shift();
+			else this.#unacknowledged[0] = piece.subarray(count);
+		}
+	}
+
+	/** Keys of minutes ago must not land in a fresh screen, where nobody expects them. */
+	#forgetInput(): void {
+		const bytes = this.unacknowledgedInputBytes;
+		this.#unacknowledged = [];
+		this.#inputAcked = this.#typed;
+		if (bytes > 0) this.#effects.push({ type: "input-lost", bytes });
+	}
+
+	#acknowledge(): void {
+		this.#ackAt = undefined;
+		if (this.#state.name !== "live") return;
+		this.#acked = this.#parsed;
+		this.#send(encodeAck(this.#parsed));
+	}
+
+	#ping(now: number, withinMs: number): void {
+		if (this.#state.name !== "live") return;
+		this.#pings = (this.#pings + 1) % 2 ** 32;
+		this.#state.ping = { token: this.#pings, sentAt: now, giveUpAt: now + withinMs };
+		this.#send(encodePing(this.#pings));
+	}
+
+	#connect(now: number): void {
+		this.#links += 1;
+		this.#state = { name: "connecting", link: this.#links, giveUpAt: now + this.#limits.connectMs };
+		this.#effects.push({ type: "connect", link: this.#links });
+	}
+
+	/** Gives the socket up from this side. */
+	#drop(code: number, message: string, now: number): void {
+		if (!("link" in this.#state)) return;
+		this.#effects.push({
+			type: "disconnect",
+			link: this.#state.link,
+			code: code === 4400 ? 4400 : 1000,
+			reason: message,
+		});
+		this.#retry(0, message, now);
+	}
+
+	#retry(code: number, message: string, now: number): void {
+		const { firstRetryMs, maxRetryMs } = this.#limits;
+		const ceiling = Math.min(maxRetryMs, firstRetryMs * 2 ** Math.min(this.#attempt, 30));
+		const retryMs = ceiling * (0.1 + 0.9 * this.#fraction());
+		this.#attempt += 1;
+		this.#ackAt = undefined;
+		this.#state = { name: "waiting", retryAt: now + retryMs };
+		this.#effects.push({ type: "lost", code, message, retryMs });
+	}
+
+	#stop(reason: StopReason): void {
+		this.#state = { name: "stopped", reason };
+		this.#ackAt = undefined;
+		this.#effects.push({ type: "stopped", reason });
+	}
+
+	#send(bytes: Uint8Array): void {
+		if ("link" in this.#state) this.#effects.push({ type: "send", link: this.#state.link, bytes });
+	}
+}
+
+function closeMessage(reason: string): string {
+	try {
+		const { message } = JSON.parse(reason) as { message?: unknown };
+		if (typeof message === "string") return message;
+	} catch {
+		// Not our JSON, or cut at 123 bytes: the text as it is says more than nothing.
+	}
+	return reason;
+}

@@ -1,0 +1,56 @@
+/**
+ * The terminal stream: its wire document and both machines, pure, for the server and for browsers alike. Sockets, PTYs
+ * and tmux live one folder up. Rules: SPEC.md.
+ */
+export {
+	type ClientEffect,
+	type ClientLimits,
+	type ClientMachineOptions,
+	clientLimits,
+	type OutputMark,
+	type StopReason,
+	TerminalClient,
+} from "./client-machine.ts";
+export {
+	type ClientFrame,
+	decodeClientFrame,
+	decodeServerFrame,
+	type ExitReason,
+	encodeAck,
+	encodeEvent,
+	encodeExit,
+	encodeHello,
+	encodeInput,
+	encodeInputAck,
+	encodeOutput,
+	encodePing,
+	encodePong,
+	encodeRepaint,
+	encodeReset,
+	encodeResize,
+	encodeWelcome,
+	type FrameError,
+	type FrameErrorCode,
+	type Hello,
+	maxClientMessageBytes,
+	maxInputFrameBytes,
+	maxOutputFrameBytes,
+	maxServerMessageBytes,
+	maxTerminalSide,
+	type Reset,
+	type ResetReason,
+	type ServerFrame,
+	subprotocol,
+	type ViewerEvent,
+	type ViewerMode,
+	viewerModes,
+	type Welcome,
+} from "./frames.ts";
+export {
+	helloTimeoutMs,
+	type StreamLimits,
+	streamLimits,
+	type ViewerEffect,
+	ViewerStream,
+	type ViewerStreamOptions,
+} from "./server-machine.ts";
