@@ -36,6 +36,10 @@ export class ExpiringMap<K, V> {
 		return this.#entries.delete(key);
 	}
 
+	deleteWhere(matches: (value: V) => boolean): void {
+		for (const [key, entry] of this.#entries) if (matches(entry.value)) this.#entries.delete(key);
+	}
+
 	clear(): void {
 		this.#entries.clear();
 	}

@@ -181,6 +181,20 @@ describe("T8 nothing typed is lost or doubled", () => {
 	});
 });
 
+test("T11 a read-only viewer's terminal may answer queries as it likes: nothing is sent", () => {
+	const machine = live();
+	machine.resize(80, 24, "read-only");
+	machine.drain();
+	expect(machine.type(of(1))).toBe(false);
+	machine.resize(80, 24, "fit");
+	expect(machine.type(of(1))).toBe(true);
+	const shared = client();
+	shared.start(0);
+	shared.opened(1, 0);
+	shared.message(1, encodeWelcome({ ...welcome, readOnly: true }), 0);
+	expect(shared.type(of(1))).toBe(false);
+});
+
 describe("T9 permanent close codes stop the client", () => {
 	test.each([4400, 4401, 4403, 4404, 4409])("%i", (code) => {
 		const machine = live();

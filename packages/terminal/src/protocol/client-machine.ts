@@ -130,6 +130,7 @@ export class TerminalClient {
 	#rows: number;
 	#mode: ViewerMode;
 
+	#readOnly = false;
 	#viewer: string | undefined;
 	#epoch = 0;
 	#received: number;
@@ -228,9 +229,17 @@ export class TerminalClient {
 		else if (this.#parsed > this.#acked) this.#ackAt ??= now + this.#limits.ackAfterMs;
 	}
 
-	/** @returns false, and takes nothing, when the bytes do not fit what may be unacknowledged, or the client stopped. */
+	/** Whether this viewer may type. A terminal answers queries of its own accord: those count as typing (T11). */
+	get canType(): boolean {
+		return !this.#readOnly && this.#mode !== "read-only";
+	}
+
+	/**
+	 * @returns false, and takes nothing, when this viewer may not type, the bytes do not fit what may be unacknowledged,
+	 * or the client stopped.
+	 */
 	type(bytes: Uint8Array): boolean {
-		if (this.#state.name === "stopped") return false;
+		if (this.#state.name === "stopped" || !this.canType) return false;
 		if (this.unacknowledgedInputBytes + bytes.length > this.#limits.maxUnacknowledgedInputBytes) return false;
 		for (let at = 0; at < bytes.length; at += maxInputFrameBytes) {
 			const piece = bytes.slice(at, at + maxInputFrameBytes);
@@ -322,6 +331,7 @@ export class TerminalClient {
 		}
 		this.#state = { name: "live", link, heardAt: now, ping: undefined };
 		this.#attempt = 0;
+		this.#readOnly = welcome.readOnly;
 		this.#effects.push({ type: "welcome", welcome });
 		if (welcome.resumed) {
 			// What differs from what we have was skipped for good: the reset that follows says so.

@@ -78,6 +78,7 @@ export interface Welcome {
 	/** Input bytes that the server has: the client sends again what lies beyond. */
 	readonly input: number;
 	readonly resumed: boolean;
+	/** Held to read-only, as by a share: no other mode is to be had. */
 	readonly readOnly: boolean;
 	readonly cols: number;
 	readonly rows: number;

@@ -172,7 +172,7 @@ export class ViewerStream {
 				output,
 				input: this.#inputTaken,
 				resumed,
-				readOnly: !this.canType,
+				readOnly: this.#readOnly,
 				cols: size.cols,
 				rows: size.rows,
 				mode: this.#mode,

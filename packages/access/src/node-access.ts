@@ -1,0 +1,72 @@
+import type { Audit, Authenticator, Clock, CredentialKind, Random } from "@warren/kernel";
+import type { Kysely } from "kysely";
+import { Devices, deviceTokenPrefix } from "./devices.ts";
+import { Owner } from "./owner.ts";
+import type { AccessTables } from "./schema.ts";
+import { SetupLink } from "./setup-link.ts";
+import { WsTickets } from "./ws-tickets.ts";
+
+export interface AccessDeps {
+	readonly db: Kysely<AccessTables>;
+	readonly clock: Clock;
+	readonly random: Random;
+	readonly audit: Audit;
+}
+
+/** Everything that lets somebody into one node, and the authenticator over it. */
+export class NodeAccess implements Authenticator {
+	readonly kinds: readonly CredentialKind[] = ["basic", "device", "setup"];
+	readonly owner: Owner;
+	readonly devices: Devices;
+	readonly setup: SetupLink;
+	readonly tickets: WsTickets;
+	readonly audit: Audit;
+	/** Whether user and PIN were written by this opening (first run, or changed in the environment). */
+	readonly created: boolean;
+
+	private constructor(deps: AccessDeps, owner: Owner, devices: Devices, created: boolean) {
+		this.owner = owner;
+		this.devices = devices;
+		this.created = created;
+		this.setup = new SetupLink(deps.db, deps.clock, deps.random);
+		this.tickets = new WsTickets(deps.clock, deps.random);
+		this.audit = deps.audit;
+		devices.onRevoked((id) =>
+			this.tickets.revoke((identity) => identity.kind === "device" && identity.deviceId === id),
+		);
+	}
+
+	static async open(
+		deps: AccessDeps,
+		first: { readonly user: string; readonly pin: string; readonly replace: boolean },
+	): Promise<NodeAccess> {
+		const { owner, created } = await Owner.open(deps.db, deps.clock, deps.random, first);
+		return new NodeAccess(deps, owner, await Devices.open(deps.db, deps.clock, deps.random), created);
+	}
+
+	authenticate: Authenticator["authenticate"] = async (credential, context) => {
+		switch (credential.scheme) {
+			case "basic": {
+				const verdict = await this.owner.verify(credential.user, credential.password, context.remoteAddress);
+				if (!verdict.ok)
+					this.audit.record({
+						actor: "anonymous",
+						action: "access.basic",
+						target: credential.user.slice(0, 64),
+						outcome: "refused",
+						address: context.remoteAddress,
+						details: { reason: verdict.reason },
+					});
+				return verdict;
+			}
+			case "bearer":
+				return credential.token.startsWith(deviceTokenPrefix) ? this.devices.verify(credential.token) : null;
+			case "setup":
+				return context.accepts.includes("setup") ? this.setup.verify(credential.secret, context.remoteAddress) : null;
+			case "ws-ticket":
+				return this.tickets.authenticate(credential, context);
+			default:
+				return null;
+		}
+	};
+}

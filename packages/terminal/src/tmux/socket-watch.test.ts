@@ -1,0 +1,61 @@
+import { silentLogger, systemClock, systemRandom } from "@warren/kernel";
+import { tempFolder } from "@warren/testkit";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { tmuxEnvironment } from "./environment.ts";
+import type { TmuxEvent } from "./snapshot-changes.ts";
+import { ownSocket } from "./socket.ts";
+import { SocketWatch } from "./socket-watch.ts";
+import { tmuxInstalled, until } from "./tmux.testing.ts";
+import { TmuxServer } from "./tmux-server.ts";
+
+describe.skipIf(!tmuxInstalled)("events of a real tmux (skipped where tmux is not installed)", () => {
+	let folder: ReturnType<typeof tempFolder>;
+	let server: TmuxServer;
+	let watch: SocketWatch;
+	let events: TmuxEvent[];
+
+	beforeEach(() => {
+		folder = tempFolder("watch");
+		events = [];
+		server = new TmuxServer(ownSocket(folder.file("s")), {
+			environment: tmuxEnvironment({ PATH: process.env["PATH"], HOME: folder.path, SHELL: "/bin/sh" }),
+			platform: process.platform,
+		});
+		watch = new SocketWatch(server, { clock: systemClock, random: systemRandom, logger: silentLogger }, (event) =>
+			events.push(event),
+		);
+	});
+
+	afterEach(async () => {
+		watch.close();
+		await server.kill();
+		folder[Symbol.dispose]();
+	});
+
+	const seen = (expected: TmuxEvent) => () => events.some((each) => JSON.stringify(each) === JSON.stringify(expected));
+
+	test("sessions, names, windows and bells are told without asking; a session's end does not end the watch", async () => {
+		watch.wake();
+		await until(() => watch.snapshot !== undefined);
+		expect(watch.attachedTo).toBeUndefined();
+		const first = await server.createSession({ name: "one", cwd: "/" });
+		watch.wake();
+		await until(() => watch.attachedTo === first);
+		await until(seen({ type: "sessions" }));
+		await server.renameSession(first, "uno: no");
+		await until(() => events.some((each) => each.type === "renamed"));
+		const second = await server.createSession({ name: "two", cwd: "/", command: "sleep 1; printf '\\a'; cat" });
+		await until(() => watch.snapshot?.size === 2);
+		const window = await server.createWindow(second, {});
+		await until(seen({ type: "windows", session: second }));
+		const [ringing] = await server.windows(second);
+		await until(seen({ type: "bell", session: second, window: ringing?.number ?? "@0" }));
+		expect(window).not.toBe(ringing?.number);
+		events.length = 0;
+		await server.killSession(first);
+		await until(seen({ type: "sessions" }));
+		await until(() => watch.attachedTo === second);
+		await server.killSession(second);
+		await until(() => watch.snapshot?.size === 0 && watch.attachedTo === undefined);
+	});
+});
