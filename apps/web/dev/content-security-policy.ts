@@ -2,7 +2,7 @@
 export function contentSecurityPolicy(origin: string): string {
 	return [
 		"default-src 'none'",
-		`script-src ${origin}/assets/`,
+		`script-src ${origin}/assets/ ${origin}/sw.js`,
 		"style-src 'self'",
 		"font-src 'self'",
 		"img-src 'self' data: blob:",

@@ -41,7 +41,7 @@ function Pages({ arrival }: { arrival: Arrival }) {
 	const [path] = useLocation();
 	const [setupDone, setSetupDone] = useState(false);
 	const signedIn = useCredential(self) !== undefined;
-	if (arrival.kind === "setup" && !setupDone && path === "/setup") {
+	if (arrival.kind === "setup" && !setupDone) {
 		return <SetupPage secret={arrival.secret} onDone={() => setSetupDone(true)} />;
 	}
 	if (path === "/share") return <SharePage token={arrival.kind === "share" ? arrival.token : undefined} />;

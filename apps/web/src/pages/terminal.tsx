@@ -14,7 +14,7 @@ import {
 	Pencil,
 	Plus,
 	Rows2,
-	ScanSearch,
+	Search,
 	Share2,
 	SquareStack,
 	Trash2,
@@ -141,7 +141,7 @@ function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; sess
 					aria-pressed={overlay === "search" || overlay === "history"}
 					onClick={() => setOverlay("search")}
 				>
-					<ScanSearch size={18} />
+					<Search size={18} />
 				</button>
 				<Menu
 					label={t.menu}

@@ -21,7 +21,7 @@ const shareKey = "warren.share";
  */
 export function takeArrival(): Arrival {
 	const arrival = parseFragment(location.hash);
-	if (arrival.kind === "setup") history.replaceState(null, "", "/setup");
+	if (arrival.kind === "setup") history.replaceState(null, "", "/");
 	if (arrival.kind === "share") {
 		history.replaceState(null, "", "/share");
 		remember(arrival.token);

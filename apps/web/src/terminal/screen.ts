@@ -24,7 +24,6 @@ export interface ScreenOptions {
 }
 
 const fontFamily = '"JetBrains Mono Variable", ui-monospace, monospace';
-const scrollbackLines = 2000;
 /** Longest text that a program may put on the clipboard (OSC 52), characters of base64. */
 const maxClipboardLength = 400_000;
 const fontWaitMs = 1500;
@@ -41,10 +40,11 @@ export async function openScreen(host: HTMLElement, options: ScreenOptions): Pro
 		fontFamily,
 		fontSize: options.fontSize,
 		lineHeight: 1.18,
-		scrollback: scrollbackLines,
+		// tmux keeps the scrollback (HistoryPanel); a second one here would only take width for its bar.
+		scrollback: 0,
 		theme: options.theme,
 		// A light screen makes many programs' colours unreadable; dark ones were chosen for dark screens.
-		minimumContrastRatio: options.light ? 4.5 : 1,
+		minimumContrastRatio: options.light ? 4.5 : 2,
 		screenReaderMode: options.screenReader,
 		macOptionIsMeta: true,
 		linkHandler: { activate: (_event, uri) => openLink(uri, options), allowNonHttpProtocols: false },

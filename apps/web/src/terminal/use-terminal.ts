@@ -238,7 +238,7 @@ export function useTerminal(options: TerminalOptions): TerminalView {
 		const terminal = live.current?.screen.terminal;
 		if (terminal === undefined) return;
 		terminal.options.theme = theme;
-		terminal.options.minimumContrastRatio = light ? 4.5 : 1;
+		terminal.options.minimumContrastRatio = light ? 4.5 : 2;
 		terminal.options.screenReaderMode = screenReader;
 	}, [theme, light, screenReader]);
 
