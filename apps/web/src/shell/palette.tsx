@@ -50,7 +50,10 @@ function PaletteBody({ onClose, machine }: { onClose: () => void; machine: Machi
 	const found = useMemo(() => matching(commands, query).slice(0, maxShown), [commands, query]);
 	const current = found[Math.min(at, found.length - 1)];
 	// biome-ignore lint/correctness/useExhaustiveDependencies: follows the choice
-	useEffect(() => chosen.current?.scrollIntoView({ block: "nearest" }), [current]);
+	useEffect(() => {
+		// Newer browsers return a promise here, which React would take for a clean-up.
+		void chosen.current?.scrollIntoView({ block: "nearest" });
+	}, [current]);
 
 	function run(command: Command | undefined) {
 		if (command === undefined) return;
