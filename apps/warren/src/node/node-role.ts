@@ -25,6 +25,7 @@ import {
 	TailscalePeers,
 } from "@warren/peers";
 import { AuditLog, type AuditTable, auditSchema, openSqliteTables } from "@warren/store";
+import { publishConsole } from "../config/console-file.ts";
 import { DataFolder } from "../config/data-folder.ts";
 import { isLoopback, type NodeConfig, systemUser } from "../config/node-config.ts";
 import { version } from "../version.ts";
@@ -171,6 +172,13 @@ async function compose(deps: NodeRoleDeps, config: NodeConfig, lifetime: Lifetim
 	metrics.gauge("websockets", "Open WebSockets of this node, relayed ones included.", () => listener.webSocketCount);
 
 	const url = urlOf(config, listener);
+	publishConsole(data, lifetime, {
+		url,
+		port: listener.port,
+		secure: listener.secure,
+		pid: process.pid,
+		token: access.consoleToken,
+	});
 	const setupUrl =
 		access.devices.count === 0 && config.pin === undefined ? `${url}/#setup=${await access.setup.make()}` : null;
 	return {
