@@ -1,2 +1,16 @@
-/** Terminals: tmux sessions over WebSocket. The stream's wire document and machines are behind the door `./protocol`. */
-export { ViewerStream } from "./protocol/index.ts";
+/**
+ * Terminals: tmux sessions over WebSocket, with their windows, history, uploads, shares and live events. The stream's
+ * wire document and machines are behind the door `./protocol`, for browsers too.
+ */
+export { installLine, terminalConditions } from "./conditions.ts";
+export { EventsFeed, type FeedEvent } from "./events-feed.ts";
+export { type TerminalTables, terminalSchema } from "./schema.ts";
+export { type Share, Shares, shareLimits, shareTokenPrefix } from "./shares.ts";
+export { terminalRoutes } from "./terminal-routes.ts";
+export {
+	type SessionListing,
+	type SessionView,
+	type TerminalDeps,
+	type TerminalOptions,
+	TerminalService,
+} from "./terminal-service.ts";

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { homedir, platform } from "node:os";
 import { fileURLToPath } from "node:url";
 import { type AccessTables, accessRoutes, accessSchema, memberCredentials, NodeAccess } from "@warren/access";
 import {
@@ -25,16 +26,17 @@ import {
 	TailscalePeers,
 } from "@warren/peers";
 import { AuditLog, type AuditTable, auditSchema, openSqliteTables } from "@warren/store";
+import { TerminalService, type TerminalTables, terminalRoutes, terminalSchema } from "@warren/terminal";
+import { publishConsole } from "../config/console-file.ts";
 import { DataFolder } from "../config/data-folder.ts";
 import { isLoopback, type NodeConfig, systemUser } from "../config/node-config.ts";
 import { version } from "../version.ts";
 import { openCertificates, ownAddresses, ownNames } from "./certificates.ts";
-import { EventFeed } from "./event-feed.ts";
 import { machineRoutes } from "./machine-routes.ts";
 import { type NodeTables, nodeSchema, openNodeIdentity } from "./node-identity.ts";
 import { uiRoutes } from "./ui-routes.ts";
 
-type Tables = AccessTables & PeerTables & AuditTable & NodeTables;
+type Tables = AccessTables & PeerTables & TerminalTables & AuditTable & NodeTables;
 
 export interface NodeRoleDeps {
 	readonly clock: Clock;
@@ -79,7 +81,13 @@ async function compose(deps: NodeRoleDeps, config: NodeConfig, lifetime: Lifetim
 	const health = new HealthTable(clock);
 	const metrics = new Metrics(true);
 	const { db } = lifetime.own(
-		await openSqliteTables<Tables>(data.file("node.db"), [nodeSchema, accessSchema, peerSchema, auditSchema]),
+		await openSqliteTables<Tables>(data.file("node.db"), [
+			nodeSchema,
+			accessSchema,
+			peerSchema,
+			terminalSchema,
+			auditSchema,
+		]),
 	);
 	const audit = new AuditLog(db, clock, logger);
 	const identity = await openNodeIdentity(db, random, clock);
@@ -88,7 +96,21 @@ async function compose(deps: NodeRoleDeps, config: NodeConfig, lifetime: Lifetim
 	const access = await NodeAccess.open({ db, clock, random, audit }, { ...made, replace: config.pin !== undefined });
 	const certificates = config.http ? null : await openCertificates(config, data, clock, random, health);
 
-	const feed = new EventFeed();
+	const terminal = lifetime.own(
+		await TerminalService.open(
+			{ clock, random, logger, health, audit, db },
+			{
+				socketPath: data.file("tmux.sock"),
+				environment: process.env,
+				home: homedir(),
+				userSockets: true,
+				uid: process.getuid?.() ?? null,
+				platform: platform(),
+				maxUploadBytes: config.uploadLimitBytes,
+			},
+		),
+	);
+	const { feed } = terminal;
 	health.watch(() => feed.publish({ type: "health" }));
 
 	const tailscale = new TailscalePeers({ command: config.tailscale, port: config.peerPort, user: systemUser() });
@@ -115,7 +137,7 @@ async function compose(deps: NodeRoleDeps, config: NodeConfig, lifetime: Lifetim
 			port: config.port,
 			tls: certificates?.tls ?? null,
 			hosts: new HostTable(ownNames(config)),
-			authenticator: firstOf(access),
+			authenticator: firstOf(access, terminal.shares),
 			trustedProxies: config.trustedProxy,
 			routes: [
 				...uiRoutes(files, () => ({
@@ -136,7 +158,7 @@ async function compose(deps: NodeRoleDeps, config: NodeConfig, lifetime: Lifetim
 					defaultPort: config.peerPort,
 					onChange: () => feed.publish({ type: "peers" }),
 				}),
-				...feed.routes(memberCredentials),
+				...terminalRoutes(terminal),
 				...machineRoutes({
 					health,
 					audit,
@@ -160,7 +182,6 @@ async function compose(deps: NodeRoleDeps, config: NodeConfig, lifetime: Lifetim
 		},
 	);
 	lifetime.own(listener);
-	lifetime.own(feed);
 	access.devices.onRevoked((id) => {
 		listener.disconnect(
 			(who) => who.kind === "device" && who.deviceId === id,
@@ -171,6 +192,13 @@ async function compose(deps: NodeRoleDeps, config: NodeConfig, lifetime: Lifetim
 	metrics.gauge("websockets", "Open WebSockets of this node, relayed ones included.", () => listener.webSocketCount);
 
 	const url = urlOf(config, listener);
+	publishConsole(data, lifetime, {
+		url,
+		port: listener.port,
+		secure: listener.secure,
+		pid: process.pid,
+		token: access.consoleToken,
+	});
 	const setupUrl =
 		access.devices.count === 0 && config.pin === undefined ? `${url}/#setup=${await access.setup.make()}` : null;
 	return {

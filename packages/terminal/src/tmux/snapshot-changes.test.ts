@@ -27,7 +27,7 @@ function snapshot({
 		{ length: windows },
 		(_, i) => [`@${i + 1}`, i === 0 ? window : { ...window, active: false, panes: new Map() }] as const,
 	);
-	return new Map([["$1" as const, { name, windows: new Map(all as [`@${number}`, typeof window][]) }]]);
+	return new Map([["$1" as const, { name, statusLines: 1, windows: new Map(all as [`@${number}`, typeof window][]) }]]);
 }
 
 function change(from: Shape, to: Shape) {
@@ -50,7 +50,7 @@ test("each change is told", () => {
 	expect(change({ bells: 1 }, { bells: 2, bell: true })).toEqual([{ type: "bell", session: "$1", window: "@1" }]);
 	expect(change({}, { bell: true })).toEqual([{ type: "bell", session: "$1", window: "@1" }]);
 	expect(change({ bell: true }, { bell: false })).toEqual([]);
-	expect(change({}, { width: 90 })).toEqual([{ type: "size", session: "$1", width: 90, height: 24 }]);
+	expect(change({}, { width: 90 })).toEqual([{ type: "size", session: "$1", cols: 90, rows: 25 }]);
 });
 
 test("a session that came or went is told once", () => {

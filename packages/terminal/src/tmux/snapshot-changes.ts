@@ -1,4 +1,4 @@
-import type { SessionState, Snapshot, WindowState } from "./snapshot.ts";
+import type { SessionState, Snapshot } from "./snapshot.ts";
 import type { PaneNumber, SessionNumber, WindowNumber } from "./tmux-server.ts";
 
 /** What happened on a tmux server. */
@@ -6,7 +6,7 @@ export type TmuxEvent =
 	| { readonly type: "sessions" }
 	| { readonly type: "windows"; readonly session: SessionNumber }
 	| { readonly type: "renamed"; readonly session: SessionNumber; readonly name: string }
-	| { readonly type: "size"; readonly session: SessionNumber; readonly width: number; readonly height: number }
+	| { readonly type: "size"; readonly session: SessionNumber; readonly cols: number; readonly rows: number }
 	| { readonly type: "bell"; readonly session: SessionNumber; readonly window: WindowNumber }
 	| {
 			readonly type: "command-finished";
@@ -98,17 +98,16 @@ function sessionEvents(session: SessionNumber, old: SessionState, state: Session
 		const rang = bells > (was?.bells ?? 0) || (bells === 0 && bell && was?.bell === false);
 		if (was !== undefined && rang) events.push({ type: "bell", session, window });
 	}
-	const size = activeWindow(state);
-	const oldSize = activeWindow(old);
-	if (size !== undefined && (size.width !== oldSize?.width || size.height !== oldSize.height)) {
-		events.push({ type: "size", session, width: size.width, height: size.height });
-	}
+	const size = clientSize(state);
+	const oldSize = clientSize(old);
+	if (size.cols !== oldSize.cols || size.rows !== oldSize.rows) events.push({ type: "size", session, ...size });
 	return events;
 }
 
-export function activeWindow(session: SessionState): WindowState | undefined {
-	for (const window of session.windows.values()) if (window.active) return window;
-	return undefined;
+/** What a client needs to show the active window whole. */
+function clientSize({ windows, statusLines }: SessionState): { readonly cols: number; readonly rows: number } {
+	const active = [...windows.values()].find((window) => window.active);
+	return { cols: active?.width ?? 0, rows: (active?.height ?? 0) + statusLines };
 }
 
 function listing(snapshot: Snapshot): string {

@@ -6,6 +6,8 @@ export type Snapshot = ReadonlyMap<SessionNumber, SessionState>;
 
 export interface SessionState {
 	readonly name: string;
+	/** Lines that the status line takes from a client. */
+	readonly statusLines: number;
 	readonly windows: ReadonlyMap<WindowNumber, WindowState>;
 }
 
@@ -39,13 +41,18 @@ const windowFields = [
 ]
 	.map(field)
 	.join("");
-const sessionFields = ["session_id", "session_name"].map(field).join("");
+const sessionFields = ["session_id", "session_name", "status"].map(field).join("");
 
 /**
  * The format that writes a snapshot on one line: sessions, in them windows, in them panes, each behind its mark. tmux
  * watches it by itself (`refresh-client -B`), so nobody polls. No comma: in a loop it would begin another format.
  */
 export const snapshotFormat = `#{S:S${sessionFields}#{W:W${windowFields}#{P:P${paneFields}}}}`;
+
+/** @param status the value of tmux's option `status`: `on`, `off`, or a number of lines. */
+export function readStatusLines(status: string): number {
+	return status === "on" ? 1 : status === "off" ? 0 : Number(status) || 0;
+}
 
 /** @throws Error when the text is not a snapshot. */
 export function parseSnapshot(text: string): Snapshot {
@@ -54,6 +61,7 @@ export function parseSnapshot(text: string): Snapshot {
 	while (reader.mark("S")) {
 		const number = reader.text() as SessionNumber;
 		const name = reader.text();
+		const statusLines = readStatusLines(reader.text());
 		const windows = new Map<WindowNumber, WindowState>();
 		while (reader.mark("W")) {
 			const window = reader.text() as WindowNumber;
@@ -72,7 +80,7 @@ export function parseSnapshot(text: string): Snapshot {
 			}
 			windows.set(window, { ...state, panes });
 		}
-		sessions.set(number, { name, windows });
+		sessions.set(number, { name, statusLines, windows });
 	}
 	if (!reader.done) throw new Error("tmux's snapshot has something else after its sessions");
 	return sessions;

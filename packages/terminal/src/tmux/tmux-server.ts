@@ -2,6 +2,7 @@ import { type RunResult, run } from "@warren/net";
 import { terminalError } from "../errors.ts";
 import { FieldReader, field } from "./fields.ts";
 import { escapeArgument, escapeFormat } from "./names.ts";
+import { readStatusLines } from "./snapshot.ts";
 import type { TmuxSocket } from "./socket.ts";
 import { tuning } from "./tuning.ts";
 
@@ -407,7 +408,7 @@ function readSession(reader: FieldReader): TmuxSession {
 	const height = reader.number();
 	const status = reader.text();
 	const bell = reader.text().includes("1");
-	const statusLines = status === "on" ? 1 : status === "off" ? 0 : Number(status) || 0;
+	const statusLines = readStatusLines(status);
 	return {
 		number,
 		name,
