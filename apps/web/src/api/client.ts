@@ -122,6 +122,6 @@ function sentToken(sent: Readonly<Record<string, string>>, refused: MachineId): 
 
 function withDefined(headers: Readonly<Record<string, string | undefined>>): Record<string, string> {
 	return Object.fromEntries(
-		Object.entries(headers).filter((entry): entry is [string, string] => entry[1] !== undefined),
+		Object.entries(headers).filter((entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== ""),
 	);
 }
