@@ -7,5 +7,6 @@ export type { Bus, BusMessage } from "./bus.ts";
 export type { KeyValue, KeyValueChange, KeyValueEntry } from "./key-value.ts";
 export { MemoryBus } from "./memory-bus.ts";
 export { MemoryKeyValue } from "./memory-key-value.ts";
-export { openSqliteTables, storeError } from "./sqlite-tables.ts";
-export type { Schema, Tables } from "./tables.ts";
+export { openSqliteTables } from "./sqlite-tables.ts";
+export { storeError } from "./store-error.ts";
+export type { Schema, SqliteTables, Statements, StatementValue, Tables } from "./tables.ts";

@@ -1,15 +1,10 @@
 import { chmodSync, existsSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
-import { defineErrors, messageOf } from "@warren/kernel";
+import { messageOf } from "@warren/kernel";
 import { CompiledQuery, Kysely, type Migration, Migrator, SqliteDialect } from "kysely";
-import type { Schema, Tables } from "./tables.ts";
-
-export const storeError = defineErrors({
-	store_unreadable: { status: 500 },
-	store_newer: { status: 500 },
-	store_full: { status: 507, retryable: true },
-	store_migration: { status: 500 },
-});
+import { SqliteStatements } from "./sqlite-statements.ts";
+import { storeError } from "./store-error.ts";
+import type { Schema, SqliteTables } from "./tables.ts";
 
 /**
  * Opens (or makes) a SQLite database, mode 0600, and brings its schemas up to date. What a statement has reported as
@@ -18,7 +13,7 @@ export const storeError = defineErrors({
  * @throws WarrenError `store_unreadable` (not a database, no permission), `store_newer` (made by a newer version),
  *   `store_migration`.
  */
-export async function openSqliteTables<DB>(path: string, schemas: readonly Schema[]): Promise<Tables<DB>> {
+export async function openSqliteTables<DB>(path: string, schemas: readonly Schema[]): Promise<SqliteTables<DB>> {
 	const database = openDatabase(path);
 	const db = new Kysely<DB>({
 		dialect: new SqliteDialect({
@@ -46,7 +41,7 @@ export async function openSqliteTables<DB>(path: string, schemas: readonly Schem
 		await db.destroy();
 		throw failure;
 	}
-	return { db, close: () => db.destroy() };
+	return { db, statements: new SqliteStatements(database), close: () => db.destroy() };
 }
 
 function openDatabase(path: string): DatabaseSync {
