@@ -30,4 +30,4 @@ export {
 export { fingerprintOf, fingerprintOfPem, parseFingerprint } from "./tls/fingerprint.ts";
 export { type AcceptOptions, type SendOutcome, WebSocketConnection, webSocketLimits } from "./websocket/connection.ts";
 export { type DialOptions, type DialResult, dialWebSocket } from "./websocket/dial.ts";
-export { encodeFrame, type Frame } from "./websocket/frame.ts";
+export { encodeFragments, encodeFrame, type Frame } from "./websocket/frame.ts";

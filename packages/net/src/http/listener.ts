@@ -84,6 +84,7 @@ export class Listener implements Closeable, UpgradeHost {
 	readonly #taken = new Map<Duplex, Identity | null>();
 	readonly #streams = new Map<ServerResponse, Identity | null>();
 	readonly #identities = new WeakMap<IncomingMessage, Identity>();
+	readonly #subprotocols = new WeakMap<IncomingMessage, readonly string[]>();
 	readonly #webSockets = new Map<number, WebSocketServer>();
 	#closing: Promise<void> | undefined;
 
@@ -372,6 +373,7 @@ export class Listener implements Closeable, UpgradeHost {
 		options: AcceptOptions,
 	): WebSocketConnection {
 		let connection: WebSocketConnection | undefined;
+		if (options.subprotocols !== undefined) this.#subprotocols.set(incoming, options.subprotocols);
 		this.#webSocketServer(options.maxMessageBytes ?? webSocketLimits.maxMessageBytes).handleUpgrade(
 			incoming,
 			socket,
@@ -402,7 +404,10 @@ export class Listener implements Closeable, UpgradeHost {
 				clientTracking: false,
 				perMessageDeflate: false,
 				maxPayload,
-				handleProtocols: (offered) => (offered.has(webSocketProtocol) ? webSocketProtocol : false),
+				handleProtocols: (offered, incoming) => {
+					const spoken = [...(this.#subprotocols.get(incoming) ?? []), webSocketProtocol];
+					return spoken.find((each) => offered.has(each)) ?? false;
+				},
 			});
 			this.#webSockets.set(maxPayload, server);
 		}

@@ -204,7 +204,7 @@ describe("a slow reader (S9)", () => {
 		const machine = room();
 		live(machine, 1);
 		live(machine, 2);
-		machine.blocked(2, 0);
+		machine.blocked(2, 0, 0);
 		machine.receive(1, encodeUpdate(edit(0)), 0);
 		machine.committed(logged(machine, machine.drain()), 0);
 		return machine;

@@ -234,12 +234,10 @@ export class RoomMachine {
 		if (!blocked) this.#continue(member);
 	}
 
-	/** Too much waits for this reader: it goes on from the log when it has drained. */
-	blocked(socket: SocketId, now: number): void {
+	/** Too much waits for this reader, who has everything up to `after`: it goes on from the log when it has drained. */
+	blocked(socket: SocketId, after: number, now: number): void {
 		const member = this.#members.get(socket);
-		if (member?.progress.at === "live") {
-			member.progress = { at: "behind", after: this.#head, since: now, reading: true };
-		}
+		if (member?.progress.at === "live") member.progress = { at: "behind", after, since: now, reading: true };
 	}
 
 	drained(socket: SocketId, now: number): void {
