@@ -1,2 +1,22 @@
-/** Documents: the Yjs relay of hub and sidecar, its log, discovery, and the link between two relays. */
+/**
+ * Documents: the Yjs relay of hub and sidecar, its log, the list of documents, discovery, and the link between two
+ * relays. Knows nothing of accounts: who somebody is comes as an `Identity`.
+ */
+export {
+	type DocumentAccess,
+	type DocumentRecord,
+	type DocumentShare,
+	DocumentsList,
+	type DocumentsListDeps,
+	documentLimits,
+} from "./documents/documents-list.ts";
+export { DocumentHistory } from "./documents/history.ts";
+export type { RoomAccess, RoomPermit } from "./documents/room-access.ts";
+export { isRoomId } from "./documents/room-id.ts";
+export { type SyncTables, syncSchema } from "./documents/schema.ts";
 export { syncError } from "./errors.ts";
+export { syncLogSchema } from "./log/schema.ts";
+export { SqliteUpdateLog } from "./log/sqlite-update-log.ts";
+export type { Checkpoint, UpdateLog } from "./log/update-log.ts";
+export { type Attendance, SyncRelay, type SyncRelayOptions } from "./relay/sync-relay.ts";
+export { closeAfterAccessChange, type SyncRoutesDeps, type SyncRoutesOptions, syncRoutes } from "./routes.ts";

@@ -194,6 +194,17 @@ export class RoomMachine {
 		else this.#handle(member, frame, now);
 	}
 
+	/** An update of the server's own. @returns why it is refused, or null. */
+	insert(update: Uint8Array, owner: string): string | null {
+		const reading = readUpdate(update);
+		if (!reading.ok) return reading.message;
+		if (isEmpty(reading.facts) || this.#coverage.covers(reading.facts)) return null;
+		this.#uncommittedBytes += update.length;
+		this.#coverage.add(reading.facts);
+		this.#effects.push({ type: "append", pending: { socket: noSocket, owner, update } });
+		return null;
+	}
+
 	/** The oldest pending updates are on disk with these numbers: only now does anybody hear of them. */
 	committed(updates: readonly LoggedUpdate[], now: number): void {
 		this.#now = now;
@@ -219,7 +230,7 @@ export class RoomMachine {
 	/** What the plan for this socket holds reaches up to `upto`. */
 	planned(socket: SocketId, upto: number, now: number): void {
 		const member = this.#members.get(socket);
-		if (member?.progress.at !== "planning") return;
+		if (member?.progress.at !== "planning" && member?.progress.at !== "behind") return;
 		member.progress = { at: "behind", after: upto, since: now, reading: false };
 		this.#continue(member);
 	}
@@ -407,6 +418,9 @@ export class RoomMachine {
 		this.#effects.push({ type: "send", to, message });
 	}
 }
+
+/** Stands for the server itself; sockets count from 1. */
+const noSocket: SocketId = 0;
 
 function isEmpty(facts: UpdateFacts): boolean {
 	return facts.structs.size === 0 && facts.deletes.size === 0;
