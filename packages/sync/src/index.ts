@@ -18,6 +18,8 @@ export type { RoomAccess, RoomPermit } from "./documents/room-access.ts";
 export { isRoomId } from "./documents/room-id.ts";
 export { type SyncTables, syncSchema } from "./documents/schema.ts";
 export { syncError } from "./errors.ts";
+export { type HubDocuments, HubSync, type HubSyncDeps, type HubSyncStatus } from "./link/hub-sync.ts";
+export { type HubEndpoint, type LinkState, UpstreamLink, type UpstreamLinkDeps } from "./link/upstream-link.ts";
 export { syncLogSchema } from "./log/schema.ts";
 export { SqliteUpdateLog } from "./log/sqlite-update-log.ts";
 export type { Checkpoint, UpdateLog } from "./log/update-log.ts";

@@ -41,9 +41,13 @@ export function dialWebSocket(url: string, clock: Clock, options: DialOptions = 
 		ws.once("upgrade", (response) => {
 			response.socket.setNoDelay?.(true);
 		});
-		ws.once("open", () =>
-			settle({ ok: true, connection: new WebSocketConnection(ws, null, new URL(url).host, clock, options) }),
-		);
+		ws.once("open", () => {
+			// What came in one packet with the handshake is read before the caller's `await` returns: hold it until
+			// the caller has had its turn to listen.
+			ws.pause();
+			setImmediate(() => ws.resume());
+			settle({ ok: true, connection: new WebSocketConnection(ws, null, new URL(url).host, clock, options) });
+		});
 		ws.once("unexpected-response", (_request, response) => {
 			response.resume();
 			settle({

@@ -67,7 +67,12 @@ export class DocumentsList implements RoomAccess {
 
 	/** Own and shared ones, the last changed first. */
 	async list(user: UserId): Promise<DocumentRecord[]> {
-		const own = await this.#db.selectFrom("sync_documents").selectAll().where("owner", "=", user).execute();
+		const own = await this.#db
+			.selectFrom("sync_documents")
+			.selectAll()
+			.where("owner", "=", user)
+			.where("deleted_at", "is", null)
+			.execute();
 		const shared = await this.#db
 			.selectFrom("sync_documents")
 			.innerJoin("sync_shares", "sync_shares.document", "sync_documents.id")
@@ -90,12 +95,13 @@ export class DocumentsList implements RoomAccess {
 			.selectFrom("sync_documents")
 			.select((each) => each.fn.countAll<number>().as("count"))
 			.where("owner", "=", user)
+			.where("deleted_at", "is", null)
 			.executeTakeFirstOrThrow();
 		if (count >= documentLimits.maxPerUser) {
 			throw syncError("too_many", `You have ${count} documents already.`, { fix: "Delete one that you do not need." });
 		}
 		const now = this.#clock.now();
-		const row = { id, owner: user as string, title: wanted.title, created_at: now, updated_at: now };
+		const row = { id, owner: user as string, title: wanted.title, created_at: now, updated_at: now, deleted_at: null };
 		const done = await this.#db
 			.insertInto("sync_documents")
 			.values(row)
@@ -132,11 +138,11 @@ export class DocumentsList implements RoomAccess {
 		return { ...document, title, updatedAt: updated_at };
 	}
 
-	/** The list forgets it at once; its bytes are the caller's to drop. */
+	/** The list forgets it at once, and its id is used up; its bytes are the caller's to drop. */
 	async delete(user: UserId, id: string): Promise<void> {
 		await this.get(user, id, "owner");
 		await this.#db.deleteFrom("sync_shares").where("document", "=", id).execute();
-		await this.#db.deleteFrom("sync_documents").where("id", "=", id).execute();
+		await this.#db.updateTable("sync_documents").set({ deleted_at: this.#clock.now() }).where("id", "=", id).execute();
 		this.#revision += 1;
 	}
 
@@ -185,6 +191,7 @@ export class DocumentsList implements RoomAccess {
 		if (!isRoomId(id)) return null;
 		const row = await this.#db.selectFrom("sync_documents").selectAll().where("id", "=", id).executeTakeFirst();
 		if (row === undefined) return null;
+		if (row.deleted_at !== null) throw syncError("unknown_document", `The document "${id}" was deleted.`);
 		if (row.owner === user) return record(row, "owner");
 		const share = await this.#db
 			.selectFrom("sync_shares")

@@ -8,6 +8,8 @@ export interface SyncTables {
 		/** Milliseconds since the Unix epoch. */
 		created_at: number;
 		updated_at: number;
+		/** Its id is never used again: a device that was away must not bring it back. */
+		deleted_at: number | null;
 	};
 	sync_shares: {
 		document: string;
@@ -30,6 +32,7 @@ export const syncSchema: Schema = {
 					.addColumn("title", "text", (column) => column.notNull())
 					.addColumn("created_at", "bigint", (column) => column.notNull())
 					.addColumn("updated_at", "bigint", (column) => column.notNull())
+					.addColumn("deleted_at", "bigint")
 					.execute();
 				await db.schema.createIndex("sync_documents_owner").on("sync_documents").column("owner").execute();
 				await db.schema

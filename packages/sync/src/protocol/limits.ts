@@ -1,7 +1,7 @@
 /** Every bound of the relay, by name. Tests stand at each limit and one beyond. */
 export const syncLimits = {
 	/** Largest message taken from a client: one update, or what it missed while it was away. */
-	maxMessageBytes: 16 * 1024 * 1024,
+	maxMessageBytes: 64 * 1024 * 1024,
 	/** Clocks that one update may add to one client: a GC struct of 12 bytes can claim 2^40. */
 	maxClockSpan: 2 ** 31,
 	/** How far an update may begin beyond what the room knows of its client: edits made offline arrive after live ones. */
@@ -35,11 +35,11 @@ export const syncLimits = {
 	messageBurst: 2_000,
 	/** Token bucket of a socket: bytes. */
 	bytesPerSecond: 4 * 1024 * 1024,
-	byteBurst: 64 * 1024 * 1024,
+	byteBurst: 128 * 1024 * 1024,
 	/** Sockets in one room. */
 	maxRoomSockets: 2_000,
 	/** Bytes of a room that wait for their commit; above it writers are told to come back. */
-	maxUncommittedBytes: 64 * 1024 * 1024,
+	maxUncommittedBytes: 128 * 1024 * 1024,
 	/** Log and snapshot of one room. */
 	maxRoomBytes: 512 * 1024 * 1024,
 
