@@ -8,7 +8,7 @@ import {
 	type UserId,
 } from "@warren/kernel";
 import { HostTable, Listener } from "@warren/net";
-import { openSqliteTables } from "@warren/store";
+import { openSqliteTables, type Statements } from "@warren/store";
 import { tempFolder } from "@warren/testkit";
 import { DocumentsList } from "./documents/documents-list.ts";
 import { DocumentHistory } from "./documents/history.ts";
@@ -42,6 +42,8 @@ export interface TestHub extends AsyncDisposable {
 	readonly documents: DocumentsList;
 	readonly history: DocumentHistory;
 	readonly listener: Listener;
+	/** Of the log's database. */
+	readonly statements: Statements;
 	readonly url: string;
 	readonly wsUrl: string;
 	fetch(user: string, path: string, init?: RequestInit): Promise<Response>;
@@ -104,6 +106,7 @@ export async function openTestHub(options: TestHubOptions = {}): Promise<TestHub
 		documents,
 		history,
 		listener,
+		statements: logTables.statements,
 		url,
 		wsUrl: url.replace("http", "ws"),
 		fetch: (user, path, init = {}) =>
