@@ -1,4 +1,5 @@
 import { type Clock, closeCodes, type Logger, messageOf } from "@warren/kernel";
+import { syncError } from "../errors.ts";
 import type { UpdateLog } from "../log/update-log.ts";
 import type { Documents } from "../worker/documents.ts";
 import type { PreparedSyncs } from "./prepared-syncs.ts";
@@ -106,13 +107,21 @@ export class Compactor {
 	}
 }
 
-/** Snapshot first, then the tail, in order. */
+/** Snapshot first, then the tail, in order; all from one state of the log. */
 export async function readAll(log: UpdateLog, room: string): Promise<Uint8Array[]> {
-	const snapshot = await log.snapshot(room);
-	const head = await log.head(room);
-	const tail = await log.read(room, head.snapshot?.upto ?? 0, Number.MAX_SAFE_INTEGER);
-	return [...(snapshot === null ? [] : [snapshot]), ...tail.map((each) => each.update)];
+	for (let attempt = 0; attempt < maxAttempts; attempt++) {
+		const before = await log.head(room);
+		const snapshot = await log.snapshot(room);
+		const tail = await log.read(room, before.snapshot?.upto ?? 0, Number.MAX_SAFE_INTEGER);
+		const after = await log.head(room);
+		if (before.snapshot?.upto !== after.snapshot?.upto) continue;
+		return [...(snapshot === null ? [] : [snapshot]), ...tail.map((each) => each.update)];
+	}
+	throw syncError("overloaded", `The document "${room}" is being compacted over and over.`);
 }
+
+/** Compactions that may come in between, one after another, before a reader gives up. */
+const maxAttempts = 5;
 
 function isDue(room: RelayRoom): boolean {
 	const { count, bytes } = room.tail;

@@ -39,6 +39,9 @@ export const relayLimits = {
 	checkpointEveryMs: 10 * 60_000,
 	keptCheckpoints: 50,
 
+	/** Open sockets are looked through this often for sessions that are over. */
+	expiryCheckMs: 30_000,
+
 	/** Closes of a relay that stops are spread over this: stock clients have no jitter. */
 	drainMs: 1_000,
 	drainPerSocketMs: 5,

@@ -55,6 +55,7 @@ export class SyncRelay implements Closeable {
 	readonly #watchers = new Set<(room: string, entries: readonly AwarenessEntry[]) => void>();
 	readonly #commitWatchers = new Set<(room: string) => void>();
 	#nextSocket: SocketId = 1;
+	#expiry: Timer | undefined;
 	#draining = false;
 	#closing: Promise<void> | undefined;
 
@@ -107,6 +108,7 @@ export class SyncRelay implements Closeable {
 		this.#attendances.set(id, { room: room.room, identity, access: who.access, socket });
 		socket.onClose(() => this.#attendances.delete(id));
 		room.join(id, socket, who);
+		this.#expiry ??= this.#deps.clock.after(relayLimits.expiryCheckMs, () => this.#checkExpiry());
 		return id;
 	}
 
@@ -167,8 +169,19 @@ export class SyncRelay implements Closeable {
 		return this.#closing;
 	}
 
+	/** Sessions slide, so a socket whose session is over comes back once: it is let in again, or told to sign in. */
+	#checkExpiry(): void {
+		this.#expiry = undefined;
+		const now = this.#deps.clock.now();
+		const expired = ({ identity }: Attendance) => identity?.kind === "user" && identity.expiresAt <= now;
+		this.disconnect(expired, closeCodes.unavailable, "session_over", "the session must be checked again");
+		if (this.#attendances.size === 0 || this.#draining) return;
+		this.#expiry = this.#deps.clock.after(relayLimits.expiryCheckMs, () => this.#checkExpiry());
+	}
+
 	async #drain(): Promise<void> {
 		this.#draining = true;
+		this.#expiry?.cancel();
 		const sockets = [...this.#attendances.values()];
 		const steps = Math.min(sockets.length, 20);
 		const overMs = Math.min(relayLimits.drainMs, sockets.length * relayLimits.drainPerSocketMs);
@@ -193,7 +206,7 @@ export class SyncRelay implements Closeable {
 		}
 		const options = { room, keepsUpdates, limits: this.#options.limits ?? {} };
 		try {
-			return await RelayRoom.open(this.#roomDeps(), options, head);
+			return await RelayRoom.open(this.#roomDeps(), options);
 		} catch (fault) {
 			if (fault instanceof WarrenError && fault.retryable) throw fault;
 			const reason = messageOf(fault);
