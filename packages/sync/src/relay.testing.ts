@@ -27,6 +27,9 @@ export const sessions: Authenticator = {
 	async authenticate(credential) {
 		if (credential.scheme !== "bearer") return null;
 		const match = /^session-([a-z]+)(?:\.(\w+))?$/.exec(credential.token);
+		if (credential.token === "session-hub-away") {
+			return { ok: false, reason: "unavailable", message: "The hub cannot be asked.", retryAfterMs: 1_000 };
+		}
 		if (match === null) return { ok: false, reason: "invalid", message: "No such session." };
 		return { ok: true, kind: "session", identity: identityOf(match[1] as string, match[2]) };
 	},
