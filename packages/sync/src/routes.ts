@@ -11,7 +11,8 @@ import { z } from "zod";
 import { type DocumentsList, documentLimits, userOf } from "./documents/documents-list.ts";
 import type { DocumentHistory } from "./documents/history.ts";
 import type { RoomAccess, RoomPermit } from "./documents/room-access.ts";
-import { ackSubprotocol, syncLimits } from "./protocol/index.ts";
+import { ackSubprotocol, type MemberOptions, muxSubprotocol, syncLimits } from "./protocol/index.ts";
+import { serveMux } from "./relay/document-mux.ts";
 import type { RelayRoom } from "./relay/relay-room.ts";
 import type { SyncRelay } from "./relay/sync-relay.ts";
 import { WebSocketSync } from "./relay/web-socket-sync.ts";
@@ -54,24 +55,42 @@ export function syncRoutes(deps: SyncRoutesDeps, options: SyncRoutesOptions): Ro
 			path: "/rooms/:id/sync",
 			open: async (context, upgrade) => {
 				const { permit, room } = await enter(deps, context.identity, context.params["id"] ?? "");
-				const connection = upgrade.accept({
-					maxMessageBytes: syncLimits.maxMessageBytes,
-					flush: "now",
-					subprotocols: [ackSubprotocol],
-				});
-				const acknowledges = connection.protocol === ackSubprotocol;
-				const { access, stamp } = permit;
-				const who = {
-					owner: actor(context),
-					access,
-					acknowledges,
-					maxClients: acknowledges ? linkClients : 1,
-					...(stamp === undefined ? {} : { stamp }),
-				};
+				const connection = upgrade.accept({ ...acceptOptions, subprotocols: [ackSubprotocol] });
+				const who = memberOf(context, permit, connection.protocol === ackSubprotocol);
 				deps.relay.join(room, new WebSocketSync(connection), who, context.identity);
 			},
 		},
+		{
+			...options,
+			method: "WS",
+			path: "/rooms",
+			open: (context, upgrade) => {
+				const connection = upgrade.accept({ ...acceptOptions, subprotocols: [muxSubprotocol] });
+				const base = new WebSocketSync(connection);
+				if (connection.protocol !== muxSubprotocol) {
+					return base.close(closeCodes.badRequest, "bad_request", `this socket speaks ${muxSubprotocol}`);
+				}
+				serveMux(base, async (id) => {
+					const { permit, room } = await enter(deps, context.identity, id);
+					return (socket) => {
+						deps.relay.join(room, socket, memberOf(context, permit, true), context.identity);
+					};
+				});
+			},
+		},
 	];
+}
+
+const acceptOptions = { maxMessageBytes: syncLimits.maxMessageBytes, flush: "now" } as const;
+
+function memberOf(context: RequestContext, { access, stamp }: RoomPermit, acknowledges: boolean): MemberOptions {
+	return {
+		owner: actor(context),
+		access,
+		acknowledges,
+		maxClients: acknowledges ? linkClients : 1,
+		...(stamp === undefined ? {} : { stamp }),
+	};
 }
 
 /** Permission and room, in one turn at the end: access that changed while the room was opening counts. */

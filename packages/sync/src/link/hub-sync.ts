@@ -1,9 +1,11 @@
 import { type Closeable, messageOf, type Timer, type UserId, WarrenError } from "@warren/kernel";
 import type { DocumentsList } from "../documents/documents-list.ts";
-import { type HubEndpoint, type LinkState, UpstreamLink, type UpstreamLinkDeps } from "./upstream-link.ts";
+import type { HubEndpoint } from "./hub-endpoint.ts";
+import { HubTransport } from "./hub-transport.ts";
+import { type LinkState, UpstreamLink, type UpstreamLinkDeps } from "./upstream-link.ts";
 
 export const hubSyncLimits = {
-	/** Documents joined to the hub at a time, each with a socket of its own. */
+	/** Documents joined to the hub at a time. */
 	maxLinks: 1_000,
 	/** The two lists are compared this often, and whenever something was made here. */
 	listEveryMs: 60_000,
@@ -16,7 +18,7 @@ export interface HubDocuments {
 	create(document: { readonly id: string; readonly title: string }): Promise<void>;
 }
 
-export interface HubSyncDeps extends UpstreamLinkDeps {
+export interface HubSyncDeps extends Omit<UpstreamLinkDeps, "transport"> {
 	/** This machine's own list. */
 	readonly documents: DocumentsList;
 	readonly hubDocuments: HubDocuments;
@@ -33,6 +35,7 @@ export class HubSync implements Closeable {
 	readonly #deps: HubSyncDeps;
 	readonly #hub: HubEndpoint;
 	readonly #user: UserId;
+	readonly #transport: HubTransport;
 	readonly #links = new Map<string, UpstreamLink>();
 	#listFault: string | null = null;
 	#timer: Timer | undefined;
@@ -43,6 +46,7 @@ export class HubSync implements Closeable {
 		this.#deps = deps;
 		this.#hub = hub;
 		this.#user = user;
+		this.#transport = new HubTransport(hub, deps.clock);
 	}
 
 	get status(): HubSyncStatus {
@@ -73,6 +77,7 @@ export class HubSync implements Closeable {
 		this.#closed = true;
 		this.#timer?.cancel();
 		await Promise.all([...this.#links.values()].map((link) => link.close()));
+		await this.#transport.close();
 	}
 
 	async #compare(): Promise<void> {
@@ -119,6 +124,6 @@ export class HubSync implements Closeable {
 
 	#link(id: string): void {
 		if (this.#closed || this.#links.has(id) || this.#links.size >= hubSyncLimits.maxLinks) return;
-		this.#links.set(id, new UpstreamLink(this.#deps, this.#hub, id).start());
+		this.#links.set(id, new UpstreamLink({ ...this.#deps, transport: this.#transport }, this.#hub, id).start());
 	}
 }

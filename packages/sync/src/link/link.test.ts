@@ -165,6 +165,8 @@ describe("background sync", () => {
 			await when(phone.doc, () => phone.text() === "x");
 			expect([...sync.status.links.keys()].sort()).toEqual(["from-here", "from-hub"]);
 			expect(sync.status.listFault).toBeNull();
+			// Both documents go over one socket (S19); the other one here is the phone's.
+			expect(hub.listener.webSocketCount).toBe(2);
 		} finally {
 			await sync.close();
 		}

@@ -19,6 +19,16 @@ export {
 } from "./frames.ts";
 export { type SyncLimits, syncLimits } from "./limits.ts";
 export {
+	decodeMux,
+	encodeMuxClose,
+	encodeMuxClosed,
+	encodeMuxMessage,
+	encodeMuxOpen,
+	type MuxFrame,
+	maxMuxChannels,
+	muxSubprotocol,
+} from "./mux.ts";
+export {
 	type LoggedUpdate,
 	type MemberOptions,
 	type PendingUpdate,
