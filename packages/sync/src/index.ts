@@ -28,4 +28,6 @@ export { syncLogSchema } from "./log/schema.ts";
 export { SqliteUpdateLog } from "./log/sqlite-update-log.ts";
 export type { Checkpoint, UpdateLog } from "./log/update-log.ts";
 export { type Attendance, SyncRelay, type SyncRelayOptions } from "./relay/sync-relay.ts";
-export { closeAfterAccessChange, type SyncRoutesDeps, type SyncRoutesOptions, syncRoutes } from "./routes.ts";
+export type { SyncRoutesDeps, SyncRoutesOptions } from "./routes/exchange.ts";
+export { closeAfterAccessChange } from "./routes/share-routes.ts";
+export { syncRoutes } from "./routes/sync-routes.ts";

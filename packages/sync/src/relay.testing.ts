@@ -19,7 +19,8 @@ import { syncLogSchema } from "./log/schema.ts";
 import { SqliteUpdateLog } from "./log/sqlite-update-log.ts";
 import type { UpdateLog } from "./log/update-log.ts";
 import { SyncRelay, type SyncRelayOptions } from "./relay/sync-relay.ts";
-import { closeAfterAccessChange, syncRoutes } from "./routes.ts";
+import { closeAfterAccessChange } from "./routes/share-routes.ts";
+import { syncRoutes } from "./routes/sync-routes.ts";
 
 /** `Bearer session-<user>` is that user's session; `session-<user>.<device>` one of a device. */
 export const sessions: Authenticator = {

@@ -107,10 +107,10 @@ class SharedSocket implements Closeable {
 			if (frame.type === "closed") this.#end(frame.channel, frame.code, frame.reason);
 		});
 		connection.onClose((code, reason) => {
-			for (const channel of [...this.#channels.keys()]) this.#end(channel, code, reason);
+			for (const channel of this.#channels.keys()) this.#end(channel, code, reason);
 		});
 		connection.onDrain(() => {
-			for (const channel of [...this.#channels.values()]) channel.onDrainHandler?.();
+			for (const channel of this.#channels.values()) channel.onDrainHandler?.();
 		});
 	}
 

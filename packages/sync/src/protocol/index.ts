@@ -28,12 +28,6 @@ export {
 	maxMuxChannels,
 	muxSubprotocol,
 } from "./mux.ts";
-export {
-	type LoggedUpdate,
-	type MemberOptions,
-	type PendingUpdate,
-	type RoomEffect,
-	RoomMachine,
-	type SocketId,
-} from "./room-machine.ts";
+export type { LoggedUpdate, MemberOptions, PendingUpdate, RoomEffect, SocketId } from "./room-effects.ts";
+export { RoomMachine } from "./room-machine.ts";
 export { type ClockRange, emptyUpdate, readUpdate, type UpdateFacts } from "./update-facts.ts";

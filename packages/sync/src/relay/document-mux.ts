@@ -123,10 +123,10 @@ export function serveMux(base: SyncSocket, enter: (id: string) => Promise<(socke
 		}
 	});
 	base.onDrain(() => {
-		for (const { channel } of [...channels.values()]) channel.drained();
+		for (const { channel } of channels.values()) channel.drained();
 	});
 	base.onClose((clean) => {
-		for (const { channel } of [...channels.values()]) channel.end(clean);
+		for (const { channel } of channels.values()) channel.end(clean);
 	});
 }
 
