@@ -2,6 +2,7 @@
  * Documents: the Yjs relay of hub and sidecar, its log, the list of documents, discovery, and the link between two
  * relays. Knows nothing of accounts: who somebody is comes as an `Identity`.
  */
+export { syncConditions } from "./conditions.ts";
 export { type DeviceState, discoveryRoomId, type UrlClaim } from "./discovery/device-state.ts";
 export { DiscoveryAccess } from "./discovery/discovery-access.ts";
 export { DiscoveryView, type PresentDevice } from "./discovery/discovery-view.ts";

@@ -1,6 +1,7 @@
 import {
 	type Audit,
 	type Authenticator,
+	HealthTable,
 	type Identity,
 	Lifetime,
 	silentLogger,
@@ -47,6 +48,7 @@ export interface TestHub extends AsyncDisposable {
 	readonly documents: DocumentsList;
 	readonly history: DocumentHistory;
 	readonly listener: Listener;
+	readonly health: HealthTable;
 	/** Of the log's database. */
 	readonly statements: Statements;
 	readonly url: string;
@@ -68,6 +70,7 @@ const noAudit: Audit = { record() {}, list: async () => [] };
 /** A hub on a real listener, with everything but accounts. */
 export async function openTestHub(options: TestHubOptions = {}): Promise<TestHub> {
 	const lifetime = new Lifetime();
+	const health = new HealthTable(systemClock);
 	let folder = options.folder;
 	if (folder === undefined) {
 		const made = tempFolder("hub");
@@ -78,7 +81,7 @@ export async function openTestHub(options: TestHubOptions = {}): Promise<TestHub
 	const tables = lifetime.own(await openSqliteTables<SyncTables>(`${folder}/hub.db`, [syncSchema]));
 	const sqliteLog = new SqliteUpdateLog(logTables.statements, systemClock);
 	const log = options.log === undefined ? sqliteLog : options.log(sqliteLog);
-	const relay = lifetime.own(new SyncRelay({ log, clock: systemClock, logger: silentLogger }, options));
+	const relay = lifetime.own(new SyncRelay({ log, clock: systemClock, logger: silentLogger, health }, options));
 	const documents: DocumentsList = new DocumentsList({
 		db: tables.db,
 		clock: systemClock,
@@ -112,6 +115,7 @@ export async function openTestHub(options: TestHubOptions = {}): Promise<TestHub
 		documents,
 		history,
 		listener,
+		health,
 		statements: logTables.statements,
 		url,
 		wsUrl: url.replace("http", "ws"),

@@ -12,6 +12,7 @@ export interface CompactorDeps {
 	readonly prepared: PreparedSyncs;
 	readonly clock: Clock;
 	readonly logger: Logger;
+	readonly onQuarantined: (room: string, reason: string) => void;
 }
 
 interface History {
@@ -63,7 +64,7 @@ export class Compactor {
 
 	/** Its sockets close, its bytes stay, the others go on (S16). */
 	async quarantine(room: RelayRoom, reason: string): Promise<void> {
-		this.#deps.logger.error("document quarantined", { room: room.room, reason });
+		this.#deps.onQuarantined(room.room, reason);
 		room.end(closeCodes.unavailable, "quarantined", `this document is damaged: ${reason}`);
 		try {
 			await this.#deps.log.quarantine(room.room, reason);

@@ -5,6 +5,8 @@ export const relayLimits = {
 	maxWindowMs: 25,
 	/** Rooms open at a time; those that nobody uses are closed first. */
 	maxOpenRooms: 20_000,
+	/** Sockets of one person (of one owner), over all rooms; the links of a sidecar among them. */
+	maxSocketsPerOwner: 4_000,
 	/** A room without sockets is forgotten after this. */
 	idleRoomMs: 10_000,
 	/** Bytes read from the log at a time for a reader that is behind. */
