@@ -21,6 +21,7 @@ export { isRoomId } from "./documents/room-id.ts";
 export { type SyncTables, syncSchema } from "./documents/schema.ts";
 export { syncError } from "./errors.ts";
 export { DiscoveryAdvert, type DiscoveryAdvertDeps } from "./link/discovery-advert.ts";
+export { httpHubDocuments } from "./link/http-hub-documents.ts";
 export type { HubEndpoint } from "./link/hub-endpoint.ts";
 export { type HubDocuments, HubSync, type HubSyncDeps, type HubSyncStatus } from "./link/hub-sync.ts";
 export { HubTransport } from "./link/hub-transport.ts";

@@ -1,6 +1,6 @@
-import { type Closeable, messageOf, type Timer, type UserId, WarrenError } from "@warren/kernel";
+import { Backoff, type Closeable, messageOf, type Timer, type UserId, WarrenError } from "@warren/kernel";
 import type { DocumentsList } from "../documents/documents-list.ts";
-import type { HubEndpoint } from "./hub-endpoint.ts";
+import { type HubEndpoint, linkLimits } from "./hub-endpoint.ts";
 import { HubTransport } from "./hub-transport.ts";
 import { type LinkState, UpstreamLink, type UpstreamLinkDeps } from "./upstream-link.ts";
 
@@ -37,6 +37,7 @@ export class HubSync implements Closeable {
 	readonly #user: UserId;
 	readonly #transport: HubTransport;
 	readonly #links = new Map<string, UpstreamLink>();
+	readonly #backoff: Backoff;
 	#listFault: string | null = null;
 	#timer: Timer | undefined;
 	#comparing: Promise<void> | null = null;
@@ -47,6 +48,7 @@ export class HubSync implements Closeable {
 		this.#hub = hub;
 		this.#user = user;
 		this.#transport = new HubTransport(hub, deps.clock);
+		this.#backoff = new Backoff({ firstMs: linkLimits.firstRetryMs, maxMs: hubSyncLimits.listEveryMs }, deps.random);
 	}
 
 	get status(): HubSyncStatus {
@@ -83,8 +85,7 @@ export class HubSync implements Closeable {
 	async #compare(): Promise<void> {
 		this.#timer?.cancel();
 		const local = await this.#deps.documents.list(this.#user);
-		// What was made here is joined whether or not the hub can be asked now: its link waits for it.
-		for (const { id } of local) this.#link(id);
+		let nextMs: number = hubSyncLimits.listEveryMs;
 		try {
 			const remote = await this.#deps.hubDocuments.list();
 			const here = new Set(local.map((each) => each.id));
@@ -92,14 +93,20 @@ export class HubSync implements Closeable {
 			for (const { id, title } of remote) {
 				if (!here.has(id) && (await this.#adopt(id, title))) this.#link(id);
 			}
-			for (const { id, title } of local) if (!there.has(id)) await this.#offer(id, title);
+			for (const { id, title } of local) {
+				// Before it is joined: a link would make it with no title but its id.
+				if (!there.has(id)) await this.#offer(id, title);
+				this.#link(id);
+			}
 			this.#listFault = null;
+			this.#backoff.reset();
 		} catch (fault) {
 			this.#listFault = messageOf(fault);
+			nextMs = this.#backoff.nextMs();
 			this.#deps.logger.info("the hub's documents cannot be listed", { fault: this.#listFault });
 		}
 		if (this.#closed) return;
-		this.#timer = this.#deps.clock.after(hubSyncLimits.listEveryMs, () => void this.refresh());
+		this.#timer = this.#deps.clock.after(nextMs, () => void this.refresh());
 	}
 
 	/** @returns false for one that was deleted here, or belongs to another user of this machine. */
