@@ -1,5 +1,7 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
+import { tempFolder } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { installLine } from "./conditions.ts";
 import { TestNode } from "./terminal.testing.ts";
@@ -159,6 +161,42 @@ describe.skipIf(!tmuxInstalled)("the API on a real tmux (skipped where tmux is n
 			expect([query, (await node.call("GET", `/api/sessions/${id}/${query}`)).status]).toEqual([query, 400]);
 		}
 		expect((await node.call("GET", `/api/sessions/${id}/history?pane=999`)).status).toBe(404);
+	});
+
+	test("the user's own tmux is offered beside ours, watched, and never tuned", async () => {
+		using users = tempFolder("user");
+		const uid = process.getuid?.() ?? 0;
+		const environment = { PATH: process.env["PATH"], HOME: users.path, SHELL: "/bin/sh", TMUX_TMPDIR: users.path };
+		mkdirSync(users.file(`tmux-${uid}`), { mode: 0o700 });
+		const tmux = (...args: string[]) =>
+			spawnSync("tmux", ["-f", "/dev/null", ...args], { env: environment, encoding: "utf8" }).stdout;
+		await node.close();
+		node = await TestNode.open({ userSockets: true, environment });
+		try {
+			const feed = await node.dial("/ws/~events");
+			const heard = new Promise<void>((resolve) => feed.onMessage(() => resolve()));
+			tmux("new-session", "-d", "-s", "mine.with:dots", "exec cat");
+			await heard;
+			await node.session("ours");
+			const { sessions } = (await node.call("GET", "/api/sessions")).body;
+			expect(sessions).toMatchObject([
+				{ name: "ours", socket: "warren", own: true },
+				{ id: "default.0", name: "mine_with_dots", socket: "default", own: false, command: "cat" },
+			]);
+			expect(tmux("show-options", "-s", "escape-time")).toBe("escape-time 500\n");
+			expect(tmux("show-options", "-g", "history-limit")).toBe("history-limit 2000\n");
+			expect(tmux("show-hooks", "-g", "alert-bell")).not.toContain("warren");
+			const terminal = node.terminal("default.0", { mode: "follow" });
+			// Their status line is a row more than the window has.
+			const { height } = sessions[1];
+			expect((await terminal.notice("welcome")).welcome).toMatchObject({ cols: 80, rows: height + 1 });
+			terminal.type("typed\r");
+			await terminal.shows("typed");
+			expect((await node.call("DELETE", "/api/sessions/default.0")).status).toBe(204);
+			expect((await terminal.notice("stopped")).reason).toEqual({ kind: "exit", reason: "killed" });
+		} finally {
+			tmux("kill-server");
+		}
 	});
 
 	describe("uploads", () => {

@@ -48,6 +48,11 @@ export class Viewer {
 	#windowSize: Size;
 	#own: Size & { readonly mode: ViewerMode };
 	#ignoresSize = false;
+	/**
+	 * Typed before tmux has shown anything, null once it has: until then the PTY still edits lines and echoes, and what
+	 * tmux finds there when it takes over may be gone.
+	 */
+	#early: Uint8Array[] | null = [];
 	#paused = false;
 
 	constructor(deps: ViewerDeps, options: ViewerOptions, windowSize: Size) {
@@ -168,6 +173,7 @@ export class Viewer {
 				{
 					output: (bytes) => {
 						if (this.#pty !== pty) return;
+						if (this.#early !== null) this.#takeEarly();
 						this.#stream.output(bytes, this.#now());
 						this.#perform();
 					},
@@ -181,6 +187,7 @@ export class Viewer {
 			throw thrown;
 		}
 		this.#pty = pty;
+		this.#early = [];
 		if (this.#paused) pty.pause();
 	}
 
@@ -192,7 +199,19 @@ export class Viewer {
 
 	#write(bytes: Uint8Array): void {
 		// A copy: the message that the bytes lie in is only valid during its handler.
-		this.#pty?.write(bytes.slice(), () => {
+		const copy = bytes.slice();
+		if (this.#early === null) this.#hand(copy);
+		else this.#early.push(copy);
+	}
+
+	#takeEarly(): void {
+		const early = this.#early ?? [];
+		this.#early = null;
+		for (const bytes of early) this.#hand(bytes);
+	}
+
+	#hand(bytes: Uint8Array): void {
+		this.#pty?.write(bytes, () => {
 			this.#stream.inputWritten(bytes.length, this.#now());
 			this.#perform();
 		});
