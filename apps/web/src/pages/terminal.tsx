@@ -180,14 +180,14 @@ function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; sess
 						icon={<Copy size={16} />}
 						disabled={!view.hasSelection}
 						onSelect={() => controls.copySelection()}
-						keys="Ctrl⇧C"
+						{...shortcut("Ctrl⇧C")}
 					>
 						{t.copy}
 					</MenuItem>
 					<MenuItem
 						icon={<ClipboardPaste size={16} />}
 						onSelect={() => void pasteFromClipboard(controls.paste)}
-						keys="Ctrl⇧V"
+						{...shortcut("Ctrl⇧V")}
 					>
 						{t.paste}
 					</MenuItem>
@@ -241,6 +241,7 @@ function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; sess
 						machine={machine}
 						session={session}
 						theme={view.theme}
+						light={view.light}
 						fontSize={terminalFontSize}
 						searching={overlay === "search"}
 						onClose={closeOverlay}
@@ -423,6 +424,9 @@ async function pasteFromClipboard(paste: (text: string, enter: boolean) => void)
 		toast.add({ title: t.pasteFailedTitle, description: t.pasteFailed, type: "error" });
 	}
 }
+
+/** A shortcut is shown where there is a keyboard to press it on. */
+const shortcut = (keys: string) => (isCoarse ? {} : { keys });
 
 /** A path as a shell takes it in one word. */
 function quotePath(path: string): string {
