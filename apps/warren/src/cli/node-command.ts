@@ -61,17 +61,23 @@ function stopped(): Promise<void> {
 
 function greeting(name: string, ready: NodeReady): string {
 	const lines = [`Warren is up on ${name}.`, "", `  Open        ${ready.url}`];
-	if (ready.caFingerprint !== null)
-		lines.push(`  Trust       ${ready.url}/trust`, `  CA SHA-256  ${ready.caFingerprint}`);
+	if (ready.lanUrl !== null) lines.push(`  On a phone  ${ready.lanUrl}`);
+	if (ready.caFingerprint !== null) {
+		lines.push(
+			`  Trust       ${ready.url}/trust   (once per device, so that browsers stop warning)`,
+			`  CA SHA-256  ${ready.caFingerprint}`,
+		);
+	}
 	if (ready.setupUrl !== null) {
+		const phoneUrl = ready.setupUrl.replace(ready.url, ready.lanUrl ?? ready.url);
 		lines.push(
 			"",
-			"First time here? Open this link once, on this machine or on your phone (it works for a day):",
+			"First time here? Open this link once, within a day, or scan it with your phone:",
 			"",
 			`  ${ready.setupUrl}`,
 			"",
 		);
-		lines.push(renderUnicodeCompact(ready.setupUrl, { border: 1 }));
+		lines.push(renderUnicodeCompact(phoneUrl, { border: 1 }));
 	}
 	lines.push("", `Data is in ${ready.data}. Stop with Ctrl-C.`, "");
 	return `${lines.join("\n")}\n`;

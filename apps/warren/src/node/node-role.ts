@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { isIPv4 } from "node:net";
 import { homedir, platform } from "node:os";
 import { fileURLToPath } from "node:url";
 import { type AccessTables, accessRoutes, accessSchema, memberCredentials, NodeAccess } from "@warren/access";
@@ -47,6 +48,8 @@ export interface NodeRoleDeps {
 /** The one line of `--json`, and what the console prints. */
 export interface NodeReady {
 	readonly url: string;
+	/** The same by an address of the local network, for phones that do not resolve this machine's name; null when there is none. */
+	readonly lanUrl: string | null;
 	/** SHA-256 of the certificate, for peers that pin it; null with plain HTTP. */
 	readonly fingerprint: string | null;
 	readonly caFingerprint: string | null;
@@ -206,6 +209,7 @@ async function compose(deps: NodeRoleDeps, config: NodeConfig, lifetime: Lifetim
 		firstCredentials: access.created && config.pin === undefined ? made : null,
 		ready: {
 			url,
+			lanUrl: lanUrlOf(config, listener),
 			fingerprint: certificates?.fingerprint ?? null,
 			caFingerprint: certificates?.authority?.fingerprint ?? null,
 			setupUrl,
@@ -227,6 +231,12 @@ function urlOf(config: NodeConfig, listener: Listener): string {
 				? "localhost"
 				: bound;
 	return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${listener.port}`;
+}
+
+function lanUrlOf(config: NodeConfig, listener: Listener): string | null {
+	if (config.host !== undefined && isLoopback(config.host)) return null;
+	const address = ownAddresses().find((each) => isIPv4(each) && !each.startsWith("127."));
+	return address === undefined ? null : `${listener.secure ? "https" : "http"}://${address}:${listener.port}`;
 }
 
 function describe(who: Identity, config: NodeConfig): Record<string, unknown> {
