@@ -1,10 +1,21 @@
-import type { Audit, Authenticator, Clock, CredentialKind, Random } from "@warren/kernel";
+import {
+	type Audit,
+	type Authenticator,
+	type Clock,
+	type CredentialKind,
+	equalSecrets,
+	newSecret,
+	type Random,
+} from "@warren/kernel";
 import type { Kysely } from "kysely";
 import { Devices, deviceTokenPrefix } from "./devices.ts";
 import { Owner } from "./owner.ts";
 import type { AccessTables } from "./schema.ts";
 import { SetupLink } from "./setup-link.ts";
 import { WsTickets } from "./ws-tickets.ts";
+
+/** Begins the token of this process's own console: whoever can read the data folder owns the node anyway. */
+const consoleTokenPrefix = "wl_";
 
 export interface AccessDeps {
 	readonly db: Kysely<AccessTables>;
@@ -15,7 +26,9 @@ export interface AccessDeps {
 
 /** Everything that lets somebody into one node, and the authenticator over it. */
 export class NodeAccess implements Authenticator {
-	readonly kinds: readonly CredentialKind[] = ["basic", "device", "setup"];
+	readonly kinds: readonly CredentialKind[] = ["basic", "device", "setup", "admin"];
+	/** For commands on this machine; lives as long as the process. A secret: kept 0600 in the data folder. */
+	readonly consoleToken: string;
 	readonly owner: Owner;
 	readonly devices: Devices;
 	readonly setup: SetupLink;
@@ -31,6 +44,7 @@ export class NodeAccess implements Authenticator {
 		this.setup = new SetupLink(deps.db, deps.clock, deps.random);
 		this.tickets = new WsTickets(deps.clock, deps.random);
 		this.audit = deps.audit;
+		this.consoleToken = `${consoleTokenPrefix}${newSecret(deps.random)}`;
 		devices.onRevoked((id) =>
 			this.tickets.revoke((identity) => identity.kind === "device" && identity.deviceId === id),
 		);
@@ -60,7 +74,11 @@ export class NodeAccess implements Authenticator {
 				return verdict;
 			}
 			case "bearer":
-				return credential.token.startsWith(deviceTokenPrefix) ? this.devices.verify(credential.token) : null;
+				if (credential.token.startsWith(deviceTokenPrefix)) return this.devices.verify(credential.token);
+				if (!credential.token.startsWith(consoleTokenPrefix)) return null;
+				if (!equalSecrets(credential.token, this.consoleToken))
+					return { ok: false, reason: "invalid", message: "This console token is of an earlier start." };
+				return { ok: true, kind: "admin", identity: { kind: "operator", name: "console" } };
 			case "setup":
 				return context.accepts.includes("setup") ? this.setup.verify(credential.secret, context.remoteAddress) : null;
 			case "ws-ticket":

@@ -23,7 +23,7 @@ const ticketBody = z.object({
 });
 
 /** What a signed-in person or program of this node may use. */
-export const memberCredentials: readonly CredentialKind[] = ["basic", "device"];
+export const memberCredentials: readonly CredentialKind[] = ["basic", "device", "admin"];
 
 /** Setup, devices, the node's user and PIN, WebSocket tickets: docs/api-node.md. */
 export function accessRoutes(access: NodeAccess): Route[] {

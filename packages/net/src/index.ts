@@ -6,13 +6,13 @@ export { ClientAddress } from "./http/client-address.ts";
 export { parseCredential, readCookie, setupHeader, webSocketProtocol } from "./http/credentials.ts";
 export { canonicalHost, HostTable, parseHost } from "./http/host-table.ts";
 export {
-	closeCodeFor,
 	Listener,
 	type ListenerDeps,
 	type ListenerOptions,
 	listenerLimits,
 	type TlsIdentity,
 } from "./http/listener.ts";
+export { closeCodeFor } from "./http/pending-upgrade.ts";
 export { dataHeaders, errorResponse, faultLine, httpError, writeError } from "./http/responses.ts";
 export type { HandleRoute, Method, RequestContext, Route, StreamRoute, Upgrade, WebSocketRoute } from "./http/route.ts";
 export { StaticFiles } from "./http/static-files.ts";

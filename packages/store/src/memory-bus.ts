@@ -15,7 +15,9 @@ export class MemoryBus implements Bus {
 
 	publish(subject: string, data: Uint8Array): void {
 		const groups = new Map<string, Subscription[]>();
-		for (const subscription of [...this.#subscriptions]) {
+		// A copy: who subscribes while a message is being given out gets the next one.
+		const standing = [...this.#subscriptions];
+		for (const subscription of standing) {
 			if (!covers(subscription.pattern, subject)) continue;
 			if (subscription.group === undefined) {
 				subscription.receive({ subject, data });

@@ -1,6 +1,6 @@
 import { chmodSync, existsSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
-import { defineErrors } from "@warren/kernel";
+import { defineErrors, messageOf } from "@warren/kernel";
 import { CompiledQuery, Kysely, type Migration, Migrator, SqliteDialect } from "kysely";
 import type { Schema, Tables } from "./tables.ts";
 
@@ -89,14 +89,10 @@ async function migrate(db: Kysely<any>, schemas: readonly Schema[], path: string
 	}
 	const { error } = await migrator.migrateToLatest();
 	if (error !== undefined) {
-		throw storeError(
-			"store_migration",
-			`The database ${path} could not be brought up to date: ${error instanceof Error ? error.message : String(error)}.`,
-			{
-				fix: "Nothing was lost: it is as it was before. Check free disk space and start again.",
-				cause: error,
-			},
-		);
+		throw storeError("store_migration", `The database ${path} could not be brought up to date: ${messageOf(error)}.`, {
+			fix: "Nothing was lost: it is as it was before. Check free disk space and start again.",
+			cause: error,
+		});
 	}
 }
 

@@ -7,20 +7,22 @@ import {
 	type Authenticator,
 	type Clock,
 	type Closeable,
+	type CloseCode,
 	type CredentialKind,
 	closeCodes,
 	type Identity,
 	type Logger,
-	parseRequest,
-	type WarrenError,
 } from "@warren/kernel";
 import { WebSocketServer } from "ws";
 import { type AcceptOptions, WebSocketConnection, webSocketLimits } from "../websocket/connection.ts";
+import { listen } from "./bind.ts";
 import { ClientAddress } from "./client-address.ts";
 import { parseCredential, webSocketProtocol } from "./credentials.ts";
 import { type HostTable, parseHost } from "./host-table.ts";
-import { asWarrenError, errorResponse, faultLine, httpError, writeError } from "./responses.ts";
-import type { HandleRoute, RequestContext, Route, StreamRoute, Upgrade, WebSocketRoute } from "./route.ts";
+import { closeCodeFor, PendingUpgrade, refuseSocket, refuseUpgrade, type UpgradeHost } from "./pending-upgrade.ts";
+import { bodyTooLarge, boundedRequest, makeContext, type Target, withBody } from "./request-context.ts";
+import { asWarrenError, errorResponse, faultLine, httpError, refusal, writeError } from "./responses.ts";
+import type { HandleRoute, RequestContext, Route, WebSocketRoute } from "./route.ts";
 import { Router } from "./router.ts";
 
 export interface ListenerOptions {
@@ -70,15 +72,18 @@ export const listenerLimits = {
  * One port. Everything that arrives passes, in this order: Host table, path rules, route, Origin, credential, handler.
  * Nothing of a request is acted upon before.
  */
-export class Listener implements Closeable {
+export class Listener implements Closeable, UpgradeHost {
 	readonly role: string;
 	readonly #server: Server | SecureServer;
 	readonly #options: ListenerOptions;
 	readonly #deps: ListenerDeps;
 	readonly #router: Router;
 	readonly #address: ClientAddress;
-	readonly #connections = new Set<WebSocketConnection>();
-	readonly #taken = new Set<Duplex>();
+	/** What stays open after its request was answered, and on whose behalf. */
+	readonly #connections = new Map<WebSocketConnection, Identity | null>();
+	readonly #taken = new Map<Duplex, Identity | null>();
+	readonly #streams = new Map<ServerResponse, Identity | null>();
+	readonly #identities = new WeakMap<IncomingMessage, Identity>();
 	readonly #webSockets = new Map<number, WebSocketServer>();
 	#closing: Promise<void> | undefined;
 
@@ -145,6 +150,19 @@ export class Listener implements Closeable {
 			this.#server.setSecureContext({ ...tls, ...(tls.clientCa === undefined ? {} : { ca: tls.clientCa }) });
 	}
 
+	/**
+	 * Ends what is open on somebody's behalf: WebSockets with a code, relayed sockets and streamed answers by a cut.
+	 * @returns how many were ended.
+	 */
+	disconnect(matches: (identity: Identity) => boolean, code: CloseCode, reason: string): number {
+		let ended = 0;
+		const owned = (identity: Identity | null) => identity !== null && matches(identity) && ++ended > 0;
+		for (const [connection, identity] of this.#connections) if (owned(identity)) void connection.close(code, reason);
+		for (const [socket, identity] of this.#taken) if (owned(identity)) socket.destroy();
+		for (const [outgoing, identity] of this.#streams) if (owned(identity)) outgoing.destroy();
+		return ended;
+	}
+
 	/** Stops accepting, tells WebSockets to come back (1012), lets requests finish, then cuts what is left. */
 	close(): Promise<void> {
 		this.#closing ??= this.#drain();
@@ -154,10 +172,11 @@ export class Listener implements Closeable {
 	async #drain(): Promise<void> {
 		const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
 		this.#server.closeIdleConnections();
-		for (const connection of this.#connections) void connection.close(closeCodes.draining, "the server is stopping");
-		for (const socket of this.#taken) socket.destroy();
+		for (const connection of this.#connections.keys())
+			void connection.close(closeCodes.draining, "the server is stopping");
+		for (const socket of this.#taken.keys()) socket.destroy();
 		const cut = this.#deps.clock.after(listenerLimits.drainMs, () => {
-			for (const connection of this.#connections) connection.terminate();
+			for (const connection of this.#connections.keys()) connection.terminate();
 			this.#server.closeAllConnections();
 		});
 		await closed;
@@ -184,8 +203,11 @@ export class Listener implements Closeable {
 				upgrade: false,
 				outgoing,
 			});
-			if ("stream" in route.route) await route.route.stream(context, incoming, outgoing);
-			else await this.#answer(route.route as HandleRoute, context, incoming, outgoing);
+			if ("stream" in route.route) {
+				this.#streams.set(outgoing, context.identity);
+				outgoing.once("close", () => this.#streams.delete(outgoing));
+				await route.route.stream(context, incoming, outgoing);
+			} else await this.#answer(route.route as HandleRoute, context, incoming, outgoing);
 		} catch (thrown) {
 			this.#logFault(thrown, incoming);
 			writeError(outgoing, asWarrenError(thrown));
@@ -315,6 +337,7 @@ export class Listener implements Closeable {
 				`A ${verdict.kind} credential is not taken here; ${route.credentials.join(", ")} are.`,
 			);
 		}
+		this.#identities.set(incoming, verdict.identity);
 		return contextFor(verdict.identity, verdict.kind, verdict.upstreamAuthorization ?? null);
 	}
 
@@ -359,15 +382,15 @@ export class Listener implements Closeable {
 		);
 		if (connection === undefined) throw httpError("bad_request", "The WebSocket handshake is malformed.");
 		const opened = connection;
-		this.#connections.add(opened);
+		this.#connections.set(opened, this.#identities.get(incoming) ?? null);
 		opened.onClose(() => this.#connections.delete(opened));
 		if (this.#closing !== undefined) void opened.close(closeCodes.draining, "the server is stopping");
 		return opened;
 	}
 
 	/** For PendingUpgrade only. */
-	handOver(socket: Duplex): void {
-		this.#taken.add(socket);
+	handOver(incoming: IncomingMessage, socket: Duplex): void {
+		this.#taken.set(socket, this.#identities.get(incoming) ?? null);
 		socket.once("close", () => this.#taken.delete(socket));
 	}
 
@@ -387,138 +410,6 @@ export class Listener implements Closeable {
 	}
 }
 
-class PendingUpgrade implements Upgrade {
-	readonly #listener: Listener;
-	readonly #incoming: IncomingMessage;
-	readonly #socket: Duplex;
-	readonly #head: Buffer;
-	#used = false;
-
-	constructor(listener: Listener, incoming: IncomingMessage, socket: Duplex, head: Buffer) {
-		this.#listener = listener;
-		this.#incoming = incoming;
-		this.#socket = socket;
-		this.#head = head;
-	}
-
-	accept(options: AcceptOptions = {}): WebSocketConnection {
-		this.#use();
-		return this.#listener.completeHandshake(this.#incoming, this.#socket, this.#head, options);
-	}
-
-	refuse(closeCode: number, error: WarrenError): void {
-		if (this.#used) {
-			this.#socket.destroy();
-			return;
-		}
-		const connection = this.accept();
-		void connection.close(closeCode, JSON.stringify({ error: error.code, message: error.message }));
-	}
-
-	take(): { request: IncomingMessage; socket: Duplex; head: Buffer } {
-		this.#use();
-		this.#listener.handOver(this.#socket);
-		return { request: this.#incoming, socket: this.#socket, head: this.#head };
-	}
-
-	#use(): void {
-		if (this.#used) throw new Error("this upgrade was already answered");
-		this.#used = true;
-	}
-}
-
-interface Target {
-	readonly path: string;
-	readonly query: URLSearchParams;
-	readonly origin: string;
-	readonly params: Readonly<Record<string, string>>;
-	readonly upgrade: boolean;
-	readonly outgoing: ServerResponse | null;
-}
-
-function makeContext(
-	incoming: IncomingMessage,
-	target: Target,
-	who: Pick<RequestContext, "identity" | "credential" | "upstreamAuthorization" | "remoteAddress">,
-): RequestContext {
-	let abort: AbortController | undefined;
-	return {
-		method: incoming.method ?? "GET",
-		path: target.path,
-		query: target.query,
-		params: target.params,
-		headers: incoming.headers,
-		...who,
-		origin: target.origin,
-		get signal() {
-			if (abort === undefined) {
-				const controller = new AbortController();
-				abort = controller;
-				const left = () => controller.abort(new Error("the client left"));
-				if (target.outgoing === null) incoming.socket.once("close", left);
-				else target.outgoing.once("close", () => (target.outgoing?.writableFinished ? undefined : left()));
-			}
-			return abort.signal;
-		},
-		get request(): Request {
-			throw new Error("only a HandleRoute has a standard request");
-		},
-		json: () => Promise.reject(new Error("only a HandleRoute reads JSON")),
-	};
-}
-
-function withBody(context: RequestContext, request: Request): RequestContext {
-	return Object.create(context, {
-		request: { value: request, enumerable: true },
-		json: {
-			value: async (schema: Parameters<RequestContext["json"]>[0]) => {
-				const type = request.headers.get("content-type") ?? "";
-				if (!/^application\/([a-z.+-]+\+)?json\b/i.test(type))
-					throw httpError("not_json", `The body must be JSON, and its type is "${type.slice(0, 80)}".`);
-				const text = await request.text();
-				let value: unknown;
-				try {
-					value = JSON.parse(text);
-				} catch (cause) {
-					throw httpError("bad_request", `The body is not valid JSON: ${(cause as Error).message}.`);
-				}
-				return parseRequest(schema, value);
-			},
-		},
-	}) as RequestContext;
-}
-
-/** Chunked bodies declare no length: count them as they come. */
-function boundedRequest(request: Request, maxBodyBytes: number): Request {
-	if (
-		request.method === "GET" ||
-		request.method === "HEAD" ||
-		request.headers.has("content-length") ||
-		request.body === null
-	)
-		return request;
-	let seen = 0;
-	const counted = request.body.pipeThrough(
-		new TransformStream<Uint8Array, Uint8Array>({
-			transform(chunk, controller) {
-				seen += chunk.byteLength;
-				if (seen > maxBodyBytes) controller.error(bodyTooLarge(maxBodyBytes));
-				else controller.enqueue(chunk);
-			},
-		}),
-	);
-	return new Request(request.url, {
-		method: request.method,
-		headers: request.headers,
-		body: counted,
-		duplex: "half",
-	} as RequestInit);
-}
-
-function bodyTooLarge(maxBodyBytes: number): WarrenError {
-	return httpError("body_too_large", `The body is larger than ${maxBodyBytes} bytes.`, { details: { maxBodyBytes } });
-}
-
 function certificateOf(incoming: IncomingMessage) {
 	const socket = incoming.socket as {
 		getPeerCertificate?: () => { fingerprint256?: string; subject?: { CN?: string } };
@@ -530,88 +421,4 @@ function certificateOf(incoming: IncomingMessage) {
 		fingerprint: certificate.fingerprint256.toLowerCase(),
 		subject: certificate.subject?.CN ?? "",
 	} as const;
-}
-
-function refusal(verdict: {
-	reason: "invalid" | "expired" | "forbidden" | "limited" | "unavailable";
-	message: string;
-	retryAfterMs?: number;
-}): WarrenError {
-	const details = verdict.retryAfterMs === undefined ? {} : { retryAfterMs: verdict.retryAfterMs };
-	switch (verdict.reason) {
-		case "invalid":
-		case "expired":
-			return httpError("unauthorized", verdict.message);
-		case "forbidden":
-			return httpError("forbidden", verdict.message);
-		case "limited":
-			return httpError("rate_limited", verdict.message, { details });
-		case "unavailable":
-			return httpError("unavailable", verdict.message, { details });
-	}
-}
-
-/** The close code that stands for an HTTP status, once the upgrade has been completed. */
-export function closeCodeFor(error: WarrenError): number {
-	switch (error.status) {
-		case 401:
-			return closeCodes.signIn;
-		case 403:
-			return closeCodes.forbidden;
-		case 404:
-			return closeCodes.unknown;
-		case 429:
-		case 500:
-		case 502:
-		case 503:
-			return closeCodes.unavailable;
-		default:
-			return closeCodes.badRequest;
-	}
-}
-
-/** A request that is not HTTP at all. */
-function refuseSocket(socket: Duplex): void {
-	if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-	else socket.destroy();
-}
-
-function refuseUpgrade(socket: Duplex, error: WarrenError): void {
-	const body = JSON.stringify(error.toBody());
-	socket.end(
-		`HTTP/1.1 ${error.status} Refused\r\nConnection: close\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-	);
-}
-
-async function listen(server: Server | SecureServer, host: string | undefined, port: number): Promise<void> {
-	await new Promise<void>((resolve, reject) => {
-		server.once("error", (fault: NodeJS.ErrnoException) => reject(listenFault(fault, host, port)));
-		server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
-			server.removeAllListeners("error");
-			resolve();
-		});
-	});
-}
-
-function listenFault(fault: NodeJS.ErrnoException, host: string | undefined, port: number): unknown {
-	const where = `${host ?? "this machine"}, port ${port}`;
-	if (fault.code === "EADDRINUSE") {
-		return httpError("unavailable", `Port ${port} is taken: something else listens on ${where}.`, {
-			fix: "Stop it, or choose another port with --port.",
-			cause: fault,
-		});
-	}
-	if (fault.code === "EACCES") {
-		return httpError("unavailable", `No permission to listen on ${where}.`, {
-			fix: "Choose a port from 1024 up with --port.",
-			cause: fault,
-		});
-	}
-	if (fault.code === "EADDRNOTAVAIL") {
-		return httpError("unavailable", `${host} is not an address of this machine.`, {
-			fix: "Choose one that is with --host.",
-			cause: fault,
-		});
-	}
-	return fault;
 }

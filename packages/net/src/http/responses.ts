@@ -83,3 +83,23 @@ export function faultLine(thrown: unknown): string {
 	}
 	return lines.join(" ← ");
 }
+
+/** What an authenticator's no becomes. */
+export function refusal(verdict: {
+	reason: "invalid" | "expired" | "forbidden" | "limited" | "unavailable";
+	message: string;
+	retryAfterMs?: number;
+}): WarrenError {
+	const details = verdict.retryAfterMs === undefined ? {} : { retryAfterMs: verdict.retryAfterMs };
+	switch (verdict.reason) {
+		case "invalid":
+		case "expired":
+			return httpError("unauthorized", verdict.message);
+		case "forbidden":
+			return httpError("forbidden", verdict.message);
+		case "limited":
+			return httpError("rate_limited", verdict.message, { details });
+		case "unavailable":
+			return httpError("unavailable", verdict.message, { details });
+	}
+}

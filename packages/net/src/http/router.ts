@@ -96,7 +96,6 @@ function rank(segment: string | undefined): number {
 /** Why a path is refused before any route is asked, or null. Nothing here is ever normalised: a doubt is a refusal. */
 function pathFault(path: string): string | null {
 	if (!path.startsWith("/")) return "the request target must be a path";
-	// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
 	if (/[\\\x00-\x20\x7f]/.test(path)) return "the path has a character that is not allowed";
 	for (const segment of path.split("/")) {
 		let decoded: string;

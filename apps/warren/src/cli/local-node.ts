@@ -1,0 +1,75 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { defineErrors, messageOf, WarrenError } from "@warren/kernel";
+import { Agent, request } from "undici";
+import { readConsole } from "../config/console-file.ts";
+import { defaultDataFolder } from "../config/data-folder.ts";
+
+const localError = defineErrors({ not_running: { status: 503 } });
+
+/** The data folder that a command means: `--data`, WARREN_DATA, or the platform's place. */
+export function dataFolderOf(flags: { readonly data?: string }): string {
+	return resolve(flags.data ?? process.env["WARREN_DATA"] ?? defaultDataFolder(process.env));
+}
+
+/** The node of this machine, as its commands reach it: over loopback, trusting its own CA. */
+export class LocalNode {
+	readonly url: string;
+	readonly #token: string;
+	readonly #agent: Agent;
+	readonly #base: string;
+
+	/** @throws WarrenError `not_running`. */
+	constructor(dataPath: string) {
+		const file = readConsole(dataPath);
+		this.url = file.url;
+		this.#token = file.token;
+		this.#base = `${file.secure ? "https" : "http"}://localhost:${file.port}`;
+		const ca = join(dataPath, "ca", "ca.crt");
+		// With certificate files of the operator's own there is no CA to check: it is loopback, and the token is this node's.
+		this.#agent = new Agent({
+			connect: existsSync(ca) ? { ca: readFileSync(ca, "utf8") } : { rejectUnauthorized: false },
+		});
+	}
+
+	/** @throws WarrenError as the node answered, or `not_running`. */
+	async call<T>(method: "GET" | "POST" | "PUT" | "DELETE", path: string, body?: unknown): Promise<T> {
+		const answer = await request(`${this.#base}${path}`, {
+			method,
+			dispatcher: this.#agent,
+			headers: {
+				authorization: `Bearer ${this.#token}`,
+				accept: "application/json",
+				...(body === undefined ? {} : { "content-type": "application/json" }),
+			},
+			...(body === undefined ? {} : { body: JSON.stringify(body) }),
+		}).catch((cause: unknown) => {
+			throw localError("not_running", `The node at ${this.#base} does not answer: ${messageOf(cause)}.`, {
+				fix: "Start it with: warren up",
+				cause,
+			});
+		});
+		const text = await answer.body.text();
+		const json: unknown = text === "" ? null : JSON.parse(text);
+		if (answer.statusCode < 400) return json as T;
+		const { error, message, fix } = json as { error: string; message: string; fix?: string };
+		throw new WarrenError(error, message, { status: answer.statusCode, ...(fix === undefined ? {} : { fix }) });
+	}
+
+	close(): Promise<void> {
+		return this.#agent.close();
+	}
+}
+
+/** Runs a command against the local node and closes the connection after it. */
+export async function withLocalNode(
+	flags: { readonly data?: string },
+	action: (node: LocalNode) => Promise<void>,
+): Promise<void> {
+	const node = new LocalNode(dataFolderOf(flags));
+	try {
+		await action(node);
+	} finally {
+		await node.close();
+	}
+}

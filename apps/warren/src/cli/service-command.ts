@@ -1,0 +1,163 @@
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { homedir, platform, userInfo } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { defineErrors } from "@warren/kernel";
+import { run } from "@warren/net";
+import type { Command } from "commander";
+import { dataFolderOf } from "./local-node.ts";
+
+const serviceError = defineErrors({ no_service_manager: { status: 500 }, service_failed: { status: 500 } });
+const commandTimeoutMs = 30_000;
+const label = "warren";
+
+/** How this platform starts a program at boot. */
+interface ServiceManager {
+	/** Where its file goes. */
+	readonly path: string;
+	readonly unit: (args: readonly string[]) => string;
+	/** Run in this order; the first that fails stops. */
+	readonly enable: readonly (readonly [string, ...string[]])[];
+	readonly disable: readonly (readonly [string, ...string[]])[];
+	readonly status: readonly [string, ...string[]];
+	/** Said after installing, or empty. */
+	readonly note: string;
+}
+
+/** `warren service install|uninstall|status`: systemd (of the user, or of the system when root) and launchd. */
+export function addServiceCommands(program: Command): void {
+	const service = program.command("service").description("Start Warren with this machine");
+	service
+		.command("install")
+		.description("Install and start it; flags after -- go to `warren up`")
+		.option("--data <dir>", "the node's data folder [WARREN_DATA]")
+		.option("--print", "only print the unit")
+		.argument("[args...]", "flags for `warren up`")
+		.action(async (args: string[], flags: { data?: string; print?: boolean }) => {
+			const manager = serviceManager();
+			const unit = manager.unit(["up", "--json", "--data", dataFolderOf(flags), ...args]);
+			if (flags.print === true) {
+				process.stdout.write(unit);
+				return;
+			}
+			mkdirSync(dirname(manager.path), { recursive: true });
+			writeFileSync(manager.path, unit, { mode: 0o644 });
+			for (const command of manager.enable) await runOrFail(command);
+			process.stdout.write(`Installed ${manager.path}; Warren runs, and starts with this machine.\n${manager.note}`);
+		});
+	service
+		.command("uninstall")
+		.description("Stop it and remove the unit; data stays")
+		.action(async () => {
+			const manager = serviceManager();
+			for (const command of manager.disable) await run(command[0], command.slice(1), { timeoutMs: commandTimeoutMs });
+			rmSync(manager.path, { force: true });
+			process.stdout.write(`Removed ${manager.path}. Data was left where it is.\n`);
+		});
+	service
+		.command("status")
+		.description("Whether it runs")
+		.action(async () => {
+			const [file, ...args] = serviceManager().status;
+			const result = await run(file, args, { timeoutMs: commandTimeoutMs });
+			if (result.outcome !== "exited") throw serviceError("no_service_manager", `${result.message}.`);
+			process.stdout.write(result.stdout === "" ? result.stderr : result.stdout);
+			process.exitCode = result.code === 0 ? 0 : 3;
+		});
+}
+
+function serviceManager(): ServiceManager {
+	const program = [process.execPath, resolve(fileURLToPath(new URL("../main.ts", import.meta.url)))];
+	switch (platform()) {
+		case "linux":
+			return systemd(program);
+		case "darwin":
+			return launchd(program);
+		default:
+			throw serviceError(
+				"no_service_manager",
+				`Warren installs itself under systemd and launchd, and ${platform()} has neither.`,
+				{
+					fix: `Let your system start this at boot: ${program.join(" ")} up`,
+				},
+			);
+	}
+}
+
+function systemd(program: readonly string[]): ServiceManager {
+	const asRoot = process.getuid?.() === 0;
+	const scope = asRoot ? [] : ["--user"];
+	const unitName = `${label}.service`;
+	return {
+		path: asRoot
+			? `/etc/systemd/system/${unitName}`
+			: join(process.env["XDG_CONFIG_HOME"] ?? join(homedir(), ".config"), "systemd/user", unitName),
+		unit: (args) => `[Unit]
+Description=Warren: your own machines as one private place
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+Type=exec
+ExecStart=${[...program, ...args].map(systemdQuote).join(" ")}
+Restart=always
+RestartSec=2
+# Terminals live in tmux and go on while Warren restarts.
+KillMode=process
+TimeoutStopSec=15
+UMask=0077
+
+[Install]
+WantedBy=${asRoot ? "multi-user.target" : "default.target"}
+`,
+		enable: [
+			["systemctl", ...scope, "daemon-reload"],
+			["systemctl", ...scope, "enable", "--now", unitName],
+		],
+		disable: [["systemctl", ...scope, "disable", "--now", unitName]],
+		status: ["systemctl", ...scope, "status", "--no-pager", unitName],
+		note: asRoot
+			? ""
+			: `It stops when you log out, unless you allow it to stay: sudo loginctl enable-linger ${userInfo().username}\n`,
+	};
+}
+
+function launchd(program: readonly string[]): ServiceManager {
+	const path = join(homedir(), "Library/LaunchAgents", `${label}.plist`);
+	const domain = `gui/${process.getuid?.() ?? 501}`;
+	return {
+		path,
+		unit: (args) => `<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<plist version="1.0"><dict>
+<key>Label</key><string>${label}</string>
+<key>ProgramArguments</key><array>${[...program, ...args].map((each) => `<string>${xmlEscape(each)}</string>`).join("")}</array>
+<key>RunAtLoad</key><true/>
+<key>KeepAlive</key><true/>
+<key>Umask</key><integer>63</integer>
+</dict></plist>
+`,
+		enable: [["launchctl", "bootstrap", domain, path]],
+		disable: [["launchctl", "bootout", `${domain}/${label}`]],
+		status: ["launchctl", "print", `${domain}/${label}`],
+		note: "",
+	};
+}
+
+async function runOrFail(command: readonly [string, ...string[]]): Promise<void> {
+	const result = await run(command[0], command.slice(1), { timeoutMs: commandTimeoutMs });
+	if (result.outcome === "exited" && result.code === 0) return;
+	const said = result.outcome === "exited" ? result.stderr.trim() : result.message;
+	throw serviceError("service_failed", `"${command.join(" ")}" failed: ${said}.`, {
+		fix: "Run that line by hand to see more, or print the unit with: warren service install --print",
+	});
+}
+
+/** systemd.syntax(7): quoted, with its own specifiers doubled. */
+function systemdQuote(text: string): string {
+	return `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("%", "%%").replaceAll("$", "$$$$")}"`;
+}
+
+function xmlEscape(text: string): string {
+	return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}

@@ -1,0 +1,20 @@
+#!/usr/bin/env node
+import { Command } from "commander";
+import { addDoctorCommand } from "./cli/doctor-command.ts";
+import { addMachineCommands } from "./cli/machine-commands.ts";
+import { addNodeCommands, reportFailure } from "./cli/node-command.ts";
+import { addServiceCommands } from "./cli/service-command.ts";
+import { version } from "./version.ts";
+
+const program = new Command("warren").description("Your own machines as one private place").version(version);
+addNodeCommands(program);
+addMachineCommands(program);
+addDoctorCommand(program);
+addServiceCommands(program);
+
+try {
+	await program.parseAsync();
+} catch (failure) {
+	reportFailure(failure);
+	process.exitCode = 1;
+}

@@ -1,0 +1,134 @@
+import { X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { hostname, networkInterfaces } from "node:os";
+import type { Clock, ConditionKind, Fingerprint, HealthTable, Random } from "@warren/kernel";
+import { Authority, canonicalHost, certificateError, fingerprintOfPem, type TlsIdentity } from "@warren/net";
+import type { DataFolder } from "../config/data-folder.ts";
+import type { NodeConfig } from "../config/node-config.ts";
+
+export const certificateExpiring: ConditionKind = {
+	code: "certificate-expiring",
+	severity: "warning",
+	title: "The certificate in {file} ends on {date}.",
+	advice: "Renew it and start the node again.",
+	delayMs: 0,
+};
+
+const dayMs = 24 * 3600 * 1000;
+/** A leaf of ours is renewed this long before its end. */
+const renewBeforeMs = 60 * dayMs;
+const warnBeforeMs = 14 * dayMs;
+
+export interface NodeCertificates {
+	readonly tls: TlsIdentity;
+	readonly fingerprint: Fingerprint;
+	/** Null when this machine holds no CA: own files, or plain HTTP. */
+	readonly authority: Authority | null;
+}
+
+/** Names by which this machine may be called, without its addresses. */
+export function ownNames(config: NodeConfig): string[] {
+	const host = canonicalHost(hostname());
+	const short = host.split(".")[0] as string;
+	const name = canonicalHost(config.name);
+	const names = [
+		"localhost",
+		host,
+		short,
+		`${short}.local`,
+		...(/^[a-z0-9-]+$/.test(name) ? [`${name}.warren.internal`] : []),
+		...config.hostname,
+	];
+	return [...new Set(names.map(canonicalHost))].filter((each) => each !== "");
+}
+
+/** This machine's addresses, loopback included, link-local left out (they need a zone, which no certificate has). */
+export function ownAddresses(): string[] {
+	const addresses = Object.values(networkInterfaces()).flatMap((list) =>
+		(list ?? []).map((each) => each.address.split("%")[0] as string),
+	);
+	return [...new Set(["127.0.0.1", "::1", ...addresses])].filter((address) => !address.startsWith("fe80:"));
+}
+
+/**
+ * Own files when given; else the warren's CA and a leaf from it, made on the first run. A leaf stays the same until it
+ * must change, because peers that never joined have pinned it.
+ */
+export async function openCertificates(
+	config: NodeConfig,
+	data: DataFolder,
+	clock: Clock,
+	random: Random,
+	health: HealthTable,
+): Promise<NodeCertificates> {
+	if (config.tlsCert !== undefined && config.tlsKey !== undefined)
+		return ownFiles(config.tlsCert, config.tlsKey, clock, health);
+	const authority = await openAuthority(config, data, clock, random);
+	const names = ownNames(config);
+	const cert = data.read("tls", "node.crt");
+	const key = data.read("tls", "node.key");
+	if (
+		cert !== null &&
+		key !== null &&
+		isStillGood(
+			cert,
+			names.filter((name) => authority.allows(name)),
+			authority,
+			clock,
+		)
+	) {
+		return { tls: { cert: cert + authority.certPem, key }, fingerprint: fingerprintOfPem(cert), authority };
+	}
+	const leaf = await authority.issue({ name: config.name, hosts: [...names, ...ownAddresses()] });
+	data.write(leaf.key, "tls", "node.key");
+	data.write(leaf.cert, "tls", "node.crt");
+	return {
+		tls: { cert: leaf.cert + authority.certPem, key: leaf.key },
+		fingerprint: fingerprintOfPem(leaf.cert),
+		authority,
+	};
+}
+
+async function openAuthority(config: NodeConfig, data: DataFolder, clock: Clock, random: Random): Promise<Authority> {
+	const cert = data.read("ca", "ca.crt");
+	const key = data.read("ca", "ca.key");
+	if (cert !== null && key !== null) return Authority.load({ cert, key }, clock, random);
+	const made = await Authority.create(
+		`Warren of ${config.name}`,
+		[...ownNames(config), ...ownAddresses()],
+		clock,
+		random,
+	);
+	data.write(made.pem.key, "ca", "ca.key");
+	data.write(made.pem.cert, "ca", "ca.crt");
+	return made.authority;
+}
+
+function isStillGood(cert: string, names: readonly string[], authority: Authority, clock: Clock): boolean {
+	try {
+		const leaf = new X509Certificate(cert);
+		if (!leaf.checkIssued(new X509Certificate(authority.certPem))) return false;
+		if (Date.parse(leaf.validTo) - clock.now() < renewBeforeMs) return false;
+		return names.every((name) => leaf.checkHost(name) !== undefined);
+	} catch {
+		// Unreadable: a new one replaces it.
+		return false;
+	}
+}
+
+function ownFiles(certFile: string, keyFile: string, clock: Clock, health: HealthTable): NodeCertificates {
+	try {
+		const cert = readFileSync(certFile, "utf8");
+		const key = readFileSync(keyFile, "utf8");
+		const end = Date.parse(new X509Certificate(cert).validTo);
+		if (end - clock.now() < warnBeforeMs)
+			health.raise(certificateExpiring, { file: certFile, date: new Date(end).toISOString().slice(0, 10) });
+		return { tls: { cert, key }, fingerprint: fingerprintOfPem(cert), authority: null };
+	} catch (cause) {
+		throw certificateError(
+			"bad_certificate",
+			`${certFile} and ${keyFile} cannot be used: ${(cause as Error).message}.`,
+			{ fix: "Both must be PEM, the leaf first, readable by this user.", cause },
+		);
+	}
+}

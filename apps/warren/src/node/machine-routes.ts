@@ -1,0 +1,134 @@
+import { X509Certificate } from "node:crypto";
+import { memberCredentials } from "@warren/access";
+import type { Audit, HealthTable, Identity } from "@warren/kernel";
+import { parseRequest } from "@warren/kernel";
+import { type Authority, dataHeaders, type Metrics, type RequestContext, type Route } from "@warren/net";
+import { z } from "zod";
+
+export interface MachineRouteDeps {
+	readonly health: HealthTable;
+	readonly audit: Audit;
+	readonly metrics: Metrics;
+	readonly authority: Authority | null;
+	/** What `GET /api/status` shows beside health and process. */
+	readonly status: () => Record<string, unknown>;
+	readonly describe: (identity: Identity) => Record<string, unknown>;
+}
+
+const auditQuery = z.object({
+	limit: z.coerce.number().pipe(z.int().min(1).max(500)).default(100),
+	before: z.coerce.number().pipe(z.int().min(1)).optional(),
+});
+
+/** Health, status, audit, metrics, the CA for phones: docs/api-node.md. */
+export function machineRoutes(deps: MachineRouteDeps): Route[] {
+	const facts = { owner: "node", method: "GET", credentials: memberCredentials } as const;
+	const health = () => ({ status: deps.health.summary(), conditions: deps.health.list() });
+	return [
+		{
+			...facts,
+			path: "/api/health",
+			credentials: ["none", ...memberCredentials],
+			handle: ({ identity }) =>
+				Response.json(identity === null ? { status: deps.health.summary() } : health(), { headers: dataHeaders }),
+		},
+		{
+			...facts,
+			path: "/api/me",
+			credentials: [...memberCredentials, "share"],
+			handle: ({ identity }) => Response.json(deps.describe(identity as Identity), { headers: dataHeaders }),
+		},
+		{
+			...facts,
+			path: "/api/status",
+			handle: () =>
+				Response.json(
+					{
+						...deps.status(),
+						health: health(),
+						process: {
+							pid: process.pid,
+							memoryBytes: process.memoryUsage.rss(),
+							uptimeMs: Math.round(process.uptime() * 1000),
+						},
+					},
+					{ headers: dataHeaders },
+				),
+		},
+		{
+			...facts,
+			path: "/api/audit",
+			handle: async (context: RequestContext) => {
+				const { limit, before } = parseRequest(auditQuery, Object.fromEntries(context.query));
+				return Response.json(
+					{ records: await deps.audit.list({ limit, ...(before === undefined ? {} : { before }) }) },
+					{ headers: dataHeaders },
+				);
+			},
+		},
+		{
+			...facts,
+			path: "/metrics",
+			handle: async () =>
+				new Response(await deps.metrics.text(), {
+					headers: { ...dataHeaders, "content-type": deps.metrics.registry.contentType },
+				}),
+		},
+		...(deps.authority === null ? [] : authorityRoutes(deps.authority)),
+	];
+}
+
+/** What a phone needs to trust this warren. A CA's certificate is public. */
+function authorityRoutes(authority: Authority): Route[] {
+	const open = { owner: "node", method: "GET", credentials: ["none"] } as const;
+	const download = (type: string, name: string) => ({
+		...dataHeaders,
+		"content-type": type,
+		"content-disposition": `attachment; filename="${name}"`,
+	});
+	return [
+		{
+			...open,
+			path: "/ca.json",
+			handle: () =>
+				Response.json(
+					{ fingerprint: authority.fingerprint, name: authority.name, notAfter: authority.notAfter },
+					{ headers: dataHeaders },
+				),
+		},
+		{
+			...open,
+			path: "/ca.crt",
+			handle: () =>
+				new Response(Buffer.from(authority.der), { headers: download("application/x-x509-ca-cert", "warren-ca.crt") }),
+		},
+		{
+			...open,
+			path: "/ca.mobileconfig",
+			handle: () =>
+				new Response(mobileConfig(authority), {
+					headers: download("application/x-apple-aspen-config", "warren-ca.mobileconfig"),
+				}),
+		},
+	];
+}
+
+/** Apple's configuration profile with one root certificate. */
+function mobileConfig(authority: Authority): string {
+	const id = new X509Certificate(authority.certPem).serialNumber.toLowerCase().padStart(32, "0").slice(0, 32);
+	const uuid = (first: string) =>
+		`${first}${id.slice(1, 8)}-${id.slice(8, 12)}-4${id.slice(13, 16)}-8${id.slice(17, 20)}-${id.slice(20, 32)}`.toUpperCase();
+	const name = authority.name.replace(/[<>&]/g, "");
+	const entry = (key: string, value: string) => `<key>${key}</key><string>${value}</string>`;
+	return `<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<plist version="1.0"><dict>
+<key>PayloadContent</key><array><dict>
+${entry("PayloadType", "com.apple.security.root")}${entry("PayloadIdentifier", `warren.ca.${id}`)}${entry("PayloadUUID", uuid("a"))}<key>PayloadVersion</key><integer>1</integer>
+${entry("PayloadDisplayName", name)}<key>PayloadContent</key><data>${Buffer.from(authority.der).toString("base64")}</data>
+</dict></array>
+${entry("PayloadType", "Configuration")}${entry("PayloadIdentifier", `warren.${id}`)}${entry("PayloadUUID", uuid("b"))}<key>PayloadVersion</key><integer>1</integer>
+${entry("PayloadDisplayName", name)}${entry("PayloadDescription", "Lets this device trust your own machines.")}
+</dict></plist>
+`;
+}

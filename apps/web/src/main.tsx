@@ -1,0 +1,24 @@
+import "@fontsource-variable/inter/wght.css";
+import "@fontsource-variable/jetbrains-mono/wght.css";
+import "./styles/tokens.css";
+import "./styles/base.css";
+import "./styles/parts.css";
+import "./styles/shell.css";
+import "./styles/pages.css";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { App } from "./app.tsx";
+import { registerServiceWorker } from "./pwa/register.ts";
+import { takeArrival } from "./shell/arrival.ts";
+import { applyTheme } from "./shell/preferences.ts";
+
+applyTheme();
+const arrival = takeArrival();
+const root = document.getElementById("root");
+if (root === null) throw new Error("index.html has no #root");
+createRoot(root).render(
+	<StrictMode>
+		<App arrival={arrival} />
+	</StrictMode>,
+);
+registerServiceWorker();

@@ -1,0 +1,68 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import react from "@vitejs/plugin-react";
+import { defineConfig, type Plugin } from "vite";
+import { contentSecurityPolicy } from "./dev/content-security-policy.ts";
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const { version } = JSON.parse(readFileSync(here("./package.json"), "utf8")) as { version: string };
+const devNode = process.env.WARREN_DEV_NODE ?? "http://127.0.0.1:5199";
+
+/**
+ * Writes /sw.js from src/pwa/service-worker.js with the list of this build's hashed files. With WARREN_WEB_SW=off the
+ * build carries the kill switch instead: a worker that empties its caches and unregisters itself.
+ */
+function serviceWorker(): Plugin {
+	return {
+		name: "warren-service-worker",
+		apply: "build",
+		generateBundle(_options, bundle) {
+			if (process.env.WARREN_WEB_SW === "off") {
+				this.emitFile({
+					type: "asset",
+					fileName: "sw.js",
+					source: readFileSync(here("./src/pwa/service-worker-off.js"), "utf8"),
+				});
+				return;
+			}
+			// Only the Latin subsets: other scripts' fonts are fetched when a page shows them.
+			const files = Object.keys(bundle)
+				.filter((name) => name.startsWith("assets/") && !/\.map$/.test(name))
+				.filter((name) => !/\.woff2?$/.test(name) || /-latin-wght-normal/.test(name))
+				.sort();
+			const build = createHash("sha256").update(files.join("\n")).digest("hex").slice(0, 12);
+			const source = readFileSync(here("./src/pwa/service-worker.js"), "utf8")
+				.replace('"__BUILD__"', JSON.stringify(build))
+				.replace('["__FILES__"]', JSON.stringify(files.map((name) => `/${name}`)));
+			this.emitFile({ type: "asset", fileName: "sw.js", source });
+		},
+	};
+}
+
+export default defineConfig({
+	root: here("."),
+	plugins: [react(), serviceWorker()],
+	define: { __WARREN_VERSION__: JSON.stringify(version) },
+	build: {
+		target: "es2023",
+		assetsDir: "assets",
+		// The policy allows no data: fonts or scripts, and a page must find every file under /assets.
+		assetsInlineLimit: 0,
+		modulePreload: { polyfill: false },
+		sourcemap: false,
+	},
+	server: {
+		host: "127.0.0.1",
+		proxy: {
+			"/api": devNode,
+			"/ca.": devNode,
+			"/r/": { target: devNode, ws: true },
+			"/ws/": { target: devNode, ws: true },
+		},
+	},
+	preview: {
+		host: "127.0.0.1",
+		headers: { "content-security-policy": contentSecurityPolicy("http://127.0.0.1:4173") },
+	},
+});

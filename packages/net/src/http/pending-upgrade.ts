@@ -1,0 +1,98 @@
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { closeCodes, type WarrenError } from "@warren/kernel";
+import type { AcceptOptions, WebSocketConnection } from "../websocket/connection.ts";
+import type { Upgrade } from "./route.ts";
+
+/** What a listener does for an upgrade once its route has decided. */
+export interface UpgradeHost {
+	completeHandshake(
+		incoming: IncomingMessage,
+		socket: Duplex,
+		head: Buffer,
+		options: AcceptOptions,
+	): WebSocketConnection;
+	handOver(incoming: IncomingMessage, socket: Duplex): void;
+}
+
+/** An upgrade between its arrival and its one answer. */
+export class PendingUpgrade implements Upgrade {
+	readonly #host: UpgradeHost;
+	readonly #incoming: IncomingMessage;
+	readonly #socket: Duplex;
+	readonly #head: Buffer;
+	#used = false;
+
+	constructor(host: UpgradeHost, incoming: IncomingMessage, socket: Duplex, head: Buffer) {
+		this.#host = host;
+		this.#incoming = incoming;
+		this.#socket = socket;
+		this.#head = head;
+	}
+
+	accept(options: AcceptOptions = {}): WebSocketConnection {
+		this.#use();
+		return this.#host.completeHandshake(this.#incoming, this.#socket, this.#head, options);
+	}
+
+	refuse(closeCode: number, error: WarrenError): void {
+		if (this.#used) {
+			this.#socket.destroy();
+			return;
+		}
+		const connection = this.accept();
+		void connection.close(closeCode, closeReason(error));
+	}
+
+	take(): { request: IncomingMessage; socket: Duplex; head: Buffer } {
+		this.#use();
+		this.#host.handOver(this.#incoming, this.#socket);
+		return { request: this.#incoming, socket: this.#socket, head: this.#head };
+	}
+
+	#use(): void {
+		if (this.#used) throw new Error("this upgrade was already answered");
+		this.#used = true;
+	}
+}
+
+/** `{"error","message"}` in the 123 bytes that a close frame has (RFC 6455 §5.5); the message gives way. */
+function closeReason(error: WarrenError): string {
+	const relay = error.details["relay"] === undefined ? {} : { relay: error.details["relay"] };
+	for (let length = error.message.length; ; length = Math.max(0, length - 8)) {
+		const reason = JSON.stringify({ error: error.code, ...relay, message: error.message.slice(0, length) });
+		if (Buffer.byteLength(reason) <= 123 || length === 0) return reason;
+	}
+}
+
+/** The close code that stands for an HTTP status, once the upgrade has been completed. */
+export function closeCodeFor(error: WarrenError): number {
+	switch (error.status) {
+		case 401:
+			return closeCodes.signIn;
+		case 403:
+			return closeCodes.forbidden;
+		case 404:
+			return closeCodes.unknown;
+		case 429:
+		case 500:
+		case 502:
+		case 503:
+			return closeCodes.unavailable;
+		default:
+			return closeCodes.badRequest;
+	}
+}
+
+/** A request that is not HTTP at all. */
+export function refuseSocket(socket: Duplex): void {
+	if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+	else socket.destroy();
+}
+
+export function refuseUpgrade(socket: Duplex, error: WarrenError): void {
+	const body = JSON.stringify(error.toBody());
+	socket.end(
+		`HTTP/1.1 ${error.status} Refused\r\nConnection: close\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+	);
+}

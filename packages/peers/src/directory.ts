@@ -1,0 +1,315 @@
+import {
+	type Clock,
+	ExpiringMap,
+	type Fingerprint,
+	type NodeId,
+	type PeerId,
+	type PeerSource,
+	type PeerSourceError,
+} from "@warren/kernel";
+import type { Kysely } from "kysely";
+import { addressKey, type PeerAddress, parsePeerHost, peerIdOf } from "./address.ts";
+import { peerError } from "./errors.ts";
+import { pinMismatch } from "./pinned-connector.ts";
+import type { Pin, Pins } from "./pins.ts";
+import { type ProbeResult, probe, probeFixes } from "./probe.ts";
+import type { PeerTables } from "./schema.ts";
+import type { ManualPeers } from "./sources/manual.ts";
+
+export const directoryLimits = {
+	/** What sources may take together. */
+	sourceTimeoutMs: 2_500,
+	/** How long the list of candidates serves relays before the sources are asked again. */
+	freshMs: 15_000,
+	/** Probes under way at once. */
+	maxProbes: 64,
+} as const;
+
+/** A peer as this node knows it, before it was asked anything. */
+export interface KnownPeer {
+	readonly id: PeerId;
+	readonly name: string;
+	readonly address: PeerAddress;
+	/** The first source that named it; the manual one comes first. */
+	readonly source: string;
+	readonly sources: readonly string[];
+	readonly nodeId?: NodeId;
+}
+
+/** A row of GET /api/peers. */
+export interface PeerRow {
+	readonly id: PeerId;
+	readonly name: string;
+	readonly host: string;
+	readonly port: number;
+	readonly source: string;
+	readonly sources: readonly string[];
+	readonly reachable: boolean;
+	readonly app?: string;
+	readonly version?: string;
+	readonly rttMs?: number;
+	readonly lastSeenAt?: number;
+	readonly checkedAt: number;
+	readonly pin?: Pin;
+	readonly error?: {
+		readonly code: string;
+		readonly message: string;
+		readonly fix: string;
+		readonly expected?: string;
+		readonly actual?: string;
+	};
+}
+
+export interface DirectoryDeps {
+	readonly db: Kysely<PeerTables>;
+	readonly clock: Clock;
+	readonly pins: Pins;
+	readonly manual: ManualPeers;
+	/** Asked in this order; the first that names an address gives its name. `manual` is asked before them. */
+	readonly sources: readonly PeerSource[];
+	/** Addresses that are this node itself, as `host:port` keys: never listed. */
+	readonly isSelf: (address: PeerAddress) => boolean;
+}
+
+/** All peers of this node: joined from every source, probed, remembered. The relay's allow-list. */
+export class PeerDirectory {
+	readonly #deps: DirectoryDeps;
+	readonly #seen = new Map<string, { readonly version: string; readonly at: number }>();
+	#known:
+		| { readonly peers: readonly KnownPeer[]; readonly errors: readonly PeerSourceError[]; readonly at: number }
+		| undefined;
+	#asking: Promise<readonly KnownPeer[]> | undefined;
+	readonly #contacts = new Map<PeerId, Promise<void>>();
+	/** Probes of the last moments, so that a crowd of tabs costs one. */
+	readonly #fresh: ExpiringMap<string, Promise<ProbeResult>>;
+
+	private constructor(deps: DirectoryDeps) {
+		this.#deps = deps;
+		this.#fresh = new ExpiringMap(deps.clock, 2000);
+	}
+
+	static async open(deps: DirectoryDeps): Promise<PeerDirectory> {
+		const directory = new PeerDirectory(deps);
+		for (const row of await deps.db.selectFrom("peers_seen").selectAll().execute())
+			directory.#seen.set(row.address, { version: row.version, at: row.seen_at });
+		return directory;
+	}
+
+	/** Every peer, probed now, and what went wrong at the sources. One failing source hides no other. */
+	async list(): Promise<{ peers: PeerRow[]; errors: readonly PeerSourceError[] }> {
+		const peers = await this.#ask();
+		const rows: PeerRow[] = [];
+		for (let at = 0; at < peers.length; at += directoryLimits.maxProbes) {
+			rows.push(...(await Promise.all(peers.slice(at, at + directoryLimits.maxProbes).map((peer) => this.row(peer)))));
+		}
+		return { peers: rows, errors: this.#known?.errors ?? [] };
+	}
+
+	/** @throws WarrenError `unknown_peer`. */
+	async get(id: string): Promise<KnownPeer> {
+		const peer = await this.find(id);
+		if (peer === null) throw peerError("unknown_peer", `There is no peer "${id.slice(0, 80)}" here.`);
+		return peer;
+	}
+
+	/** Looks in what is known, and asks the sources again only when that is old or lacks it. */
+	async find(id: string): Promise<KnownPeer | null> {
+		const known = this.#known;
+		const found = known?.peers.find((peer) => peer.id === id);
+		const isFresh = known !== undefined && this.#deps.clock.monotonic() - known.at < directoryLimits.freshMs;
+		if (isFresh) return found ?? null;
+		if (found !== undefined) {
+			// Stale but there: serve it, refresh behind.
+			void this.#ask();
+			return found;
+		}
+		return (await this.#ask()).find((peer) => peer.id === id) ?? null;
+	}
+
+	/** @throws WarrenError `bad_request`, `peer_exists`. */
+	async add(host: string, port: number, name: string | undefined): Promise<PeerRow> {
+		const canonical = parsePeerHost(host);
+		if (canonical === null) throw peerError("bad_request", `"${host.slice(0, 80)}" is not a host name or an address.`);
+		const address = { host: canonical, port };
+		if (this.#deps.isSelf(address)) throw peerError("bad_request", `${addressKey(address)} is this machine itself.`);
+		await this.#deps.manual.add(address, name ?? canonical);
+		await this.#refresh();
+		return this.row(await this.get(peerIdOf(address)), true);
+	}
+
+	/** @throws WarrenError `unknown_peer`, `not_manual`. */
+	async remove(id: string): Promise<void> {
+		const peer = await this.get(id);
+		if (!(await this.#deps.manual.remove(peer.address)))
+			throw peerError("not_manual", `${peer.name} was not added by hand; ${peer.source} lists it.`);
+		await this.#deps.pins.forget(peer.address);
+		await this.#refresh();
+	}
+
+	/** Probes one peer and says how it stands. @param again do not take a probe of the last second for it. */
+	async row(peer: KnownPeer, again = false): Promise<PeerRow> {
+		const { clock, pins } = this.#deps;
+		const key = addressKey(peer.address);
+		if (again) this.#fresh.delete(key);
+		let probing = this.#fresh.get(key);
+		if (probing === undefined) {
+			probing = probe(peer.address, clock);
+			this.#fresh.set(key, probing, 1000);
+		}
+		const result = await probing;
+		const outcome = result.ok
+			? await this.#learn(peer, result)
+			: { code: result.code, message: result.message, fix: probeFixes[result.code] };
+		const seen = this.#seen.get(key);
+		const version = result.ok ? result.version : seen?.version;
+		const pin = pins.get(peer.address);
+		return {
+			id: peer.id,
+			name: peer.name,
+			...peer.address,
+			source: peer.source,
+			sources: peer.sources,
+			reachable: outcome === null,
+			checkedAt: clock.now(),
+			...(result.ok ? { app: result.app, rttMs: result.rttMs } : {}),
+			...(version === undefined ? {} : { version }),
+			...(seen === undefined ? {} : { lastSeenAt: seen.at }),
+			...(pin === null ? {} : { pin }),
+			...(outcome === null ? {} : { error: outcome }),
+		};
+	}
+
+	/** When a peer last answered, or null. */
+	lastSeenAt(peer: KnownPeer): number | null {
+		return this.#seen.get(addressKey(peer.address))?.at ?? null;
+	}
+
+	/**
+	 * Makes sure that a peer has a pin, by a first contact without a credential when it has none.
+	 * @throws WarrenError `upstream_error`, `pin_mismatch`.
+	 */
+	async contact(peer: KnownPeer): Promise<void> {
+		if (this.#deps.pins.get(peer.address) !== null) return;
+		let contact = this.#contacts.get(peer.id);
+		if (contact === undefined) {
+			contact = this.#firstContact(peer).finally(() => this.#contacts.delete(peer.id));
+			this.#contacts.set(peer.id, contact);
+		}
+		await contact;
+	}
+
+	async #firstContact(peer: KnownPeer): Promise<void> {
+		const result = await probe(peer.address, this.#deps.clock);
+		if (!result.ok) {
+			throw peerError("upstream_error", `${peer.name} cannot be reached: ${result.message}`, {
+				fix: probeFixes[result.code],
+				details: { reason: result.code, retryAfterMs: 2000 },
+			});
+		}
+		const outcome = await this.#learn(peer, result);
+		if (outcome !== null) throw pinMismatch(peer, outcome.expected, outcome.actual);
+	}
+
+	async #learn(
+		peer: KnownPeer,
+		result: Extract<ProbeResult, { ok: true }>,
+	): Promise<null | { code: string; message: string; fix: string; expected: string; actual: Fingerprint }> {
+		const check = this.#deps.pins.check(peer.address, result.fingerprint);
+		if (check.verdict === "mismatch") {
+			return {
+				code: "pin_mismatch",
+				message: `${peer.name} shows another certificate than before.`,
+				fix: probeFixes.pin_mismatch,
+				expected: check.expected,
+				actual: result.fingerprint,
+			};
+		}
+		if (check.verdict === "unknown") await this.#deps.pins.learn(peer.address, result.fingerprint);
+		const address = addressKey(peer.address);
+		const at = this.#deps.clock.now();
+		const before = this.#seen.get(address);
+		this.#seen.set(address, { version: result.version, at });
+		if (before === undefined || before.version !== result.version || at - before.at > 60_000) {
+			const row = { address, version: result.version, seen_at: at };
+			await this.#deps.db
+				.insertInto("peers_seen")
+				.values(row)
+				.onConflict((conflict) => conflict.column("address").doUpdateSet(row))
+				.execute();
+		}
+		return null;
+	}
+
+	async #refresh(): Promise<void> {
+		await this.#asking;
+		await this.#ask();
+	}
+
+	#ask(): Promise<readonly KnownPeer[]> {
+		this.#asking ??= this.#askSources().finally(() => {
+			this.#asking = undefined;
+		});
+		return this.#asking;
+	}
+
+	async #askSources(): Promise<readonly KnownPeer[]> {
+		const { clock, manual, sources, isSelf } = this.#deps;
+		const abort = new AbortController();
+		const deadline = clock.after(directoryLimits.sourceTimeoutMs, () => abort.abort(new Error("out of time")));
+		const answers = await Promise.all(
+			[manual, ...sources].map(async (source) => ({ source: source.name, ...(await answerOf(source, abort.signal)) })),
+		);
+		deadline.cancel();
+		const peers = new Map<string, KnownPeer>();
+		for (const { source, candidates } of answers) {
+			for (const candidate of candidates) {
+				const host = parsePeerHost(candidate.host);
+				if (host === null || isSelf({ host, port: candidate.port })) continue;
+				const address = { host, port: candidate.port };
+				const key = candidate.nodeId ?? addressKey(address);
+				const before = peers.get(key) ?? peers.get(addressKey(address));
+				if (before === undefined) {
+					peers.set(key, {
+						id: peerIdOf(address),
+						name: candidate.name,
+						address,
+						source,
+						sources: [source],
+						...(candidate.nodeId === undefined ? {} : { nodeId: candidate.nodeId }),
+					});
+				} else if (!before.sources.includes(source)) {
+					peers.set(peers.has(key) ? key : addressKey(address), { ...before, sources: [...before.sources, source] });
+				}
+			}
+		}
+		this.#known = {
+			peers: [...peers.values()],
+			errors: answers.flatMap((answer) => answer.errors),
+			at: clock.monotonic(),
+		};
+		return this.#known.peers;
+	}
+}
+
+/** A source that breaks its promise not to reject, or not to hang, hides no other either. */
+async function answerOf(source: PeerSource, signal: AbortSignal): ReturnType<PeerSource["candidates"]> {
+	const outOfTime = new Promise<never>((_, reject) =>
+		signal.addEventListener("abort", () => reject(signal.reason), { once: true }),
+	);
+	try {
+		return await Promise.race([source.candidates(signal), outOfTime]);
+	} catch (failure) {
+		const kind = signal.aborted ? "timeout" : "failed";
+		return {
+			candidates: [],
+			errors: [
+				{
+					source: source.name,
+					kind,
+					message: `${source.name} did not answer: ${(failure as Error).message}.`,
+					fix: "It is asked again at the next look.",
+				},
+			],
+		};
+	}
+}

@@ -1,0 +1,53 @@
+import type { Closeable, PeerId } from "@warren/kernel";
+import { Pool } from "undici";
+import { addressKey } from "../address.ts";
+import type { KnownPeer } from "../directory.ts";
+import { pinnedConnector } from "../pinned-connector.ts";
+import type { Pins } from "../pins.ts";
+
+export const poolLimits = {
+	maxConnectionsPerPeer: 64,
+	headersTimeoutMs: 30_000,
+	/** Silence inside an answer; event streams send keepalives well below it. */
+	bodyTimeoutMs: 120_000,
+	keepAliveMs: 30_000,
+} as const;
+
+/** Open connections to peers, each made through the pin. */
+export class PeerPools implements Closeable {
+	readonly #pins: Pins;
+	readonly #pools = new Map<PeerId, Pool>();
+
+	constructor(pins: Pins) {
+		this.#pins = pins;
+	}
+
+	of(peer: KnownPeer): Pool {
+		let pool = this.#pools.get(peer.id);
+		if (pool === undefined) {
+			pool = new Pool(`https://${addressKey(peer.address)}`, {
+				connect: pinnedConnector(peer, this.#pins),
+				connections: poolLimits.maxConnectionsPerPeer,
+				pipelining: 1,
+				headersTimeout: poolLimits.headersTimeoutMs,
+				bodyTimeout: poolLimits.bodyTimeoutMs,
+				keepAliveTimeout: poolLimits.keepAliveMs,
+			});
+			this.#pools.set(peer.id, pool);
+		}
+		return pool;
+	}
+
+	/** After a pin changed: connections that were made under the old one must not serve again. */
+	async drop(id: PeerId): Promise<void> {
+		const pool = this.#pools.get(id);
+		this.#pools.delete(id);
+		await pool?.destroy();
+	}
+
+	async close(): Promise<void> {
+		const pools = [...this.#pools.values()];
+		this.#pools.clear();
+		await Promise.all(pools.map((pool) => pool.destroy()));
+	}
+}

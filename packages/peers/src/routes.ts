@@ -1,0 +1,129 @@
+import type { Clock } from "@warren/kernel";
+import { type Audit, type CredentialKind, describeIdentity } from "@warren/kernel";
+import { dataHeaders, parseFingerprint, type RequestContext, type Route } from "@warren/net";
+import { z } from "zod";
+import type { PeerDirectory } from "./directory.ts";
+import { peerError } from "./errors.ts";
+import type { Pins } from "./pins.ts";
+import { HttpRelay } from "./relay/http-relay.ts";
+import type { PeerPools } from "./relay/pools.ts";
+import { WebSocketRelay } from "./relay/websocket-relay.ts";
+
+export interface PeerRouteDeps {
+	readonly directory: PeerDirectory;
+	readonly pins: Pins;
+	readonly pools: PeerPools;
+	readonly clock: Clock;
+	readonly audit: Audit;
+	readonly credentials: readonly CredentialKind[];
+	/** How this node describes itself in the list. */
+	readonly self: () => {
+		readonly name: string;
+		readonly version: string;
+		readonly host: string;
+		readonly port: number;
+	};
+	/** Port of a peer that was added without one. */
+	readonly defaultPort: number;
+	readonly onChange: () => void;
+}
+
+const peerBody = z.object({
+	host: z.string().min(1).max(253),
+	port: z.int().min(1).max(65535).optional(),
+	name: z.string().trim().min(1).max(80).optional(),
+});
+const pinBody = z.object({ fingerprint: z.string() });
+
+/** The list of peers, their pins, and the relay: docs/api-node.md. */
+export function peerRoutes(deps: PeerRouteDeps): Route[] {
+	const { directory, pins, pools, credentials } = deps;
+	const http = new HttpRelay(directory, pools, deps.clock);
+	const webSocket = new WebSocketRelay(directory, pins);
+	const facts = { owner: "node", credentials } as const;
+	const done = (context: RequestContext, action: string, target: string) => {
+		deps.audit.record({
+			actor: context.identity === null ? "anonymous" : describeIdentity(context.identity),
+			action,
+			target,
+			outcome: "ok",
+			address: context.remoteAddress,
+		});
+		deps.onChange();
+	};
+	return [
+		{
+			...facts,
+			method: "GET",
+			path: "/api/peers",
+			handle: async () => Response.json({ ...(await directory.list()), self: deps.self() }, { headers: dataHeaders }),
+		},
+		{
+			...facts,
+			method: "POST",
+			path: "/api/peers",
+			handle: async (context) => {
+				const { host, port, name } = await context.json(peerBody);
+				const row = await directory.add(host, port ?? deps.defaultPort, name);
+				done(context, "peer.add", row.id);
+				return Response.json(row, { status: 201, headers: dataHeaders });
+			},
+		},
+		{
+			...facts,
+			method: "DELETE",
+			path: "/api/peers/:peer",
+			handle: async (context) => {
+				const peer = await directory.get(context.params["peer"] ?? "");
+				await directory.remove(peer.id);
+				await pools.drop(peer.id);
+				done(context, "peer.remove", peer.id);
+				return new Response(null, { status: 204, headers: dataHeaders });
+			},
+		},
+		{
+			...facts,
+			method: "POST",
+			path: "/api/peers/:peer/probe",
+			handle: async (context) =>
+				Response.json(await directory.row(await directory.get(context.params["peer"] ?? ""), true), {
+					headers: dataHeaders,
+				}),
+		},
+		{
+			...facts,
+			method: "DELETE",
+			path: "/api/peers/:peer/pin",
+			handle: async (context) => {
+				const peer = await directory.get(context.params["peer"] ?? "");
+				await pins.forget(peer.address);
+				await pools.drop(peer.id);
+				done(context, "peer.pin.forget", peer.id);
+				return new Response(null, { status: 204, headers: dataHeaders });
+			},
+		},
+		{
+			...facts,
+			method: "PUT",
+			path: "/api/peers/:peer/pin",
+			handle: async (context) => {
+				const peer = await directory.get(context.params["peer"] ?? "");
+				const { fingerprint } = await context.json(pinBody);
+				const parsed = parseFingerprint(fingerprint);
+				if (parsed === null)
+					throw peerError("bad_request", "A fingerprint is a SHA-256: 64 hexadecimal digits, with or without colons.");
+				const pin = await pins.trust(peer.address, parsed);
+				await pools.drop(peer.id);
+				done(context, "peer.pin.trust", peer.id);
+				return Response.json({ pin }, { headers: dataHeaders });
+			},
+		},
+		{
+			...facts,
+			method: "ALL",
+			path: "/r/:peer/api/*",
+			stream: (context, incoming, outgoing) => http.relay(context, incoming, outgoing),
+		},
+		{ ...facts, method: "WS", path: "/r/:peer/ws/*", open: (context, upgrade) => webSocket.open(context, upgrade) },
+	];
+}

@@ -1,0 +1,4 @@
+import { buildWeb, install } from "./setup.mjs";
+
+install();
+buildWeb();

@@ -1,0 +1,13 @@
+// npm start: set-up where it is missing, then `warren up`. Arguments after `--` go to it.
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { buildWeb, install, pinnedEnvironment, pinnedNode, root } from "./setup.mjs";
+
+install();
+buildWeb();
+const child = spawn(pinnedNode(), [join(root, "apps/warren/src/main.ts"), "up", ...process.argv.slice(2)], {
+	stdio: "inherit",
+	env: pinnedEnvironment(),
+});
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
+child.on("exit", (code, signal) => process.exit(code ?? (signal === null ? 1 : 0)));

@@ -1,0 +1,31 @@
+import { writeFileSync } from "node:fs";
+import type { Reporter, TestModule } from "vitest/node";
+
+/** What `scripts/test.mjs` prints at the end, as JSON in the file that it names. */
+export interface TestReport {
+	passed: number;
+	failed: string[];
+	skipped: { name: string; reason: string | null }[];
+}
+
+export default class TestReporter implements Reporter {
+	onTestRunEnd(modules: readonly TestModule[], unhandled: readonly unknown[]): void {
+		const report: TestReport = { passed: 0, failed: [], skipped: [] };
+		for (const module of modules) {
+			// A file that could not be loaded has failed, though it counts no test.
+			for (const error of module.errors())
+				report.failed.push(`${module.relativeModuleId}: ${error.message.split("\n")[0]}`);
+			for (const test of module.children.allTests()) {
+				const name = `${module.relativeModuleId} > ${test.fullName}`;
+				const result = test.result();
+				if (result.state === "passed") report.passed += 1;
+				else if (result.state === "failed") report.failed.push(name);
+				else report.skipped.push({ name, reason: ("note" in result ? result.note : undefined) ?? null });
+			}
+		}
+		for (const error of unhandled)
+			report.failed.push(`outside of any test: ${String((error as Error).message ?? error)}`);
+		const file = process.env["WARREN_TEST_REPORT"];
+		if (file !== undefined) writeFileSync(file, JSON.stringify(report));
+	}
+}
