@@ -188,7 +188,7 @@ async function cuts(link: Link, count: number, seed: number): Promise<Answer> {
 	const random = new SeededRandom(seed);
 	link.type("clear\r");
 	await shown(atPrompt);
-	link.type("i=0; while [ $i -lt 1000000 ]; do i=$((i+1)); echo number $i; done\r");
+	link.type("while :; do i=$((i+1)); echo number $i; done\r");
 	for (let done = 0; done < count; done += 1) {
 		const target = parsedBytes + 1 + random.integer(20_000);
 		await shown(() => parsedBytes >= target);
