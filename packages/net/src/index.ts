@@ -31,3 +31,10 @@ export { fingerprintOf, fingerprintOfPem, parseFingerprint } from "./tls/fingerp
 export { type AcceptOptions, type SendOutcome, WebSocketConnection, webSocketLimits } from "./websocket/connection.ts";
 export { type DialOptions, type DialResult, dialWebSocket } from "./websocket/dial.ts";
 export { encodeFrame, type Frame } from "./websocket/frame.ts";
+export {
+	spliceLimits,
+	spliceUpgrade,
+	type UpstreamAnswer,
+	type UpstreamRequest,
+	upgradeUpstream,
+} from "./websocket/splice.ts";
