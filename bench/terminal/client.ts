@@ -251,7 +251,7 @@ async function perform(task: Task): Promise<Answer> {
 }
 
 process.on("message", (task: Task) => {
-	perform(task)
+	void perform(task)
 		.catch((thrown: Error): Answer => ({ failed: thrown.message }))
 		.then((value) => {
 			if (process.connected) answer(value);

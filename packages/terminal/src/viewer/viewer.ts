@@ -54,6 +54,7 @@ export class Viewer {
 	 */
 	#early: Uint8Array[] | null = [];
 	#paused = false;
+	#released = false;
 
 	constructor(deps: ViewerDeps, options: ViewerOptions, windowSize: Size) {
 		this.#deps = deps;
@@ -233,6 +234,8 @@ export class Viewer {
 	}
 
 	#arm(): void {
+		// The socket's own close comes after the end.
+		if (this.#released) return;
 		const at = this.#stream.deadline();
 		if (at === this.#timerAt) return;
 		this.#timer?.cancel();
@@ -247,6 +250,7 @@ export class Viewer {
 	}
 
 	#release(): void {
+		this.#released = true;
 		this.#timer?.cancel();
 		this.#timer = undefined;
 		this.#timerAt = undefined;
