@@ -1,13 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import {
-	badRequest,
-	type CredentialKind,
-	closeCodes,
-	describeIdentity,
-	type Identity,
-	messageOf,
-	WarrenError,
-} from "@warren/kernel";
+import { badRequest, type CredentialKind, describeIdentity, type Identity, WarrenError } from "@warren/kernel";
 import { dataHeaders, type RequestContext, type Route } from "@warren/net";
 import { z } from "zod";
 import { terminalError } from "./errors.ts";

@@ -147,7 +147,7 @@ export class TerminalService implements Closeable {
 	async list(): Promise<SessionListing> {
 		this.#refreshSockets();
 		const lists: SessionView[][] = [];
-		for (const { server, watch } of [...this.#servers.values()]) {
+		for (const { server, watch } of this.#servers.values()) {
 			try {
 				lists.push(await this.#views(server, watch));
 				watch.wake();
