@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { closeCodes, type WarrenError } from "@warren/kernel";
 import type { AcceptOptions, WebSocketConnection } from "../websocket/connection.ts";
+import { httpError } from "./responses.ts";
 import type { Upgrade } from "./route.ts";
 
 /** What a listener does for an upgrade once its route has decided. */
@@ -84,15 +85,40 @@ export function closeCodeFor(error: WarrenError): number {
 	}
 }
 
-/** A request that is not HTTP at all. */
-export function refuseSocket(socket: Duplex): void {
-	if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-	else socket.destroy();
+/**
+ * RFC 6455 §4.2.1, before anything else is done for an upgrade: whoever is refused after this can be told why by a close
+ * code, and whoever is relayed has a key to answer.
+ * @throws WarrenError 400.
+ */
+export function assertHandshake(incoming: IncomingMessage): void {
+	const key = incoming.headers["sec-websocket-key"];
+	if (
+		incoming.method !== "GET" ||
+		incoming.headers["sec-websocket-version"] !== "13" ||
+		key === undefined ||
+		!/^[A-Za-z0-9+/]{22}==$/.test(key)
+	) {
+		throw httpError("bad_request", "The WebSocket handshake is malformed: it needs GET, version 13 and a 16-byte key.");
+	}
+}
+
+/** What could not be read as a request: too long a head, too slow a head, or not HTTP at all. */
+export function refuseSocket(socket: Duplex, code: string | undefined): void {
+	const status =
+		code === "HPE_HEADER_OVERFLOW"
+			? "431 Request Header Fields Too Large"
+			: code === "ERR_HTTP_REQUEST_TIMEOUT"
+				? "408 Request Timeout"
+				: "400 Bad Request";
+	if (!socket.writable) return void socket.destroy();
+	// Cut once the answer is out: the far side need not close its half.
+	socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
 }
 
 export function refuseUpgrade(socket: Duplex, error: WarrenError): void {
 	const body = JSON.stringify(error.toBody());
 	socket.end(
 		`HTTP/1.1 ${error.status} Refused\r\nConnection: close\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+		() => socket.destroy(),
 	);
 }
