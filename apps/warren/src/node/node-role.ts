@@ -114,6 +114,7 @@ async function compose(deps: NodeRoleDeps, config: NodeConfig, lifetime: Lifetim
 		),
 	);
 	const { feed } = terminal;
+	access.devices.onRevoked((id) => terminal.endOwner(`device:${id}`));
 	health.watch(() => feed.publish({ type: "health" }));
 
 	const tailscale = new TailscalePeers({ command: config.tailscale, port: config.peerPort, user: systemUser() });
