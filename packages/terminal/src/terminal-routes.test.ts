@@ -26,6 +26,25 @@ test("without tmux the list is empty and says how to install it; the rest says s
 	}
 });
 
+test("a tmux that is too old is said to be, and its version with it", async () => {
+	using folder = tempFolder("old");
+	writeFileSync(folder.file("tmux"), "#!/bin/sh\necho tmux 3.1c\n", { mode: 0o755 });
+	const node = await TestNode.open({ program: folder.file("tmux") });
+	try {
+		const { body } = await node.call("GET", "/api/sessions");
+		expect(body).toMatchObject({
+			sessions: [],
+			condition: { code: "tmux-old", title: expect.stringContaining("3.1c") },
+		});
+		expect(await node.call("POST", "/api/sessions", { name: "a" })).toMatchObject({
+			status: 503,
+			body: { error: "tmux_old" },
+		});
+	} finally {
+		await node.close();
+	}
+});
+
 test("the line that installs tmux fits the system", () => {
 	expect(installLine("darwin")).toBe("brew install tmux");
 	expect(installLine("linux", (path) => path === "/usr/bin/apt-get")).toBe("sudo apt install tmux");
