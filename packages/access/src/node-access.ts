@@ -62,7 +62,8 @@ export class NodeAccess implements Authenticator {
 		switch (credential.scheme) {
 			case "basic": {
 				const verdict = await this.owner.verify(credential.user, credential.password, context.remoteAddress);
-				if (!verdict.ok)
+				// Those over their limit are not written down: a flood of them would push out everything else.
+				if (!verdict.ok && verdict.reason !== "limited")
 					this.audit.record({
 						actor: "anonymous",
 						action: "access.basic",

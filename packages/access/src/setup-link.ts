@@ -53,14 +53,4 @@ export class SetupLink {
 			.executeTakeFirst();
 		return Number(spent.numDeletedRows) === 1;
 	}
-
-	/** Gives a spent secret back, when what it was spent on was refused. */
-	async restore(secret: string): Promise<void> {
-		const row = { id: 1, secret_hash: hashToken(secret), expires_at: this.#clock.now() + setupLimits.lifetimeMs };
-		await this.#db
-			.insertInto("access_setup")
-			.values(row)
-			.onConflict((conflict) => conflict.column("id").doNothing())
-			.execute();
-	}
 }

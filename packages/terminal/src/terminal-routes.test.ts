@@ -337,7 +337,7 @@ describe.skipIf(!tmuxInstalled)("the API on a real tmux (skipped where tmux is n
 		for (const route of routes) {
 			expect(route.owner).toBe("node");
 			expect(route.credentials).toEqual(
-				route.path === "/ws/:session" ? ["basic", "device", "share"] : ["basic", "device"],
+				route.path === "/ws/:session" ? ["basic", "device", "admin", "share"] : ["basic", "device", "admin"],
 			);
 		}
 	});

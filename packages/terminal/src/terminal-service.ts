@@ -7,6 +7,7 @@ import {
 	type Closeable,
 	type ConditionKind,
 	closeCodes,
+	type EventSink,
 	type HealthTable,
 	type Logger,
 	messageOf,
@@ -16,7 +17,6 @@ import {
 import type { Kysely } from "kysely";
 import { installLine, terminalConditions } from "./conditions.ts";
 import { terminalError } from "./errors.ts";
-import { EventsFeed } from "./events-feed.ts";
 import type { ExitReason } from "./protocol/index.ts";
 import type { TerminalTables } from "./schema.ts";
 import { type Share, Shares } from "./shares.ts";
@@ -27,7 +27,6 @@ import { SocketWatch } from "./tmux/socket-watch.ts";
 import { type SessionNumber, TmuxServer, type TmuxSession } from "./tmux/tmux-server.ts";
 import { tmuxFitness } from "./tmux/version.ts";
 import { uploadLimits } from "./upload.ts";
-import { closeReason } from "./viewer/close-reason.ts";
 import { Viewers, type ViewTarget } from "./viewer/viewers.ts";
 
 export interface TerminalDeps {
@@ -36,6 +35,8 @@ export interface TerminalDeps {
 	readonly logger: Logger;
 	readonly health: HealthTable;
 	readonly audit: Audit;
+	/** Told of sessions, windows, bells, finished commands. */
+	readonly events: EventSink;
 	readonly db: Kysely<TerminalTables>;
 }
 
@@ -96,7 +97,6 @@ interface Watched {
 
 /** The terminals of one node: its tmux servers, their sessions, who watches them, and what is told to pages. */
 export class TerminalService implements Closeable {
-	readonly feed = new EventsFeed();
 	readonly viewers: Viewers;
 	readonly audit: Audit;
 	readonly clock: Clock;
@@ -228,7 +228,6 @@ export class TerminalService implements Closeable {
 	/** Closes everything that somebody has open here: a revoked device. @param owner `describeIdentity` of it. */
 	endOwner(owner: string, code: number = closeCodes.signIn, message = "this device was signed out"): void {
 		this.viewers.endOwner(owner, code, "unauthorized", message);
-		this.feed.endOwner(owner, code, closeReason("unauthorized", message));
 	}
 
 	close(): void {
@@ -236,7 +235,6 @@ export class TerminalService implements Closeable {
 		this.#closed = true;
 		this.#folderWatch?.close();
 		this.viewers.close();
-		this.feed.close(closeCodes.draining, closeReason("draining", "the node is stopping: try again soon"));
 		for (const { watch } of this.#servers.values()) watch.close();
 		this.#shares.close();
 	}
@@ -311,21 +309,21 @@ export class TerminalService implements Closeable {
 	}
 
 	#onEvent(server: TmuxServer, event: TmuxEvent): void {
-		if (event.type === "sessions") return this.feed.publish({ type: "sessions" });
+		if (event.type === "sessions") return this.#deps.events.publish({ type: "sessions" });
 		const session = sessionId(server, event.session);
 		switch (event.type) {
 			case "windows":
-				return this.feed.publish({ type: "windows", session });
+				return this.#deps.events.publish({ type: "windows", session });
 			case "renamed":
 				return this.viewers.renamed(session, event.name);
 			case "size":
 				return this.viewers.windowResized(session, event.cols, event.rows);
 			case "bell":
-				return this.feed.publish({ type: "bell", session, window: event.window.slice(1) });
+				return this.#deps.events.publish({ type: "bell", session, window: event.window.slice(1) });
 			case "command-finished": {
 				const { command, durationMs } = event;
 				const window = event.window.slice(1);
-				return this.feed.publish({ type: "command-finished", session, window, command, durationMs });
+				return this.#deps.events.publish({ type: "command-finished", session, window, command, durationMs });
 			}
 		}
 	}

@@ -242,21 +242,16 @@ describe.skipIf(!tmuxInstalled)(
 			expect(await heard).toEqual({ type: "sessions" });
 		});
 
-		test("a revoked device's terminals and feeds close 4401", async () => {
+		test("a revoked device's terminals close 4401, and nothing of it is held", async () => {
 			const session = await node.session("work");
 			const mine = node.terminal(session, { token: "wd_lost" });
 			const theirs = node.terminal(session, { token: "wd_kept" });
 			await Promise.all([mine.live(), theirs.live()]);
-			const feed = await node.dial("/ws/~events", "wd_lost");
-			const closed = new Promise<number>((resolve) => feed.onClose(resolve));
 			node.service.endOwner("device:lost");
 			expect((await mine.notice("stopped")).reason).toMatchObject({ kind: "refused", code: 4401 });
-			expect(await closed).toBe(4401);
 			expect(theirs.loop.state).toBe("live");
 			expect(node.service.viewers.holds(session, "device:lost")).toBe(false);
 		});
-
-		void readFileSync;
 	},
 );
 

@@ -8,7 +8,7 @@ import {
 	systemClock,
 	systemRandom,
 } from "@warren/kernel";
-import { dialWebSocket, HostTable, Listener, type WebSocketConnection } from "@warren/net";
+import { dialWebSocket, EventFeed, HostTable, Listener, type WebSocketConnection } from "@warren/net";
 import { openSqliteTables, type Tables } from "@warren/store";
 import { tempFolder } from "@warren/testkit";
 import { type ClientNotice, TerminalClientLoop } from "./protocol/client-loop.ts";
@@ -34,6 +34,7 @@ const testDevices: Authenticator = {
 export class TestNode {
 	readonly folder = tempFolder("terminal");
 	readonly health = new HealthTable(systemClock);
+	readonly feed = new EventFeed();
 	readonly audited: { action: string; target: string }[] = [];
 	service!: TerminalService;
 	listener!: Listener;
@@ -55,6 +56,7 @@ export class TestNode {
 				logger: silentLogger,
 				health: node.health,
 				audit,
+				events: node.feed,
 				db: node.#tables.db,
 			},
 			{
@@ -75,7 +77,7 @@ export class TestNode {
 				port: 0,
 				tls: null,
 				hosts: new HostTable(["127.0.0.1"]),
-				routes: terminalRoutes(node.service),
+				routes: [...terminalRoutes(node.service), node.feed.route("node", "/ws/~events", ["device"])],
 				authenticator: firstOf(testDevices, node.service.shares),
 			},
 		);

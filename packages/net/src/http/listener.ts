@@ -206,6 +206,10 @@ export class Listener implements Closeable, UpgradeHost {
 
 	async #onRequest(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
 		this.#sockets.used(incoming.socket);
+		outgoing.once("close", () => {
+			// A connection that was busy when `close` began is idle only now.
+			if (this.#closing !== undefined) setImmediate(() => this.#server.closeIdleConnections());
+		});
 		const cors = this.#corsHeaders(incoming);
 		try {
 			for (const [name, value] of Object.entries(cors)) outgoing.setHeader(name, value);

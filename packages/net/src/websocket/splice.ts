@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import { webSocketProtocol } from "../http/credentials.ts";
 import type { Upgrade } from "../http/route.ts";
 
