@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { closeCodes, messageOf, WarrenError } from "@warren/kernel";
+import { type Clock, closeCodes, messageOf, WarrenError } from "@warren/kernel";
 import { closeCodeFor, type RequestContext, type Upgrade, webSocketProtocol } from "@warren/net";
 import { addressKey } from "../address.ts";
 import type { KnownPeer, PeerDirectory } from "../directory.ts";
@@ -27,10 +27,12 @@ const acceptGuid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 export class WebSocketRelay {
 	readonly #directory: PeerDirectory;
 	readonly #pins: Pins;
+	readonly #clock: Clock;
 
-	constructor(directory: PeerDirectory, pins: Pins) {
+	constructor(directory: PeerDirectory, pins: Pins, clock: Clock) {
 		this.#directory = directory;
 		this.#pins = pins;
+		this.#clock = clock;
 	}
 
 	async open(context: RequestContext, upgrade: Upgrade): Promise<void> {
@@ -82,7 +84,7 @@ export class WebSocketRelay {
 		hops: string,
 		signal: AbortSignal,
 	): Promise<UpstreamAnswer> {
-		const socket = await connectPinned(peer, this.#pins, signal);
+		const socket = await this.#connect(peer, signal);
 		const key = randomBytes(16).toString("base64");
 		const request = httpRequest({
 			createConnection: () => socket,
@@ -90,7 +92,6 @@ export class WebSocketRelay {
 			path,
 			host: peer.address.host,
 			signal,
-			timeout: webSocketRelayLimits.handshakeMs,
 			headers: {
 				host: addressKey(peer.address),
 				connection: "Upgrade",
@@ -102,28 +103,43 @@ export class WebSocketRelay {
 				...(authorization === null ? {} : { authorization }),
 			},
 		});
-		return answerTo(request, key, peer);
+		const late = this.#clock.after(webSocketRelayLimits.handshakeMs, () =>
+			request.destroy(new Error(`no answer to the handshake within ${webSocketRelayLimits.handshakeMs} ms`)),
+		);
+		try {
+			return await answerTo(request, key, peer);
+		} catch (fault) {
+			throw this.#away(peer, fault);
+		} finally {
+			late.cancel();
+		}
+	}
+
+	#connect(peer: KnownPeer, signal: AbortSignal): Promise<Socket> {
+		return new Promise((resolve, reject) => {
+			const connect = pinnedConnector(peer, this.#pins);
+			connect({ hostname: peer.address.host, port: String(peer.address.port), protocol: "https:" }, (fault, socket) => {
+				if (fault !== null) return reject(this.#away(peer, fault));
+				if (signal.aborted) {
+					socket.destroy();
+					return reject(signal.reason);
+				}
+				socket.setNoDelay(true);
+				resolve(socket);
+			});
+		});
+	}
+
+	#away(peer: KnownPeer, fault: unknown): WarrenError {
+		if (fault instanceof WarrenError) return fault;
+		const message = `${peer.name} does not answer: ${messageOf(fault)}.`;
+		return this.#directory.away(peer, "unreachable", message, "Is it on, and is Warren running there?", fault);
 	}
 }
 
 type UpstreamAnswer =
 	| { readonly kind: "switched"; readonly socket: Duplex; readonly head: Buffer }
 	| { readonly kind: "refused"; readonly status: number };
-
-function connectPinned(peer: KnownPeer, pins: Pins, signal: AbortSignal): Promise<Socket> {
-	return new Promise((resolve, reject) => {
-		const connect = pinnedConnector(peer, pins);
-		connect({ hostname: peer.address.host, port: String(peer.address.port), protocol: "https:" }, (fault, socket) => {
-			if (fault !== null) return reject(away(peer, fault));
-			if (signal.aborted) {
-				socket.destroy();
-				return reject(signal.reason);
-			}
-			socket.setNoDelay(true);
-			resolve(socket);
-		});
-	});
-}
 
 function answerTo(request: ClientRequest, key: string, peer: KnownPeer): Promise<UpstreamAnswer> {
 	return new Promise((resolve, reject) => {
@@ -142,10 +158,7 @@ function answerTo(request: ClientRequest, key: string, peer: KnownPeer): Promise
 			request.destroy();
 			resolve({ kind: "refused", status: response.statusCode ?? 0 });
 		});
-		request.once("timeout", () =>
-			request.destroy(new Error(`no answer within ${webSocketRelayLimits.handshakeMs} ms`)),
-		);
-		request.once("error", (fault) => reject(away(peer, fault)));
+		request.once("error", reject);
 		request.end();
 	});
 }
@@ -175,30 +188,27 @@ function answerHandshake(request: IncomingMessage, socket: Duplex): void {
 	);
 }
 
-/** Copies both ways until either ends; then both are gone. */
+/**
+ * Copies both ways until either ends. What that one has said still reaches the other: the last words of a terminal, and
+ * the close code that tells why. Who breaks off instead takes the other along.
+ */
 function splice(client: Socket, clientHead: Buffer, upstream: Socket, upstreamHead: Buffer): void {
-	const cut = () => {
-		client.destroy();
-		upstream.destroy();
+	const join = (from: Socket, to: Socket) => {
+		const cut = () => {
+			from.destroy();
+			to.destroy();
+		};
+		from.setNoDelay(true);
+		from.setTimeout(webSocketRelayLimits.silenceMs, cut);
+		from.on("error", cut);
+		// Flushes, then closes; a reader that stalls meanwhile is cut by its own silence.
+		from.on("close", () => to.destroySoon());
+		from.pipe(to);
 	};
-	for (const socket of [client, upstream]) {
-		socket.setNoDelay(true);
-		socket.setTimeout(webSocketRelayLimits.silenceMs, cut);
-		socket.on("error", cut);
-		socket.on("close", cut);
-	}
 	if (clientHead.length > 0) upstream.write(clientHead);
 	if (upstreamHead.length > 0) client.write(upstreamHead);
-	client.pipe(upstream);
-	upstream.pipe(client);
-}
-
-function away(peer: KnownPeer, fault: unknown): WarrenError {
-	if (fault instanceof WarrenError) return fault;
-	return peerError("upstream_error", `${peer.name} does not answer: ${messageOf(fault)}.`, {
-		details: { reason: "unreachable" },
-		cause: fault,
-	});
+	join(client, upstream);
+	join(upstream, client);
 }
 
 /** The relay's own refusals carry `"relay":1`, so that a client does not take them for the peer's. */
