@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:
 import type { Socket } from "node:net";
 import { pipeline } from "node:stream/promises";
 import {
+	type Clock,
 	type Closeable,
 	type ConditionKind,
 	closeCodes,
@@ -90,12 +91,14 @@ export interface HubForwardOptions {
 export class HubForward implements Closeable {
 	readonly #options: HubForwardOptions;
 	readonly #health: HealthTable;
+	readonly #clock: Clock;
 	readonly #connect: buildConnector.connector;
 	readonly #pool: Pool;
 
-	constructor(options: HubForwardOptions, health: HealthTable) {
+	constructor(options: HubForwardOptions, health: HealthTable, clock: Clock) {
 		this.#options = options;
 		this.#health = health;
+		this.#clock = clock;
 		this.#connect = buildConnector({ timeout: limits.connectMs, ...(options.ca === null ? {} : { ca: options.ca }) });
 		this.#pool = new Pool(options.hubUrl.origin, {
 			connect: this.#connect,
@@ -161,18 +164,22 @@ export class HubForward implements Closeable {
 		});
 		const { connection: _hop, ...headers } = this.#outgoingHeaders(context);
 		const offered = context.headers["sec-websocket-protocol"];
-		const answer = await upgradeUpstream({
-			socket,
-			host,
-			path: `${context.path}${query}`,
-			headers: { ...headers, ...(typeof offered === "string" ? { "sec-websocket-protocol": offered } : {}) },
-			signal: context.signal,
-		});
+		const answer = await upgradeUpstream(
+			{
+				socket,
+				host,
+				path: `${context.path}${query}`,
+				headers: { ...headers, ...(typeof offered === "string" ? { "sec-websocket-protocol": offered } : {}) },
+				signal: context.signal,
+			},
+			this.#clock,
+		);
 		if (answer.kind === "switched") {
 			this.#answered();
 			spliceUpgrade(upgrade, answer);
 			return;
 		}
+		if (answer.kind === "silent") throw this.#away(answer.cause);
 		const message =
 			answer.kind === "refused"
 				? `The hub answered ${answer.status} to the upgrade.`

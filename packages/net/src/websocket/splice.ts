@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
+import type { Clock } from "@warren/kernel";
 import { webSocketProtocol } from "../http/credentials.ts";
 import type { Upgrade } from "../http/route.ts";
 
@@ -27,19 +28,27 @@ export type UpstreamAnswer =
 	| { readonly kind: "switched"; readonly socket: Socket; readonly head: Buffer }
 	/** A plain answer instead of a 101. */
 	| { readonly kind: "refused"; readonly status: number }
-	/** A 101 that breaks the protocol, or no answer. */
-	| { readonly kind: "failed"; readonly why: string };
+	/** A 101 that breaks the protocol. */
+	| { readonly kind: "broken"; readonly why: string }
+	/** No answer, or none in time. */
+	| { readonly kind: "silent"; readonly cause: Error };
 
 /** Does the client half of a WebSocket handshake over a socket, offering `warren.v1` alone. Nothing rejects. */
-export function upgradeUpstream(upstream: UpstreamRequest): Promise<UpstreamAnswer> {
-	return new Promise((resolve) => {
+export function upgradeUpstream(upstream: UpstreamRequest, clock: Clock): Promise<UpstreamAnswer> {
+	return new Promise((settle) => {
+		const resolve = (answer: UpstreamAnswer) => {
+			late.cancel();
+			settle(answer);
+		};
+		const late = clock.after(spliceLimits.handshakeMs, () =>
+			request.destroy(new Error(`no answer to the handshake within ${spliceLimits.handshakeMs} ms`)),
+		);
 		const key = randomBytes(16).toString("base64");
 		const request = httpRequest({
 			createConnection: () => upstream.socket,
 			method: "GET",
 			path: upstream.path,
 			signal: upstream.signal,
-			timeout: spliceLimits.handshakeMs,
 			headers: {
 				host: upstream.host,
 				connection: "Upgrade",
@@ -54,15 +63,18 @@ export function upgradeUpstream(upstream: UpstreamRequest): Promise<UpstreamAnsw
 			const why = handshakeFault(response, key);
 			if (why === null) return resolve({ kind: "switched", socket: socket as Socket, head });
 			socket.destroy();
-			resolve({ kind: "failed", why });
+			resolve({ kind: "broken", why });
 		});
 		request.once("response", (response) => {
 			response.resume();
 			request.destroy();
 			resolve({ kind: "refused", status: response.statusCode ?? 0 });
 		});
-		request.once("timeout", () => request.destroy(new Error(`no answer within ${spliceLimits.handshakeMs} ms`)));
-		request.on("error", (fault) => resolve({ kind: "failed", why: fault.message }));
+		request.on("error", (cause) => {
+			// A request that was called off before it had its socket leaves that one open.
+			upstream.socket.destroy();
+			resolve({ kind: "silent", cause });
+		});
 		request.end();
 	});
 }
@@ -79,20 +91,27 @@ export function spliceUpgrade(upgrade: Upgrade, upstream: { readonly socket: Soc
 	}
 	socket.write(handshakeAnswer(request));
 	const client = socket as Socket;
-	const cut = () => {
-		client.destroy();
-		upstream.socket.destroy();
-	};
-	for (const each of [client, upstream.socket]) {
-		each.setNoDelay(true);
-		each.setTimeout(spliceLimits.silenceMs, cut);
-		each.on("error", cut);
-		each.on("close", cut);
-	}
 	if (head.length > 0) upstream.socket.write(head);
 	if (upstream.head.length > 0) client.write(upstream.head);
-	client.pipe(upstream.socket);
-	upstream.socket.pipe(client);
+	join(client, upstream.socket);
+	join(upstream.socket, client);
+}
+
+/**
+ * One direction. What a side has said still reaches the other when it ends: the last words of a terminal, and the close
+ * code that tells why. Who breaks off instead takes the other along.
+ */
+function join(from: Socket, to: Socket): void {
+	const cut = () => {
+		from.destroy();
+		to.destroy();
+	};
+	from.setNoDelay(true);
+	from.setTimeout(spliceLimits.silenceMs, cut);
+	from.on("error", cut);
+	// Flushes, then closes; a reader that stalls meanwhile is cut by its own silence.
+	from.on("close", () => to.destroySoon());
+	from.pipe(to);
 }
 
 /** Judges a 101 before a byte of it is passed on. @returns null when it is right. */

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { closeCodes, messageOf, WarrenError } from "@warren/kernel";
+import { type Clock, closeCodes, messageOf, WarrenError } from "@warren/kernel";
 import {
 	closeCodeFor,
 	type RequestContext,
@@ -19,71 +19,79 @@ import { assertData, hopHeader, nextHop, upstreamAuthorization } from "./isolati
 export class WebSocketRelay {
 	readonly #directory: PeerDirectory;
 	readonly #pins: Pins;
+	readonly #clock: Clock;
 
-	constructor(directory: PeerDirectory, pins: Pins) {
+	constructor(directory: PeerDirectory, pins: Pins, clock: Clock) {
 		this.#directory = directory;
 		this.#pins = pins;
+		this.#clock = clock;
 	}
 
 	async open(context: RequestContext, upgrade: Upgrade): Promise<void> {
 		try {
+			assertData(context.headers, "websocket");
 			const peer = await this.#directory.get(context.params["peer"] ?? "");
 			const answer = await this.#dial(peer, context);
-			if (answer.kind === "switched") spliceUpgrade(upgrade, answer);
-			else if (answer.kind === "refused") refuseAsPeer(upgrade, answer.status);
-			else
-				throw peerError("upstream_error", `${peer.name} broke off the WebSocket handshake: ${answer.why}.`, {
-					details: { reason: "handshake" },
-				});
+			switch (answer.kind) {
+				case "switched":
+					return spliceUpgrade(upgrade, answer);
+				case "refused":
+					return refuseAsPeer(upgrade, answer.status);
+				case "broken":
+					throw peerError("upstream_error", `${peer.name} answered the WebSocket handshake wrongly: ${answer.why}.`, {
+						details: { reason: "handshake" },
+					});
+				case "silent":
+					throw this.#away(peer, answer.cause);
+			}
 		} catch (thrown) {
 			refuseAsRelay(upgrade, thrown);
 		}
 	}
 
 	async #dial(peer: KnownPeer, context: RequestContext): Promise<UpstreamAnswer> {
-		assertData(context.headers, "websocket");
 		const hops = nextHop(context.headers);
 		const authorization = context.upstreamAuthorization ?? upstreamAuthorization(context.headers);
 		await this.#directory.contact(peer);
 		const query = context.query.size === 0 ? "" : `?${context.query.toString()}`;
-		return upgradeUpstream({
-			socket: await connectPinned(peer, this.#pins),
-			host: addressKey(peer.address),
-			path: `/ws/${context.params["rest"] ?? ""}${query}`,
-			headers: { [hopHeader]: hops, ...(authorization === null ? {} : { authorization }) },
-			signal: context.signal,
+		return upgradeUpstream(
+			{
+				socket: await this.#connect(peer),
+				host: addressKey(peer.address),
+				path: `/ws/${context.params["rest"] ?? ""}${query}`,
+				headers: { [hopHeader]: hops, ...(authorization === null ? {} : { authorization }) },
+				signal: context.signal,
+			},
+			this.#clock,
+		);
+	}
+
+	#connect(peer: KnownPeer): Promise<Socket> {
+		return new Promise((resolve, reject) => {
+			const connect = pinnedConnector(peer, this.#pins);
+			connect({ hostname: peer.address.host, port: String(peer.address.port), protocol: "https:" }, (fault, socket) => {
+				if (fault === null) resolve(socket);
+				else reject(this.#away(peer, fault));
+			});
 		});
 	}
-}
 
-function connectPinned(peer: KnownPeer, pins: Pins): Promise<Socket> {
-	return new Promise((resolve, reject) => {
-		const connect = pinnedConnector(peer, pins);
-		connect({ hostname: peer.address.host, port: String(peer.address.port), protocol: "https:" }, (fault, socket) => {
-			if (fault === null) resolve(socket);
-			else if (fault instanceof WarrenError) reject(fault);
-			else
-				reject(
-					peerError("upstream_error", `${peer.name} does not answer: ${messageOf(fault)}.`, {
-						details: { reason: "unreachable" },
-						cause: fault,
-					}),
-				);
-		});
-	});
+	#away(peer: KnownPeer, fault: unknown): WarrenError {
+		if (fault instanceof WarrenError) return fault;
+		const message = `${peer.name} does not answer: ${messageOf(fault)}.`;
+		return this.#directory.away(peer, "unreachable", message, "Is it on, and is Warren running there?", fault);
+	}
 }
 
 /** The peer said no before the upgrade: its status as the close code that stands for it. */
 function refuseAsPeer(upgrade: Upgrade, status: number): void {
-	const code =
-		status === 401
-			? closeCodes.signIn
-			: status === 403
-				? closeCodes.forbidden
-				: status === 404
-					? closeCodes.unknown
-					: closeCodes.unavailable;
-	upgrade.refuse(code, new WarrenError("upstream_refused", `The peer answered ${status}.`, { status }));
+	const known: Readonly<Record<number, number>> = {
+		401: closeCodes.signIn,
+		403: closeCodes.forbidden,
+		404: closeCodes.unknown,
+	};
+	const error = new WarrenError("upstream_refused", `The peer answered ${status}.`, { status });
+	upgrade.refuse(known[status] ?? closeCodes.unavailable, error);
 }
 
 /** The relay's own refusals carry `"relay":1`, so that a client does not take them for the peer's. */
