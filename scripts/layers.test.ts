@@ -15,6 +15,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 	store: { may: ["kernel"], why: "storage knows no domain" },
 	access: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	peers: { may: ["kernel", "net", "store"], why: "domains never import each other" },
+	sidecar: { may: ["kernel", "net"], why: "domains never import each other" },
 	terminal: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	testkit: { may: ["kernel", "net", "store"], why: "what tests share stands on the base alone" },
 	cli: {

@@ -15,7 +15,7 @@ import {
 	newId,
 	type Random,
 } from "@warren/kernel";
-import { canonicalHost, HostTable, Listener, Metrics, StaticFiles } from "@warren/net";
+import { canonicalHost, EventFeed, HostTable, Listener, Metrics, StaticFiles } from "@warren/net";
 import {
 	ManualPeers,
 	PeerDirectory,
@@ -99,9 +99,10 @@ async function compose(deps: NodeRoleDeps, config: NodeConfig, lifetime: Lifetim
 	const access = await NodeAccess.open({ db, clock, random, audit }, { ...made, replace: config.pin !== undefined });
 	const certificates = config.http ? null : await openCertificates(config, data, clock, random, health);
 
+	const feed = new EventFeed();
 	const terminal = lifetime.own(
 		await TerminalService.open(
-			{ clock, random, logger, health, audit, db },
+			{ clock, random, logger, health, audit, events: feed, db },
 			{
 				socketPath: data.file("tmux.sock"),
 				environment: process.env,
@@ -113,7 +114,6 @@ async function compose(deps: NodeRoleDeps, config: NodeConfig, lifetime: Lifetim
 			},
 		),
 	);
-	const { feed } = terminal;
 	health.watch(() => feed.publish({ type: "health" }));
 
 	const tailscale = new TailscalePeers({ command: config.tailscale, port: config.peerPort, user: systemUser() });
@@ -162,6 +162,7 @@ async function compose(deps: NodeRoleDeps, config: NodeConfig, lifetime: Lifetim
 					onChange: () => feed.publish({ type: "peers" }),
 				}),
 				...terminalRoutes(terminal),
+				feed.route("node", "/ws/~events", memberCredentials),
 				...machineRoutes({
 					health,
 					audit,
@@ -186,6 +187,7 @@ async function compose(deps: NodeRoleDeps, config: NodeConfig, lifetime: Lifetim
 	);
 	lifetime.own(listener);
 	access.devices.onRevoked((id) => {
+		terminal.endOwner(`device:${id}`);
 		listener.disconnect(
 			(who) => who.kind === "device" && who.deviceId === id,
 			closeCodes.signIn,

@@ -1,11 +1,10 @@
 import { createHash } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import { closeCodes, systemClock } from "@warren/kernel";
-import { type DialOptions, dialWebSocket, type WebSocketConnection } from "@warren/net";
+import { type DialOptions, dialWebSocket, spliceLimits, type WebSocketConnection } from "@warren/net";
 import { type HostilePeer, hostilePeer, RawClient, VirtualClock } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 import { type RelayNode, relayNode } from "./relay-node.testing.ts";
-import { webSocketRelayLimits } from "./websocket-relay.ts";
 
 type Headers = NodeJS.Dict<string | string[]>;
 const acceptOf = (headers: Headers) =>
@@ -261,7 +260,7 @@ describe("a refused WebSocket", () => {
 		await using node = await relayNode(clock);
 		const refused = refusal(dial(node, await node.add(peer)));
 		await arrived;
-		await clock.advance(webSocketRelayLimits.handshakeMs);
+		await clock.advance(spliceLimits.handshakeMs);
 		expect(await refused).toMatchObject({ code: closeCodes.unavailable, error: "upstream_error" });
 		await peer.idle();
 	});
