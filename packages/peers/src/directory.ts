@@ -185,7 +185,10 @@ export class PeerDirectory {
 
 	/** A peer that cannot be reached, and when it last was. @param reason one word for programs. */
 	away(peer: KnownPeer, reason: string, message: string, fix: string, cause?: unknown): WarrenError {
-		const seen = this.#seen.get(addressKey(peer.address));
+		const key = addressKey(peer.address);
+		// What a probe said a moment ago is no longer so.
+		this.#fresh.delete(key);
+		const seen = this.#seen.get(key);
 		const age = seen === undefined ? {} : { lastSeenAt: seen.at, ageMs: Math.max(0, this.#deps.clock.now() - seen.at) };
 		return peerError("upstream_error", message, {
 			fix,

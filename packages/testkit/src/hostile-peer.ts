@@ -14,6 +14,8 @@ export interface HostilePeer extends AsyncDisposable {
 	readonly requests: readonly { readonly line: string; readonly headers: NodeJS.Dict<string | string[]> }[];
 	/** Everything received after the TLS handshake, decrypted, of all connections. */
 	received(): string;
+	/** Resolves when this many requests have arrived in all. */
+	asked(count: number): Promise<void>;
 	/** Open connections now. */
 	connections(): number;
 	/** Resolves when no connection is open. */
@@ -43,8 +45,13 @@ export async function hostilePeer(
 	let received = "";
 	const sockets = new Set<TLSSocket>();
 	let whenIdle: (() => void)[] = [];
+	const whenAsked = new Set<() => void>();
+	const arrived = (line: string, headers: NodeJS.Dict<string | string[]>) => {
+		requests.push({ line, headers });
+		for (const look of [...whenAsked]) look();
+	};
 	const http = createServer((request, response) => {
-		requests.push({ line: `${request.method} ${request.url}`, headers: request.headers });
+		arrived(`${request.method} ${request.url}`, request.headers);
 		if (options.identifies !== false && request.url === "/api/identify") {
 			response.setHeader("content-type", "application/json");
 			response.end(JSON.stringify({ app: "warren", version: "0.1.0" }));
@@ -54,7 +61,7 @@ export async function hostilePeer(
 	});
 	http.on("upgrade", (request, socket) => {
 		const line = `${request.method} ${request.url}`;
-		requests.push({ line, headers: request.headers });
+		arrived(line, request.headers);
 		socket.on("error", () => socket.destroy());
 		if (options.onUpgrade === undefined) socket.destroy();
 		else options.onUpgrade(line, socket as TLSSocket, request.headers);
@@ -95,6 +102,16 @@ export async function hostilePeer(
 			return fingerprintOfPem(identity.cert);
 		},
 		received: () => received,
+		asked: (count) =>
+			new Promise((resolve) => {
+				const look = () => {
+					if (requests.length < count) return;
+					whenAsked.delete(look);
+					resolve();
+				};
+				whenAsked.add(look);
+				look();
+			}),
 		connections: () => sockets.size,
 		idle: () =>
 			sockets.size === 0

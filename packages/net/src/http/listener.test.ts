@@ -32,6 +32,7 @@ const slow = () =>
 		letSlowGo = resolve;
 	});
 let slowEntered: () => void = () => {};
+let onSlowAccept: (connection: WebSocketConnection) => void = () => {};
 
 const routes: Route[] = [
 	{ owner: "test", method: "GET", path: "/open", credentials: ["none"], handle: () => Response.json({ open: true }) },
@@ -93,7 +94,9 @@ const routes: Route[] = [
 		open: async (_context, upgrade) => {
 			slowEntered();
 			await slow();
-			accepted.push(upgrade.accept());
+			const connection = upgrade.accept();
+			onSlowAccept(connection);
+			accepted.push(connection);
 		},
 	},
 	{
@@ -341,6 +344,46 @@ describe("an upgrade", () => {
 		expect(answer).toMatch(/^sec-websocket-protocol: warren\.v1\r$/im);
 		expect(answer).not.toContain("good");
 		expect(answer).not.toMatch(/sec-websocket-extensions/i);
+	});
+
+	it("loses nothing that its client sends before it is answered", async () => {
+		const { port } = await open();
+		const entered = new Promise<void>((resolve) => {
+			slowEntered = resolve;
+		});
+		using client = await RawClient.open({ port });
+		// A masked "hi", mask zero, in the same packet; then one after it; then more than is held.
+		const hi = "\x81\x82\0\0\0\0hi";
+		client.send(Buffer.from(head("GET /ws-slow", { ...handshake, ...good }) + hi, "latin1"));
+		await entered;
+		client.send(Buffer.from(hi, "latin1"));
+		const long = Buffer.alloc(200_000, "x");
+		long.set([0x81, 0xff, 0, 0, 0, 0, 0, 3, 0x0d, 0x32, 0, 0, 0, 0]);
+		client.send(long);
+		const heard: number[] = [];
+		const all = new Promise<void>((resolve) => {
+			onSlowAccept = (connection) =>
+				connection.onMessage((data) => {
+					heard.push(data.length);
+					if (heard.length === 3) resolve();
+				});
+		});
+		letSlowGo();
+		await all;
+		expect(heard).toEqual([2, 2, 199_986]);
+	});
+
+	it("whose client leaves before it is answered is over at once", async () => {
+		const { port } = await open();
+		const entered = new Promise<void>((resolve) => {
+			slowEntered = resolve;
+		});
+		using client = await RawClient.open({ port });
+		client.send(head("GET /ws-slow", { ...handshake, ...good }));
+		await entered;
+		client.socket.end();
+		await client.closed();
+		letSlowGo();
 	});
 
 	it("of somebody who is signed out meanwhile never becomes a connection", async () => {

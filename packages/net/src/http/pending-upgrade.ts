@@ -16,24 +16,44 @@ export interface UpgradeHost {
 	handOver(incoming: IncomingMessage, socket: Duplex): void;
 }
 
-/** An upgrade between its arrival and its one answer. */
+/** What a client may send before its upgrade is answered; the rest waits in its own system. */
+const maxHeldBytes = 64 * 1024;
+
+/**
+ * An upgrade between its arrival and its one answer. Keeps reading meanwhile: a socket that nobody reads does not tell
+ * that its client has left.
+ */
 export class PendingUpgrade implements Upgrade {
 	readonly #host: UpgradeHost;
 	readonly #incoming: IncomingMessage;
 	readonly #socket: Duplex;
-	readonly #head: Buffer;
+	readonly #held: Buffer[];
+	#heldBytes: number;
 	#used = false;
 
 	constructor(host: UpgradeHost, incoming: IncomingMessage, socket: Duplex, head: Buffer) {
 		this.#host = host;
 		this.#incoming = incoming;
 		this.#socket = socket;
-		this.#head = head;
+		this.#held = [head];
+		this.#heldBytes = head.length;
+		socket.on("data", this.#hold);
+		socket.once("end", this.#left);
 	}
 
+	readonly #hold = (chunk: Buffer) => {
+		this.#held.push(chunk);
+		this.#heldBytes += chunk.length;
+		if (this.#heldBytes > maxHeldBytes) this.#socket.pause();
+	};
+
+	readonly #left = () => this.#socket.destroy();
+
 	accept(options: AcceptOptions = {}): WebSocketConnection {
-		this.#use();
-		return this.#host.completeHandshake(this.#incoming, this.#socket, this.#head, options);
+		const head = this.#use();
+		const connection = this.#host.completeHandshake(this.#incoming, this.#socket, head, options);
+		this.#socket.resume();
+		return connection;
 	}
 
 	refuse(closeCode: number, error: WarrenError): void {
@@ -46,14 +66,18 @@ export class PendingUpgrade implements Upgrade {
 	}
 
 	take(): { request: IncomingMessage; socket: Duplex; head: Buffer } {
-		this.#use();
+		const head = this.#use();
 		this.#host.handOver(this.#incoming, this.#socket);
-		return { request: this.#incoming, socket: this.#socket, head: this.#head };
+		return { request: this.#incoming, socket: this.#socket, head };
 	}
 
-	#use(): void {
+	/** @returns what the client has sent already. The socket flows: whoever takes over listens before control returns. */
+	#use(): Buffer {
 		if (this.#used) throw new Error("this upgrade was already answered");
 		this.#used = true;
+		this.#socket.off("data", this.#hold);
+		this.#socket.off("end", this.#left);
+		return Buffer.concat(this.#held);
 	}
 }
 
