@@ -114,7 +114,8 @@ describe("warren service", () => {
 		expect(stdout).toContain("Restart=always");
 	});
 
-	it("installs, starts and removes through systemctl, and says what failed", async () => {
+	it("installs, starts and removes through systemctl, and says what failed", async (context) => {
+		context.skip(process.platform !== "linux", notLinux);
 		using folder = tempFolder("systemd");
 		// A stand-in that writes down what it was asked: this machine's own service manager is not a test's to change.
 		const log = folder.file("log");
