@@ -18,11 +18,18 @@ import type { GoneSession } from "./auth/hashed-adapter.ts";
 import { RateBuckets } from "./auth/rate-buckets.ts";
 import { accountsError } from "./errors.ts";
 import { Invitations } from "./invitations.ts";
+import { JoinTokens, joinTokenRoutes } from "./join-tokens.ts";
+import { type JoinDeps, machineRoutes } from "./machines/machine-routes.ts";
+import { type MachineFacts, Machines } from "./machines/machines.ts";
 import { meRoutes } from "./me-routes.ts";
+import { Pairings, pairingRoutes } from "./pairings.ts";
 import { keyDeviceId, People } from "./people.ts";
 import type { Revoked } from "./revoked.ts";
 import { RevokedFeed } from "./revoked-feed.ts";
 import { Sessions } from "./sessions.ts";
+import { hubTicketRoutes } from "./tickets/hub-routes.ts";
+import { type TicketKey, TicketSigner } from "./tickets/ticket.ts";
+import { Tickets } from "./tickets/tickets.ts";
 
 export interface AccountsDeps {
 	/** Tables with `accountsSchema`, SQLite or PostgreSQL. */
@@ -32,6 +39,10 @@ export interface AccountsDeps {
 	readonly logger: Logger;
 	readonly audit: Audit;
 	readonly setup: SetupSecret;
+	/** How machines get their certificates; without it, none can join through this hub. */
+	readonly join?: JoinDeps;
+	/** SHA-256 of the certificate that new devices shall find here; shown beside a pairing's code. */
+	readonly fingerprint?: () => string | null;
 	/** Where several hubs share the tables: revocations reach the others through it. */
 	readonly bus?: Bus;
 }
@@ -51,9 +62,15 @@ export interface AccountsOptions {
 export interface Accounts extends Closeable {
 	/** For `Listener`'s `cookieName`. */
 	readonly sessionCookieName: string;
-	/** Decides about sessions and API keys. */
+	/** Decides about sessions, API keys and the tokens of machines. */
 	readonly authenticator: Authenticator;
 	readonly people: People;
+	/** Also the hub's own node's source of peers. */
+	readonly machines: Machines;
+	/** With which nodes check device tickets. */
+	readonly ticketKey: TicketKey;
+	/** The machine that this hub runs on, told at each start. */
+	registerHub(nodeId: string, facts: MachineFacts): Promise<void>;
 	routes(): Route[];
 	/** Called at once when somebody loses access: cut what is open on their behalf (`isRevoked`). */
 	onRevoked(watcher: (revoked: Revoked) => void): Closeable;
@@ -112,13 +129,26 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 	});
 	const sessionsGone = async (gone: readonly GoneSession[]) => {
 		for (const session of gone) feed.publish({ kind: "device", userId: session.userId, deviceId: session.id });
+		// Sockets first: should this fail, `reconcile` makes good for it at the next start.
+		await tickets.revokeDevices(gone.map((session) => session.id));
 	};
 
+	const signer = new TicketSigner(options.secret);
+	const tickets = new Tickets(db, clock, random, signer);
+	await tickets.reconcile((deviceIds) => people.living(deviceIds));
+	const machines = new Machines(db, clock, random, feed);
+	const pairings = new Pairings(db, clock, random);
+	const tokens = new JoinTokens(db, clock, random);
+	const ownerId = () => admission.ownerId();
+	const common = { clock, audit, machines, people, ownerId, hubUrl: originOf(baseUrl) };
 	const invitations = new Invitations(db, clock, random);
 	return {
 		sessionCookieName: sessionCookieName(options.cookieName),
-		authenticator: firstOf(sessions),
+		authenticator: firstOf(sessions, machines),
 		people,
+		machines,
+		ticketKey: signer.key,
+		registerHub: async (nodeId, facts) => void (await machines.registerHub(nodeId, facts)),
 		routes: () => [...handler.routes(), ...meRoutes({ people, invitations, audit, ownsMachines: async () => false })],
 		onRevoked: (watcher) => feed.watch(watcher),
 		hasOwner: () => admission.hasOwner(),

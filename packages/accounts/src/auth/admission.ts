@@ -59,6 +59,12 @@ export class Admission {
 		return (await this.#db.selectFrom("auth_user").select("id").limit(1).executeTakeFirst()) !== undefined;
 	}
 
+	/** The owner's account; empty before there is one. */
+	async ownerId(): Promise<string> {
+		const row = await this.#db.selectFrom("auth_user").select("id").where("role", "=", "owner").executeTakeFirst();
+		return row?.id ?? "";
+	}
+
 	/** The first account needs the setup secret, every later one an invitation; without either, nothing is told. */
 	async #signUp(invitation: string | null, email: string | null): Promise<void> {
 		const facts = requestFacts.getStore();
