@@ -74,6 +74,9 @@ async function nativeRequest(context: RequestContext, path: string): Promise<Req
 	for (const name of ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded", "x-real-ip"])
 		headers.delete(name);
 	headers.set(addressHeader, context.remoteAddress);
+	// A program that sends fetch metadata (Node's fetch does) but no Origin: a browser would send one with every POST.
+	if (!headers.has("origin") && !headers.has("cookie"))
+		for (const name of ["sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest"]) headers.delete(name);
 	const bodiless = context.method === "GET" || context.method === "HEAD";
 	if (bodiless) return new Request(url, { method: context.method, headers });
 	let body = await context.request.text();

@@ -1,8 +1,10 @@
 import { apiKey } from "@better-auth/api-key";
 import { createAuthMiddleware } from "@better-auth/core/api";
+import { APIError } from "@better-auth/core/error";
 import { kyselyAdapter } from "@better-auth/kysely-adapter";
 import { passkey } from "@better-auth/passkey";
 import type { Clock, Logger } from "@warren/kernel";
+import { faultLine } from "@warren/net";
 import { type BetterAuthOptions, betterAuth } from "better-auth";
 import { getMigrations } from "better-auth/db/migration";
 import { admin, bearer, deviceAuthorization, twoFactor } from "better-auth/plugins";
@@ -114,7 +116,16 @@ function authOptions(deps: AuthDeps, options: AuthOptions, origin: string) {
 			// A client that polls as the standard tells it must not run into the general limit.
 			customRules: { "/device/token": { window: 60, max: 60 } },
 		},
+		onAPIError: {
+			// Refusals are answers, not faults; the library would print them.
+			onError: (fault) => {
+				if (!(fault instanceof APIError)) deps.logger.error("auth: request failed", { fault: faultLine(fault) });
+			},
+		},
 		advanced: {
+			// Said aloud: the library leaves both checks out when the environment looks like a test.
+			disableOriginCheck: false,
+			disableCSRFCheck: false,
 			cookiePrefix: prefix,
 			// `__Host-` asks for Secure, Path=/ and no Domain; the library's own switch would write `__Secure-` before it.
 			useSecureCookies: false,
