@@ -9,7 +9,7 @@ export function deviceNameOf(chosen: string | undefined, userAgent: string | und
 /** One line, without control characters, at most 80 characters. */
 export function cleanName(name: string): string {
 	return name
-		.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ")
+		.replace(/[\s\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ")
 		.trim()
 		.slice(0, maxDeviceNameLength);
 }

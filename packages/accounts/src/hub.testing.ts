@@ -1,7 +1,7 @@
 import { type Authenticator, firstOf, type Logger, silentLogger, systemClock, systemRandom } from "@warren/kernel";
 import { HostTable, Listener, type Route } from "@warren/net";
 import { AuditLog, type AuditTable, auditSchema, openSqliteTables, type Tables } from "@warren/store";
-import { type Accounts, type AccountsOptions, openAccounts } from "./accounts.ts";
+import { type Accounts, type AccountsDeps, type AccountsOptions, openAccounts } from "./accounts.ts";
 import type { SetupSecret } from "./auth/admission.ts";
 import { isRevoked } from "./revoked.ts";
 import { type AccountsTables, accountsSchema } from "./schema.ts";
@@ -50,6 +50,7 @@ export class TestHub implements AsyncDisposable {
 		openTables: OpenTables | Tables<HubTables>,
 		more: {
 			readonly options?: Partial<AccountsOptions>;
+			readonly deps?: Partial<AccountsDeps>;
 			readonly routes?: readonly Route[];
 			readonly authenticators?: readonly Authenticator[];
 			readonly logger?: Logger;
@@ -64,7 +65,7 @@ export class TestHub implements AsyncDisposable {
 		const clock = systemClock;
 		const audit = new AuditLog(tables.db as never, clock, logger);
 		const accounts = await openAccounts(
-			{ db: tables.db, clock, random: systemRandom, logger, audit, setup: new OneSetup() },
+			{ db: tables.db, clock, random: systemRandom, logger, audit, setup: new OneSetup(), ...more.deps },
 			{
 				baseUrls: ["http://localhost"],
 				secret: "a-secret-of-this-test-that-is-long-enough",
