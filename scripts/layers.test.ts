@@ -13,6 +13,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 	kernel: { may: [], why: "kernel knows nothing and does no I/O" },
 	net: { may: ["kernel"], why: "the I/O edge knows no domain" },
 	store: { may: ["kernel"], why: "storage knows no domain" },
+	accounts: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	access: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	peers: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	sidecar: { may: ["kernel", "net"], why: "domains never import each other" },

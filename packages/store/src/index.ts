@@ -8,4 +8,4 @@ export type { KeyValue, KeyValueChange, KeyValueEntry } from "./key-value.ts";
 export { MemoryBus } from "./memory-bus.ts";
 export { MemoryKeyValue } from "./memory-key-value.ts";
 export { openSqliteTables, storeError } from "./sqlite-tables.ts";
-export type { Schema, Tables } from "./tables.ts";
+export { engineOf, type Schema, type Tables } from "./tables.ts";
