@@ -87,9 +87,7 @@ describe("a large body through the relay", () => {
 	it("waits for a client that does not read, and costs the node little meanwhile", async () => {
 		const before = await memory();
 		const leave = new AbortController();
-		const stalled = await Promise.all(
-			Array.from({ length: 4 }, () => node.fetch(path, { signal: leave.signal })),
-		);
+		const stalled = await Promise.all(Array.from({ length: 4 }, () => node.fetch(path, { signal: leave.signal })));
 		expect(stalled.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
 		// The node answers others meanwhile.
 		for (let asked = 0; asked < 20; asked++) expect(await memory()).toBeLessThan(before + allowedGrowthBytes);
