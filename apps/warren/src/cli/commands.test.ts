@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { run } from "@warren/net";
 import { startNode, tempFolder } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
+import { DataFolder } from "../config/data-folder.ts";
 
 const main = fileURLToPath(new URL("../main.ts", import.meta.url));
 
@@ -82,7 +83,7 @@ describe("commands without a node", () => {
 			code: 1,
 			stderr: expect.stringMatching(new RegExp(`Port ${node.port} is taken[^]*--port`)),
 		});
-		expect(existsSync(folder.file("data/lock"))).toBe(false);
+		DataFolder.open(folder.file("data")).close();
 	});
 
 	it("a file that is no database is refused with its name, and left as it is", async () => {

@@ -1,12 +1,11 @@
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { tempFolder } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 import { DataFolder } from "./data-folder.ts";
 
 const mode = (path: string) => statSync(path).mode & 0o777;
-/** Above every possible process. */
-const noProcess = 2 ** 30;
 
 describe("the data folder", () => {
 	it("is made for its owner alone, and so is what is written into it", () => {
@@ -23,21 +22,24 @@ describe("the data folder", () => {
 
 	it("serves one process at a time, and says which one", () => {
 		using folder = tempFolder("data");
-		mkdirSync(folder.file("state"));
-		writeFileSync(folder.file("state/lock"), `${process.ppid}\n`);
+		const data = DataFolder.open(folder.file("state"));
 		expect(() => DataFolder.open(folder.file("state"))).toThrow(
-			expect.objectContaining({ code: "data_in_use", message: expect.stringContaining(`process ${process.ppid}`) }),
+			expect.objectContaining({ code: "data_in_use", message: expect.stringContaining(`process ${process.pid}`) }),
 		);
+		data.close();
+		data.close();
+		DataFolder.open(folder.file("state")).close();
 	});
 
-	it("takes over the lock of a process that was killed, and leaves none behind", () => {
+	it("is free again however its process ended, also when its number has gone to another program", () => {
 		using folder = tempFolder("data");
-		mkdirSync(folder.file("state"));
-		writeFileSync(folder.file("state/lock"), `${noProcess}\n`);
-		const data = DataFolder.open(folder.file("state"));
-		expect(readFileSync(folder.file("state/lock"), "utf8")).toBe(`${process.pid}\n`);
+		const hold = `const lock = new (require("node:sqlite").DatabaseSync)(${JSON.stringify(folder.file("lock"))});
+			lock.exec("BEGIN EXCLUSIVE"); require("node:fs").writeFileSync(${JSON.stringify(folder.file("lock.pid"))}, "${process.ppid}\\n");
+			process.kill(process.pid, "SIGKILL")`;
+		expect(spawnSync(process.execPath, ["-e", hold]).signal).toBe("SIGKILL");
+		const data = DataFolder.open(folder.path);
+		expect(readFileSync(folder.file("lock.pid"), "utf8")).toBe(`${process.pid}\n`);
 		data.close();
-		expect(existsSync(folder.file("state/lock"))).toBe(false);
 	});
 
 	it("that cannot be a folder is refused with its path", () => {

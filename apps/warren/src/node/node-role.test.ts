@@ -11,8 +11,6 @@ import { openNode } from "./node-role.ts";
  */
 const open = ["none"];
 const member = ["basic", "device", "admin"];
-/** Terminals are not for the console's own token. */
-const holder = ["basic", "device"];
 const memberOrShare = [...member, "share"];
 const expected: Readonly<Record<string, readonly string[]>> = {
 	"GET /": open,
@@ -39,28 +37,28 @@ const expected: Readonly<Record<string, readonly string[]>> = {
 	"PUT /api/peers/:peer/pin": member,
 	"ALL /r/:peer/api/*": member,
 	"WS /r/:peer/ws/*": member,
-	"GET /api/sessions": holder,
-	"POST /api/sessions": holder,
-	"GET /api/sessions/:session": holder,
-	"PATCH /api/sessions/:session": holder,
-	"DELETE /api/sessions/:session": holder,
-	"GET /api/sessions/:session/windows": holder,
-	"POST /api/sessions/:session/windows": holder,
-	"PATCH /api/sessions/:session/windows/:window": holder,
-	"DELETE /api/sessions/:session/windows/:window": holder,
-	"POST /api/sessions/:session/windows/:window/select": holder,
-	"POST /api/sessions/:session/windows/:window/split": holder,
-	"POST /api/sessions/:session/windows/:window/zoom": holder,
-	"POST /api/sessions/:session/panes/:pane/select": holder,
-	"DELETE /api/sessions/:session/panes/:pane": holder,
-	"GET /api/sessions/:session/history": holder,
-	"GET /api/sessions/:session/search": holder,
-	"POST /api/sessions/:session/files": holder,
-	"POST /api/sessions/:session/shares": holder,
-	"GET /api/shares": holder,
-	"DELETE /api/shares/:share": holder,
-	"WS /ws/:session": [...holder, "share"],
-	"WS /ws/~events": holder,
+	"GET /api/sessions": member,
+	"POST /api/sessions": member,
+	"GET /api/sessions/:session": member,
+	"PATCH /api/sessions/:session": member,
+	"DELETE /api/sessions/:session": member,
+	"GET /api/sessions/:session/windows": member,
+	"POST /api/sessions/:session/windows": member,
+	"PATCH /api/sessions/:session/windows/:window": member,
+	"DELETE /api/sessions/:session/windows/:window": member,
+	"POST /api/sessions/:session/windows/:window/select": member,
+	"POST /api/sessions/:session/windows/:window/split": member,
+	"POST /api/sessions/:session/windows/:window/zoom": member,
+	"POST /api/sessions/:session/panes/:pane/select": member,
+	"DELETE /api/sessions/:session/panes/:pane": member,
+	"GET /api/sessions/:session/history": member,
+	"GET /api/sessions/:session/search": member,
+	"POST /api/sessions/:session/files": member,
+	"POST /api/sessions/:session/shares": member,
+	"GET /api/shares": member,
+	"DELETE /api/shares/:share": member,
+	"WS /ws/:session": memberOrShare,
+	"WS /ws/~events": member,
 };
 
 describe("every route of the node", () => {
