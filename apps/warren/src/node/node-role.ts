@@ -116,7 +116,14 @@ async function compose(deps: NodeRoleDeps, config: NodeConfig, lifetime: Lifetim
 	);
 	health.watch(() => feed.publish({ type: "health" }));
 
-	const tailscale = new TailscalePeers({ command: config.tailscale, port: config.peerPort, user: systemUser() });
+	const hosts = new HostTable(ownNames(config));
+	const tailscale = new TailscalePeers({
+		command: config.tailscale,
+		port: config.peerPort,
+		user: systemUser(),
+		// The name by which the tailnet's other machines, and people on them, call this one.
+		onSelf: (name) => hosts.add(name),
+	});
 	const pins = await Pins.open(db, clock);
 	const pools = lifetime.own(new PeerPools(pins));
 	const self = () => ({ name: config.name, version, host: ownNames(config)[1] ?? "localhost", port: listener.port });
@@ -139,7 +146,7 @@ async function compose(deps: NodeRoleDeps, config: NodeConfig, lifetime: Lifetim
 			...(config.host === undefined ? {} : { host: config.host }),
 			port: config.port,
 			tls: certificates?.tls ?? null,
-			hosts: new HostTable(ownNames(config)),
+			hosts,
 			authenticator: firstOf(access, terminal.shares),
 			trustedProxies: config.trustedProxy,
 			routes: [
@@ -194,6 +201,10 @@ async function compose(deps: NodeRoleDeps, config: NodeConfig, lifetime: Lifetim
 			"this device was signed out",
 		);
 	});
+	// Asked once now, so that the tailnet's name for this machine is known before anybody calls it by that.
+	const stopping = new AbortController();
+	lifetime.defer(() => stopping.abort());
+	void tailscale.candidates(stopping.signal);
 	metrics.gauge("websockets", "Open WebSockets of this node, relayed ones included.", () => listener.webSocketCount);
 
 	const url = urlOf(config, listener);
