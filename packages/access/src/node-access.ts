@@ -41,7 +41,7 @@ export class NodeAccess implements Authenticator {
 		this.owner = owner;
 		this.devices = devices;
 		this.created = created;
-		this.setup = new SetupLink(deps.db, deps.clock, deps.random);
+		this.setup = new SetupLink(deps.db, deps.clock, deps.random, "node");
 		this.tickets = new WsTickets(deps.clock, deps.random);
 		this.audit = deps.audit;
 		this.consoleToken = `${consoleTokenPrefix}${newSecret(deps.random)}`;

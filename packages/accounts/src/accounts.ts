@@ -130,7 +130,8 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 	const sessionsGone = async (gone: readonly GoneSession[]) => {
 		for (const session of gone) feed.publish({ kind: "device", userId: session.userId, deviceId: session.id });
 		// Sockets first: should this fail, `reconcile` makes good for it at the next start.
-		await tickets.revokeDevices(gone.map((session) => session.id));
+		const taken = gone.filter((session) => session.expiresAt.getTime() > clock.now());
+		await tickets.revokeDevices(taken.map((session) => session.id));
 	};
 
 	const signer = new TicketSigner(options.secret);

@@ -14,6 +14,8 @@ export interface AuthWatcher {
 export interface GoneSession {
 	readonly id: string;
 	readonly userId: string;
+	/** A session that ran out was not taken from anybody. */
+	readonly expiresAt: Date;
 }
 
 /** The library would list 100 unless told. */

@@ -7,7 +7,7 @@ const listSchema = z.object({
 	kid: z.string(),
 	/** Grows with each revocation: an older list never replaces a newer one. */
 	seq: z.number().int().min(0),
-	/** Tickets that would be good otherwise. */
+	/** Tickets that were taken back; `exp` is when the entry may be forgotten. */
 	tickets: z.array(z.object({ id: z.string(), exp: z.number() })).max(100_000),
 });
 

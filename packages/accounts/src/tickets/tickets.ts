@@ -9,6 +9,8 @@ export const ticketLimits = {
 	/** Days, not months: what a stolen key is good for with the hub away. */
 	lifetimeMs: 7 * 24 * 3600 * 1000,
 	maxPerDevice: 200,
+	/** What a ticket enrolled outlives the ticket, so its revocation must too: a machine that was off hears it later. */
+	revocationMs: 400 * 24 * 3600 * 1000,
 } as const;
 
 /** Two hubs that number a revocation at once: one tries again. */
@@ -37,7 +39,8 @@ export class Tickets {
 	}
 
 	/**
-	 * An earlier ticket of this device for this node is taken back.
+	 * A ticket of the same device, node and key keeps its identifier when it is renewed: revoking it ends everything that
+	 * any of its copies enrolled. Another key makes another ticket, and the old one is taken back.
 	 * @param sessionExpiresAt a ticket never outlives the session that asked for it. @throws WarrenError `too_many`.
 	 */
 	async issue(
@@ -46,17 +49,16 @@ export class Tickets {
 		deviceKey: string,
 	): Promise<{ readonly ticket: string; readonly ticketId: string; readonly expiresAt: number }> {
 		const now = this.#clock.now();
-		await this.#db.deleteFrom("accounts_tickets").where("expires_at", "<=", now).execute();
 		const own = await this.#db
 			.selectFrom("accounts_tickets")
-			.select(["id", "node_id", "expires_at"])
+			.select(["id", "node_id", "device_key"])
 			.where("device_id", "=", device.deviceId)
 			.execute();
-		const replaced = own.filter((row) => row.node_id === node);
-		if (own.length - replaced.length >= ticketLimits.maxPerDevice)
+		const here = own.filter((row) => row.node_id === node);
+		await this.#revoke(here.filter((row) => row.device_key !== deviceKey).map((row) => row.id));
+		if (own.length - here.length >= ticketLimits.maxPerDevice)
 			throw accountsError("too_many", `This device already has ${ticketLimits.maxPerDevice} tickets.`);
-		await this.#revoke(replaced.map((row) => ({ id: row.id, expiresAt: Number(row.expires_at) })));
-		const ticketId = newId(this.#random);
+		const ticketId = here.find((row) => row.device_key === deviceKey)?.id ?? newId(this.#random);
 		const expiresAt = Math.min(now + ticketLimits.lifetimeMs, device.sessionExpiresAt);
 		await this.#db
 			.insertInto("accounts_tickets")
@@ -69,6 +71,7 @@ export class Tickets {
 				created_at: now,
 				expires_at: expiresAt,
 			})
+			.onConflict((conflict) => conflict.column("id").doUpdateSet({ expires_at: expiresAt }))
 			.execute();
 		const ticket = this.#signer.ticket({
 			ticketId,
@@ -82,12 +85,12 @@ export class Tickets {
 		return { ticket, ticketId, expiresAt };
 	}
 
+	/** Ended ones too: what they enrolled may live on. */
 	async list(userId: string): Promise<Ticket[]> {
 		const rows = await this.#db
 			.selectFrom("accounts_tickets")
 			.selectAll()
 			.where("user_id", "=", userId)
-			.where("expires_at", ">", this.#clock.now())
 			.orderBy("created_at", "desc")
 			.execute();
 		return rows.map((row) => ({
@@ -103,12 +106,12 @@ export class Tickets {
 	async revoke(userId: string, id: string): Promise<void> {
 		const row = await this.#db
 			.selectFrom("accounts_tickets")
-			.select(["id", "expires_at"])
+			.select("id")
 			.where("user_id", "=", userId)
 			.where("id", "=", id)
 			.executeTakeFirst();
 		if (row === undefined) throw accountsError("unknown_ticket", `There is no ticket "${id.slice(0, 40)}" of yours.`);
-		await this.#revoke([{ id: row.id, expiresAt: Number(row.expires_at) }]);
+		await this.#revoke([row.id]);
 	}
 
 	/** What a device was given ends with its session. */
@@ -116,15 +119,23 @@ export class Tickets {
 		if (deviceIds.length === 0) return;
 		const rows = await this.#db
 			.selectFrom("accounts_tickets")
-			.select(["id", "expires_at"])
+			.select("id")
 			.where("device_id", "in", deviceIds)
 			.execute();
-		await this.#revoke(rows.map((row) => ({ id: row.id, expiresAt: Number(row.expires_at) })));
+		await this.#revoke(rows.map((row) => row.id));
 	}
 
-	/** At the start: sessions that ended while the last write was under way. */
+	/**
+	 * At the start: a ticket that is good while its session is gone was on its way to be taken back when the process
+	 * ended. (A session that ran out outlives its tickets.)
+	 */
 	async reconcile(living: (deviceIds: readonly string[]) => Promise<ReadonlySet<string>>): Promise<void> {
-		const rows = await this.#db.selectFrom("accounts_tickets").select("device_id").distinct().execute();
+		const rows = await this.#db
+			.selectFrom("accounts_tickets")
+			.select("device_id")
+			.where("expires_at", ">", this.#clock.now())
+			.distinct()
+			.execute();
 		const devices = rows.map((row) => row.device_id);
 		const alive = await living(devices);
 		await this.revokeDevices(devices.filter((id) => !alive.has(id)));
@@ -142,11 +153,12 @@ export class Tickets {
 		return { sealed: sealRevocations(this.#signer, list), etag: `"${seq}.${tickets.length}"` };
 	}
 
-	async #revoke(tickets: readonly { readonly id: string; readonly expiresAt: number }[]): Promise<void> {
+	async #revoke(ticketIds: readonly string[]): Promise<void> {
+		if (ticketIds.length === 0) return;
 		const now = this.#clock.now();
-		for (const ticket of tickets) {
-			if (ticket.expiresAt > now) await this.#publish(ticket, now);
-			await this.#db.deleteFrom("accounts_tickets").where("id", "=", ticket.id).execute();
+		for (const id of ticketIds) {
+			await this.#publish(id, now);
+			await this.#db.deleteFrom("accounts_tickets").where("id", "=", id).execute();
 		}
 		// The newest stays, ended or not: its number must never be given twice.
 		await this.#db
@@ -156,16 +168,16 @@ export class Tickets {
 			.execute();
 	}
 
-	async #publish(ticket: { readonly id: string; readonly expiresAt: number }, now: number): Promise<void> {
+	async #publish(ticketId: string, now: number): Promise<void> {
 		for (let tries = 1; ; tries += 1) {
 			try {
 				await this.#db
 					.insertInto("accounts_revocations")
 					.values({
 						seq: sql<number>`(select coalesce(max(seq), 0) + 1 from accounts_revocations)`,
-						ticket_id: ticket.id,
+						ticket_id: ticketId,
 						revoked_at: now,
-						expires_at: ticket.expiresAt,
+						expires_at: now + ticketLimits.revocationMs,
 					})
 					.onConflict((conflict) => conflict.column("ticket_id").doNothing())
 					.execute();
