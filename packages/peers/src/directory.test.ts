@@ -21,7 +21,10 @@ const source = (name: string, ...candidates: PeerCandidate[]): PeerSource => ({
 });
 // Nothing listens on port 1 of this machine: a probe is refused at once.
 const at = (name: string, host = "127.0.0.1", port = 1): PeerCandidate => ({ name, host, port });
-const open = async (sources: PeerSource[], isSelf = (_: { host: string; port: number }) => false) =>
+const open = async (
+	sources: PeerSource[],
+	isSelf: (address: { host: string; port: number }) => boolean = () => false,
+) =>
 	PeerDirectory.open({
 		db: tables.db,
 		clock,

@@ -84,6 +84,8 @@ export class PeerDirectory {
 		| undefined;
 	#asking: Promise<readonly KnownPeer[]> | undefined;
 	readonly #contacts = new Map<PeerId, Promise<void>>();
+	/** By address: the Host to which it answered last. */
+	readonly #hosts = new Map<string, string>();
 	/** Probes of the last moments, so that a crowd of tabs costs one. */
 	readonly #fresh: ExpiringMap<string, Promise<ProbeResult>>;
 
@@ -197,12 +199,18 @@ export class PeerDirectory {
 		});
 	}
 
+	/** What a peer is called in the Host header, once it was asked. */
+	hostOf(peer: KnownPeer): string {
+		const key = addressKey(peer.address);
+		return this.#hosts.get(key) ?? key;
+	}
+
 	/**
-	 * Makes sure that a peer has a pin, by a first contact without a credential when it has none.
+	 * Makes sure that a peer has a pin, and a name that it answers to, by a first contact without a credential.
 	 * @throws WarrenError `upstream_error`, `pin_mismatch`.
 	 */
 	async contact(peer: KnownPeer): Promise<void> {
-		if (this.#deps.pins.get(peer.address) !== null) return;
+		if (this.#deps.pins.get(peer.address) !== null && this.#hosts.has(addressKey(peer.address))) return;
 		let contact = this.#contacts.get(peer.id);
 		if (contact === undefined) {
 			contact = this.#firstContact(peer).finally(() => this.#contacts.delete(peer.id));
@@ -236,6 +244,7 @@ export class PeerDirectory {
 		}
 		if (check.verdict === "unknown") await this.#deps.pins.learn(peer.address, result.fingerprint);
 		const address = addressKey(peer.address);
+		this.#hosts.set(address, result.host);
 		const at = this.#deps.clock.now();
 		const before = this.#seen.get(address);
 		this.#seen.set(address, { version: result.version, at });

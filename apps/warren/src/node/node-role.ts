@@ -139,9 +139,11 @@ async function compose(
 		parts.push(await openPart(base, config));
 	const members: readonly CredentialKind[] = [...memberCredentials, ...parts.flatMap((part) => part.members ?? [])];
 
+	const hosts = new HostTable(ownNames(config));
 	const terminal = lifetime.own(await openTerminals(base, db, config));
 	const peers = await openPeers(
 		base,
+		hosts,
 		db,
 		config,
 		parts.flatMap((part) => part.peerSources),
@@ -158,7 +160,7 @@ async function compose(
 			...(config.host === undefined ? {} : { host: config.host }),
 			port,
 			tls: certificates?.tls ?? null,
-			hosts: new HostTable(ownNames(config)),
+			hosts,
 			authenticator: firstOf(access, terminal.shares, ...parts.flatMap((part) => part.authenticators)),
 			trustedProxies: config.trustedProxy,
 			...(cookieName === undefined ? {} : { cookieName }),
@@ -242,12 +244,23 @@ function openTerminals(base: NodeBase, db: Kysely<Tables>, config: NodeConfig): 
 
 async function openPeers(
 	base: NodeBase,
+	hosts: HostTable,
 	db: Kysely<Tables>,
 	config: NodeConfig,
 	sources: readonly PeerSource[],
 ): Promise<{ readonly routes: Route[] }> {
 	const { clock, audit, port, lifetime } = base;
-	const tailscale = new TailscalePeers({ command: config.tailscale, port: config.peerPort, user: systemUser() });
+	const tailscale = new TailscalePeers({
+		command: config.tailscale,
+		port: config.peerPort,
+		user: systemUser(),
+		// The name by which the tailnet's other machines, and people on them, call this one.
+		onSelf: (name) => hosts.add(name),
+	});
+	// Asked once now, so that it is known before anybody calls by it.
+	const stopping = new AbortController();
+	lifetime.defer(() => stopping.abort());
+	void tailscale.candidates(stopping.signal);
 	const pins = await Pins.open(db, clock);
 	const pools = lifetime.own(new PeerPools(pins));
 	const directory = await PeerDirectory.open({

@@ -1,7 +1,8 @@
-import { type Authenticator, closeCodes, type DeviceId, silentLogger, systemClock } from "@warren/kernel";
+import { type Authenticator, closeCodes, type DeviceId, silentLogger, systemClock, systemRandom } from "@warren/kernel";
 import { RawClient } from "@warren/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import { z } from "zod";
+import { Authority } from "../tls/authority.ts";
 import type { WebSocketConnection } from "../websocket/connection.ts";
 import { dialWebSocket } from "../websocket/dial.ts";
 import { HostTable } from "./host-table.ts";
@@ -258,6 +259,32 @@ describe("a listener", () => {
 				),
 			),
 		).toBe(400);
+	});
+
+	it("answers 408 to a head that takes too long, and cuts a TLS handshake that does", async () => {
+		const { port } = await open({ limits: { headTimeoutMs: 100, headCheckMs: 50 } });
+		using client = await RawClient.open({ port });
+		client.send("GET /open HTTP/1.1\r\nHost: local");
+		expect(statusOf(await client.closed())).toBe(408);
+		await listener?.close();
+		const { authority } = await Authority.create("t", [], systemClock, systemRandom);
+		const tls = await authority.issue({ name: "t", hosts: ["localhost"] });
+		const secure = await open({ tls, limits: { tlsHandshakeMs: 100 } });
+		using half = await RawClient.open({ port: secure.port });
+		half.send(Uint8Array.from([0x16, 0x03]));
+		await half.closed();
+	});
+
+	it("holds no more connections than its limit", async () => {
+		const { port } = await open({ limits: { maxConnections: 2 } });
+		using first = await RawClient.open({ port });
+		using second = await RawClient.open({ port });
+		using third = await RawClient.open({ port });
+		expect(await third.closed()).toBe("");
+		first.send(head("GET /open", { Connection: "close" }));
+		expect(statusOf(await first.closed())).toBe(200);
+		second.send(head("GET /open", { Connection: "close" }));
+		expect(statusOf(await second.closed())).toBe(200);
 	});
 
 	it("keeps a fault's own message to itself", async () => {

@@ -50,6 +50,8 @@ export interface ListenerOptions {
 	/** Name of this install's session cookie, where cookies are a credential. */
 	readonly cookieName?: string;
 	readonly trustedProxies?: readonly string[];
+	/** Instead of `listenerLimits`, one by one. */
+	readonly limits?: Partial<ListenerLimits>;
 }
 
 export interface TlsIdentity {
@@ -65,19 +67,34 @@ export interface ListenerDeps {
 	readonly logger: Logger;
 }
 
-export const listenerLimits = {
+export interface ListenerLimits {
+	readonly maxHeaderBytes: number;
+	readonly maxHeadersCount: number;
+	/** A request's head must be complete by then. */
+	readonly headTimeoutMs: number;
+	/** How often the head's deadline is looked at. */
+	readonly headCheckMs: number;
+	readonly tlsHandshakeMs: number;
+	readonly keepAliveMs: number;
+	/** Of a body, for routes that do not say. */
+	readonly maxBodyBytes: number;
+	/** Connections at once; more are cut before they cost a handshake. */
+	readonly maxConnections: number;
+	/** How long `close` lets requests finish before it cuts them. */
+	readonly drainMs: number;
+}
+
+export const listenerLimits: ListenerLimits = {
 	maxHeaderBytes: 16 * 1024,
 	maxHeadersCount: 100,
-	/** A request's head must be complete by then. */
 	headTimeoutMs: 10_000,
-	/** How often the head's deadline is looked at. */
 	headCheckMs: 1_000,
 	tlsHandshakeMs: 10_000,
 	keepAliveMs: 65_000,
 	maxBodyBytes: 64 * 1024,
-	/** How long `close` lets requests finish before it cuts them. */
+	maxConnections: 8_192,
 	drainMs: 5_000,
-} as const;
+};
 
 /**
  * One port. Everything that arrives passes, in this order: Host table, path rules, route, Origin, credential, handler.
@@ -87,6 +104,7 @@ export class Listener implements Closeable, UpgradeHost {
 	readonly role: string;
 	readonly #server: Server | SecureServer;
 	readonly #options: ListenerOptions;
+	readonly #limits: ListenerLimits;
 	readonly #deps: ListenerDeps;
 	readonly #router: Router;
 	readonly #address: ClientAddress;
@@ -105,14 +123,15 @@ export class Listener implements Closeable, UpgradeHost {
 		this.role = options.role;
 		this.#deps = deps;
 		this.#options = options;
+		this.#limits = { ...listenerLimits, ...options.limits };
 		this.#router = new Router(options.routes);
 		this.#address = new ClientAddress(options.trustedProxies ?? []);
 		const limits = {
-			maxHeaderSize: listenerLimits.maxHeaderBytes,
-			headersTimeout: listenerLimits.headTimeoutMs,
+			maxHeaderSize: this.#limits.maxHeaderBytes,
+			headersTimeout: this.#limits.headTimeoutMs,
 			requestTimeout: 0,
-			connectionsCheckingInterval: listenerLimits.headCheckMs,
-			keepAliveTimeout: listenerLimits.keepAliveMs,
+			connectionsCheckingInterval: this.#limits.headCheckMs,
+			keepAliveTimeout: this.#limits.keepAliveMs,
 			noDelay: true,
 		};
 		this.#server =
@@ -121,13 +140,14 @@ export class Listener implements Closeable, UpgradeHost {
 				: createSecureServer({
 						...limits,
 						...options.tls,
-						handshakeTimeout: listenerLimits.tlsHandshakeMs,
+						handshakeTimeout: this.#limits.tlsHandshakeMs,
 						minVersion: options.tls.clientCa === undefined ? "TLSv1.2" : "TLSv1.3",
 						...(options.tls.clientCa === undefined
 							? {}
 							: { ca: options.tls.clientCa, requestCert: true, rejectUnauthorized: true }),
 					});
-		this.#server.maxHeadersCount = listenerLimits.maxHeadersCount;
+		this.#server.maxConnections = this.#limits.maxConnections;
+		this.#server.maxHeadersCount = this.#limits.maxHeadersCount;
 		this.#server.on("request", (incoming, outgoing) => void this.#onRequest(incoming, outgoing));
 		this.#server.on("upgrade", (incoming, socket, head) => void this.#onUpgrade(incoming, socket, head));
 		this.#server.on("clientError", (fault: NodeJS.ErrnoException, socket) =>
@@ -196,7 +216,7 @@ export class Listener implements Closeable, UpgradeHost {
 		for (const connection of this.#connections.keys())
 			void connection.close(closeCodes.draining, "the server is stopping");
 		for (const socket of this.#taken.keys()) socket.destroy();
-		const cut = this.#deps.clock.after(listenerLimits.drainMs, () => {
+		const cut = this.#deps.clock.after(this.#limits.drainMs, () => {
 			this.#sockets.cutAll();
 		});
 		await closed;
@@ -249,7 +269,7 @@ export class Listener implements Closeable, UpgradeHost {
 		outgoing: ServerResponse,
 	): Promise<void> {
 		const declared = Number(incoming.headers["content-length"] ?? 0);
-		const maxBodyBytes = route.maxBodyBytes ?? listenerLimits.maxBodyBytes;
+		const maxBodyBytes = route.maxBodyBytes ?? this.#limits.maxBodyBytes;
 		if (declared > maxBodyBytes) throw bodyTooLarge(maxBodyBytes);
 		const listener = getRequestListener(
 			async (request) => {

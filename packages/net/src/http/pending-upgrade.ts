@@ -134,7 +134,9 @@ export function refuseSocket(socket: Duplex, code: string | undefined): void {
 			: code === "ERR_HTTP_REQUEST_TIMEOUT"
 				? "408 Request Timeout"
 				: "400 Bad Request";
-	if (!socket.writable) return void socket.destroy();
+	// A fault below HTTP (a handshake that never ends) leaves nothing to write on: the answer would wait for ever.
+	const isHttp = code === "ERR_HTTP_REQUEST_TIMEOUT" || code?.startsWith("HPE_") === true;
+	if (!isHttp || !socket.writable) return void socket.destroy();
 	// Cut once the answer is out: the far side need not close its half.
 	socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
 }

@@ -202,7 +202,22 @@ describe("a WebSocket connection", () => {
 		expect(await received).toEqual(["last words"]);
 	});
 
-	it("refuses messages above its limit with 1009, and unmasked ones with 1002", async () => {
+	it("that was dialled hears what came with the handshake, and stays paused when told so at once", async () => {
+		const dialling = dial();
+		const { connection } = await accepted;
+		connection.send("first");
+		const client = await dialling;
+		const heard = messages(client, 1);
+		expect(await heard).toEqual(["first"]);
+		const again = await dial();
+		again.pause();
+		await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+		expect(again.isPaused).toBe(true);
+		again.terminate();
+		await client.close();
+	});
+
+	it("refuses messages above its limit with 1009", async () => {
 		const client = await dial();
 		const closed = closeOf(client);
 		client.send("x".repeat(1024 * 1024 + 1));

@@ -44,6 +44,7 @@ export class WebSocketConnection implements Closeable {
 	#pending: Buffer[] = [];
 	#pendingBytes = 0;
 	#flushScheduled = false;
+	#paused = false;
 	#heardAt: number;
 	/** What had come in on the socket when something was last heard. */
 	#heardBytes = 0;
@@ -139,12 +140,19 @@ export class WebSocketConnection implements Closeable {
 		return "sent";
 	}
 
+	/** Whether `pause` was called last, and not `resume`. */
+	get isPaused(): boolean {
+		return this.#paused;
+	}
+
 	/** Stops reading from the other side: backpressure reaches it through TCP. */
 	pause(): void {
+		this.#paused = true;
 		this.#ws.pause();
 	}
 
 	resume(): void {
+		this.#paused = false;
 		this.#heard();
 		this.#ws.resume();
 	}
@@ -205,7 +213,7 @@ export class WebSocketConnection implements Closeable {
 			if (this.#closed) return;
 			if (this.#clock.monotonic() - this.#heardAt >= webSocketLimits.silenceMs) {
 				// A message that takes long to arrive is no silence, and neither is a side that we have stopped reading.
-				if (!this.#ws.isPaused && this.#bytesRead() === this.#heardBytes) return void this.#ws.terminate();
+				if (!this.#paused && this.#bytesRead() === this.#heardBytes) return void this.#ws.terminate();
 				this.#heard();
 			}
 			if (this.isOpen) this.#ws.ping();

@@ -436,6 +436,38 @@ describe("a peer that is away", () => {
 	});
 });
 
+describe("a peer that does not know the name by which it is found", () => {
+	it("is called by its own address instead, and asked for that once", async () => {
+		const calls: string[] = [];
+		await using peer = await hostilePeer(
+			(request, response) => {
+				calls.push(`${request.url} ${request.headers.host}`);
+				if (request.headers.host !== `127.0.0.1:${peer.port}`) response.writeHead(421).end("{}");
+				else response.end('{"app":"warren","version":"1"}');
+			},
+			{ identifies: false },
+		);
+		await using node = await relayNode();
+		const id = await node.add({ host: "localhost", port: peer.port });
+		expect((await node.fetch(`/r/${id}/api/x`)).status).toBe(200);
+		expect((await node.fetch(`/r/${id}/api/x`)).status).toBe(200);
+		expect(calls).toEqual([
+			`/api/identify localhost:${peer.port}`,
+			`/api/identify 127.0.0.1:${peer.port}`,
+			`/api/x 127.0.0.1:${peer.port}`,
+			`/api/x 127.0.0.1:${peer.port}`,
+		]);
+	});
+
+	it("and not its address either, is no peer to reach", async () => {
+		await using peer = await hostilePeer((_request, response) => response.writeHead(421).end(), { identifies: false });
+		await using node = await relayNode();
+		const id = await node.add({ host: "localhost", port: peer.port });
+		const answer = await node.fetch(`/r/${id}/api/x`);
+		expect(await json(answer)).toMatchObject({ error: "upstream_error", reason: "not_warren" });
+	});
+});
+
 describe("two kinds of 401", () => {
 	it("are told apart: this node's, and the peer's", async () => {
 		await using peer = await hostilePeer((_request, response) =>

@@ -51,7 +51,7 @@ export class HttpRelay {
 			.request({
 				path: `/api/${context.params["rest"] ?? ""}${question === -1 ? "" : (incoming.url as string).slice(question)}`,
 				method: context.method as Dispatcher.HttpMethod,
-				headers: outgoingHeaders(incoming.headers, authorization, hops),
+				headers: { ...outgoingHeaders(incoming.headers, authorization, hops), host: this.#directory.hostOf(peer) },
 				body: hasBody ? incoming : null,
 				signal: context.signal,
 			})

@@ -8,7 +8,6 @@ import {
 	type UpstreamAnswer,
 	upgradeUpstream,
 } from "@warren/net";
-import { addressKey } from "../address.ts";
 import type { KnownPeer, PeerDirectory } from "../directory.ts";
 import { peerError } from "../errors.ts";
 import { pinnedConnector } from "../pinned-connector.ts";
@@ -57,7 +56,7 @@ export class WebSocketRelay {
 		return upgradeUpstream(
 			{
 				socket: await this.#connect(peer),
-				host: addressKey(peer.address),
+				host: this.#directory.hostOf(peer),
 				path: `/ws/${context.params["rest"] ?? ""}${query}`,
 				headers: { [hopHeader]: hops, ...(authorization === null ? {} : { authorization }) },
 				signal: context.signal,

@@ -39,6 +39,20 @@ describe("tailscale's peers", () => {
 		});
 	});
 
+	it("come with the machine's own name", async () => {
+		using folder = tempFolder("tailscale");
+		const command = folder.file("tailscale");
+		writeFileSync(
+			command,
+			`#!/bin/sh\n${status({ BackendState: "Running", Self: { DNSName: "me.tail1.ts.net." } })}\n`,
+		);
+		chmodSync(command, 0o755);
+		const names: string[] = [];
+		const source = new TailscalePeers({ command, port: 1, user: "ada", onSelf: (name) => names.push(name) });
+		await source.candidates(new AbortController().signal);
+		expect(names).toEqual(["me.tail1.ts.net"]);
+	});
+
 	it("may be nobody", async () => {
 		expect(await ask(status({ BackendState: "Running", Peer: null }))).toEqual({ candidates: [], errors: [] });
 	});

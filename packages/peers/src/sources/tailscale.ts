@@ -8,6 +8,7 @@ const maxNameLength = 80;
 
 const statusSchema = z.object({
 	BackendState: z.string().optional(),
+	Self: z.object({ DNSName: z.string().optional() }).nullish(),
 	Peer: z
 		.record(
 			z.string(),
@@ -27,6 +28,8 @@ export interface TailscaleOptions {
 	/** Port on which each tailnet machine is asked. */
 	readonly port: number;
 	readonly user: string;
+	/** Told this machine's own name on the tailnet. */
+	readonly onSelf?: (name: string) => void;
 }
 
 /** Machines of the tailnet, from `tailscale status --json`. The machine itself is left out. */
@@ -51,6 +54,8 @@ export class TailscalePeers implements PeerSource {
 		if (!status.success) return this.#unreadable(status.error.issues[0]?.message ?? "unknown form");
 		const state = status.data.BackendState;
 		if (state !== undefined && state !== "Running") return { candidates: [], errors: [this.#stopped(state)] };
+		const self = trimDot(status.data.Self?.DNSName ?? "");
+		if (self !== "") this.#options.onSelf?.(self);
 		const candidates: PeerCandidate[] = [];
 		for (const peer of Object.values(status.data.Peer ?? {})) {
 			const host = trimDot(peer.DNSName ?? "") || peer.TailscaleIPs?.[0];
