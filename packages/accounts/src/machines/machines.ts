@@ -334,5 +334,5 @@ export function candidateOf(machine: Pick<Machine, "nodeId" | "name" | "hosts" |
 }
 
 function isLoopback(host: string): boolean {
-	return host === "localhost" || host.endsWith(".localhost") || host === "::1" || /^127\./.test(host);
+	return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 }
