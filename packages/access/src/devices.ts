@@ -16,8 +16,6 @@ export interface Device {
 	readonly name: string;
 	readonly createdAt: number;
 	readonly lastSeenAt: number;
-	/** The hub's ticket that enrolled it; null when it came with the PIN. */
-	readonly ticketId: string | null;
 }
 
 interface Known {
@@ -48,7 +46,6 @@ export class Devices {
 				name: row.name,
 				createdAt: row.created_at,
 				lastSeenAt: row.last_seen_at,
-				ticketId: row.ticket_id,
 			};
 			devices.#byHash.set(row.token_hash, { device, seenWrittenAt: row.last_seen_at, lastSeenAt: row.last_seen_at });
 		}
@@ -56,7 +53,7 @@ export class Devices {
 	}
 
 	/** @returns the device and its token, shown this once. @throws WarrenError `too_many_devices`. */
-	async enrol(name: string, ticketId: string | null = null): Promise<{ device: Device; token: string }> {
+	async enrol(name: string): Promise<{ device: Device; token: string }> {
 		if (this.#byHash.size >= deviceLimits.maxDevices) {
 			throw accessError("too_many_devices", `This node already knows ${deviceLimits.maxDevices} devices.`);
 		}
@@ -66,7 +63,6 @@ export class Devices {
 			name: name.slice(0, deviceLimits.maxNameLength),
 			createdAt: now,
 			lastSeenAt: now,
-			ticketId,
 		};
 		const token = `${deviceTokenPrefix}${newSecret(this.#random)}`;
 		const tokenHash = hashToken(token);
@@ -78,7 +74,6 @@ export class Devices {
 				token_hash: tokenHash,
 				created_at: now,
 				last_seen_at: now,
-				ticket_id: ticketId,
 			})
 			.execute();
 		this.#byHash.set(tokenHash, { device, seenWrittenAt: now, lastSeenAt: now });
@@ -103,13 +98,6 @@ export class Devices {
 		await this.#db.deleteFrom("access_devices").where("id", "=", id).execute();
 		this.#byHash.delete(found[0]);
 		for (const watcher of this.#revokedWatchers) watcher(id as DeviceId);
-	}
-
-	/** Signs out whatever these tickets had enrolled. @returns how many devices that were. */
-	async revokeTickets(ticketIds: ReadonlySet<string>): Promise<number> {
-		const doomed = this.list().filter((device) => device.ticketId !== null && ticketIds.has(device.ticketId));
-		for (const device of doomed) await this.revoke(device.id);
-		return doomed.length;
 	}
 
 	/** For closing what a revoked device still has open. */

@@ -9,8 +9,6 @@ export interface AccessTables {
 		token_hash: string;
 		created_at: number;
 		last_seen_at: number;
-		/** The hub's ticket that enrolled it; null when it came with the PIN. */
-		ticket_id: string | null;
 	};
 	/** A row a door: the setup link that may still be used there. */
 	access_setup: { id: number; secret_hash: string; expires_at: number };
@@ -43,9 +41,6 @@ export const accessSchema: Schema = {
 					.addColumn("expires_at", "bigint", (column) => column.notNull())
 					.execute();
 			},
-		},
-		"002-device-tickets": {
-			up: (db) => db.schema.alterTable("access_devices").addColumn("ticket_id", "text").execute(),
 		},
 	},
 };

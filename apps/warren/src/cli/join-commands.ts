@@ -3,7 +3,7 @@ import { defineErrors } from "@warren/kernel";
 import type { Command } from "commander";
 import { DataFolder } from "../config/data-folder.ts";
 import { parseNodeConfig } from "../config/node-config.ts";
-import { joinWarren } from "../hub/join.ts";
+import { becomeMember } from "../hub/membership.ts";
 import { choosePort, dialledHosts } from "../node/node-names.ts";
 import { version } from "../version.ts";
 import { withLocalNode } from "./local-node.ts";
@@ -39,7 +39,7 @@ export function addJoinCommands(program: Command): void {
 			const port = await choosePort(config);
 			const data = DataFolder.open(config.data);
 			try {
-				await joinWarren(data, url, code, { name: config.name, hosts: dialledHosts(config), port, version });
+				await becomeMember(data, url, code, { name: config.name, hosts: dialledHosts(config), port, version });
 			} finally {
 				data.close();
 			}

@@ -1,16 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { pipeline } from "node:stream/promises";
-import {
-	type Clock,
-	type Closeable,
-	type ConditionKind,
-	closeCodes,
-	defineErrors,
-	type HealthTable,
-	messageOf,
-	type WarrenError,
-} from "@warren/kernel";
+import { type Clock, type Closeable, closeCodes, defineErrors, messageOf, type WarrenError } from "@warren/kernel";
 import { type RequestContext, type Route, spliceUpgrade, type Upgrade, upgradeUpstream } from "@warren/net";
 import { buildConnector, type Dispatcher, Pool } from "undici";
 
@@ -22,15 +13,6 @@ const hubError = defineErrors({
 	},
 	hub_refused: { status: 502 },
 });
-
-export const hubAway: ConditionKind = {
-	code: "hub-away",
-	severity: "warning",
-	title: "The hub at {url} does not answer: {reason}.",
-	advice:
-		"Is that machine on, and Warren running there? Terminals, and documents through the sidecar, go on without it.",
-	delayMs: 10_000,
-};
 
 const limits = {
 	connectMs: 5_000,
@@ -90,14 +72,12 @@ export interface HubForwardOptions {
  */
 export class HubForward implements Closeable {
 	readonly #options: HubForwardOptions;
-	readonly #health: HealthTable;
 	readonly #clock: Clock;
 	readonly #connect: buildConnector.connector;
 	readonly #pool: Pool;
 
-	constructor(options: HubForwardOptions, health: HealthTable, clock: Clock) {
+	constructor(options: HubForwardOptions, clock: Clock) {
 		this.#options = options;
-		this.#health = health;
 		this.#clock = clock;
 		this.#connect = buildConnector({ timeout: limits.connectMs, ...(options.ca === null ? {} : { ca: options.ca }) });
 		this.#pool = new Pool(options.hubUrl.origin, {
@@ -142,7 +122,6 @@ export class HubForward implements Closeable {
 			.catch((fault: unknown) => {
 				throw this.#away(fault);
 			});
-		this.#answered();
 		outgoing.writeHead(answer.statusCode, withoutHopByHop(answer.headers));
 		// An event stream has no first byte for a while: its head must not wait for one.
 		outgoing.flushHeaders();
@@ -175,7 +154,6 @@ export class HubForward implements Closeable {
 			this.#clock,
 		);
 		if (answer.kind === "switched") {
-			this.#answered();
 			spliceUpgrade(upgrade, answer);
 			return;
 		}
@@ -199,15 +177,10 @@ export class HubForward implements Closeable {
 	#away(fault: unknown): WarrenError {
 		const url = this.#options.hubUrl.origin;
 		const reason = messageOf(fault);
-		this.#health.raise(hubAway, { url, reason });
 		return hubError("hub_away", `The hub at ${url} does not answer: ${reason}.`, {
 			details: { retryAfterMs: limits.retryAfterMs },
 			cause: fault,
 		});
-	}
-
-	#answered(): void {
-		this.#health.clear(hubAway);
 	}
 }
 

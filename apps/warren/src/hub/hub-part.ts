@@ -10,6 +10,7 @@ import { closeCodes, newSecret } from "@warren/kernel";
 import { openSqliteTables } from "@warren/store";
 import type { NodeBase, OpenPart, RolePart } from "../node/role-part.ts";
 import { version } from "../version.ts";
+import { NodeTickets } from "./node-tickets.ts";
 
 /** Accounts of people, joining machines and device tickets, beside the node that this hub runs on. */
 export const openHubPart: OpenPart = async (base, config): Promise<RolePart> => {
@@ -45,33 +46,27 @@ export const openHubPart: OpenPart = async (base, config): Promise<RolePart> => 
 	);
 	await accounts.registerHub(base.nodeId, { name: config.name, hosts: base.hosts, port: base.port, version });
 	lifetime.own(accounts.machines.watch(() => base.feed.publish({ type: "peers" })));
+	const tickets = new NodeTickets(base);
 	return {
 		name: "hub",
-		routes: [...accounts.routes(), ...ownTicketRoutes(base, accounts.ticketKey)],
+		routes: [
+			...accounts.routes(),
+			...tickets.routes(async (ticket) =>
+				verifyTicket(ticket, [accounts.ticketKey], await accounts.revokedTickets(), clock.now(), base.nodeId),
+			),
+		],
 		authenticators: [accounts.authenticator],
 		peerSources: [accounts.machines],
 		cookieName: accounts.sessionCookieName,
 		listening: (listener) => {
 			const watch = accounts.onRevoked((revoked) => {
+				void accounts.revokedTickets().then((ids) => tickets.end([...ids]));
 				listener.disconnect((who) => isRevoked(revoked, who), closeCodes.signIn, "signed out");
 			});
 			lifetime.own(watch);
 		},
 	};
 };
-
-/** The hub's own node takes tickets like any other; what it revoked it knows at once. */
-function ownTicketRoutes(base: NodeBase, key: Parameters<typeof verifyTicket>[1][number]) {
-	const { access, clock, random, audit, nodeId } = base;
-	return ticketRoutes({
-		node: nodeId,
-		clock,
-		random,
-		audit,
-		verify: (ticket) => verifyTicket(ticket, [key], { has: () => false }, clock.now(), nodeId),
-		enrol: (payload, name) => access.devices.enrol(name, payload.ticketId),
-	});
-}
 
 /** Made with the hub's data: cookies, two-factor secrets and tickets depend on it. */
 function hubSecret({ data, random }: NodeBase): string {

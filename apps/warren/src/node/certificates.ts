@@ -75,7 +75,7 @@ export async function openCertificates(
 ): Promise<NodeCertificates> {
 	if (config.tlsCert !== undefined && config.tlsKey !== undefined)
 		return ownFiles(config.tlsCert, config.tlsKey, clock, health);
-	const joined = data.read("link.json");
+	const joined = data.read("membership.json");
 	if (joined !== null) return ofMember((JSON.parse(joined) as { ca: string }).ca, data, clock, health);
 	const authority = await openAuthority(config, data, clock, random);
 	const names = ownNames(config);
@@ -159,7 +159,7 @@ function ofMember(caPem: string, data: DataFolder, clock: Clock, health: HealthT
 	const key = data.read("tls", "node.key");
 	if (cert === null || key === null) {
 		throw certificateError("bad_certificate", `${data.path} has joined a warren, and its certificate is gone.`, {
-			fix: "Restore tls/ from a backup, or remove link.json and join again.",
+			fix: "Restore tls/ from a backup, or remove membership.json and join again.",
 		});
 	}
 	const end = Date.parse(new X509Certificate(cert).validTo);

@@ -9,6 +9,7 @@ import {
 	NodeAccess,
 	SetupLink,
 } from "@warren/access";
+import { type EnrolledTables, enrolledSchema } from "@warren/accounts";
 import {
 	type Clock,
 	type Closeable,
@@ -40,8 +41,8 @@ import type { Kysely } from "kysely";
 import { publishConsole } from "../config/console-file.ts";
 import { DataFolder } from "../config/data-folder.ts";
 import { type NodeConfig, systemUser } from "../config/node-config.ts";
-import { readHubLink } from "../hub/hub-link.ts";
-import { openLinkPart } from "../hub/link-part.ts";
+import { openMemberPart } from "../hub/member-part.ts";
+import { readMembership } from "../hub/membership.ts";
 import { version } from "../version.ts";
 import { openCertificates, ownAddresses, ownNames } from "./certificates.ts";
 import { machineRoutes } from "./machine-routes.ts";
@@ -50,7 +51,7 @@ import { choosePort, dialledHosts, lanUrlOf, urlOf } from "./node-names.ts";
 import type { NodeBase, OpenPart, RolePart } from "./role-part.ts";
 import { uiRoutes } from "./ui-routes.ts";
 
-type Tables = AccessTables & PeerTables & TerminalTables & AuditTable & NodeTables;
+type Tables = AccessTables & PeerTables & TerminalTables & AuditTable & NodeTables & EnrolledTables;
 
 export interface NodeRoleDeps {
 	readonly clock: Clock;
@@ -103,7 +104,7 @@ async function compose(
 	const { clock, random, logger } = deps;
 	const startedAt = clock.now();
 	const data = lifetime.own(DataFolder.open(config.data));
-	const link = readHubLink(data);
+	const membership = readMembership(data);
 	const health = new HealthTable(clock);
 	const metrics = new Metrics(true);
 	const { db } = lifetime.own(
@@ -112,11 +113,12 @@ async function compose(
 			accessSchema,
 			peerSchema,
 			terminalSchema,
+			enrolledSchema,
 			auditSchema,
 		]),
 	);
 	const audit = new AuditLog(db, clock, logger);
-	const { id: nodeId } = await openNodeIdentity(db, random, clock, link?.nodeId ?? null);
+	const { id: nodeId } = await openNodeIdentity(db, random, clock, membership?.nodeId ?? null);
 	const feed = new EventFeed();
 	health.watch(() => feed.publish({ type: "health" }));
 
@@ -127,13 +129,14 @@ async function compose(
 	const port = await choosePort(config);
 
 	const base: NodeBase = {
-		...{ clock, random, logger, lifetime, data, health, audit, feed, access, hubSetup, nodeId, port },
+		...{ clock, random, logger, lifetime, data, health, audit, feed, access, hubSetup, nodeId, port, db },
 		authority: certificates?.authority ?? null,
 		urls: [urlOf(config, port)],
 		hosts: dialledHosts(config),
 	};
 	const parts: RolePart[] = [];
-	for (const openPart of link === null ? openParts : [openLinkPart(link)]) parts.push(await openPart(base, config));
+	for (const openPart of membership === null ? openParts : [openMemberPart(membership)])
+		parts.push(await openPart(base, config));
 	const members: readonly CredentialKind[] = [...memberCredentials, ...parts.flatMap((part) => part.members ?? [])];
 
 	const hosts = new HostTable(ownNames(config));

@@ -1,4 +1,5 @@
 import type { NodeAccess, SetupLink } from "@warren/access";
+import type { EnrolledTables } from "@warren/accounts";
 import type {
 	Audit,
 	Authenticator,
@@ -13,6 +14,7 @@ import type {
 	Random,
 } from "@warren/kernel";
 import type { Authority, Listener, Route } from "@warren/net";
+import type { Kysely } from "kysely";
 import type { DataFolder } from "../config/data-folder.ts";
 import type { NodeConfig } from "../config/node-config.ts";
 
@@ -23,6 +25,7 @@ export interface NodeBase {
 	readonly logger: Logger;
 	readonly lifetime: Lifetime;
 	readonly data: DataFolder;
+	readonly db: Kysely<EnrolledTables>;
 	readonly health: HealthTable;
 	readonly audit: Audit;
 	readonly feed: EventSink;
