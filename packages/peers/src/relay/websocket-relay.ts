@@ -8,8 +8,9 @@ import {
 	type UpstreamAnswer,
 	upgradeUpstream,
 } from "@warren/net";
-import type { KnownPeer, PeerDirectory } from "../directory.ts";
+import type { PeerDirectory } from "../directory.ts";
 import { peerError } from "../errors.ts";
+import type { KnownPeer } from "../known-peers.ts";
 import { pinnedConnector } from "../pinned-connector.ts";
 import type { Pins } from "../pins.ts";
 import { assertData, hopHeader, nextHop, upstreamAuthorization } from "./isolation.ts";
