@@ -140,7 +140,7 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 	const signer = new TicketSigner(options.secret);
 	const tickets = new Tickets(db, clock, random, signer);
 	await tickets.reconcile((deviceIds) => people.living(deviceIds));
-	const machines = new Machines(db, clock, random, feed);
+	const machines = lifetime.own(new Machines(db, clock, random, feed, deps.bus));
 	const pairings = new Pairings(db, clock, random);
 	const tokens = new JoinTokens(db, clock, random);
 	const ownerId = () => admission.ownerId();

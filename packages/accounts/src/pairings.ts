@@ -208,7 +208,7 @@ export class Pairings {
 	}
 
 	#tell(id: string): void {
-		for (const done of [...(this.#waiting.get(id) ?? [])]) done();
+		for (const done of this.#waiting.get(id) ?? []) done();
 	}
 }
 

@@ -80,7 +80,7 @@ export class People implements SessionSource {
 			sessionId: keyDeviceId(key.id),
 			deviceName: key.name ?? "API key",
 			createdAt: new Date(key.createdAt).getTime(),
-			expiresAt: key.expiresAt == null ? Number.MAX_SAFE_INTEGER : new Date(key.expiresAt).getTime(),
+			expiresAt: key.expiresAt === null ? Number.MAX_SAFE_INTEGER : new Date(key.expiresAt).getTime(),
 		});
 	};
 
@@ -206,7 +206,9 @@ function ownSession(userId: string, deviceId: string) {
 }
 
 function isBanned(user: UserRow, now: number): boolean {
-	return Boolean(user.banned) && (user.banExpires == null || new Date(user.banExpires).getTime() > now);
+	return (
+		Boolean(user.banned) && ((user.banExpires ?? null) === null || new Date(user.banExpires as Date).getTime() > now)
+	);
 }
 
 function knownOf(

@@ -27,7 +27,7 @@ export class RevokedFeed implements Closeable {
 	}
 
 	close(): void {
-		this.#subscription?.close();
+		void this.#subscription?.close();
 		this.#watchers.clear();
 	}
 

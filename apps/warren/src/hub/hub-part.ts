@@ -1,11 +1,4 @@
-import {
-	type AccountsTables,
-	accountsSchema,
-	isRevoked,
-	openAccounts,
-	ticketRoutes,
-	verifyTicket,
-} from "@warren/accounts";
+import { type AccountsTables, accountsSchema, isRevoked, openAccounts, verifyTicket } from "@warren/accounts";
 import { closeCodes, newSecret } from "@warren/kernel";
 import { openSqliteTables } from "@warren/store";
 import type { NodeBase, OpenPart, RolePart } from "../node/role-part.ts";

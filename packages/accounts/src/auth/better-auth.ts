@@ -137,8 +137,8 @@ function authOptions(deps: AuthDeps, options: AuthOptions, origin: string) {
 			user: {
 				create: {
 					before: async (user) => {
-						const role = requestFacts.getStore()?.role;
-						return { data: role == null ? user : { ...user, role } };
+						const role = requestFacts.getStore()?.role ?? null;
+						return { data: role === null ? user : { ...user, role } };
 					},
 				},
 			},

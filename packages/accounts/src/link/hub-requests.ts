@@ -1,6 +1,6 @@
 import { messageOf } from "@warren/kernel";
 import { Agent, request } from "undici";
-import type { z } from "zod";
+import { z } from "zod";
 import { accountsError } from "../errors.ts";
 import { type AskHub, sessionAnswerSchema } from "../session-client.ts";
 
@@ -9,6 +9,8 @@ export const hubRequestLimits = {
 	answerTimeoutMs: 15_000,
 	maxAnswerBytes: 8 * 1024 * 1024,
 } as const;
+
+const refusalSchema = z.object({ error: z.string().max(100), message: z.string().max(1000) });
 
 export interface HubAnswer {
 	readonly status: number;
@@ -80,9 +82,9 @@ export class HubRequests {
 				fix: "Bring both machines to the same version.",
 			});
 		}
-		const said = body as { error?: unknown; message?: unknown } | null;
-		throw accountsError("hub_refused", `The hub refused (${status}): ${String(said?.message ?? "no reason given")}`, {
-			details: { hubStatus: status, hubError: String(said?.error ?? "") },
+		const said = refusalSchema.safeParse(body).data;
+		throw accountsError("hub_refused", `The hub refused (${status}): ${said?.message ?? "no reason given"}`, {
+			details: { hubStatus: status, hubError: said?.error ?? "" },
 		});
 	}
 

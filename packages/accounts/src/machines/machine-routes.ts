@@ -152,7 +152,7 @@ export function machineRoutes(deps: {
 				connection.onMessage(() => void connection.close(closeCodes.badRequest, "nothing is expected here"));
 				connection.onClose(() => {
 					watching -= 1;
-					subscription.close();
+					void subscription.close();
 				});
 				connection.send(JSON.stringify({ type: "machines", machines: await machines.list() }));
 				listed = true;

@@ -10,8 +10,10 @@ import {
 	type PeerCandidate,
 	type PeerSource,
 	type Random,
+	type Timer,
 } from "@warren/kernel";
 import { canonicalHost } from "@warren/net";
+import type { Bus } from "@warren/store";
 import type { Kysely } from "kysely";
 import { accountsError } from "../errors.ts";
 import type { RevokedFeed } from "../revoked-feed.ts";
@@ -58,10 +60,12 @@ export type MachineChange =
 	| { readonly type: "machine"; readonly machine: Machine }
 	| { readonly type: "machine-removed"; readonly nodeId: string };
 
+const changedSubject = "accounts.machines";
+
 type Row = AccountsTables["accounts_machines"];
 
 /** The machines of this warren: who joined, where each is reached, when it was last heard. */
-export class Machines implements Authenticator, PeerSource {
+export class Machines implements Authenticator, PeerSource, Closeable {
 	readonly kinds = ["node"] as const;
 	/** As a source of peers. */
 	readonly name = "hub";
@@ -70,12 +74,31 @@ export class Machines implements Authenticator, PeerSource {
 	readonly #random: Random;
 	readonly #revoked: RevokedFeed;
 	readonly #watchers = new Set<(change: MachineChange) => void>();
+	readonly #bus: Bus | undefined;
+	readonly #subscription: Closeable | undefined;
+	readonly #hubProcess: string;
+	/** Who was online when it was last told; kept up while somebody watches. */
+	readonly #online = new Map<string, boolean>();
+	#sweep: Timer | undefined;
 
-	constructor(db: Kysely<AccountsTables>, clock: Clock, random: Random, revoked: RevokedFeed) {
+	/** @param bus where several hubs share the tables: what one hears, all tell. */
+	constructor(db: Kysely<AccountsTables>, clock: Clock, random: Random, revoked: RevokedFeed, bus: Bus | undefined) {
 		this.#db = db;
 		this.#clock = clock;
 		this.#random = random;
 		this.#revoked = revoked;
+		this.#bus = bus;
+		this.#hubProcess = newId(random);
+		this.#subscription = bus?.subscribe(changedSubject, ({ data }) => {
+			const [from = "", nodeId = ""] = Buffer.from(data).toString().split(" ");
+			if (from !== this.#hubProcess) void this.#retell(nodeId);
+		});
+	}
+
+	close(): void {
+		this.#sweep?.cancel();
+		this.#watchers.clear();
+		void this.#subscription?.close();
 	}
 
 	/** A single-use secret that lets one machine join. @throws WarrenError `too_many`. */
@@ -208,7 +231,7 @@ export class Machines implements Authenticator, PeerSource {
 			.where("node_id", "=", nodeId)
 			.execute();
 		this.#revoked.publish({ kind: "node", nodeId });
-		this.#tell({ type: "machine-removed", nodeId });
+		this.#announce({ type: "machine-removed", nodeId });
 	}
 
 	/** In the order in which they joined. */
@@ -230,10 +253,19 @@ export class Machines implements Authenticator, PeerSource {
 		return this.#machineOf(row);
 	}
 
-	/** Each change from now on. */
+	/** Each change from now on, a machine's silence too. */
 	watch(watcher: (change: MachineChange) => void): Closeable {
 		this.#watchers.add(watcher);
-		return { close: () => void this.#watchers.delete(watcher) };
+		if (this.#sweep === undefined) this.#armSweep();
+		return {
+			close: () => {
+				this.#watchers.delete(watcher);
+				if (this.#watchers.size > 0) return;
+				this.#sweep?.cancel();
+				this.#sweep = undefined;
+				this.#online.clear();
+			},
+		};
 	}
 
 	authenticate: Authenticator["authenticate"] = async (credential) => {
@@ -300,12 +332,44 @@ export class Machines implements Authenticator, PeerSource {
 
 	async #told(nodeId: string): Promise<Machine> {
 		const machine = await this.get(nodeId);
-		this.#tell({ type: "machine", machine });
+		this.#announce({ type: "machine", machine });
 		return machine;
 	}
 
+	/** Here, and in the hub's other processes. */
+	#announce(change: MachineChange): void {
+		this.#tell(change);
+		const nodeId = change.type === "machine" ? change.machine.nodeId : change.nodeId;
+		this.#bus?.publish(changedSubject, Buffer.from(`${this.#hubProcess} ${nodeId}`));
+	}
+
+	async #retell(nodeId: string): Promise<void> {
+		const row = await this.#row(nodeId);
+		if (row === undefined || row.removed_at !== null) this.#tell({ type: "machine-removed", nodeId });
+		else this.#tell({ type: "machine", machine: this.#machineOf(row) });
+	}
+
 	#tell(change: MachineChange): void {
+		if (change.type === "machine") this.#online.set(change.machine.nodeId, change.machine.online);
+		else this.#online.delete(change.nodeId);
 		for (const watcher of this.#watchers) watcher(change);
+	}
+
+	#armSweep(): void {
+		this.#sweep = this.#clock.after(machineLimits.heartbeatMs, () => {
+			this.#armSweep();
+			this.#tellSilent().catch(() => {
+				// The tables cannot be read now: the next round tells.
+			});
+		});
+	}
+
+	async #tellSilent(): Promise<void> {
+		for (const machine of await this.list()) {
+			const before = this.#online.get(machine.nodeId);
+			this.#online.set(machine.nodeId, machine.online);
+			if (before === true && !machine.online) this.#tell({ type: "machine", machine });
+		}
 	}
 
 	#machineOf(row: Row): Machine {
@@ -334,5 +398,5 @@ export function candidateOf(machine: Pick<Machine, "nodeId" | "name" | "hosts" |
 }
 
 function isLoopback(host: string): boolean {
-	return host === "localhost" || host.endsWith(".localhost") || host === "::1" || /^127\./.test(host);
+	return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 }
