@@ -1,11 +1,13 @@
 /**
- * Where state lives: tables, key-value with watch, bus; SQLite and in-process here. Knows no domain's schema: each
+ * Where state lives: tables, key-value with watch, bus; SQLite, PostgreSQL and in-process here. Knows no domain's schema: each
  * domain hands in its own migrations.
  */
 export { AuditLog, type AuditTable, auditSchema } from "./audit-log.ts";
 export type { Bus, BusMessage } from "./bus.ts";
+export { storeError } from "./errors.ts";
 export type { KeyValue, KeyValueChange, KeyValueEntry } from "./key-value.ts";
 export { MemoryBus } from "./memory-bus.ts";
 export { MemoryKeyValue } from "./memory-key-value.ts";
-export { openSqliteTables, storeError } from "./sqlite-tables.ts";
-export type { Schema, Tables } from "./tables.ts";
+export { openPostgresTables, type PostgresOptions } from "./postgres-tables.ts";
+export { openSqliteTables } from "./sqlite-tables.ts";
+export { engineOf, type Schema, type Tables } from "./tables.ts";

@@ -37,13 +37,18 @@ export function dialWebSocket(url: string, clock: Clock, options: DialOptions = 
 			options.signal?.removeEventListener("abort", abort);
 			resolve(result);
 		};
-		// Made before `open`, so that a message that arrives with the handshake finds its listener in time.
 		ws.once("upgrade", (response) => {
 			response.socket.setNoDelay?.(true);
 		});
-		ws.once("open", () =>
-			settle({ ok: true, connection: new WebSocketConnection(ws, null, new URL(url).host, clock, options) }),
-		);
+		ws.once("open", () => {
+			// A message that came with the handshake waits until whoever dialled has had a turn to listen.
+			const connection = new WebSocketConnection(ws, null, new URL(url).host, clock, options);
+			ws.pause();
+			setImmediate(() => {
+				if (!connection.isPaused) ws.resume();
+			});
+			settle({ ok: true, connection });
+		});
 		ws.once("unexpected-response", (_request, response) => {
 			response.resume();
 			settle({

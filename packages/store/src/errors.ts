@@ -1,0 +1,8 @@
+import { defineErrors } from "@warren/kernel";
+
+export const storeError = defineErrors({
+	store_unreadable: { status: 500 },
+	store_newer: { status: 500 },
+	store_full: { status: 507, retryable: true },
+	store_migration: { status: 500 },
+});
