@@ -6,7 +6,9 @@ import {
 	firstOf,
 	Lifetime,
 	type Logger,
+	messageOf,
 	type Random,
+	type Timer,
 } from "@warren/kernel";
 import type { Route } from "@warren/net";
 import { type Bus, engineOf } from "@warren/store";
@@ -79,6 +81,7 @@ export interface Accounts extends Closeable {
 }
 
 const minSecretLength = 32;
+const sweepEveryMs = 24 * 3600 * 1000;
 
 /** Opens the accounts, and brings their tables up to date. @throws WarrenError `bad_key` for a short secret. */
 export async function openAccounts(deps: AccountsDeps, options: AccountsOptions): Promise<Accounts> {
@@ -137,6 +140,18 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 	const signer = new TicketSigner(options.secret);
 	const tickets = new Tickets(db, clock, random, signer);
 	await tickets.reconcile((deviceIds) => people.living(deviceIds));
+	let sweepTimer: Timer | undefined;
+	const sweep = () => {
+		sweepTimer = clock.after(sweepEveryMs, () => {
+			sweep();
+			people
+				.purge()
+				.catch((fault: unknown) => logger.warn("what has ended was not swept up", { fault: messageOf(fault) }));
+		});
+	};
+	await people.purge();
+	sweep();
+	lifetime.defer(() => sweepTimer?.cancel());
 	const machines = lifetime.own(new Machines(db, clock, random, feed, deps.bus));
 	const pairings = new Pairings(db, clock, random);
 	const tokens = new JoinTokens(db, clock, random);

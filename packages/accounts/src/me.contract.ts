@@ -64,6 +64,23 @@ export function meSuite(open: OpenTables): void {
 		});
 	});
 
+	it("sessions that ran out are refused, and swept up at the next start", async () => {
+		await using hub = await TestHub.open(open);
+		const owner = await hub.owner();
+		const rows = () =>
+			hub.tables.db
+				.selectFrom("auth_session" as never)
+				.selectAll()
+				.execute();
+		await hub.tables.db
+			.updateTable("auth_session" as never)
+			.set({ expiresAt: new Date(Date.now() - 1000).toISOString() } as never)
+			.execute();
+		await using again = await TestHub.open(hub.tables);
+		expect(await rows()).toEqual([]);
+		expect((await again.call("GET", "/me", undefined, bearer(owner))).status).toBe(401);
+	});
+
 	describe("an account", () => {
 		it("is renamed, and removed with everything that it had; the owner stays while others are here", async () => {
 			await using hub = await TestHub.open(open);

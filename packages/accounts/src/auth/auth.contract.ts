@@ -200,6 +200,11 @@ export function authSuite(open: OpenTables): void {
 				200,
 			);
 			expect((await hub.call("GET", "/me", undefined, { cookie: first.cookie })).status).toBe(401);
+			const patch = (headers: Record<string, string>) => hub.call("PATCH", "/me", { name: "Ada" }, headers);
+			const third = await login();
+			expect((await patch({ cookie: third.cookie })).body.error).toBe("bad_origin");
+			expect((await patch({ cookie: third.cookie, origin: hub.origin })).status).toBe(200);
+			expect((await patch(bearer(third.token))).status).toBe(200);
 			const second = await login();
 			expect((await hub.call("POST", "/auth/sign-out", {}, bearer(second.token))).status).toBe(200);
 			expect((await hub.call("GET", "/me", undefined, bearer(second.token))).status).toBe(401);
