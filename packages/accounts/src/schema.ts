@@ -2,6 +2,8 @@ import type { Schema } from "@warren/store";
 
 /** Our own tables. Better Auth's (`auth_…`) are its own business; of them we read the two below. */
 export interface AccountsTables {
+	/** At most one row: the setup secret that may still be used, where the hub runs alone. */
+	accounts_setup: { id: number; secret_hash: string; expires_at: number };
 	/** Codes that let one more person sign up. */
 	accounts_invitations: {
 		id: string;
@@ -94,6 +96,12 @@ export const accountsSchema: Schema = {
 					.addColumn("created_at", "bigint", (column) => column.notNull())
 					.addColumn("expires_at", "bigint", (column) => column.notNull())
 					.addColumn("used_at", "bigint")
+					.execute();
+				await db.schema
+					.createTable("accounts_setup")
+					.addColumn("id", "integer", (column) => column.primaryKey())
+					.addColumn("secret_hash", "text", (column) => column.notNull())
+					.addColumn("expires_at", "bigint", (column) => column.notNull())
 					.execute();
 				await db.schema
 					.createTable("accounts_pairings")

@@ -134,7 +134,8 @@ export function machinesSuite(open: OpenTables): void {
 			if (!watch.ok) throw new Error(watch.message);
 			const next = messages(watch.connection);
 			expect(await next()).toEqual({ type: "machines", machines: [] });
-			const { body: attic } = await joinMachine(hub, owner);
+			const joined = await joinMachine(hub, owner);
+			const attic = joined.body;
 			expect(await next()).toMatchObject({
 				type: "machine",
 				machine: { nodeId: attic.nodeId, name: "attic", online: true },
@@ -147,6 +148,13 @@ export function machinesSuite(open: OpenTables): void {
 			);
 			expect(own.body).toMatchObject({ hosts: ["10.0.0.9", "attic.local"], version: "0.2.0", port: 5151 });
 			expect(await next()).toMatchObject({ type: "machine", machine: { version: "0.2.0" } });
+			const renewed = await hub.call(
+				"POST",
+				"/v1/machines/self/certificate",
+				{ csr: joined.csr },
+				bearer(attic.nodeToken),
+			);
+			expect(new X509Certificate(renewed.body.cert).subjectAltName).toBe("IP Address:10.0.0.9, DNS:attic.local");
 			const asNode = await hub.call("GET", "/v1/machines", undefined, bearer(attic.nodeToken));
 			expect(asNode.body.machines).toHaveLength(1);
 			const socket = await dialWebSocket(`ws://localhost:${hub.listener.port}/v1/machines/watch`, systemClock, {
