@@ -16,10 +16,11 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 	accounts: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	access: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	peers: { may: ["kernel", "net", "store"], why: "domains never import each other" },
+	sidecar: { may: ["kernel", "net"], why: "domains never import each other" },
 	terminal: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	testkit: { may: ["kernel", "net", "store"], why: "what tests share stands on the base alone" },
 	cli: {
-		may: ["kernel", "net", "store", "access", "peers", "terminal"],
+		may: ["kernel", "net", "store", "access", "accounts", "peers", "terminal"],
 		why: "roles are compositions of the packages",
 	},
 	web: { may: ["terminal/protocol"], why: "the browser gets protocols, never servers" },

@@ -30,6 +30,7 @@ import type { Revoked } from "./revoked.ts";
 import { RevokedFeed } from "./revoked-feed.ts";
 import { Sessions } from "./sessions.ts";
 import { hubTicketRoutes } from "./tickets/hub-routes.ts";
+import { openRevocations } from "./tickets/revocation-list.ts";
 import { type TicketKey, TicketSigner } from "./tickets/ticket.ts";
 import { Tickets } from "./tickets/tickets.ts";
 
@@ -76,6 +77,8 @@ export interface Accounts extends Closeable {
 	routes(): Route[];
 	/** Called at once when somebody loses access: cut what is open on their behalf (`isRevoked`). */
 	onRevoked(watcher: (revoked: Revoked) => void): Closeable;
+	/** Tickets that were revoked and would be good otherwise: for the node that this hub runs on. */
+	revokedTickets(): Promise<ReadonlySet<string>>;
 	/** Whether the first account was made. */
 	hasOwner(): Promise<boolean>;
 }
@@ -179,6 +182,10 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 			...hubTicketRoutes({ ...common, tickets, key: signer.key }),
 		],
 		onRevoked: (watcher) => feed.watch(watcher),
+		revokedTickets: async () => {
+			const { sealed } = await tickets.revocations();
+			return new Set(openRevocations(sealed, [signer.key])?.tickets.map((ticket) => ticket.id));
+		},
 		hasOwner: () => admission.hasOwner(),
 		close: () => lifetime.close(),
 	};

@@ -30,4 +30,12 @@ export {
 export { fingerprintOf, fingerprintOfPem, parseFingerprint } from "./tls/fingerprint.ts";
 export { type AcceptOptions, type SendOutcome, WebSocketConnection, webSocketLimits } from "./websocket/connection.ts";
 export { type DialOptions, type DialResult, dialWebSocket } from "./websocket/dial.ts";
+export { EventFeed, feedLimits } from "./websocket/event-feed.ts";
 export { encodeFrame, type Frame } from "./websocket/frame.ts";
+export {
+	spliceLimits,
+	spliceUpgrade,
+	type UpstreamAnswer,
+	type UpstreamRequest,
+	upgradeUpstream,
+} from "./websocket/splice.ts";

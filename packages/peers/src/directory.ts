@@ -3,9 +3,11 @@ import {
 	ExpiringMap,
 	type Fingerprint,
 	type NodeId,
+	type PeerCandidate,
 	type PeerId,
 	type PeerSource,
 	type PeerSourceError,
+	type WarrenError,
 } from "@warren/kernel";
 import type { Kysely } from "kysely";
 import { addressKey, type PeerAddress, parsePeerHost, peerIdOf } from "./address.ts";
@@ -23,6 +25,8 @@ export const directoryLimits = {
 	freshMs: 15_000,
 	/** Probes under way at once. */
 	maxProbes: 64,
+	/** What a client is told to wait before it tries an absent peer again. */
+	retryAfterMs: 2_000,
 } as const;
 
 /** A peer as this node knows it, before it was asked anything. */
@@ -80,6 +84,8 @@ export class PeerDirectory {
 		| undefined;
 	#asking: Promise<readonly KnownPeer[]> | undefined;
 	readonly #contacts = new Map<PeerId, Promise<void>>();
+	/** By address: the Host to which it answered last. */
+	readonly #hosts = new Map<string, string>();
 	/** Probes of the last moments, so that a crowd of tabs costs one. */
 	readonly #fresh: ExpiringMap<string, Promise<ProbeResult>>;
 
@@ -179,17 +185,32 @@ export class PeerDirectory {
 		};
 	}
 
-	/** When a peer last answered, or null. */
-	lastSeenAt(peer: KnownPeer): number | null {
-		return this.#seen.get(addressKey(peer.address))?.at ?? null;
+	/** A peer that cannot be reached, and when it last was. @param reason one word for programs. */
+	away(peer: KnownPeer, reason: string, message: string, fix: string, cause?: unknown): WarrenError {
+		const key = addressKey(peer.address);
+		// What a probe said a moment ago is no longer so.
+		this.#fresh.delete(key);
+		const seen = this.#seen.get(key);
+		const age = seen === undefined ? {} : { lastSeenAt: seen.at, ageMs: Math.max(0, this.#deps.clock.now() - seen.at) };
+		return peerError("upstream_error", message, {
+			fix,
+			details: { reason, retryAfterMs: directoryLimits.retryAfterMs, ...age },
+			cause,
+		});
+	}
+
+	/** What a peer is called in the Host header, once it was asked. */
+	hostOf(peer: KnownPeer): string {
+		const key = addressKey(peer.address);
+		return this.#hosts.get(key) ?? key;
 	}
 
 	/**
-	 * Makes sure that a peer has a pin, by a first contact without a credential when it has none.
+	 * Makes sure that a peer has a pin, and a name that it answers to, by a first contact without a credential.
 	 * @throws WarrenError `upstream_error`, `pin_mismatch`.
 	 */
 	async contact(peer: KnownPeer): Promise<void> {
-		if (this.#deps.pins.get(peer.address) !== null) return;
+		if (this.#deps.pins.get(peer.address) !== null && this.#hosts.has(addressKey(peer.address))) return;
 		let contact = this.#contacts.get(peer.id);
 		if (contact === undefined) {
 			contact = this.#firstContact(peer).finally(() => this.#contacts.delete(peer.id));
@@ -201,10 +222,7 @@ export class PeerDirectory {
 	async #firstContact(peer: KnownPeer): Promise<void> {
 		const result = await probe(peer.address, this.#deps.clock);
 		if (!result.ok) {
-			throw peerError("upstream_error", `${peer.name} cannot be reached: ${result.message}`, {
-				fix: probeFixes[result.code],
-				details: { reason: result.code, retryAfterMs: 2000 },
-			});
+			throw this.away(peer, result.code, `${peer.name} cannot be reached: ${result.message}`, probeFixes[result.code]);
 		}
 		const outcome = await this.#learn(peer, result);
 		if (outcome !== null) throw pinMismatch(peer, outcome.expected, outcome.actual);
@@ -226,6 +244,7 @@ export class PeerDirectory {
 		}
 		if (check.verdict === "unknown") await this.#deps.pins.learn(peer.address, result.fingerprint);
 		const address = addressKey(peer.address);
+		this.#hosts.set(address, result.host);
 		const at = this.#deps.clock.now();
 		const before = this.#seen.get(address);
 		this.#seen.set(address, { version: result.version, at });
@@ -260,35 +279,42 @@ export class PeerDirectory {
 			[manual, ...sources].map(async (source) => ({ source: source.name, ...(await answerOf(source, abort.signal)) })),
 		);
 		deadline.cancel();
-		const peers = new Map<string, KnownPeer>();
-		for (const { source, candidates } of answers) {
-			for (const candidate of candidates) {
-				const host = parsePeerHost(candidate.host);
-				if (host === null || isSelf({ host, port: candidate.port })) continue;
-				const address = { host, port: candidate.port };
-				const key = candidate.nodeId ?? addressKey(address);
-				const before = peers.get(key) ?? peers.get(addressKey(address));
-				if (before === undefined) {
-					peers.set(key, {
-						id: peerIdOf(address),
-						name: candidate.name,
-						address,
-						source,
-						sources: [source],
-						...(candidate.nodeId === undefined ? {} : { nodeId: candidate.nodeId }),
-					});
-				} else if (!before.sources.includes(source)) {
-					peers.set(peers.has(key) ? key : addressKey(address), { ...before, sources: [...before.sources, source] });
-				}
-			}
-		}
+		const peers = join(answers, isSelf);
 		this.#known = {
-			peers: [...peers.values()],
+			peers,
 			errors: answers.flatMap((answer) => answer.errors),
 			at: clock.monotonic(),
 		};
 		return this.#known.peers;
 	}
+}
+
+/** One row a machine: the same address, or the same machine's own identifier, in several sources is one peer. */
+function join(
+	answers: readonly { readonly source: string; readonly candidates: readonly PeerCandidate[] }[],
+	isSelf: (address: PeerAddress) => boolean,
+): KnownPeer[] {
+	const peers: KnownPeer[] = [];
+	/** Places in `peers`, by address and by identifier. */
+	const places = new Map<string, number>();
+	for (const { source, candidates } of answers) {
+		for (const { name, host: text, port, nodeId } of candidates) {
+			const host = parsePeerHost(text);
+			if (host === null || isSelf({ host, port })) continue;
+			const address = { host, port };
+			const keys = [addressKey(address), ...(nodeId === undefined ? [] : [nodeId])];
+			const place = keys.map((key) => places.get(key)).find((each) => each !== undefined) ?? peers.length;
+			for (const key of keys) places.set(key, place);
+			const before = peers[place];
+			const known = nodeId ?? before?.nodeId;
+			peers[place] = {
+				...(before ?? { id: peerIdOf(address), name, address, source }),
+				sources: [...new Set([...(before?.sources ?? []), source])],
+				...(known === undefined ? {} : { nodeId: known }),
+			};
+		}
+	}
+	return peers;
 }
 
 /** A source that breaks its promise not to reject, or not to hang, hides no other either. */

@@ -38,8 +38,8 @@ const pinBody = z.object({ fingerprint: z.string() });
 /** The list of peers, their pins, and the relay: docs/api-node.md. */
 export function peerRoutes(deps: PeerRouteDeps): Route[] {
 	const { directory, pins, pools, credentials } = deps;
-	const http = new HttpRelay(directory, pools, deps.clock);
-	const webSocket = new WebSocketRelay(directory, pins);
+	const http = new HttpRelay(directory, pools);
+	const webSocket = new WebSocketRelay(directory, pins, deps.clock);
 	const facts = { owner: "node", credentials } as const;
 	const done = (context: RequestContext, action: string, target: string) => {
 		deps.audit.record({

@@ -47,8 +47,7 @@ export function createApi(credentials: CredentialStore, fetch: typeof globalThis
 		if (machine === self) return withDefined({ authorization: authorization === undefined ? own : authorization });
 		return withDefined({
 			authorization: own,
-			"x-mobux-upstream-authorization":
-				authorization === undefined ? bearer(credentials.get(machine)) : authorization,
+			"x-mobux-upstream-authorization": authorization === undefined ? bearer(credentials.get(machine)) : authorization,
 		});
 	}
 

@@ -132,7 +132,7 @@ function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; sess
 						{view.readOnly && <span className="tag">{t.readOnly}</span>}
 					</span>
 				</div>
-				<WindowTabs tmux={tmux} />
+				<WindowTabs tmux={tmux} onDone={() => !isCoarse && controls.focus()} />
 				<button
 					type="button"
 					className="icon-button"
@@ -145,6 +145,7 @@ function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; sess
 				</button>
 				<Menu
 					label={t.menu}
+					{...(isCoarse ? {} : { onClosed: controls.focus })}
 					trigger={
 						<button type="button" className="icon-button">
 							<Ellipsis size={18} />
@@ -321,7 +322,7 @@ function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; sess
 	);
 }
 
-function WindowTabs({ tmux }: { tmux: Tmux }) {
+function WindowTabs({ tmux, onDone }: { tmux: Tmux; onDone: () => void }) {
 	if (tmux.windows === undefined) return <div className="window-tabs" />;
 	return (
 		<div className="window-tabs" role="tablist" aria-label={t.windows}>
@@ -332,14 +333,26 @@ function WindowTabs({ tmux }: { tmux: Tmux }) {
 					role="tab"
 					className="window-tab"
 					aria-selected={window.active}
-					onClick={() => tmux.select(window)}
+					onClick={() => {
+						tmux.select(window);
+						onDone();
+					}}
 				>
 					<span className="index">{window.index}</span>
 					<span className="clip">{window.name}</span>
 					{window.bell && <span className="tag live">bell</span>}
 				</button>
 			))}
-			<button type="button" className="icon-button" aria-label={t.newWindow} title={t.newWindow} onClick={tmux.create}>
+			<button
+				type="button"
+				className="icon-button"
+				aria-label={t.newWindow}
+				title={t.newWindow}
+				onClick={() => {
+					tmux.create();
+					onDone();
+				}}
+			>
 				<Plus size={16} />
 			</button>
 		</div>

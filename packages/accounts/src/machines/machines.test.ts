@@ -1,4 +1,4 @@
-import { systemRandom } from "@warren/kernel";
+import { silentLogger, systemRandom } from "@warren/kernel";
 import { MemoryBus, openSqliteTables } from "@warren/store";
 import { VirtualClock } from "@warren/testkit";
 import { expect, it } from "vitest";
@@ -11,7 +11,7 @@ const facts = { name: "attic", hosts: ["attic.local"], port: 5151, version: "1",
 async function open() {
 	const tables = await openSqliteTables<AccountsTables>(":memory:", [accountsSchema]);
 	const clock = new VirtualClock();
-	const bus = new MemoryBus();
+	const bus = new MemoryBus(silentLogger);
 	const make = () => new Machines(tables.db, clock, systemRandom, new RevokedFeed(bus), bus);
 	return { tables, clock, make };
 }

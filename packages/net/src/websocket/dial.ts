@@ -42,9 +42,12 @@ export function dialWebSocket(url: string, clock: Clock, options: DialOptions = 
 		});
 		ws.once("open", () => {
 			// A message that came with the handshake waits until whoever dialled has had a turn to listen.
+			const connection = new WebSocketConnection(ws, null, new URL(url).host, clock, options);
 			ws.pause();
-			setImmediate(() => ws.resume());
-			settle({ ok: true, connection: new WebSocketConnection(ws, null, new URL(url).host, clock, options) });
+			setImmediate(() => {
+				if (!connection.isPaused) ws.resume();
+			});
+			settle({ ok: true, connection });
 		});
 		ws.once("unexpected-response", (_request, response) => {
 			response.resume();

@@ -1,0 +1,42 @@
+import { HubLink, verifyTicket } from "@warren/accounts";
+import type { OpenPart, RolePart } from "../node/role-part.ts";
+import { version } from "../version.ts";
+import { HubForward } from "./hub-forward.ts";
+import type { Membership } from "./membership.ts";
+import { NodeTickets } from "./node-tickets.ts";
+
+/** What a joined machine has of its hub: the hub's paths on its own origin, the other machines, device tickets. */
+export function openMemberPart(membership: Membership): OpenPart {
+	return async (base, config): Promise<RolePart> => {
+		const { clock, random, logger, health, lifetime, nodeId } = base;
+		const { hubUrl, ca, nodeToken, ticketKey, ownerId } = membership;
+		const link = lifetime.own(
+			HubLink.open(
+				{ clock, random, logger, health },
+				{
+					...{ hubUrl, ca, nodeId, nodeToken },
+					ticketKeys: [ticketKey],
+					file: base.data.file("hub-link.json"),
+					self: () => ({ name: config.name, hosts: base.hosts, port: base.port, version }),
+				},
+			),
+		);
+		link.onMachines(() => base.feed.publish({ type: "peers" }));
+		const tickets = new NodeTickets(base);
+		link.onRevoked((ticketIds) => tickets.end(ticketIds));
+		const forward = lifetime.own(new HubForward({ hubUrl: new URL(hubUrl), ca, nodeToken }, clock));
+		const verify = (ticket: string) => {
+			const verdict = verifyTicket(ticket, [ticketKey], link.revocations, clock.now(), nodeId);
+			// Whoever joined this machine gave that consent, and only for themselves.
+			if (verdict.ok && verdict.payload.userId !== ownerId)
+				return { ok: false, reason: "other-node", message: "This machine was not joined by you." } as const;
+			return verdict;
+		};
+		return {
+			name: "member",
+			routes: [...forward.routes(), ...tickets.routes(verify)],
+			authenticators: [],
+			peerSources: [link],
+		};
+	};
+}
