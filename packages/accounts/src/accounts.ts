@@ -18,6 +18,7 @@ import { AuthHandler } from "./auth/auth-handler.ts";
 import { type AuthDeps, type AuthOptions, makeAuth, migrateAuth, sessionCookieName } from "./auth/better-auth.ts";
 import type { GoneSession } from "./auth/hashed-adapter.ts";
 import { RateBuckets } from "./auth/rate-buckets.ts";
+import { vouchedAddress } from "./client-address.ts";
 import { accountsError } from "./errors.ts";
 import { Invitations } from "./invitations.ts";
 import { JoinTokens, joinTokenRoutes } from "./join-tokens.ts";
@@ -126,7 +127,9 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 	};
 	await migrateAuth(authDeps, authOptions);
 
-	const handler = new AuthHandler((origin) => makeAuth(authDeps, authOptions, origin));
+	const machines = lifetime.own(new Machines(db, clock, random, feed, deps.bus));
+	const addressOf = vouchedAddress(machines);
+	const handler = new AuthHandler((origin) => makeAuth(authDeps, authOptions, origin), addressOf);
 	const people = new People(handler.for(originOf(baseUrl)), clock);
 	const sessions = new Sessions(people, clock);
 	feed.watch((revoked) => {
@@ -155,7 +158,6 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 	await people.purge();
 	sweep();
 	lifetime.defer(() => sweepTimer?.cancel());
-	const machines = lifetime.own(new Machines(db, clock, random, feed, deps.bus));
 	const pairings = new Pairings(db, clock, random);
 	const tokens = new JoinTokens(db, clock, random);
 	const ownerId = () => admission.ownerId();
@@ -176,7 +178,7 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 				audit,
 				ownsMachines: async (userId) => (await machines.list()).some((machine) => machine.ownerId === userId),
 			}),
-			...pairingRoutes({ ...common, pairings, fingerprint: deps.fingerprint ?? (() => null) }),
+			...pairingRoutes({ ...common, pairings, addressOf, fingerprint: deps.fingerprint ?? (() => null) }),
 			...machineRoutes({ ...common, join: deps.join ?? null, ticketKey: signer.key }),
 			...joinTokenRoutes({ ...common, tokens }),
 			...hubTicketRoutes({ ...common, tickets, key: signer.key }),

@@ -1,4 +1,4 @@
-import { hashToken, systemClock } from "@warren/kernel";
+import { hashToken, silentLogger, systemClock } from "@warren/kernel";
 import { dialWebSocket } from "@warren/net";
 import { MemoryBus } from "@warren/store";
 import { describe, expect, it } from "vitest";
@@ -83,7 +83,7 @@ export function meSuite(open: OpenTables): void {
 	});
 
 	it("a revocation at one of several hubs reaches the sockets of the others", async () => {
-		const bus = new MemoryBus();
+		const bus = new MemoryBus(silentLogger);
 		await using here = await TestHub.open(open, { deps: { bus } });
 		const owner = await here.owner();
 		await using there = await TestHub.open(here.tables, { deps: { bus } });

@@ -98,12 +98,6 @@ export const accountsSchema: Schema = {
 					.addColumn("used_at", "bigint")
 					.execute();
 				await db.schema
-					.createTable("accounts_setup")
-					.addColumn("id", "integer", (column) => column.primaryKey())
-					.addColumn("secret_hash", "text", (column) => column.notNull())
-					.addColumn("expires_at", "bigint", (column) => column.notNull())
-					.execute();
-				await db.schema
 					.createTable("accounts_pairings")
 					.addColumn("id", "text", (column) => column.primaryKey())
 					.addColumn("code_hash", "text", (column) => column.notNull().unique())
@@ -164,6 +158,16 @@ export const accountsSchema: Schema = {
 					.addColumn("seq", "bigint", (column) => column.primaryKey())
 					.addColumn("ticket_id", "text", (column) => column.notNull().unique())
 					.addColumn("revoked_at", "bigint", (column) => column.notNull())
+					.addColumn("expires_at", "bigint", (column) => column.notNull())
+					.execute();
+			},
+		},
+		"002-setup": {
+			async up(db) {
+				await db.schema
+					.createTable("accounts_setup")
+					.addColumn("id", "integer", (column) => column.primaryKey())
+					.addColumn("secret_hash", "text", (column) => column.notNull())
 					.addColumn("expires_at", "bigint", (column) => column.notNull())
 					.execute();
 			},
