@@ -325,24 +325,26 @@ function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; sess
 function WindowTabs({ tmux, onDone }: { tmux: Tmux; onDone: () => void }) {
 	if (tmux.windows === undefined) return <div className="window-tabs" />;
 	return (
-		<div className="window-tabs" role="tablist" aria-label={t.windows}>
-			{tmux.windows.map((window) => (
-				<button
-					key={window.id}
-					type="button"
-					role="tab"
-					className="window-tab"
-					aria-selected={window.active}
-					onClick={() => {
-						tmux.select(window);
-						onDone();
-					}}
-				>
-					<span className="index">{window.index}</span>
-					<span className="clip">{window.name}</span>
-					{window.bell && <span className="tag live">bell</span>}
-				</button>
-			))}
+		<div className="window-tabs">
+			<div className="window-list" role="tablist" aria-label={t.windows}>
+				{tmux.windows.map((window) => (
+					<button
+						key={window.id}
+						type="button"
+						role="tab"
+						className="window-tab"
+						aria-selected={window.active}
+						onClick={() => {
+							tmux.select(window);
+							onDone();
+						}}
+					>
+						<span className="index">{window.index}</span>
+						<span className="clip">{window.name}</span>
+						{window.bell && <span className="tag live">bell</span>}
+					</button>
+				))}
+			</div>
 			<button
 				type="button"
 				className="icon-button"

@@ -83,7 +83,6 @@ export function HistoryPanel({ machine, session, theme, light, fontSize, searchi
 	return (
 		<section
 			className="history"
-			aria-label={t.history}
 			style={{ background: theme.background, color: theme.foreground }}
 			onKeyDown={(event) => event.key === "Escape" && onClose()}
 		>
@@ -293,7 +292,7 @@ function cssOf(style: Style, theme: ITheme, light: boolean): CSSProperties {
 	// Colours beyond the theme's sixteen were chosen for a dark screen: on paper they need ink to be read.
 	const beyond = typeof style.fg === "string" || (style.fg !== undefined && style.fg >= 16);
 	const fg =
-		light && beyond && style.bg === undefined ? `color-mix(in oklab, ${wanted} 50%, ${theme.foreground})` : wanted;
+		light && beyond && style.bg === undefined ? `color-mix(in oklab, ${wanted} 38%, ${theme.foreground})` : wanted;
 	const bg = style.bg === undefined ? undefined : cssColour(style.bg, theme);
 	const [color, background] = style.inverse ? [bg ?? theme.background, fg ?? theme.foreground] : [fg, bg];
 	const lines = [style.underline && "underline", style.strike && "line-through"].filter(Boolean).join(" ");
