@@ -39,6 +39,8 @@ export interface AccountsTables {
 		name: string;
 		/** JSON array. */
 		hosts: string;
+		/** JSON array: those of its hosts that its certificates may name, and no other machine's. */
+		certified: string;
 		port: number;
 		version: string;
 		owner_id: string;
@@ -162,8 +164,12 @@ export const accountsSchema: Schema = {
 					.execute();
 			},
 		},
-		"002-setup": {
+		"002-setup-certified": {
 			async up(db) {
+				await db.schema
+					.alterTable("accounts_machines")
+					.addColumn("certified", "text", (column) => column.notNull().defaultTo("[]"))
+					.execute();
 				await db.schema
 					.createTable("accounts_setup")
 					.addColumn("id", "integer", (column) => column.primaryKey())

@@ -180,7 +180,8 @@ export function machineRoutes(deps: {
 				const { issueLeaf, ca } = joinOf(deps.join);
 				const machine = await machines.get((context.identity as Extract<Identity, { kind: "node" }>).nodeId);
 				const { csr } = await context.json(renewBody);
-				const cert = await issueLeaf({ csr, name: machine.name, hosts: machine.hosts });
+				const hosts = await machines.certifiedHosts(machine.nodeId);
+				const cert = await issueLeaf({ csr, name: machine.name, hosts });
 				record(context, "machine.certificate", machine.nodeId);
 				return answer({ cert, ca }, 201);
 			},

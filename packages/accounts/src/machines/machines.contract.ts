@@ -125,6 +125,32 @@ export function machinesSuite(open: OpenTables): void {
 			expect((await join({})).status).toBe(201);
 		});
 
+		it("may share names and addresses with another, which no certificate of its own then names", async () => {
+			await using hub = await openHub();
+			const owner = await hub.owner();
+			const attic = await joinMachine(hub, owner, "attic", {
+				hosts: ["raspberrypi.local", "172.17.0.1", "attic.warren.internal"],
+			});
+			const hosts = ["raspberrypi.local", "172.17.0.1", "localhost", "cellar.warren.internal"];
+			const cellar = await joinMachine(hub, owner, "cellar", { hosts });
+			expect(new X509Certificate(cellar.body.cert).subjectAltName).toBe("DNS:localhost, DNS:cellar.warren.internal");
+			const { body } = await hub.call("PUT", "/v1/machines/self", { hosts }, bearer(cellar.body.nodeToken));
+			expect(body.hosts).toEqual(["localhost", "cellar.warren.internal", "raspberrypi.local", "172.17.0.1"]);
+			const renewed = await hub.call(
+				"POST",
+				"/v1/machines/self/certificate",
+				{ csr: cellar.csr },
+				bearer(cellar.body.nodeToken),
+			);
+			expect(new X509Certificate(renewed.body.cert).subjectAltName).toBe("DNS:localhost, DNS:cellar.warren.internal");
+			// Whoever was first keeps it, and takes nothing of the other's later.
+			const token = attic.body.nodeToken;
+			const greedy = ["raspberrypi.local", "cellar.warren.internal"];
+			await hub.call("PUT", "/v1/machines/self", { hosts: greedy }, bearer(token));
+			const first = await hub.call("POST", "/v1/machines/self/certificate", { csr: attic.csr }, bearer(token));
+			expect(new X509Certificate(first.body.cert).subjectAltName).toBe("DNS:raspberrypi.local");
+		});
+
 		it("shows up while one watches, changes, and is gone when removed; its token and sockets die, it stays removed", async () => {
 			await using hub = await openHub();
 			const owner = await hub.owner();
