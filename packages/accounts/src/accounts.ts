@@ -6,7 +6,9 @@ import {
 	firstOf,
 	Lifetime,
 	type Logger,
+	messageOf,
 	type Random,
+	type Timer,
 } from "@warren/kernel";
 import type { Route } from "@warren/net";
 import { type Bus, engineOf } from "@warren/store";
@@ -16,6 +18,7 @@ import { AuthHandler } from "./auth/auth-handler.ts";
 import { type AuthDeps, type AuthOptions, makeAuth, migrateAuth, sessionCookieName } from "./auth/better-auth.ts";
 import type { GoneSession } from "./auth/hashed-adapter.ts";
 import { RateBuckets } from "./auth/rate-buckets.ts";
+import { vouchedAddress } from "./client-address.ts";
 import { accountsError } from "./errors.ts";
 import { Invitations } from "./invitations.ts";
 import { JoinTokens, joinTokenRoutes } from "./join-tokens.ts";
@@ -82,6 +85,7 @@ export interface Accounts extends Closeable {
 }
 
 const minSecretLength = 32;
+const sweepEveryMs = 24 * 3600 * 1000;
 
 /** Opens the accounts, and brings their tables up to date. @throws WarrenError `bad_key` for a short secret. */
 export async function openAccounts(deps: AccountsDeps, options: AccountsOptions): Promise<Accounts> {
@@ -123,7 +127,9 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 	};
 	await migrateAuth(authDeps, authOptions);
 
-	const handler = new AuthHandler((origin) => makeAuth(authDeps, authOptions, origin));
+	const machines = lifetime.own(new Machines(db, clock, random, feed, deps.bus));
+	const addressOf = vouchedAddress(machines);
+	const handler = new AuthHandler((origin) => makeAuth(authDeps, authOptions, origin), addressOf);
 	const people = new People(handler.for(originOf(baseUrl)), clock);
 	const sessions = new Sessions(people, clock);
 	feed.watch((revoked) => {
@@ -140,7 +146,18 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 	const signer = new TicketSigner(options.secret);
 	const tickets = new Tickets(db, clock, random, signer);
 	await tickets.reconcile((deviceIds) => people.living(deviceIds));
-	const machines = lifetime.own(new Machines(db, clock, random, feed, deps.bus));
+	let sweepTimer: Timer | undefined;
+	const sweep = () => {
+		sweepTimer = clock.after(sweepEveryMs, () => {
+			sweep();
+			people
+				.purge()
+				.catch((fault: unknown) => logger.warn("what has ended was not swept up", { fault: messageOf(fault) }));
+		});
+	};
+	await people.purge();
+	sweep();
+	lifetime.defer(() => sweepTimer?.cancel());
 	const pairings = new Pairings(db, clock, random);
 	const tokens = new JoinTokens(db, clock, random);
 	const ownerId = () => admission.ownerId();
@@ -161,7 +178,7 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 				audit,
 				ownsMachines: async (userId) => (await machines.list()).some((machine) => machine.ownerId === userId),
 			}),
-			...pairingRoutes({ ...common, pairings, fingerprint: deps.fingerprint ?? (() => null) }),
+			...pairingRoutes({ ...common, pairings, addressOf, fingerprint: deps.fingerprint ?? (() => null) }),
 			...machineRoutes({ ...common, join: deps.join ?? null, ticketKey: signer.key }),
 			...joinTokenRoutes({ ...common, tokens }),
 			...hubTicketRoutes({ ...common, tickets, key: signer.key }),

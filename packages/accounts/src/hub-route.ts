@@ -1,11 +1,18 @@
 import { type Audit, type AuditEvent, describeIdentity, type Identity } from "@warren/kernel";
-import { dataHeaders, type RequestContext } from "@warren/net";
+import { dataHeaders, httpError, type RequestContext } from "@warren/net";
 import { accountsError } from "./errors.ts";
 
 export type User = Extract<Identity, { kind: "user" }>;
 
-/** The person who asks. @throws WarrenError `no_account`. */
+/** The person who asks. @throws WarrenError `no_account`, `bad_origin`. */
 export function userOf(context: RequestContext): User {
+	const { method, headers } = context;
+	// The listener refuses foreign origins; a cookie needs more: a page that says where it is from.
+	const byCookie = headers.authorization === undefined && headers["sec-websocket-protocol"] === undefined;
+	if (byCookie && headers.origin === undefined && method !== "GET" && method !== "HEAD")
+		throw httpError("bad_origin", "A change that is asked for with a cookie needs an Origin, and this has none.", {
+			fix: "Programs send Authorization: Bearer instead of the cookie.",
+		});
 	const { identity } = context;
 	if (identity?.kind !== "user") throw accountsError("no_account", "This is only for people with an account here.");
 	return identity;

@@ -1,5 +1,6 @@
-import { hashToken, systemClock } from "@warren/kernel";
+import { hashToken, silentLogger, systemClock } from "@warren/kernel";
 import { dialWebSocket } from "@warren/net";
+import { MemoryBus } from "@warren/store";
 import { describe, expect, it } from "vitest";
 import { bearer, nextAddress, type OpenTables, password, TestHub } from "./hub.testing.ts";
 
@@ -62,6 +63,38 @@ export function meSuite(open: OpenTables): void {
 			const audit = await hub.tables.db.selectFrom("audit_records").selectAll().execute();
 			expect(audit.map((each) => [each.action, each.target])).toContainEqual(["account.device.revoke", body.deviceId]);
 		});
+	});
+
+	it("sessions that ran out are refused, and swept up at the next start", async () => {
+		await using hub = await TestHub.open(open);
+		const owner = await hub.owner();
+		const rows = () =>
+			hub.tables.db
+				.selectFrom("auth_session" as never)
+				.selectAll()
+				.execute();
+		await hub.tables.db
+			.updateTable("auth_session" as never)
+			.set({ expiresAt: new Date(Date.now() - 1000).toISOString() } as never)
+			.execute();
+		await using again = await TestHub.open(hub.tables);
+		expect(await rows()).toEqual([]);
+		expect((await again.call("GET", "/me", undefined, bearer(owner))).status).toBe(401);
+	});
+
+	it("a revocation at one of several hubs reaches the sockets of the others", async () => {
+		const bus = new MemoryBus(silentLogger);
+		await using here = await TestHub.open(open, { deps: { bus } });
+		const owner = await here.owner();
+		await using there = await TestHub.open(here.tables, { deps: { bus } });
+		const socket = await dialWebSocket(`ws://localhost:${there.listener.port}/v1/machines/watch`, systemClock, {
+			headers: bearer(owner),
+		});
+		if (!socket.ok) throw new Error(socket.message);
+		const closed = new Promise<number>((resolve) => socket.connection.onClose(resolve));
+		expect((await here.call("POST", "/auth/sign-out", {}, bearer(owner))).status).toBe(200);
+		expect(await closed).toBe(4401);
+		expect((await there.call("GET", "/me", undefined, bearer(owner))).status).toBe(401);
 	});
 
 	describe("an account", () => {

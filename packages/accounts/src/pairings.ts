@@ -2,6 +2,7 @@ import { type Audit, type Clock, hashToken, newId, newSecret, type Random, RateL
 import type { RequestContext, Route } from "@warren/net";
 import type { Kysely } from "kysely";
 import { z } from "zod";
+import type { ClientAddressOf } from "./client-address.ts";
 import { cleanName, maxDeviceNameLength } from "./device-name.ts";
 import { accountsError } from "./errors.ts";
 import { answer, recordTo, userOf } from "./hub-route.ts";
@@ -221,6 +222,7 @@ export function pairingRoutes(deps: {
 	readonly hubUrl: string;
 	/** SHA-256 of the certificate or CA that a new device shall find there; null with plain HTTP. */
 	readonly fingerprint: () => string | null;
+	readonly addressOf: ClientAddressOf;
 }): Route[] {
 	const { pairings, people } = deps;
 	const owner = "hub";
@@ -284,13 +286,13 @@ export function pairingRoutes(deps: {
 
 	/** Long-polls: 202 `{state: "claimed"}` means ask again with the same code. */
 	async function pair(context: RequestContext, body: z.infer<typeof pairBody>): Promise<Response> {
-		const waitMs = tries.waitMs(context.remoteAddress);
+		const address = await deps.addressOf(context);
+		const waitMs = tries.waitMs(address);
 		if (waitMs > 0)
-			throw accountsError("rate_limited", `Too many pairing codes from ${context.remoteAddress}.`, {
+			throw accountsError("rate_limited", `Too many pairing codes from ${address}.`, {
 				details: { retryAfterMs: waitMs },
 			});
 		const key = body.publicKey === undefined ? null : thumbprint(body.publicKey);
-		const address = context.remoteAddress;
 		const claimed = await pairings.claim(body.code, { name: body.deviceName, key, address }).catch((refused) => {
 			tries.take(address);
 			throw refused;

@@ -187,6 +187,13 @@ export class People implements SessionSource {
 		return { token: session.token, deviceId: session.id, expiresAt: session.expiresAt.getTime() };
 	}
 
+	/** What has ended by itself; nobody else sweeps it up. */
+	async purge(): Promise<void> {
+		const { adapter } = await this.#auth.$context;
+		const where = [{ field: "expiresAt", operator: "lt" as const, value: new Date(this.#clock.now()) }];
+		for (const model of ["session", "deviceCode", "verification"]) await adapter.deleteMany({ model, where });
+	}
+
 	async #user(userId: string): Promise<UserRow | null> {
 		const { internalAdapter } = await this.#auth.$context;
 		return (await internalAdapter.findUserById(userId)) as UserRow | null;

@@ -2,6 +2,8 @@ import type { Schema } from "@warren/store";
 
 /** Our own tables. Better Auth's (`auth_…`) are its own business; of them we read the two below. */
 export interface AccountsTables {
+	/** At most one row: the setup secret that may still be used, where the hub runs alone. */
+	accounts_setup: { id: number; secret_hash: string; expires_at: number };
 	/** Codes that let one more person sign up. */
 	accounts_invitations: {
 		id: string;
@@ -37,6 +39,8 @@ export interface AccountsTables {
 		name: string;
 		/** JSON array. */
 		hosts: string;
+		/** JSON array: those of its hosts that its certificates may name, and no other machine's. */
+		certified: string;
 		port: number;
 		version: string;
 		owner_id: string;
@@ -156,6 +160,20 @@ export const accountsSchema: Schema = {
 					.addColumn("seq", "bigint", (column) => column.primaryKey())
 					.addColumn("ticket_id", "text", (column) => column.notNull().unique())
 					.addColumn("revoked_at", "bigint", (column) => column.notNull())
+					.addColumn("expires_at", "bigint", (column) => column.notNull())
+					.execute();
+			},
+		},
+		"002-setup-certified": {
+			async up(db) {
+				await db.schema
+					.alterTable("accounts_machines")
+					.addColumn("certified", "text", (column) => column.notNull().defaultTo("[]"))
+					.execute();
+				await db.schema
+					.createTable("accounts_setup")
+					.addColumn("id", "integer", (column) => column.primaryKey())
+					.addColumn("secret_hash", "text", (column) => column.notNull())
 					.addColumn("expires_at", "bigint", (column) => column.notNull())
 					.execute();
 			},

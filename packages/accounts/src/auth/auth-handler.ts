@@ -1,4 +1,5 @@
 import { dataHeaders, type RequestContext, type Route, setupHeader } from "@warren/net";
+import { type ClientAddressOf, vouchHeader } from "../client-address.ts";
 import { deviceHeader, deviceNameOf } from "../device-name.ts";
 import { accountsError } from "../errors.ts";
 import { type Auth, addressHeader, basePath } from "./better-auth.ts";
@@ -10,10 +11,12 @@ const maxOrigins = 64;
 /** Better Auth behind our listener: `ALL /auth/*`, and the aliases of seed 5. */
 export class AuthHandler {
 	readonly #make: (origin: string) => Auth;
+	readonly #addressOf: ClientAddressOf;
 	readonly #byOrigin = new Map<string, Auth>();
 
-	constructor(make: (origin: string) => Auth) {
+	constructor(make: (origin: string) => Auth, addressOf: ClientAddressOf) {
 		this.#make = make;
+		this.#addressOf = addressOf;
 	}
 
 	for(origin: string): Auth {
@@ -46,14 +49,15 @@ export class AuthHandler {
 	}
 
 	async answer(context: RequestContext, path: string): Promise<Response> {
+		const remoteAddress = await this.#addressOf(context);
 		const facts: RequestFacts = {
-			remoteAddress: context.remoteAddress,
+			remoteAddress,
 			setupSecret: headerOf(context, setupHeader) ?? null,
 			deviceName: deviceNameOf(headerOf(context, deviceHeader), headerOf(context, "user-agent")),
 			role: null,
 			undo: null,
 		};
-		const request = await nativeRequest(context, path);
+		const request = await nativeRequest(context, path, remoteAddress);
 		let response: Response;
 		try {
 			response = await requestFacts.run(facts, () => this.for(context.origin).handler(request));
@@ -67,13 +71,20 @@ export class AuthHandler {
 }
 
 /** The request as the library shall see it: the address is the socket's, the device flow's bodies are JSON. */
-async function nativeRequest(context: RequestContext, path: string): Promise<Request> {
+async function nativeRequest(context: RequestContext, path: string, remoteAddress: string): Promise<Request> {
 	const query = context.query.size === 0 ? "" : `?${context.query}`;
 	const url = new URL(`${path}${query}`, context.origin);
 	const headers = new Headers(context.request.headers);
-	for (const name of ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded", "x-real-ip"])
+	for (const name of [
+		"x-forwarded-for",
+		"x-forwarded-host",
+		"x-forwarded-proto",
+		"forwarded",
+		"x-real-ip",
+		vouchHeader,
+	])
 		headers.delete(name);
-	headers.set(addressHeader, context.remoteAddress);
+	headers.set(addressHeader, remoteAddress);
 	// A program that sends fetch metadata (Node's fetch does) but no Origin: a browser would send one with every POST.
 	if (!headers.has("origin") && !headers.has("cookie"))
 		for (const name of ["sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest"]) headers.delete(name);

@@ -1,6 +1,8 @@
 import { hashToken } from "@warren/kernel";
 import { describe, expect, it } from "vitest";
+import { vouchHeader } from "../client-address.ts";
 import { bearer, nextAddress, type OpenTables, password, setupSecret, TestHub } from "../hub.testing.ts";
+import { joinMachine, testJoin } from "../machines/machines.contract.ts";
 
 const from = (address: string) => ({ "x-forwarded-for": address });
 
@@ -200,6 +202,11 @@ export function authSuite(open: OpenTables): void {
 				200,
 			);
 			expect((await hub.call("GET", "/me", undefined, { cookie: first.cookie })).status).toBe(401);
+			const patch = (headers: Record<string, string>) => hub.call("PATCH", "/me", { name: "Ada" }, headers);
+			const third = await login();
+			expect((await patch({ cookie: third.cookie })).body.error).toBe("bad_origin");
+			expect((await patch({ cookie: third.cookie, origin: hub.origin })).status).toBe(200);
+			expect((await patch(bearer(third.token))).status).toBe(200);
 			const second = await login();
 			expect((await hub.call("POST", "/auth/sign-out", {}, bearer(second.token))).status).toBe(200);
 			expect((await hub.call("GET", "/me", undefined, bearer(second.token))).status).toBe(401);
@@ -274,6 +281,24 @@ export function authSuite(open: OpenTables): void {
 			}
 			expect(statuses).toEqual([401, 401, 401, 429]);
 		});
+	});
+
+	it("rate limits go by what a machine of this warren says of its clients, and by nobody else's word", async () => {
+		await using hub = await TestHub.open(open, { trustedProxies: [], deps: { join: await testJoin() } });
+		const owner = await hub.owner();
+		const { body: attic } = await joinMachine(hub, owner);
+		const login = async (address: string, node: string) => {
+			const body = { email: "ada@example.test", password: "wrong password" };
+			return (await hub.call("POST", "/auth/login", body, { ...from(address), [vouchHeader]: node })).status;
+		};
+		const [one, other] = [nextAddress(), nextAddress()];
+		const statuses = [];
+		for (let i = 0; i < 4; i++) statuses.push(await login(one, attic.nodeToken));
+		statuses.push(await login(other, attic.nodeToken));
+		expect(statuses).toEqual([401, 401, 401, 429, 401]);
+		const forged = [];
+		for (let i = 0; i < 4; i++) forged.push(await login(nextAddress(), "wn_forged"));
+		expect(forged).toEqual([401, 401, 401, 429]);
 	});
 
 	it("shuts the library's paths that would bypass devices, invitations or people themselves", async () => {

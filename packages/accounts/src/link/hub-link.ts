@@ -62,6 +62,7 @@ const messageSchema = z.discriminatedUnion("type", [
 	z.object({ type: z.literal("machine-removed"), nodeId: z.string() }),
 ]);
 const revocationsSchema = z.object({ revocations: z.string() });
+const certificateSchema = z.object({ cert: z.string(), ca: z.string() });
 const keptSchema = z.object({ machines: z.array(machineSchema), revocations: z.string().nullable() });
 
 export interface HubLinkOptions {
@@ -121,6 +122,18 @@ export class HubLink implements PeerSource, Closeable {
 
 	get state(): "connected" | "away" | "removed" {
 		return this.#state;
+	}
+
+	/**
+	 * A new leaf for what this machine is called now: before the old one ends, or when its hosts have changed.
+	 * @throws WarrenError `hub_unreachable`, `hub_refused`.
+	 */
+	renewCertificate(csr: string): Promise<{ readonly cert: string; readonly ca: string }> {
+		return this.#requests.ask(certificateSchema, "POST", "/v1/machines/self/certificate", {
+			token: this.#options.nodeToken,
+			body: { csr },
+			signal: this.#abort.signal,
+		});
 	}
 
 	/** For `SessionClient`. */

@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { HealthTable, silentLogger, systemClock, systemRandom } from "@warren/kernel";
 import { Authority, createCsr, HostTable, Listener } from "@warren/net";
@@ -132,6 +133,8 @@ describe("a joined machine's link", () => {
 		const { csr } = await createCsr("cellar");
 		await joinWarren(hub.url, await hub.code(owner), { ...facts, name: "cellar", hosts: ["cellar.local"], csr });
 		await until(link, () => link.machines().length === 3);
+		const { cert, ca } = await link.renewCertificate(csr);
+		expect(new X509Certificate(cert).checkIssued(new X509Certificate(ca))).toBe(true);
 		await link.close();
 		expect(statSync(file).mode & 0o777).toBe(0o600);
 		expect(readFileSync(file, "utf8")).not.toContain(joined.nodeToken);

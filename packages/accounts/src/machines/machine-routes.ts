@@ -46,6 +46,7 @@ const joinBody = z.object({
 		.optional(),
 	...facts,
 });
+const renewBody = z.object({ csr: z.string().max(8192) });
 const selfBody = z.object({ ...facts, version: z.string().max(40) }).partial();
 
 /** Watching sockets, all told; each has its own buffer limit. */
@@ -168,6 +169,21 @@ export function machineRoutes(deps: {
 				const identity = context.identity as Extract<Identity, { kind: "node" }>;
 				const said = await context.json(selfBody);
 				return answer(await machines.update(identity.nodeId, defined(said)));
+			},
+		},
+		{
+			owner,
+			method: "POST",
+			path: "/v1/machines/self/certificate",
+			credentials: ["node"],
+			handle: async (context) => {
+				const { issueLeaf, ca } = joinOf(deps.join);
+				const machine = await machines.get((context.identity as Extract<Identity, { kind: "node" }>).nodeId);
+				const { csr } = await context.json(renewBody);
+				const hosts = await machines.certifiedHosts(machine.nodeId);
+				const cert = await issueLeaf({ csr, name: machine.name, hosts });
+				record(context, "machine.certificate", machine.nodeId);
+				return answer({ cert, ca }, 201);
 			},
 		},
 		{

@@ -125,6 +125,32 @@ export function machinesSuite(open: OpenTables): void {
 			expect((await join({})).status).toBe(201);
 		});
 
+		it("may share names and addresses with another, which no certificate of its own then names", async () => {
+			await using hub = await openHub();
+			const owner = await hub.owner();
+			const attic = await joinMachine(hub, owner, "attic", {
+				hosts: ["raspberrypi.local", "172.17.0.1", "attic.warren.internal"],
+			});
+			const hosts = ["raspberrypi.local", "172.17.0.1", "localhost", "cellar.warren.internal"];
+			const cellar = await joinMachine(hub, owner, "cellar", { hosts });
+			expect(new X509Certificate(cellar.body.cert).subjectAltName).toBe("DNS:localhost, DNS:cellar.warren.internal");
+			const { body } = await hub.call("PUT", "/v1/machines/self", { hosts }, bearer(cellar.body.nodeToken));
+			expect(body.hosts).toEqual(["localhost", "cellar.warren.internal", "raspberrypi.local", "172.17.0.1"]);
+			const renewed = await hub.call(
+				"POST",
+				"/v1/machines/self/certificate",
+				{ csr: cellar.csr },
+				bearer(cellar.body.nodeToken),
+			);
+			expect(new X509Certificate(renewed.body.cert).subjectAltName).toBe("DNS:localhost, DNS:cellar.warren.internal");
+			// Whoever was first keeps it, and takes nothing of the other's later.
+			const token = attic.body.nodeToken;
+			const greedy = ["raspberrypi.local", "cellar.warren.internal"];
+			await hub.call("PUT", "/v1/machines/self", { hosts: greedy }, bearer(token));
+			const first = await hub.call("POST", "/v1/machines/self/certificate", { csr: attic.csr }, bearer(token));
+			expect(new X509Certificate(first.body.cert).subjectAltName).toBe("DNS:raspberrypi.local");
+		});
+
 		it("shows up while one watches, changes, and is gone when removed; its token and sockets die, it stays removed", async () => {
 			await using hub = await openHub();
 			const owner = await hub.owner();
@@ -134,7 +160,8 @@ export function machinesSuite(open: OpenTables): void {
 			if (!watch.ok) throw new Error(watch.message);
 			const next = messages(watch.connection);
 			expect(await next()).toEqual({ type: "machines", machines: [] });
-			const { body: attic } = await joinMachine(hub, owner);
+			const joined = await joinMachine(hub, owner);
+			const attic = joined.body;
 			expect(await next()).toMatchObject({
 				type: "machine",
 				machine: { nodeId: attic.nodeId, name: "attic", online: true },
@@ -147,6 +174,13 @@ export function machinesSuite(open: OpenTables): void {
 			);
 			expect(own.body).toMatchObject({ hosts: ["10.0.0.9", "attic.local"], version: "0.2.0", port: 5151 });
 			expect(await next()).toMatchObject({ type: "machine", machine: { version: "0.2.0" } });
+			const renewed = await hub.call(
+				"POST",
+				"/v1/machines/self/certificate",
+				{ csr: joined.csr },
+				bearer(attic.nodeToken),
+			);
+			expect(new X509Certificate(renewed.body.cert).subjectAltName).toBe("IP Address:10.0.0.9, DNS:attic.local");
 			const asNode = await hub.call("GET", "/v1/machines", undefined, bearer(attic.nodeToken));
 			expect(asNode.body.machines).toHaveLength(1);
 			const socket = await dialWebSocket(`ws://localhost:${hub.listener.port}/v1/machines/watch`, systemClock, {

@@ -147,14 +147,15 @@ export class Machines implements Authenticator, PeerSource, Closeable {
 			throw accountsError("bad_code", "This join code was used, or is over ten minutes old.");
 		try {
 			const nodeId = facts.nodeId ?? newId(this.#random);
-			const hosts = await this.#ownHosts(facts.hosts, nodeId);
 			await this.#checkRoom(nodeId);
-			const issued = await issue(hosts);
+			const { hosts, certified } = await this.#ownHosts(facts.hosts, nodeId);
+			const issued = await issue(certified);
 			const nodeToken = `${nodeTokenPrefix}${newSecret(this.#random)}`;
 			await this.#put({
 				node_id: nodeId,
 				name: facts.name,
 				hosts: JSON.stringify(hosts),
+				certified: JSON.stringify(certified),
 				port: facts.port,
 				version: facts.version,
 				owner_id: invite.user_id,
@@ -178,10 +179,13 @@ export class Machines implements Authenticator, PeerSource, Closeable {
 	async registerHub(nodeId: string, facts: MachineFacts): Promise<Machine> {
 		const now = this.#clock.now();
 		const before = await this.#row(nodeId);
+		// It has the CA itself: nobody was there before it.
+		const hosts = JSON.stringify(facts.hosts.map(canonicalHost).slice(0, machineLimits.maxHosts));
 		await this.#put({
 			node_id: nodeId,
 			name: facts.name,
-			hosts: JSON.stringify(facts.hosts.map(canonicalHost).slice(0, machineLimits.maxHosts)),
+			hosts,
+			certified: hosts,
 			port: facts.port,
 			version: facts.version,
 			owner_id: before?.owner_id ?? "",
@@ -196,10 +200,11 @@ export class Machines implements Authenticator, PeerSource, Closeable {
 	/** What a machine says of itself now and then; also its heartbeat. @throws WarrenError `unknown_machine`, `bad_name`. */
 	async update(nodeId: string, facts: Partial<MachineFacts>): Promise<Machine> {
 		const before = await this.get(nodeId);
-		const hosts = facts.hosts === undefined ? before.hosts : await this.#ownHosts(facts.hosts, nodeId);
+		const { hosts, certified } = await this.#ownHosts(facts.hosts ?? before.hosts, nodeId);
 		const set = {
 			name: facts.name ?? before.name,
 			hosts: JSON.stringify(hosts),
+			certified: JSON.stringify(certified),
 			port: facts.port ?? before.port,
 			version: facts.version ?? before.version,
 		};
@@ -232,6 +237,13 @@ export class Machines implements Authenticator, PeerSource, Closeable {
 			.execute();
 		this.#revoked.publish({ kind: "node", nodeId });
 		this.#announce({ type: "machine-removed", nodeId });
+	}
+
+	/** What a machine's certificate may name. @throws WarrenError `unknown_machine`. */
+	async certifiedHosts(nodeId: string): Promise<readonly string[]> {
+		await this.get(nodeId);
+		const row = await this.#row(nodeId);
+		return JSON.parse(row?.certified ?? "[]") as string[];
 	}
 
 	/** In the order in which they joined. */
@@ -293,21 +305,31 @@ export class Machines implements Authenticator, PeerSource, Closeable {
 	};
 
 	/**
-	 * A host *name* of another machine is refused: its owner would be impersonated. An address that another one has too
-	 * is left out: private networks repeat (a container bridge has the same address everywhere).
+	 * Machines may share names and addresses (two behind one NAT, two called raspberrypi): all are listed, the contested
+	 * ones last. But nobody is certified for what another machine had first: its owner could be impersonated.
+	 * @throws WarrenError `bad_name` when nothing is left that is this machine's own.
 	 */
-	async #ownHosts(hosts: readonly string[], nodeId: string): Promise<string[]> {
-		const others = (await this.list()).filter((machine) => machine.nodeId !== nodeId);
-		const own: string[] = [];
-		for (const host of new Set(hosts.map(canonicalHost))) {
-			const holder = others.find((machine) => machine.hosts.includes(host));
-			if (holder === undefined || isLoopback(host)) own.push(host);
-			else if (isIP(host) === 0)
-				throw accountsError("bad_name", `"${host}" is already a name of the machine ${holder.name}.`, {
-					fix: "Give this machine another name with --name, or remove the other one.",
-				});
-		}
-		return own.slice(0, machineLimits.maxHosts);
+	async #ownHosts(
+		said: readonly string[],
+		nodeId: string,
+	): Promise<{ readonly hosts: readonly string[]; readonly certified: readonly string[] }> {
+		const others = await this.#db
+			.selectFrom("accounts_machines")
+			.select(["name", "certified"])
+			.where("removed_at", "is", null)
+			.where("node_id", "<>", nodeId)
+			.execute();
+		const all = [...new Set(said.map(canonicalHost))].slice(0, machineLimits.maxHosts);
+		const holderOf = (host: string) =>
+			isLoopback(host) ? undefined : others.find((row) => (JSON.parse(row.certified) as string[]).includes(host));
+		const certified = all.filter((host) => holderOf(host) === undefined);
+		const contested = all.filter((host) => holderOf(host) !== undefined);
+		const first = contested[0];
+		if (first !== undefined && certified.every(isLoopback))
+			throw accountsError("bad_name", `"${first}" is already a name of the machine ${holderOf(first)?.name}.`, {
+				fix: "Give this machine another name with --name, or remove the other one.",
+			});
+		return { hosts: [...certified, ...contested], certified };
 	}
 
 	async #checkRoom(nodeId: string): Promise<void> {
