@@ -3,6 +3,7 @@ import { openSqliteTables, type Tables } from "@warren/store";
 import { hostilePeer, VirtualClock } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { directoryLimits, PeerDirectory } from "./directory.ts";
+import { sourceTimeoutMs } from "./known-peers.ts";
 import { Pins } from "./pins.ts";
 import { type PeerTables, peerSchema } from "./schema.ts";
 import { ManualPeers } from "./sources/manual.ts";
@@ -90,7 +91,7 @@ describe("the directory", () => {
 		const listing = directory.list();
 		// Queries queue: after this one the manual source has its answer.
 		await tables.db.selectFrom("peers_manual").selectAll().execute();
-		await clock.advance(directoryLimits.sourceTimeoutMs);
+		await clock.advance(sourceTimeoutMs);
 		const { peers, errors } = await listing;
 		expect(peers.map(({ name }) => name)).toEqual(["ok"]);
 		expect(errors).toMatchObject([{ source: "hangs", kind: "timeout" }]);

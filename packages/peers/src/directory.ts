@@ -2,8 +2,6 @@ import {
 	type Clock,
 	ExpiringMap,
 	type Fingerprint,
-	type NodeId,
-	type PeerCandidate,
 	type PeerId,
 	type PeerSource,
 	type PeerSourceError,
@@ -12,6 +10,7 @@ import {
 import type { Kysely } from "kysely";
 import { addressKey, type PeerAddress, parsePeerHost, peerIdOf } from "./address.ts";
 import { peerError } from "./errors.ts";
+import { askSources, joinAnswers, type KnownPeer } from "./known-peers.ts";
 import { pinMismatch } from "./pinned-connector.ts";
 import type { Pin, Pins } from "./pins.ts";
 import { type ProbeResult, probe, probeFixes } from "./probe.ts";
@@ -19,8 +18,6 @@ import type { PeerTables } from "./schema.ts";
 import type { ManualPeers } from "./sources/manual.ts";
 
 export const directoryLimits = {
-	/** What sources may take together. */
-	sourceTimeoutMs: 2_500,
 	/** How long the list of candidates serves relays before the sources are asked again. */
 	freshMs: 15_000,
 	/** Probes under way at once. */
@@ -28,17 +25,6 @@ export const directoryLimits = {
 	/** What a client is told to wait before it tries an absent peer again. */
 	retryAfterMs: 2_000,
 } as const;
-
-/** A peer as this node knows it, before it was asked anything. */
-export interface KnownPeer {
-	readonly id: PeerId;
-	readonly name: string;
-	readonly address: PeerAddress;
-	/** The first source that named it; the manual one comes first. */
-	readonly source: string;
-	readonly sources: readonly string[];
-	readonly nodeId?: NodeId;
-}
 
 /** A row of GET /api/peers. */
 export interface PeerRow {
@@ -273,69 +259,12 @@ export class PeerDirectory {
 
 	async #askSources(): Promise<readonly KnownPeer[]> {
 		const { clock, manual, sources, isSelf } = this.#deps;
-		const abort = new AbortController();
-		const deadline = clock.after(directoryLimits.sourceTimeoutMs, () => abort.abort(new Error("out of time")));
-		const answers = await Promise.all(
-			[manual, ...sources].map(async (source) => ({ source: source.name, ...(await answerOf(source, abort.signal)) })),
-		);
-		deadline.cancel();
-		const peers = join(answers, isSelf);
+		const answers = await askSources([manual, ...sources], clock);
 		this.#known = {
-			peers,
+			peers: joinAnswers(answers, isSelf),
 			errors: answers.flatMap((answer) => answer.errors),
 			at: clock.monotonic(),
 		};
 		return this.#known.peers;
-	}
-}
-
-/** One row a machine: the same address, or the same machine's own identifier, in several sources is one peer. */
-function join(
-	answers: readonly { readonly source: string; readonly candidates: readonly PeerCandidate[] }[],
-	isSelf: (address: PeerAddress) => boolean,
-): KnownPeer[] {
-	const peers: KnownPeer[] = [];
-	/** Places in `peers`, by address and by identifier. */
-	const places = new Map<string, number>();
-	for (const { source, candidates } of answers) {
-		for (const { name, host: text, port, nodeId } of candidates) {
-			const host = parsePeerHost(text);
-			if (host === null || isSelf({ host, port })) continue;
-			const address = { host, port };
-			const keys = [addressKey(address), ...(nodeId === undefined ? [] : [nodeId])];
-			const place = keys.map((key) => places.get(key)).find((each) => each !== undefined) ?? peers.length;
-			for (const key of keys) places.set(key, place);
-			const before = peers[place];
-			const known = nodeId ?? before?.nodeId;
-			peers[place] = {
-				...(before ?? { id: peerIdOf(address), name, address, source }),
-				sources: [...new Set([...(before?.sources ?? []), source])],
-				...(known === undefined ? {} : { nodeId: known }),
-			};
-		}
-	}
-	return peers;
-}
-
-/** A source that breaks its promise not to reject, or not to hang, hides no other either. */
-async function answerOf(source: PeerSource, signal: AbortSignal): ReturnType<PeerSource["candidates"]> {
-	const outOfTime = new Promise<never>((_, reject) =>
-		signal.addEventListener("abort", () => reject(signal.reason), { once: true }),
-	);
-	try {
-		return await Promise.race([source.candidates(signal), outOfTime]);
-	} catch (failure) {
-		const kind = signal.aborted ? "timeout" : "failed";
-		return {
-			candidates: [],
-			errors: [
-				{
-					source: source.name,
-					kind,
-					message: `${source.name} did not answer: ${(failure as Error).message}.`,
-					fix: "It is asked again at the next look.",
-				},
-			],
-		};
 	}
 }

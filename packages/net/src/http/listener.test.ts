@@ -6,7 +6,8 @@ import { Authority } from "../tls/authority.ts";
 import type { WebSocketConnection } from "../websocket/connection.ts";
 import { dialWebSocket } from "../websocket/dial.ts";
 import { HostTable } from "./host-table.ts";
-import { Listener, type ListenerOptions, listenerLimits } from "./listener.ts";
+import { Listener } from "./listener.ts";
+import { type ListenerOptions, listenerLimits } from "./listener-options.ts";
 import type { Route } from "./route.ts";
 
 const dana = { kind: "device", deviceId: "d1" as DeviceId, name: "dana" } as const;

@@ -3,8 +3,9 @@ import { pipeline } from "node:stream/promises";
 import { messageOf, WarrenError } from "@warren/kernel";
 import { type RequestContext, writeError } from "@warren/net";
 import type { Dispatcher } from "undici";
-import type { KnownPeer, PeerDirectory } from "../directory.ts";
+import type { PeerDirectory } from "../directory.ts";
 import { peerError } from "../errors.ts";
+import type { KnownPeer } from "../known-peers.ts";
 import {
 	assertData,
 	incomingHeaders,

@@ -1,8 +1,8 @@
 import type { Closeable, PeerId } from "@warren/kernel";
 import { Pool } from "undici";
 import { addressKey } from "../address.ts";
-import type { KnownPeer } from "../directory.ts";
 import { peerError } from "../errors.ts";
+import type { KnownPeer } from "../known-peers.ts";
 import { pinnedConnector } from "../pinned-connector.ts";
 import type { Pins } from "../pins.ts";
 

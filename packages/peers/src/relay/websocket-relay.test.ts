@@ -158,6 +158,26 @@ describe("a relayed WebSocket", () => {
 	});
 });
 
+describe("a relayed WebSocket under a pin that changed", () => {
+	it.each([
+		["forgotten", "DELETE", "/pin", undefined],
+		["set anew", "PUT", "/pin", { fingerprint: "ab".repeat(32) }],
+		["gone with its peer", "DELETE", "", undefined],
+	])("is cut: %s", async (_how, method, path, body) => {
+		await using peer = await echo();
+		await using node = await relayNode();
+		const id = await node.add(peer);
+		const connection = await connected(dial(node, id));
+		const closed = closeOf(connection);
+		await node.fetch(`/api/peers/${id}${path}`, {
+			method,
+			...(body === undefined ? {} : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+		});
+		expect((await closed).code).toBe(1006);
+		await peer.idle();
+	});
+});
+
 describe("the peer's 101 is validated", () => {
 	const answers: [string, (headers: Headers) => string][] = [
 		["a wrong accept key", () => switching("AAAAAAAAAAAAAAAAAAAAAAAAAAA=")],

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { type Clock, closeCodes, messageOf, WarrenError } from "@warren/kernel";
+import { type Clock, closeCodes, messageOf, type PeerId, WarrenError } from "@warren/kernel";
 import {
 	closeCodeFor,
 	type RequestContext,
@@ -8,8 +8,9 @@ import {
 	type UpstreamAnswer,
 	upgradeUpstream,
 } from "@warren/net";
-import type { KnownPeer, PeerDirectory } from "../directory.ts";
+import type { PeerDirectory } from "../directory.ts";
 import { peerError } from "../errors.ts";
+import type { KnownPeer } from "../known-peers.ts";
 import { pinnedConnector } from "../pinned-connector.ts";
 import type { Pins } from "../pins.ts";
 import { assertData, hopHeader, nextHop, upstreamAuthorization } from "./isolation.ts";
@@ -19,6 +20,8 @@ export class WebSocketRelay {
 	readonly #directory: PeerDirectory;
 	readonly #pins: Pins;
 	readonly #clock: Clock;
+	/** Sockets to each peer that are spliced now. */
+	readonly #open = new Map<PeerId, Set<Socket>>();
 
 	constructor(directory: PeerDirectory, pins: Pins, clock: Clock) {
 		this.#directory = directory;
@@ -33,6 +36,7 @@ export class WebSocketRelay {
 			const answer = await this.#dial(peer, context);
 			switch (answer.kind) {
 				case "switched":
+					this.#remember(peer.id, answer.socket);
 					return spliceUpgrade(upgrade, answer);
 				case "refused":
 					return refuseAsPeer(upgrade, answer.status);
@@ -46,6 +50,20 @@ export class WebSocketRelay {
 		} catch (thrown) {
 			refuseAsRelay(upgrade, thrown);
 		}
+	}
+
+	/** After a pin changed, or the peer was removed: what was opened under the old one must not go on. */
+	drop(id: PeerId): void {
+		for (const socket of this.#open.get(id) ?? []) socket.destroy();
+	}
+
+	#remember(id: PeerId, socket: Socket): void {
+		const sockets = this.#open.get(id) ?? new Set();
+		this.#open.set(id, sockets.add(socket));
+		socket.once("close", () => {
+			sockets.delete(socket);
+			if (sockets.size === 0 && this.#open.get(id) === sockets) this.#open.delete(id);
+		});
 	}
 
 	async #dial(peer: KnownPeer, context: RequestContext): Promise<UpstreamAnswer> {
