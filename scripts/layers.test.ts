@@ -18,14 +18,15 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 	peers: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	sidecar: { may: ["kernel", "net"], why: "domains never import each other" },
 	terminal: { may: ["kernel", "net", "store"], why: "domains never import each other" },
+	sync: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	testkit: { may: ["kernel", "net", "store"], why: "what tests share stands on the base alone" },
 	cli: {
-		may: ["kernel", "net", "store", "access", "accounts", "peers", "terminal"],
+		may: ["kernel", "net", "store", "access", "accounts", "peers", "sidecar", "sync", "terminal"],
 		why: "roles are compositions of the packages",
 	},
-	web: { may: ["terminal/protocol"], why: "the browser gets protocols, never servers" },
+	web: { may: ["sync/protocol", "terminal/protocol"], why: "the browser gets protocols, never servers" },
 	bench: {
-		may: ["kernel", "net", "store", "terminal", "terminal/protocol", "testkit", "cli"],
+		may: ["kernel", "net", "store", "sync", "terminal", "terminal/protocol", "testkit", "cli"],
 		why: "benches drive what ships from outside",
 	},
 	e2e: { may: ["kernel", "net", "accounts", "testkit"], why: "end-to-end tests use public doors" },

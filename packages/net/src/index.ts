@@ -26,7 +26,7 @@ export { fingerprintOf, fingerprintOfPem, parseFingerprint } from "./tls/fingerp
 export { type AcceptOptions, type SendOutcome, WebSocketConnection, webSocketLimits } from "./websocket/connection.ts";
 export { type DialOptions, type DialResult, dialWebSocket } from "./websocket/dial.ts";
 export { EventFeed, feedLimits } from "./websocket/event-feed.ts";
-export { encodeFrame, type Frame } from "./websocket/frame.ts";
+export { encodeFragments, encodeFrame, type Frame } from "./websocket/frame.ts";
 export {
 	spliceLimits,
 	spliceUpgrade,

@@ -5,4 +5,5 @@ export const storeError = defineErrors({
 	store_newer: { status: 500 },
 	store_full: { status: 507, retryable: true },
 	store_migration: { status: 500 },
+	store_failed: { status: 500, retryable: true },
 });

@@ -10,4 +10,11 @@ export { MemoryBus } from "./memory-bus.ts";
 export { MemoryKeyValue } from "./memory-key-value.ts";
 export { openPostgresTables, type PostgresOptions } from "./postgres-tables.ts";
 export { openSqliteTables } from "./sqlite-tables.ts";
-export { engineOf, type Schema, type Tables } from "./tables.ts";
+export {
+	engineOf,
+	type Schema,
+	type SqliteTables,
+	type Statements,
+	type StatementValue,
+	type Tables,
+} from "./tables.ts";

@@ -3,7 +3,8 @@ import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { Kysely, SqliteDialect } from "kysely";
 import { storeError } from "./errors.ts";
 import { migrate } from "./migrate.ts";
-import type { Schema, Tables } from "./tables.ts";
+import { SqliteStatements } from "./sqlite-statements.ts";
+import type { Schema, SqliteTables } from "./tables.ts";
 
 /**
  * Opens (or makes) a SQLite database, mode 0600, and brings its schemas up to date. What a statement has reported as
@@ -12,7 +13,7 @@ import type { Schema, Tables } from "./tables.ts";
  * @throws WarrenError `store_unreadable` (not a database, no permission), `store_newer` (made by a newer version),
  *   `store_migration`.
  */
-export async function openSqliteTables<DB>(path: string, schemas: readonly Schema[]): Promise<Tables<DB>> {
+export async function openSqliteTables<DB>(path: string, schemas: readonly Schema[]): Promise<SqliteTables<DB>> {
 	const database = openDatabase(path);
 	const db = new Kysely<DB>({
 		dialect: new SqliteDialect({
@@ -40,7 +41,7 @@ export async function openSqliteTables<DB>(path: string, schemas: readonly Schem
 		await db.destroy();
 		throw failure;
 	}
-	return { db, close: () => db.destroy() };
+	return { db, statements: new SqliteStatements(database), close: () => db.destroy() };
 }
 
 function openDatabase(path: string): DatabaseSync {

@@ -10,6 +10,24 @@ export interface Tables<DB> extends Closeable {
 }
 
 /**
+ * A door beside Kysely for what runs thousands of times a second: prepared once, many rows in one transaction, in one
+ * turn of the event loop. SQLite alone has it; a contract above it (an append-only log) is what PostgreSQL would implement.
+ */
+export interface Statements {
+	run(sql: string, ...values: readonly StatementValue[]): number;
+	all<Row>(sql: string, ...values: readonly StatementValue[]): Row[];
+	/** What it did is on disk when it returns, or nothing of it is. @throws WarrenError `store_full`, `store_failed`. */
+	transaction<T>(work: () => T): T;
+}
+
+export type StatementValue = string | number | Uint8Array | null;
+
+/** Tables in a SQLite file. */
+export interface SqliteTables<DB> extends Tables<DB> {
+	readonly statements: Statements;
+}
+
+/**
  * One domain's schema. Names sort in the order they run: `001-devices`. A migration that has shipped never changes.
  * Every domain's tables carry its own prefix, so that several share a database.
  */

@@ -51,6 +51,7 @@ export class Listener implements Closeable, UpgradeHost {
 	readonly #streams = new Map<ServerResponse, Identity | null>();
 	readonly #identities = new WeakMap<IncomingMessage, Identity>();
 	readonly #sockets: OpenSockets;
+	readonly #subprotocols = new WeakMap<IncomingMessage, readonly string[]>();
 	readonly #webSockets = new Map<number, WebSocketServer>();
 	#closing: Promise<void> | undefined;
 
@@ -358,6 +359,7 @@ export class Listener implements Closeable, UpgradeHost {
 		options: AcceptOptions,
 	): WebSocketConnection {
 		let connection: WebSocketConnection | undefined;
+		if (options.subprotocols !== undefined) this.#subprotocols.set(incoming, options.subprotocols);
 		this.#webSocketServer(options.maxMessageBytes ?? webSocketLimits.maxMessageBytes).handleUpgrade(
 			incoming,
 			socket,
@@ -391,7 +393,10 @@ export class Listener implements Closeable, UpgradeHost {
 				clientTracking: false,
 				perMessageDeflate: false,
 				maxPayload,
-				handleProtocols: (offered) => (offered.has(webSocketProtocol) ? webSocketProtocol : false),
+				handleProtocols: (offered, incoming) => {
+					const spoken = [...(this.#subprotocols.get(incoming) ?? []), webSocketProtocol];
+					return spoken.find((each) => offered.has(each)) ?? false;
+				},
 			});
 			this.#webSockets.set(maxPayload, server);
 		}

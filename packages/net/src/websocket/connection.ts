@@ -13,6 +13,8 @@ export interface AcceptOptions {
 	 * `tick`: sends of one turn of the event loop go out as one write (fan-out).
 	 */
 	readonly flush?: "now" | "tick";
+	/** Subprotocols that the route speaks beside `warren.v1`: the first of them that the client offers is agreed on. */
+	readonly subprotocols?: readonly string[];
 }
 
 /** What became of a send. `overflow` also closes the connection with 1013: nothing is dropped in silence. */

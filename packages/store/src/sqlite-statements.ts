@@ -1,0 +1,54 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { messageOf, WarrenError } from "@warren/kernel";
+import { storeError } from "./errors.ts";
+import type { Statements, StatementValue } from "./tables.ts";
+
+/** Prepared statements are kept: their texts are literals of the code, so there are few. */
+export class SqliteStatements implements Statements {
+	readonly #database: DatabaseSync;
+	readonly #prepared = new Map<string, StatementSync>();
+
+	constructor(database: DatabaseSync) {
+		this.#database = database;
+	}
+
+	run(sql: string, ...values: readonly StatementValue[]): number {
+		return Number(this.#prepare(sql).run(...values).changes);
+	}
+
+	all<Row>(sql: string, ...values: readonly StatementValue[]): Row[] {
+		return this.#prepare(sql).all(...values) as Row[];
+	}
+
+	transaction<T>(work: () => T): T {
+		try {
+			this.#database.exec("BEGIN IMMEDIATE");
+			const result = work();
+			this.#database.exec("COMMIT");
+			return result;
+		} catch (cause) {
+			// A full disk may have rolled it back already.
+			if (this.#database.isOpen && this.#database.isTransaction) this.#database.exec("ROLLBACK");
+			throw cause instanceof WarrenError ? cause : failure(cause);
+		}
+	}
+
+	#prepare(sql: string): StatementSync {
+		let statement = this.#prepared.get(sql);
+		if (statement === undefined) {
+			statement = this.#database.prepare(sql);
+			this.#prepared.set(sql, statement);
+		}
+		return statement;
+	}
+}
+
+/** SQLite result codes, the low byte of what node:sqlite reports: SQLITE_FULL, SQLITE_IOERR. */
+const sqliteFull = 13;
+
+function failure(cause: unknown): WarrenError {
+	const code = Number((cause as { errcode?: number }).errcode ?? 0) & 0xff;
+	return code === sqliteFull
+		? storeError("store_full", "The disk is full: nothing was written.", { fix: "Free some space.", cause })
+		: storeError("store_failed", `The database refused to write: ${messageOf(cause)}.`, { cause });
+}

@@ -1,0 +1,137 @@
+import type { UserId } from "@warren/kernel";
+import { describe, expect, it } from "vitest";
+import { stockClient, whenPresent } from "../provider.testing.ts";
+import { openTestHub, type TestHub } from "../relay.testing.ts";
+import { discoveryRoomId, stampState } from "./device-state.ts";
+import { DiscoveryAccess } from "./discovery-access.ts";
+import { DiscoveryView, type PresentDevice } from "./discovery-view.ts";
+
+const alice = "alice" as UserId;
+const sidecar = (deviceId: string, url = "https://desk.example:3913") => ({
+	type: "sidecar",
+	url,
+	deviceId,
+	capabilities: ["sync", "workspace"],
+	hostname: "Desk",
+});
+
+function discoveryHub(): Promise<TestHub> {
+	return openTestHub({ access: (documents) => new DiscoveryAccess({ documents }) });
+}
+
+function watched(hub: TestHub, holds: (devices: readonly PresentDevice[]) => boolean): Promise<void> {
+	const view = new DiscoveryView(hub.relay);
+	return new Promise((resolve) => {
+		const watch = view.watch(alice, check);
+		function check(devices: readonly PresentDevice[]): void {
+			if (!holds(devices)) return;
+			watch.close();
+			resolve();
+		}
+		check(view.devices(alice));
+	});
+}
+
+describe("discovery", () => {
+	it("shows a user's devices to each other, and to nobody else", async () => {
+		await using hub = await discoveryHub();
+		using desk = stockClient(hub.wsUrl, discoveryRoomId, { user: "alice.desk" });
+		using phone = stockClient(hub.wsUrl, discoveryRoomId, { user: "alice.phone" });
+		using bob = stockClient(hub.wsUrl, discoveryRoomId, { user: "bob" });
+		desk.provider.awareness.setLocalState(sidecar("device_1"));
+		phone.provider.awareness.setLocalState({ type: "client", deviceId: "device_2", userId: "bob", urlRefused: "x" });
+		await whenPresent(phone, (states) => [...states.values()].some((each) => each["deviceId"] === "device_1"));
+		await watched(hub, (devices) => devices.length === 2);
+		expect(new DiscoveryView(hub.relay).devices(alice)).toMatchObject([
+			{ ...sidecar("device_1"), userId: "alice", sessionDevice: "desk" },
+			{ type: "client", deviceId: "device_2", userId: "alice", sessionDevice: "phone" },
+		]);
+		await bob.synced();
+		expect([...bob.provider.awareness.getStates().keys()]).toEqual([bob.doc.clientID]);
+	});
+
+	it("keeps no document: what is written there goes nowhere", async () => {
+		await using hub = await discoveryHub();
+		using desk = stockClient(hub.wsUrl, discoveryRoomId);
+		await desk.synced();
+		desk.doc.getText("t").insert(0, "x");
+		desk.provider.awareness.setLocalState(sidecar("device_1"));
+		await watched(hub, (devices) => devices.length === 1);
+		expect(await hub.relay.log.rooms()).toEqual([]);
+	});
+
+	it("forgets a device at once when it closes, and shortly after it is cut", async () => {
+		await using hub = await discoveryHub();
+		using desk = stockClient(hub.wsUrl, discoveryRoomId);
+		using phone = stockClient(hub.wsUrl, discoveryRoomId);
+		desk.provider.awareness.setLocalState(sidecar("device_1"));
+		phone.provider.awareness.setLocalState({ type: "client", deviceId: "device_2" });
+		await watched(hub, (devices) => devices.length === 2);
+		desk.provider.destroy();
+		await watched(hub, (devices) => devices.length === 1);
+		phone.provider.shouldConnect = false;
+		(phone.provider.ws as unknown as { terminate(): void }).terminate();
+		const cutAt = performance.now();
+		await watched(hub, (devices) => devices.length === 0);
+		expect(performance.now() - cutAt).toBeLessThan(5_000);
+	});
+
+	it("shows two devices with the same id, and takes away only the one that leaves", async () => {
+		await using hub = await discoveryHub();
+		using one = stockClient(hub.wsUrl, discoveryRoomId);
+		using two = stockClient(hub.wsUrl, discoveryRoomId);
+		one.provider.awareness.setLocalState(sidecar("same", "https://one.example"));
+		two.provider.awareness.setLocalState(sidecar("same", "https://two.example"));
+		await watched(hub, (devices) => devices.length === 2);
+		one.provider.destroy();
+		await watched(hub, (devices) => devices.length === 1);
+		expect(new DiscoveryView(hub.relay).devices(alice)).toMatchObject([
+			{ deviceId: "same", url: "https://two.example" },
+		]);
+	});
+});
+
+describe("an advertised URL", () => {
+	const stamp = (url: string, claim = (_url: URL): string | null => null) =>
+		JSON.parse(stampState(JSON.stringify(sidecar("d", url)), { userId: "alice", claim }) ?? "null") as Record<
+			string,
+			unknown
+		>;
+
+	it.each([
+		"https://desk.example",
+		"https://192.168.1.10:3913",
+		"http://[fd5a:1f00:1::1]:8730",
+		"http://[fd5a:1f01::5]:1",
+	])("may be %s", (url) => {
+		expect(stamp(url)).toMatchObject({ url });
+	});
+
+	it.each([
+		"http://192.168.1.100:3913",
+		"http://desk.example",
+		"http://[fd5b:1f00::1]/",
+		"http://fd5a.example/",
+		"https://user:secret@desk.example",
+		"javascript:alert(1)",
+		"ftp://desk.example",
+		"nonsense",
+	])("is not shown when it is %s, and the device is told why", (url) => {
+		const state = stamp(url);
+		expect(state).toMatchObject({ deviceId: "d", urlRefused: expect.any(String) });
+		expect(state).not.toHaveProperty("url");
+	});
+
+	it("must be the advertiser's to advertise", () => {
+		const claim = (url: URL) => (url.hostname === "mine.example" ? null : "it belongs to another device");
+		expect(stamp("https://mine.example", claim)).toMatchObject({ url: "https://mine.example" });
+		expect(stamp("https://theirs.example", claim)).toMatchObject({ urlRefused: "it belongs to another device" });
+	});
+
+	it("comes with a state that is a device's; anything else is passed over", () => {
+		const options = { userId: "alice", claim: () => null };
+		expect(stampState("{}", options)).toBe('{"userId":"alice"}');
+		for (const state of ['{"type":1}', "[]", "7", '{"type":"x","deviceId":""}'])
+			expect(stampState(state, options)).toBeNull();
+	});
+});

@@ -1,0 +1,124 @@
+import { type Closeable, messageOf, type Timer, type UserId, WarrenError } from "@warren/kernel";
+import type { DocumentsList } from "../documents/documents-list.ts";
+import { type HubEndpoint, type LinkState, UpstreamLink, type UpstreamLinkDeps } from "./upstream-link.ts";
+
+export const hubSyncLimits = {
+	/** Documents joined to the hub at a time, each with a socket of its own. */
+	maxLinks: 1_000,
+	/** The two lists are compared this often, and whenever something was made here. */
+	listEveryMs: 60_000,
+} as const;
+
+/** The hub's list of this user's documents. */
+export interface HubDocuments {
+	list(): Promise<readonly { readonly id: string; readonly title: string }[]>;
+	/** One that exists already is no fault. */
+	create(document: { readonly id: string; readonly title: string }): Promise<void>;
+}
+
+export interface HubSyncDeps extends UpstreamLinkDeps {
+	/** This machine's own list. */
+	readonly documents: DocumentsList;
+	readonly hubDocuments: HubDocuments;
+}
+
+export interface HubSyncStatus {
+	readonly links: ReadonlyMap<string, LinkState>;
+	/** Why the lists could not be compared last time, or null. */
+	readonly listFault: string | null;
+}
+
+/** Background sync of a sidecar: every document of the user, made here or at the hub, is joined to its other half. */
+export class HubSync implements Closeable {
+	readonly #deps: HubSyncDeps;
+	readonly #hub: HubEndpoint;
+	readonly #user: UserId;
+	readonly #links = new Map<string, UpstreamLink>();
+	#listFault: string | null = null;
+	#timer: Timer | undefined;
+	#comparing: Promise<void> | null = null;
+	#closed = false;
+
+	constructor(deps: HubSyncDeps, hub: HubEndpoint, user: UserId) {
+		this.#deps = deps;
+		this.#hub = hub;
+		this.#user = user;
+	}
+
+	get status(): HubSyncStatus {
+		const links = new Map([...this.#links].map(([id, link]) => [id, link.state]));
+		return { links, listFault: this.#listFault };
+	}
+
+	start(): this {
+		void this.refresh();
+		return this;
+	}
+
+	/** Compares the lists now: a document was made, somebody signed in, the network came back. */
+	refresh(): Promise<void> {
+		this.#comparing ??= this.#compare().finally(() => {
+			this.#comparing = null;
+		});
+		return this.#comparing;
+	}
+
+	/** Every link tries at once, parked ones too: after a sign-in. */
+	async retry(): Promise<void> {
+		for (const link of this.#links.values()) link.retry();
+		await this.refresh();
+	}
+
+	async close(): Promise<void> {
+		this.#closed = true;
+		this.#timer?.cancel();
+		await Promise.all([...this.#links.values()].map((link) => link.close()));
+	}
+
+	async #compare(): Promise<void> {
+		this.#timer?.cancel();
+		const local = await this.#deps.documents.list(this.#user);
+		// What was made here is joined whether or not the hub can be asked now: its link waits for it.
+		for (const { id } of local) this.#link(id);
+		try {
+			const remote = await this.#deps.hubDocuments.list();
+			const here = new Set(local.map((each) => each.id));
+			const there = new Set(remote.map((each) => each.id));
+			for (const { id, title } of remote) {
+				if (!here.has(id) && (await this.#adopt(id, title))) this.#link(id);
+			}
+			for (const { id, title } of local) if (!there.has(id)) await this.#offer(id, title);
+			this.#listFault = null;
+		} catch (fault) {
+			this.#listFault = messageOf(fault);
+			this.#deps.logger.info("the hub's documents cannot be listed", { fault: this.#listFault });
+		}
+		if (this.#closed) return;
+		this.#timer = this.#deps.clock.after(hubSyncLimits.listEveryMs, () => void this.refresh());
+	}
+
+	/** @returns false for one that was deleted here, or belongs to another user of this machine. */
+	async #adopt(id: string, title: string): Promise<boolean> {
+		try {
+			await this.#deps.documents.create(this.#user, { id, title });
+			return true;
+		} catch (fault) {
+			if (fault instanceof WarrenError && !fault.retryable) return false;
+			throw fault;
+		}
+	}
+
+	/** A refusal (deleted there, somebody else's) shows in the link's own state. */
+	async #offer(id: string, title: string): Promise<void> {
+		try {
+			await this.#deps.hubDocuments.create({ id, title });
+		} catch (fault) {
+			if (!(fault instanceof WarrenError) || fault.retryable) throw fault;
+		}
+	}
+
+	#link(id: string): void {
+		if (this.#closed || this.#links.has(id) || this.#links.size >= hubSyncLimits.maxLinks) return;
+		this.#links.set(id, new UpstreamLink(this.#deps, this.#hub, id).start());
+	}
+}

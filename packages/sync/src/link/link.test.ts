@@ -1,0 +1,172 @@
+import { silentLogger, systemClock, systemRandom, type UserId } from "@warren/kernel";
+import { tempFolder } from "@warren/testkit";
+import { describe, expect, it } from "vitest";
+import { stockClient, when, whenPresent } from "../provider.testing.ts";
+import { openTestHub, type TestHub } from "../relay.testing.ts";
+import { type HubDocuments, HubSync } from "./hub-sync.ts";
+import { type LinkState, UpstreamLink } from "./upstream-link.ts";
+
+const alice = "alice" as UserId;
+
+/** Both are relays on real listeners; `local` stands for the sidecar. */
+function link(local: TestHub, hubUrl: string, id: string, token = "session-alice") {
+	const states: LinkState[] = [];
+	const waiting: { holds: (state: LinkState) => boolean; done: () => void }[] = [];
+	const made = new UpstreamLink(
+		{ relay: local.relay, clock: systemClock, random: systemRandom, logger: silentLogger },
+		{ url: hubUrl, token: async () => token },
+		id,
+		(state) => {
+			states.push(state);
+			for (const each of waiting) if (each.holds(state)) each.done();
+		},
+	).start();
+	return {
+		states,
+		reaches: (holds: (state: LinkState) => boolean) =>
+			holds(made.state) ? Promise.resolve() : new Promise<void>((done) => waiting.push({ holds, done })),
+		retry: () => made.retry(),
+		[Symbol.asyncDispose]: () => made.close(),
+	};
+}
+
+describe("a sidecar's link to the hub", () => {
+	it("carries edits both ways, acknowledged as durable, and never echoes them", async () => {
+		await using hub = await openTestHub();
+		await using sidecar = await openTestHub();
+		using desk = stockClient(sidecar.wsUrl, "notes");
+		using phone = stockClient(hub.wsUrl, "notes");
+		await Promise.all([desk.synced(), phone.synced()]);
+		await using linked = link(sidecar, hub.url, "notes");
+		desk.doc.getText("t").insert(0, "desk ");
+		await when(phone.doc, () => phone.text() === "desk ");
+		phone.doc.getText("t").insert(5, "phone");
+		await when(desk.doc, () => desk.text() === "desk phone");
+		await linked.reaches((state) => state.at === "linked" && state.pending === 0);
+		await Promise.all([hub.relay.flush(), sidecar.relay.flush()]);
+		expect((await hub.relay.log.head("notes")).head).toBe(2);
+		expect((await sidecar.relay.log.head("notes")).head).toBe(2);
+	});
+
+	it("shows presence through, both ways, and takes it away again", async () => {
+		await using hub = await openTestHub();
+		await using sidecar = await openTestHub();
+		await using linked = link(sidecar, hub.url, "notes");
+		await linked.reaches((state) => state.at === "linked");
+		using desk = stockClient(sidecar.wsUrl, "notes");
+		using second = stockClient(sidecar.wsUrl, "notes");
+		using phone = stockClient(hub.wsUrl, "notes", { user: "alice" });
+		desk.provider.awareness.setLocalState({ name: "desk" });
+		second.provider.awareness.setLocalState({ name: "second" });
+		phone.provider.awareness.setLocalState({ name: "phone" });
+		const named = (name: string) => (states: Map<number, Record<string, unknown>>) =>
+			[...states.values()].some((each) => each["name"] === name);
+		await whenPresent(phone, (states) => named("desk")(states) && named("second")(states));
+		await whenPresent(desk, named("phone"));
+		second.provider.destroy();
+		await whenPresent(phone, (states) => !named("second")(states));
+		phone.provider.destroy();
+		await whenPresent(desk, (states) => !named("phone")(states));
+	});
+
+	it("merges days of edits on both sides, across restarts of both in the middle", async () => {
+		using hubData = tempFolder("hub");
+		using sidecarData = tempFolder("sidecar");
+		{
+			await using hub = await openTestHub({ folder: hubData.path });
+			using phone = stockClient(hub.wsUrl, "notes");
+			await phone.synced();
+			for (let i = 0; i < 50; i++) phone.doc.getText("t").insert(0, "p");
+			phone.doc.getMap("m").set("phone", 1);
+			await hub.relay.flush();
+			using other = stockClient(hub.wsUrl, "notes");
+			await when(other.doc, () => other.text().length === 50);
+		}
+		{
+			await using sidecar = await openTestHub({ folder: sidecarData.path });
+			using desk = stockClient(sidecar.wsUrl, "notes");
+			await desk.synced();
+			for (let i = 0; i < 50; i++) desk.doc.getText("t").insert(0, "d");
+			desk.doc.getText("t").delete(0, 10);
+			using other = stockClient(sidecar.wsUrl, "notes");
+			await when(other.doc, () => other.text().length === 40);
+			await sidecar.history.checkpoint("notes", "compacted");
+		}
+		await using hub = await openTestHub({ folder: hubData.path });
+		await using sidecar = await openTestHub({ folder: sidecarData.path });
+		await using linked = link(sidecar, hub.url, "notes");
+		using phone = stockClient(hub.wsUrl, "notes");
+		using desk = stockClient(sidecar.wsUrl, "notes");
+		await when(phone.doc, () => phone.text().length === 90);
+		await when(desk.doc, () => desk.text() === phone.text() && desk.doc.getMap("m").get("phone") === 1);
+		await linked.reaches((state) => state.at === "linked" && state.pending === 0);
+		expect(await hub.history.hash("notes")).toBe(await sidecar.history.hash("notes"));
+	});
+
+	it("waits while the hub is away, local work going on, and comes back with it", async () => {
+		using hubData = tempFolder("hub");
+		const first = await openTestHub({ folder: hubData.path });
+		const { port } = first.listener;
+		await using sidecar = await openTestHub();
+		await using linked = link(sidecar, first.url, "notes");
+		await linked.reaches((state) => state.at === "linked");
+		await first.close();
+		await linked.reaches((state) => state.at === "waiting");
+		using desk = stockClient(sidecar.wsUrl, "notes");
+		using window2 = stockClient(sidecar.wsUrl, "notes");
+		await desk.synced();
+		desk.doc.getText("t").insert(0, "offline");
+		await when(window2.doc, () => window2.text() === "offline");
+		await using hub = await openTestHub({ folder: hubData.path, port });
+		using phone = stockClient(hub.wsUrl, "notes");
+		linked.retry();
+		await when(phone.doc, () => phone.text() === "offline");
+	});
+
+	it("parks when the session is refused or the document deleted, until told to try again", async () => {
+		await using hub = await openTestHub();
+		await using sidecar = await openTestHub();
+		await using refused = link(sidecar, hub.url, "notes", "expired");
+		await refused.reaches((state) => state.at === "parked" && state.code === 4401);
+		await using linked = link(sidecar, hub.url, "gone");
+		await linked.reaches((state) => state.at === "linked");
+		await hub.fetch("alice", "/rooms/gone", { method: "DELETE" });
+		await linked.reaches((state) => state.at === "parked" && state.code === 4404);
+		linked.states.length = 0;
+		linked.retry();
+		// A device that was away does not bring a deleted document back.
+		await linked.reaches((state) => state.at === "parked" && state.code === 4404);
+		expect(linked.states[0]).toEqual({ at: "connecting" });
+	});
+});
+
+describe("background sync", () => {
+	it("joins what was made at the hub and what was made here", async () => {
+		await using hub = await openTestHub();
+		await using sidecar = await openTestHub();
+		await hub.documents.create(alice, { id: "from-hub", title: "From the hub" });
+		await sidecar.documents.create(alice, { id: "from-here", title: "From here" });
+		const hubDocuments: HubDocuments = {
+			list: () => hub.documents.list(alice),
+			create: async (document) => void (await hub.documents.create(alice, document)),
+		};
+		const { relay, documents } = sidecar;
+		const deps = { relay, documents, hubDocuments, clock: systemClock, random: systemRandom, logger: silentLogger };
+		const sync = new HubSync(deps, { url: hub.url, token: async () => "session-alice" }, alice);
+		try {
+			await sync.refresh();
+			const titles = async (of: TestHub) => (await of.documents.list(alice)).map((each) => each.title).sort();
+			expect(await titles(sidecar)).toEqual(["From here", "From the hub"]);
+			expect(await titles(hub)).toEqual(["From here", "From the hub"]);
+			using desk = stockClient(sidecar.wsUrl, "from-hub");
+			using phone = stockClient(hub.wsUrl, "from-hub");
+			await desk.synced();
+			desk.doc.getText("t").insert(0, "x");
+			await when(phone.doc, () => phone.text() === "x");
+			expect([...sync.status.links.keys()].sort()).toEqual(["from-here", "from-hub"]);
+			expect(sync.status.listFault).toBeNull();
+		} finally {
+			await sync.close();
+		}
+	});
+});

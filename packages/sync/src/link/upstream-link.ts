@@ -1,0 +1,182 @@
+import {
+	Backoff,
+	type Clock,
+	type Closeable,
+	isPermanentClose,
+	type Logger,
+	messageOf,
+	type Random,
+	type Timer,
+} from "@warren/kernel";
+import { type DialOptions, dialWebSocket, type WebSocketConnection, webSocketProtocol } from "@warren/net";
+import { ackSubprotocol, syncLimits } from "../protocol/index.ts";
+import type { SyncRelay } from "../relay/sync-relay.ts";
+import { LinkSocket } from "./link-socket.ts";
+
+export const linkLimits = {
+	firstRetryMs: 500,
+	maxRetryMs: 60_000,
+	/** A link that lasted so long has proven itself: its next drop starts the waits over. */
+	provenMs: 30_000,
+	/** What may wait for the hub: a whole document, once. */
+	maxBufferedBytes: 256 * 1024 * 1024,
+	/** Awareness clients of everybody at the hub. */
+	maxClients: 2_000,
+} as const;
+
+/**
+ *   connecting ──► linked ──dropped──► waiting ──jittered backoff──► connecting
+ *        └── 44xx, message too big ──► parked ──retry()──► connecting
+ */
+export type LinkState =
+	| { readonly at: "connecting" }
+	/** `pending`: updates that the hub has not confirmed to be on disk. */
+	| { readonly at: "linked"; readonly pending: number; readonly denied: string | null }
+	| { readonly at: "waiting"; readonly retryInMs: number; readonly message: string }
+	/** Coming back with the same credentials is pointless: sign in again, or the document is gone. */
+	| { readonly at: "parked"; readonly code: number; readonly message: string }
+	| { readonly at: "closed" };
+
+export interface HubEndpoint {
+	/** `https://hub.example`; documents are at `/rooms/{id}/sync` below it. */
+	readonly url: string;
+	/** The session's token, asked for at each try. Null: nobody is signed in. */
+	readonly token: () => Promise<string | null>;
+	readonly dial?: Pick<DialOptions, "tls">;
+}
+
+export interface UpstreamLinkDeps {
+	readonly relay: SyncRelay;
+	readonly clock: Clock;
+	readonly random: Random;
+	readonly logger: Logger;
+}
+
+/** Joins one local room to the same document at the hub, for as long as it is open. No document is built: both sides tell what they have. */
+export class UpstreamLink implements Closeable {
+	readonly id: string;
+	readonly #deps: UpstreamLinkDeps;
+	readonly #hub: HubEndpoint;
+	readonly #backoff: Backoff;
+	readonly #onState: (state: LinkState) => void;
+	#state: LinkState = { at: "connecting" };
+	#connection: WebSocketConnection | null = null;
+	#retry: Timer | undefined;
+	#abort = new AbortController();
+
+	/** @param id of the document, here and at the hub. */
+	constructor(deps: UpstreamLinkDeps, hub: HubEndpoint, id: string, onState: (state: LinkState) => void = () => {}) {
+		this.#deps = deps;
+		this.#hub = hub;
+		this.id = id;
+		this.#onState = onState;
+		this.#backoff = new Backoff({ firstMs: linkLimits.firstRetryMs, maxMs: linkLimits.maxRetryMs }, deps.random);
+	}
+
+	get state(): LinkState {
+		return this.#state;
+	}
+
+	start(): this {
+		void this.#connect();
+		return this;
+	}
+
+	/** Now, and whatever parked it: after a sign-in, or when the network came back. */
+	retry(): void {
+		if (this.#state.at !== "waiting" && this.#state.at !== "parked") return;
+		this.#retry?.cancel();
+		this.#backoff.reset();
+		void this.#connect();
+	}
+
+	async close(): Promise<void> {
+		this.#set({ at: "closed" });
+		this.#retry?.cancel();
+		this.#abort.abort(new Error("the link was closed"));
+		await this.#connection?.close(1000, "the link was closed");
+	}
+
+	async #connect(): Promise<void> {
+		if (this.#state.at === "closed") return;
+		this.#set({ at: "connecting" });
+		try {
+			const token = await this.#hub.token();
+			if (token === null) return this.#set({ at: "parked", code: 4401, message: "nobody is signed in" });
+			const room = await this.#deps.relay.open(this.id);
+			const dialed = await dialWebSocket(this.#url(), this.#deps.clock, {
+				...this.#hub.dial,
+				headers: { authorization: `Bearer ${token}` },
+				protocols: [ackSubprotocol, webSocketProtocol],
+				maxMessageBytes: syncLimits.maxRoomBytes,
+				maxBufferedBytes: linkLimits.maxBufferedBytes,
+				signal: this.#abort.signal,
+			});
+			if (!dialed.ok) return this.#wait(dialed.message);
+			// In this turn: the hub's first message is about to be read.
+			if (room.ended) return this.#abandon(dialed.connection, "the document was closed here");
+			this.#linked(dialed.connection, room);
+		} catch (fault) {
+			this.#wait(messageOf(fault));
+		}
+	}
+
+	#linked(connection: WebSocketConnection, room: Awaited<ReturnType<SyncRelay["open"]>>): void {
+		if (this.#isClosed()) return this.#abandon(connection, "the link was closed");
+		this.#connection = connection;
+		const socket = new LinkSocket(connection, () => {
+			if (this.#connection !== connection) return;
+			const pending = Math.max(0, socket.sent - socket.durable);
+			this.#set({ at: "linked", pending, denied: socket.denied });
+		});
+		const since = this.#deps.clock.monotonic();
+		connection.onClose((code, reason) => {
+			this.#connection = null;
+			if (this.#isClosed()) return;
+			if (isPermanentClose(code) || code === messageTooBig) {
+				this.#deps.logger.warn("a document is not synced with the hub", { document: this.id, code, reason });
+				this.#set({ at: "parked", code, message: reason });
+				return;
+			}
+			if (this.#deps.clock.monotonic() - since >= linkLimits.provenMs) this.#backoff.reset();
+			this.#wait(`closed with ${code} ${reason}`);
+		});
+		const who = {
+			owner: "link",
+			access: "read-write",
+			acknowledges: false,
+			maxClients: linkLimits.maxClients,
+		} as const;
+		this.#deps.relay.join(room, socket, who, null);
+		this.#set({ at: "linked", pending: 0, denied: null });
+	}
+
+	#abandon(connection: WebSocketConnection, message: string): void {
+		void connection.close(1000, message);
+		this.#wait(message);
+	}
+
+	#wait(message: string): void {
+		if (this.#isClosed()) return;
+		const retryInMs = this.#backoff.nextMs();
+		this.#set({ at: "waiting", retryInMs, message });
+		this.#retry = this.#deps.clock.after(retryInMs, () => void this.#connect());
+	}
+
+	#isClosed(): boolean {
+		return this.#state.at === "closed";
+	}
+
+	#set(state: LinkState): void {
+		if (this.#isClosed()) return;
+		this.#state = state;
+		this.#onState(state);
+	}
+
+	#url(): string {
+		return `${this.#hub.url.replace(/^http/, "ws").replace(/\/+$/, "")}/rooms/${encodeURIComponent(this.id)}/sync`;
+	}
+}
+
+/** RFC 6455 §7.4.1. */
+const messageTooBig = 1009;

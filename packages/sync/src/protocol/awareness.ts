@@ -1,0 +1,247 @@
+import { syncLimits } from "./limits.ts";
+import { Malformed, Reader } from "./reader.ts";
+import { Writer } from "./writer.ts";
+
+/** One client in an awareness message. `state` is its JSON as it came, unread; null = gone. */
+export interface AwarenessEntry {
+	readonly client: number;
+	readonly clock: number;
+	readonly state: string | null;
+}
+
+/** @returns the entries, or why the payload is none. States are checked to be JSON: one that is not would make every reader throw. */
+export function readAwareness(payload: Uint8Array, limits = syncLimits): AwarenessEntry[] | string {
+	const reader = new Reader(payload);
+	try {
+		const count = reader.varUint();
+		if (count > limits.maxAwarenessEntries)
+			return `an awareness message with ${count} clients; ${limits.maxAwarenessEntries} is the most`;
+		const entries: AwarenessEntry[] = [];
+		for (let i = 0; i < count; i++) {
+			const client = reader.varUint();
+			const clock = reader.varUint();
+			const text = reader.varString();
+			if (text.length > limits.maxAwarenessStateBytes)
+				return `an awareness state of ${text.length} characters; ${limits.maxAwarenessStateBytes} is the most`;
+			if (!isJson(text)) return "an awareness state that is not JSON";
+			entries.push({ client, clock, state: text === "null" ? null : text });
+		}
+		reader.end();
+		return entries;
+	} catch (thrown) {
+		if (thrown instanceof Malformed) return `the awareness message is malformed: ${thrown.message}`;
+		throw thrown;
+	}
+}
+
+export function encodeEntries(entries: readonly AwarenessEntry[]): Uint8Array {
+	const writer = new Writer();
+	writer.varUint(entries.length);
+	for (const { client, clock, state } of entries) {
+		writer.varUint(client);
+		writer.varUint(clock);
+		writer.varString(state ?? "null");
+	}
+	return writer.take();
+}
+
+function isJson(text: string): boolean {
+	try {
+		JSON.parse(text);
+		return true;
+	} catch {
+		return false;
+	}
+}
+
+interface Present {
+	entry: AwarenessEntry;
+	socket: number;
+	owner: string;
+	renewedAt: number;
+}
+
+interface Departed {
+	readonly clock: number;
+	readonly owner: string;
+	readonly at: number;
+}
+
+/**
+ * Who is present in a room: the latest state of each client, and which socket speaks for it.
+ *
+ *   absent ──own entry──► present ──null, clean close──► departed (its clock is remembered) ──120 s──► absent
+ *                           │  ▲                            ▲
+ *                       cut │  │ same owner, new socket     │ 300 ms without one, or 30 s without renewal
+ *                           ▼  │                            │
+ *                         leaving ───────────────────────────
+ *
+ * A socket speaks for its own clients alone. Stock clients repeat what they hear and time others out by themselves:
+ * such entries are passed over, not faults. A clock that went by before is refused.
+ */
+export class AwarenessTable {
+	readonly #present = new Map<number, Present>();
+	readonly #departed = new Map<number, Departed>();
+	readonly #clientsOf = new Map<number, Set<number>>();
+	/** Sockets that were cut, and until when they may come back. */
+	readonly #leaving = new Map<number, number>();
+	readonly #changed = new Set<number>();
+	readonly #limits: typeof syncLimits;
+
+	constructor(limits = syncLimits) {
+		this.#limits = limits;
+	}
+
+	/**
+	 * @param maxClients how many clients this socket may speak for.
+	 * @returns how many entries were passed over because they were not this socket's to send.
+	 */
+	receive(
+		socket: number,
+		owner: string,
+		entries: readonly AwarenessEntry[],
+		now: number,
+		options: { readonly maxClients: number; readonly stamp?: (state: string) => string | null } = { maxClients: 1 },
+	): number {
+		let foreign = 0;
+		for (const entry of entries) {
+			const verdict = this.#judge(socket, owner, entry, options.maxClients);
+			if (verdict === "foreign") foreign += 1;
+			if (verdict !== "take") continue;
+			if (entry.state === null) this.#depart(entry.client, entry.clock, now);
+			else {
+				const state = options.stamp === undefined ? entry.state : options.stamp(entry.state);
+				if (state === null) foreign += 1;
+				else this.#set(socket, owner, { ...entry, state }, now);
+			}
+		}
+		return foreign;
+	}
+
+	/** A socket closed. Clean: its clients leave now. Cut: they have a moment to come back. */
+	socketClosed(socket: number, clean: boolean, now: number): void {
+		if (!this.#clientsOf.has(socket)) return;
+		if (clean) this.#removeAll(socket, now);
+		else this.#leaving.set(socket, now + this.#limits.leaveGraceMs);
+	}
+
+	/** Removes what was cut or not renewed. @returns when to call again, or null. */
+	expire(now: number): number | null {
+		for (const [socket, until] of this.#leaving) if (until <= now) this.#removeAll(socket, now);
+		for (const [client, present] of this.#present) {
+			if (present.renewedAt + this.#limits.awarenessTimeoutMs <= now) this.#depart(client, present.entry.clock, now);
+		}
+		for (const [client, departed] of this.#departed) {
+			if (departed.at + this.#limits.departedMs > now) break;
+			this.#departed.delete(client);
+		}
+		return this.nextExpiry();
+	}
+
+	nextExpiry(): number | null {
+		let next = Number.POSITIVE_INFINITY;
+		for (const until of this.#leaving.values()) next = Math.min(next, until);
+		for (const present of this.#present.values())
+			next = Math.min(next, present.renewedAt + this.#limits.awarenessTimeoutMs);
+		return next === Number.POSITIVE_INFINITY ? null : next;
+	}
+
+	/** What changed since the last call, encoded once for everybody, its sender included: a stock client that hears nothing reconnects. */
+	takeChanges(): Uint8Array | null {
+		if (this.#changed.size === 0) return null;
+		const entries = [...this.#changed].map((client) => this.#entryOf(client)).filter((entry) => entry !== null);
+		this.#changed.clear();
+		return entries.length === 0 ? null : encodeEntries(entries);
+	}
+
+	get hasChanges(): boolean {
+		return this.#changed.size > 0;
+	}
+
+	/** Everybody present, for one who joins; null when nobody is. */
+	encodeAll(): Uint8Array | null {
+		if (this.#present.size === 0) return null;
+		return encodeEntries([...this.#present.values()].map((present) => present.entry));
+	}
+
+	entries(): AwarenessEntry[] {
+		return [...this.#present.values()].map((present) => present.entry);
+	}
+
+	get size(): number {
+		return this.#present.size;
+	}
+
+	#judge(socket: number, owner: string, entry: AwarenessEntry, maxClients: number): "take" | "old" | "foreign" {
+		const present = this.#present.get(entry.client);
+		if (present !== undefined) {
+			if (present.socket === socket)
+				return entry.clock > present.entry.clock || isRenewal(entry, present) ? "take" : "old";
+			// A reconnect, before the old socket is known to be dead. A mere echo never has a newer clock.
+			const reconnects = present.owner === owner && entry.state !== null && this.#mayAdd(socket, maxClients);
+			const least = this.#leaving.has(present.socket) ? present.entry.clock : present.entry.clock + 1;
+			return reconnects && entry.clock >= least ? "take" : "foreign";
+		}
+		if (entry.state === null) return "foreign";
+		const departed = this.#departed.get(entry.client);
+		if (departed !== undefined && (departed.owner !== owner || entry.clock < departed.clock)) return "foreign";
+		return this.#mayAdd(socket, maxClients) && this.#present.size < this.#limits.maxAwarenessClients
+			? "take"
+			: "foreign";
+	}
+
+	#mayAdd(socket: number, maxClients: number): boolean {
+		return (this.#clientsOf.get(socket)?.size ?? 0) < maxClients;
+	}
+
+	#set(socket: number, owner: string, entry: AwarenessEntry, now: number): void {
+		const before = this.#present.get(entry.client);
+		if (before !== undefined && before.socket !== socket) this.#forget(before.socket, entry.client);
+		this.#present.set(entry.client, { entry, socket, owner, renewedAt: now });
+		this.#departed.delete(entry.client);
+		const clients = this.#clientsOf.get(socket) ?? new Set<number>();
+		clients.add(entry.client);
+		this.#clientsOf.set(socket, clients);
+		this.#changed.add(entry.client);
+	}
+
+	#depart(client: number, clock: number, now: number): void {
+		const present = this.#present.get(client);
+		if (present === undefined) return;
+		this.#present.delete(client);
+		this.#forget(present.socket, client);
+		this.#departed.delete(client);
+		this.#departed.set(client, { clock: Math.max(clock, present.entry.clock), owner: present.owner, at: now });
+		const oldest = this.#departed.size > this.#limits.maxDeparted ? this.#departed.keys().next() : undefined;
+		if (oldest?.done === false) this.#departed.delete(oldest.value);
+		this.#changed.add(client);
+	}
+
+	#forget(socket: number, client: number): void {
+		const clients = this.#clientsOf.get(socket);
+		clients?.delete(client);
+		if (clients?.size === 0 && this.#leaving.has(socket)) {
+			this.#leaving.delete(socket);
+			this.#clientsOf.delete(socket);
+		}
+	}
+
+	#removeAll(socket: number, now: number): void {
+		for (const client of [...(this.#clientsOf.get(socket) ?? [])])
+			this.#depart(client, this.#present.get(client)?.entry.clock ?? 0, now);
+		this.#clientsOf.delete(socket);
+		this.#leaving.delete(socket);
+	}
+
+	#entryOf(client: number): AwarenessEntry | null {
+		const present = this.#present.get(client);
+		if (present !== undefined) return present.entry;
+		const departed = this.#departed.get(client);
+		return departed === undefined ? null : { client, clock: departed.clock, state: null };
+	}
+}
+
+/** The same clock with null: gone. Stock clients say goodbye without counting on. */
+function isRenewal(entry: AwarenessEntry, present: Present): boolean {
+	return entry.state === null && entry.clock === present.entry.clock;
+}

@@ -1,0 +1,29 @@
+/**
+ * The relay's protocol, for servers, links and browsers alike: frames, awareness, the room machine. No I/O. Rules:
+ * SPEC.md.
+ */
+export { type AwarenessEntry, AwarenessTable, encodeEntries, readAwareness } from "./awareness.ts";
+export { Coverage, readStateVector } from "./coverage.ts";
+export {
+	ackSubprotocol,
+	type ClientFrame,
+	decodeFrame,
+	encodeAwareness,
+	encodeDurable,
+	encodePermissionDenied,
+	encodeQueryAwareness,
+	encodeStep1,
+	encodeStep2,
+	encodeUpdate,
+	type FrameError,
+} from "./frames.ts";
+export { type SyncLimits, syncLimits } from "./limits.ts";
+export {
+	type LoggedUpdate,
+	type MemberOptions,
+	type PendingUpdate,
+	type RoomEffect,
+	RoomMachine,
+	type SocketId,
+} from "./room-machine.ts";
+export { type ClockRange, emptyUpdate, readUpdate, type UpdateFacts } from "./update-facts.ts";

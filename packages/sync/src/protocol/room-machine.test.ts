@@ -1,0 +1,279 @@
+import { closeCodes } from "@warren/kernel";
+import { describe, expect, it } from "vitest";
+import * as Y from "yjs";
+import { encodeEntries } from "./awareness.ts";
+import { Coverage } from "./coverage.ts";
+import {
+	decodeFrame,
+	encodeAwareness,
+	encodeQueryAwareness,
+	encodeStep1,
+	encodeStep2,
+	encodeUpdate,
+} from "./frames.ts";
+import { syncLimits } from "./limits.ts";
+import { type LoggedUpdate, type MemberOptions, type RoomEffect, RoomMachine } from "./room-machine.ts";
+import { emptyUpdate } from "./update-facts.ts";
+
+const writer: MemberOptions = { owner: "user:a", access: "read-write", acknowledges: false, maxClients: 1 };
+const emptyVector = new Uint8Array([0]);
+
+function room(limits: Partial<Record<keyof typeof syncLimits, number>> = {}, keepsUpdates = true): RoomMachine {
+	const options = { head: 0, coverage: new Coverage(), keepsUpdates, storedBytes: 0 };
+	return new RoomMachine({ ...options, limits: limits as Partial<typeof syncLimits> });
+}
+
+/** A socket that has had its first sync. */
+function live(machine: RoomMachine, socket: number, who: Partial<MemberOptions> = {}): void {
+	machine.join(socket, { ...writer, ...who }, 0);
+	machine.receive(socket, encodeStep1(emptyVector), 0);
+	machine.planned(socket, machine.head, 0);
+	machine.drain();
+}
+
+const doc = new Y.Doc();
+const edits: Uint8Array[] = [];
+doc.on("update", (update: Uint8Array) => edits.push(update));
+for (const word of ["one", "two", "three", "four"]) doc.getText("t").insert(0, word);
+const edit = (index: number) => edits[index] as Uint8Array;
+
+function appended(effects: readonly RoomEffect[]) {
+	return effects.flatMap((each) => (each.type === "append" ? [each.pending] : []));
+}
+
+function sentTo(effects: readonly RoomEffect[], socket: number) {
+	return effects.flatMap((each) =>
+		each.type === "send" && each.to.includes(socket) ? [decodeFrame(each.message).type] : [],
+	);
+}
+
+function closes(effects: readonly RoomEffect[]) {
+	return effects.flatMap((each) => (each.type === "close" ? [[each.socket, each.code, each.error]] : []));
+}
+
+function logged(machine: RoomMachine, effects: readonly RoomEffect[]): LoggedUpdate[] {
+	return appended(effects).map((each, index) => ({
+		seq: machine.head + 1 + index,
+		update: each.update,
+		socket: each.socket,
+	}));
+}
+
+describe("joining", () => {
+	it("asks a writer what it has and tells it who is here (S1)", () => {
+		const machine = room();
+		live(machine, 1);
+		machine.receive(1, encodeAwareness(encodeEntries([{ client: 9, clock: 1, state: "{}" }])), 0);
+		machine.drain();
+		machine.join(2, writer, 1);
+		machine.join(3, { ...writer, access: "read-only" }, 1);
+		const effects = machine.drain();
+		expect(sentTo(effects, 2)).toEqual(["step1", "awareness"]);
+		expect(sentTo(effects, 3)).toEqual(["awareness"]);
+	});
+
+	it("plans a first sync, then gives what was committed meanwhile, then live updates (S1)", () => {
+		const machine = room();
+		live(machine, 1);
+		machine.join(2, writer, 0);
+		machine.receive(2, encodeStep1(emptyVector), 0);
+		expect(machine.drain()).toContainEqual({ type: "plan", socket: 2, clocks: new Map() });
+		machine.receive(1, encodeUpdate(edit(0)), 0);
+		machine.committed(logged(machine, machine.drain()), 0);
+		expect(machine.drain().find((each) => each.type === "deliver")).toMatchObject({ to: [1] });
+		machine.planned(2, 0, 0);
+		expect(machine.drain()).toEqual([{ type: "catch-up", socket: 2, after: 0 }]);
+		machine.caughtUp(2, 1, false, 0);
+		machine.receive(1, encodeUpdate(edit(1)), 0);
+		machine.committed(logged(machine, machine.drain()), 0);
+		expect(machine.drain().find((each) => each.type === "deliver")).toMatchObject({ to: [1, 2] });
+	});
+
+	it("ends after 15 s without step 1 (S15)", () => {
+		const machine = room();
+		machine.join(1, writer, 0);
+		machine.drain();
+		expect(machine.nextDeadline()).toBe(syncLimits.firstMessageMs);
+		machine.handleTimeout(syncLimits.firstMessageMs - 1);
+		expect(closes(machine.drain())).toEqual([]);
+		machine.handleTimeout(syncLimits.firstMessageMs);
+		expect(closes(machine.drain())).toEqual([[1, closeCodes.badRequest, "bad_request"]]);
+		expect(machine.nextDeadline()).toBeNull();
+	});
+
+	it("is refused above the room's limit (S14)", () => {
+		const machine = room({ maxRoomSockets: 2 });
+		for (const socket of [1, 2, 3]) machine.join(socket, writer, 0);
+		expect(closes(machine.drain())).toEqual([[3, closeCodes.unavailable, "too_many"]]);
+		expect(machine.size).toBe(2);
+	});
+});
+
+describe("updates", () => {
+	it("are heard of only when they are on disk (S4)", () => {
+		const machine = room();
+		live(machine, 1);
+		live(machine, 2);
+		machine.receive(1, encodeUpdate(edit(0)), 0);
+		const effects = machine.drain();
+		expect(effects.map((each) => each.type)).toEqual(["append"]);
+		machine.committed(logged(machine, effects), 0);
+		expect(machine.drain()).toMatchObject([{ type: "deliver", to: [1, 2], updates: [{ seq: 1, socket: 1 }] }]);
+	});
+
+	it("that the disk refused send everybody away to come back (S4)", () => {
+		const machine = room();
+		live(machine, 1);
+		live(machine, 2);
+		machine.receive(1, encodeUpdate(edit(0)), 0);
+		machine.rejected(appended(machine.drain()), "the disk is full", 0);
+		expect(closes(machine.drain())).toEqual([
+			[1, closeCodes.unavailable, "store_failed"],
+			[2, closeCodes.unavailable, "store_failed"],
+		]);
+	});
+
+	it("that bring nothing new are not stored: a reconnect's answer with its whole delete set (S5)", () => {
+		const machine = room();
+		live(machine, 1);
+		for (const each of edits) machine.receive(1, encodeUpdate(each), 0);
+		expect(appended(machine.drain())).toHaveLength(edits.length);
+		machine.receive(1, encodeStep2(Y.encodeStateAsUpdate(doc)), 0);
+		machine.receive(1, encodeStep2(emptyUpdate), 0);
+		expect(machine.drain()).toEqual([]);
+	});
+
+	it("that cannot be decoded close their socket alone (S2)", () => {
+		const machine = room();
+		live(machine, 1);
+		live(machine, 2);
+		machine.receive(1, encodeUpdate(edit(0).subarray(0, edit(0).length - 1)), 0);
+		expect(closes(machine.drain())).toEqual([[1, closeCodes.badRequest, "bad_request"]]);
+		expect(machine.size).toBe(1);
+	});
+
+	it("of a reader go nowhere, and it is told once a second (S13)", () => {
+		const machine = room();
+		live(machine, 1, { access: "read-only" });
+		for (let i = 0; i < 5; i++) machine.receive(1, encodeUpdate(edit(0)), 1_000);
+		const effects = machine.drain();
+		expect(effects).toHaveLength(1);
+		expect(sentTo(effects, 1)).toEqual(["auth"]);
+		machine.receive(1, encodeUpdate(edit(0)), 2_000);
+		expect(sentTo(machine.drain(), 1)).toEqual(["auth"]);
+		expect(machine.size).toBe(1);
+	});
+
+	it("are acknowledged in order, to those who asked for it alone (S7)", () => {
+		const machine = room();
+		live(machine, 1, { acknowledges: true });
+		live(machine, 2);
+		machine.receive(1, encodeUpdate(edit(0)), 0);
+		machine.receive(1, encodeUpdate(edit(0)), 0);
+		machine.receive(2, encodeUpdate(edit(1)), 0);
+		const effects = machine.drain();
+		expect(sentTo(effects, 1)).toEqual([]);
+		machine.committed(logged(machine, effects), 0);
+		const after = machine.drain();
+		const acks = after.flatMap((each) => (each.type === "send" ? [{ to: each.to, ...decodeFrame(each.message) }] : []));
+		expect(acks).toEqual([{ to: [1], type: "durable", count: 2 }]);
+	});
+
+	it("come no faster than the limits (S14)", () => {
+		const machine = room({ messageBurst: 3, messagesPerSecond: 1 });
+		live(machine, 1);
+		for (const index of [0, 1]) machine.receive(1, encodeUpdate(edit(index)), 0);
+		expect(closes(machine.drain())).toEqual([]);
+		machine.receive(1, encodeUpdate(edit(2)), 0);
+		expect(closes(machine.drain())).toEqual([[1, closeCodes.unavailable, "too_many"]]);
+	});
+
+	it("end where the room is full (S14)", () => {
+		const most = edit(0).length + edit(1).length;
+		const machine = room({ maxRoomBytes: most });
+		live(machine, 1);
+		for (const index of [0, 1]) machine.receive(1, encodeUpdate(edit(index)), 0);
+		expect(closes(machine.drain())).toEqual([]);
+		machine.receive(1, encodeUpdate(edit(2)), 0);
+		expect(closes(machine.drain())).toEqual([[1, closeCodes.forbidden, "room_full"]]);
+	});
+});
+
+describe("a slow reader (S9)", () => {
+	function blocked(): RoomMachine {
+		const machine = room();
+		live(machine, 1);
+		live(machine, 2);
+		machine.blocked(2, 0, 0);
+		machine.receive(1, encodeUpdate(edit(0)), 0);
+		machine.committed(logged(machine, machine.drain()), 0);
+		return machine;
+	}
+
+	it("gets nothing live, and goes on from the log when it drains", () => {
+		const machine = blocked();
+		expect(machine.drain()).toMatchObject([{ type: "deliver", to: [1] }]);
+		machine.drained(2, 10);
+		expect(machine.drain()).toEqual([{ type: "catch-up", socket: 2, after: 0 }]);
+		machine.caughtUp(2, 1, true, 10);
+		expect(machine.drain()).toEqual([]);
+		machine.drained(2, 20);
+		machine.receive(1, encodeUpdate(edit(1)), 20);
+		machine.committed(logged(machine, machine.drain()), 20);
+		expect(machine.drain()).toMatchObject([{ type: "deliver", to: [1, 2] }]);
+	});
+
+	it("closes 1013 after 30 s without draining, and nobody else does", () => {
+		const machine = blocked();
+		machine.drain();
+		machine.handleTimeout(syncLimits.stalledMs - 1);
+		expect(machine.drain()).toEqual([]);
+		machine.handleTimeout(syncLimits.stalledMs);
+		expect(closes(machine.drain())).toEqual([[2, closeCodes.tooSlow, "too_slow"]]);
+	});
+});
+
+describe("awareness", () => {
+	const says = (client: number, clock: number) =>
+		encodeAwareness(encodeEntries([{ client, clock, state: `{"c":${clock}}` }]));
+
+	it("reaches everybody, its sender included, and is gathered under load (S11)", () => {
+		const machine = room();
+		live(machine, 1);
+		live(machine, 2);
+		machine.receive(1, says(11, 1), 100);
+		expect(machine.drain().filter((each) => each.type === "send")).toMatchObject([{ to: [1, 2] }]);
+		machine.receive(1, says(11, 2), 101);
+		machine.receive(2, says(22, 1), 102);
+		machine.receive(1, says(11, 3), 103);
+		expect(machine.drain()).toEqual([]);
+		expect(machine.nextDeadline()).toBe(100 + syncLimits.awarenessWindowMs);
+		machine.handleTimeout(100 + syncLimits.awarenessWindowMs);
+		expect(machine.drain().filter((each) => each.type === "send")).toHaveLength(1);
+		machine.receive(2, encodeQueryAwareness(), 200);
+		expect(sentTo(machine.drain(), 2)).toEqual(["awareness"]);
+	});
+
+	it("of one who leaves is removed (S12)", () => {
+		const machine = room();
+		live(machine, 1);
+		live(machine, 2);
+		machine.receive(1, says(11, 1), 0);
+		machine.drain();
+		machine.leave(1, false, 1_000);
+		expect(machine.drain()).toEqual([]);
+		machine.handleTimeout(1_000 + syncLimits.leaveGraceMs);
+		expect(sentTo(machine.drain(), 2)).toEqual(["awareness"]);
+		machine.leave(2, true, 2_000);
+		expect(machine.idle).toBe(true);
+	});
+
+	it("alone is kept in a room of presence: updates are refused", () => {
+		const machine = room({}, false);
+		live(machine, 1);
+		machine.receive(1, encodeStep2(emptyUpdate), 5_000);
+		expect(machine.drain()).toEqual([]);
+		machine.receive(1, encodeUpdate(edit(0)), 5_000);
+		expect(sentTo(machine.drain(), 1)).toEqual(["auth"]);
+	});
+});

@@ -1,0 +1,427 @@
+import { closeCodes, RateLimit, unreachable } from "@warren/kernel";
+import { AwarenessTable, readAwareness } from "./awareness.ts";
+import { type Coverage, readStateVector } from "./coverage.ts";
+import {
+	type ClientFrame,
+	decodeFrame,
+	encodeAwareness,
+	encodeDurable,
+	encodePermissionDenied,
+	encodeStep1,
+} from "./frames.ts";
+import { syncLimits } from "./limits.ts";
+import { readUpdate, type UpdateFacts } from "./update-facts.ts";
+
+/** A socket within one relay. */
+export type SocketId = number;
+
+/**
+ * How far the document has got to one socket.
+ *
+ *   new ──step 1──► planning ──plan sent──► behind ──log read──► live
+ *                      ▲                      ▲  ◄──too much buffered──┘
+ *                      └──────step 1──────────┴─────────────────────────
+ */
+type Progress =
+	| { readonly at: "new" }
+	| { readonly at: "planning" }
+	/** Everything up to `after` is on its way; the rest comes from the log, once there is room. */
+	| { readonly at: "behind"; readonly after: number; readonly since: number; readonly reading: boolean }
+	| { readonly at: "live" };
+
+interface Member {
+	readonly socket: SocketId;
+	readonly who: MemberOptions;
+	readonly joinedAt: number;
+	progress: Progress;
+	/** Document updates received, and how many of those are on disk; for acknowledgements, in order. */
+	received: number;
+	durable: number;
+	deniedAt: number;
+}
+
+export interface MemberOptions {
+	/** Whose presence it speaks for: `describeIdentity`. Stands in the log beside each update. */
+	readonly owner: string;
+	readonly access: "read-only" | "read-write";
+	/** It negotiated durable acknowledgements. */
+	readonly acknowledges: boolean;
+	/** Awareness clients that it may speak for: 1 for a stock client. */
+	readonly maxClients: number;
+	/** Rewrites each state of its own (discovery stamps who it is); null refuses it. */
+	readonly stamp?: (state: string) => string | null;
+}
+
+/** An update on its way to the log. */
+export interface PendingUpdate {
+	readonly socket: SocketId;
+	readonly owner: string;
+	readonly update: Uint8Array;
+}
+
+/** An update as it stands in the log. */
+export interface LoggedUpdate {
+	readonly seq: number;
+	readonly update: Uint8Array;
+	/** Who sent it, while that is known: it is not sent back. */
+	readonly socket: SocketId | null;
+}
+
+export type RoomEffect =
+	/** To the log; answered by `committed` or `rejected`, in order. */
+	| { readonly type: "append"; readonly pending: PendingUpdate }
+	| { readonly type: "send"; readonly to: readonly SocketId[]; readonly message: Uint8Array }
+	/** Each gets those that it did not send itself. */
+	| { readonly type: "deliver"; readonly to: readonly SocketId[]; readonly updates: readonly LoggedUpdate[] }
+	/** Send what lies beyond the state vector, then call `planned`. */
+	| { readonly type: "plan"; readonly socket: SocketId; readonly clocks: ReadonlyMap<number, number> }
+	/** Send the log from after that number, as far as the buffer allows, then call `caughtUp`. */
+	| { readonly type: "catch-up"; readonly socket: SocketId; readonly after: number }
+	| {
+			readonly type: "close";
+			readonly socket: SocketId;
+			readonly code: number;
+			readonly error: string;
+			readonly message: string;
+	  }
+	/** Awareness changed; for whoever reads it on the server. */
+	| { readonly type: "presence" };
+
+export interface RoomMachineOptions {
+	/** Sequence number of the last update in the log. */
+	readonly head: number;
+	readonly coverage: Coverage;
+	/** False for rooms of presence alone: their updates are refused. */
+	readonly keepsUpdates: boolean;
+	/** Bytes of log and snapshot now. */
+	readonly storedBytes: number;
+	readonly limits?: Partial<typeof syncLimits>;
+}
+
+/**
+ * One room, without I/O: takes messages and `now` (milliseconds, monotonic), gives effects (`drain`) and its next
+ * deadline. Rules: SPEC.md.
+ */
+export class RoomMachine {
+	readonly #limits: typeof syncLimits;
+	readonly #coverage: Coverage;
+	readonly #keepsUpdates: boolean;
+	readonly #awareness: AwarenessTable;
+	readonly #members = new Map<SocketId, Member>();
+	readonly #messages: RateLimit;
+	readonly #bytes: RateLimit;
+	#uncommittedBytes = 0;
+	#storedBytes: number;
+	#head: number;
+	#now = 0;
+	#awarenessSentAt = Number.NEGATIVE_INFINITY;
+	#effects: RoomEffect[] = [];
+
+	constructor(options: RoomMachineOptions) {
+		this.#limits = { ...syncLimits, ...options.limits } as typeof syncLimits;
+		this.#coverage = options.coverage;
+		this.#keepsUpdates = options.keepsUpdates;
+		this.#head = options.head;
+		this.#storedBytes = options.storedBytes;
+		this.#awareness = new AwarenessTable(this.#limits);
+		const clock = { now: () => this.#now, monotonic: () => this.#now, after: () => ({ cancel() {} }) };
+		const maxKeys = this.#limits.maxRoomSockets;
+		const { messagesPerSecond, messageBurst, bytesPerSecond, byteBurst } = this.#limits;
+		this.#messages = new RateLimit(clock, { perSecond: messagesPerSecond, burst: messageBurst, maxKeys });
+		this.#bytes = new RateLimit(clock, { perSecond: bytesPerSecond, burst: byteBurst, maxKeys });
+	}
+
+	get head(): number {
+		return this.#head;
+	}
+
+	get size(): number {
+		return this.#members.size;
+	}
+
+	get awareness(): AwarenessTable {
+		return this.#awareness;
+	}
+
+	get coverage(): Coverage {
+		return this.#coverage;
+	}
+
+	/** Nobody is here and nothing waits: the room may be forgotten. */
+	get idle(): boolean {
+		return this.#members.size === 0 && this.#uncommittedBytes === 0 && this.#awareness.size === 0;
+	}
+
+	/** Asks the socket what it has (unless it may only read) and tells it who is here. */
+	join(socket: SocketId, who: MemberOptions, now: number): void {
+		this.#now = now;
+		const member: Member = {
+			socket,
+			who,
+			joinedAt: now,
+			progress: { at: "new" },
+			received: 0,
+			durable: 0,
+			deniedAt: Number.NEGATIVE_INFINITY,
+		};
+		this.#members.set(socket, member);
+		if (this.#members.size > this.#limits.maxRoomSockets) {
+			this.#close(member, closeCodes.unavailable, "too_many", `${this.#limits.maxRoomSockets} are here already`);
+			return;
+		}
+		if (who.access === "read-write") this.#send([socket], encodeStep1(this.#coverage.stateVector()));
+		this.#sendAwarenessTo(socket);
+	}
+
+	/** @param clean it said goodbye, rather than being cut. */
+	leave(socket: SocketId, clean: boolean, now: number): void {
+		this.#now = now;
+		this.#members.delete(socket);
+		this.#awareness.socketClosed(socket, clean, now);
+		this.#flushAwareness(now);
+	}
+
+	receive(socket: SocketId, message: Uint8Array, now: number): void {
+		this.#now = now;
+		const member = this.#members.get(socket);
+		if (member === undefined) return;
+		if (this.#messages.take(`${socket}`) > 0 || this.#bytes.take(`${socket}`, message.length) > 0) {
+			this.#close(member, closeCodes.unavailable, "too_many", "messages come faster than this room takes them");
+			return;
+		}
+		const frame = decodeFrame(message);
+		if (frame.type === "error") this.#refuse(member, frame.message);
+		else this.#handle(member, frame, now);
+	}
+
+	/** An update of the server's own. @returns why it is refused, or null. */
+	insert(update: Uint8Array, owner: string): string | null {
+		const reading = readUpdate(update);
+		if (!reading.ok) return reading.message;
+		if (isEmpty(reading.facts) || this.#coverage.covers(reading.facts)) return null;
+		this.#uncommittedBytes += update.length;
+		this.#coverage.add(reading.facts);
+		this.#effects.push({ type: "append", pending: { socket: noSocket, owner, update } });
+		return null;
+	}
+
+	/** The oldest pending updates are on disk with these numbers: only now does anybody hear of them. */
+	committed(updates: readonly LoggedUpdate[], now: number): void {
+		this.#now = now;
+		for (const { update, seq } of updates) {
+			this.#uncommittedBytes -= update.length;
+			this.#storedBytes += update.length;
+			this.#head = seq;
+		}
+		const live = [...this.#members.values()].filter((member) => member.progress.at === "live");
+		if (live.length > 0) this.#effects.push({ type: "deliver", to: live.map((member) => member.socket), updates });
+		this.#acknowledge(updates);
+		for (const member of this.#members.values()) this.#continue(member);
+	}
+
+	/** These could not be written (a full disk): their senders come back and offer them again. */
+	rejected(pending: readonly PendingUpdate[], message: string, now: number): void {
+		this.#now = now;
+		for (const each of pending) this.#uncommittedBytes -= each.update.length;
+		for (const member of [...this.#members.values()])
+			this.#close(member, closeCodes.unavailable, "store_failed", message);
+	}
+
+	/** What the plan for this socket holds reaches up to `upto`. */
+	planned(socket: SocketId, upto: number, now: number): void {
+		const member = this.#members.get(socket);
+		if (member?.progress.at !== "planning" && member?.progress.at !== "behind") return;
+		member.progress = { at: "behind", after: upto, since: now, reading: false };
+		this.#continue(member);
+	}
+
+	/** The log up to `upto` was sent. @param blocked the buffer is full: wait for `drained`. */
+	caughtUp(socket: SocketId, upto: number, blocked: boolean, now: number): void {
+		const member = this.#members.get(socket);
+		if (member?.progress.at !== "behind") return;
+		// A full buffer that took something is no stall.
+		const since = upto > member.progress.after ? now : member.progress.since;
+		member.progress = { at: "behind", after: upto, since, reading: blocked };
+		if (!blocked) this.#continue(member);
+	}
+
+	/** Too much waits for this reader, who has everything up to `after`: it goes on from the log when it has drained. */
+	blocked(socket: SocketId, after: number, now: number): void {
+		const member = this.#members.get(socket);
+		if (member?.progress.at === "live") member.progress = { at: "behind", after, since: now, reading: true };
+	}
+
+	drained(socket: SocketId, now: number): void {
+		const member = this.#members.get(socket);
+		if (member?.progress.at !== "behind" || !member.progress.reading) return;
+		member.progress = { ...member.progress, since: now, reading: false };
+		this.#continue(member);
+	}
+
+	/** Fires what is due. */
+	handleTimeout(now: number): void {
+		this.#now = now;
+		this.#awareness.expire(now);
+		for (const member of [...this.#members.values()]) {
+			const { progress } = member;
+			if (progress.at === "new" && member.joinedAt + this.#limits.firstMessageMs <= now) {
+				const message = `no sync step 1 came within ${this.#limits.firstMessageMs} ms`;
+				this.#close(member, closeCodes.badRequest, "bad_request", message);
+			} else if (progress.at === "behind" && progress.reading && progress.since + this.#limits.stalledMs <= now) {
+				const message = `too slow: nothing was read for ${this.#limits.stalledMs} ms`;
+				this.#close(member, closeCodes.tooSlow, "too_slow", message);
+			}
+		}
+		this.#flushAwareness(now);
+	}
+
+	nextDeadline(): number | null {
+		let next = this.#awareness.nextExpiry() ?? Number.POSITIVE_INFINITY;
+		if (this.#awareness.hasChanges) next = Math.min(next, this.#awarenessSentAt + this.#limits.awarenessWindowMs);
+		for (const { progress, joinedAt } of this.#members.values()) {
+			if (progress.at === "new") next = Math.min(next, joinedAt + this.#limits.firstMessageMs);
+			if (progress.at === "behind" && progress.reading) next = Math.min(next, progress.since + this.#limits.stalledMs);
+		}
+		return next === Number.POSITIVE_INFINITY ? null : next;
+	}
+
+	drain(): RoomEffect[] {
+		const effects = this.#effects;
+		this.#effects = [];
+		return effects;
+	}
+
+	#handle(member: Member, frame: ClientFrame, now: number): void {
+		switch (frame.type) {
+			case "step1": {
+				const clocks = readStateVector(frame.stateVector);
+				if (typeof clocks === "string") return this.#refuse(member, clocks);
+				member.progress = { at: "planning" };
+				this.#effects.push({ type: "plan", socket: member.socket, clocks });
+				return;
+			}
+			case "update":
+				return this.#update(member, frame.update, now);
+			case "awareness": {
+				const entries = readAwareness(frame.payload, this.#limits);
+				if (typeof entries === "string") return this.#refuse(member, entries);
+				const { owner, maxClients, stamp } = member.who;
+				const options = stamp === undefined ? { maxClients } : { maxClients, stamp };
+				this.#awareness.receive(member.socket, owner, entries, now, options);
+				this.#flushAwareness(now);
+				return;
+			}
+			case "query-awareness":
+				return this.#sendAwarenessTo(member.socket);
+			// A link to another relay hears these from it.
+			case "auth":
+			case "durable":
+				return;
+			default:
+				unreachable(frame);
+		}
+	}
+
+	#update(member: Member, update: Uint8Array, now: number): void {
+		const reading = readUpdate(update);
+		if (!reading.ok) return this.#refuse(member, reading.message);
+		const { facts } = reading;
+		const writes = member.who.access === "read-write" && this.#keepsUpdates;
+		if (isEmpty(facts) || this.#coverage.covers(facts)) return writes ? this.#alreadyHeld(member) : undefined;
+		if (!writes) return this.#deny(member, now);
+		const refused = this.#coverage.refuses(facts, this.#limits);
+		if (refused !== null) return this.#refuse(member, refused);
+		if (this.#storedBytes + this.#uncommittedBytes + update.length > this.#limits.maxRoomBytes) {
+			const message = `this document has reached ${this.#limits.maxRoomBytes} bytes`;
+			return this.#close(member, closeCodes.forbidden, "room_full", message);
+		}
+		if (this.#uncommittedBytes + update.length > this.#limits.maxUncommittedBytes) {
+			return this.#close(member, closeCodes.unavailable, "overloaded", "too much waits for the disk");
+		}
+		member.received += 1;
+		this.#uncommittedBytes += update.length;
+		this.#coverage.add(facts);
+		// The message's buffer is only ours during the call.
+		const pending = { socket: member.socket, owner: member.who.owner, update: update.slice() };
+		this.#effects.push({ type: "append", pending });
+	}
+
+	/** Held, but perhaps not on disk yet: then its acknowledgement waits for what was received before it. */
+	#alreadyHeld(member: Member): void {
+		member.received += 1;
+		if (this.#uncommittedBytes > 0) return;
+		member.durable = member.received;
+		if (member.who.acknowledges) this.#send([member.socket], encodeDurable(member.durable));
+	}
+
+	#acknowledge(updates: readonly LoggedUpdate[]): void {
+		const everything = this.#uncommittedBytes === 0;
+		const senders = new Set(updates.map((each) => each.socket));
+		for (const member of this.#members.values()) {
+			if (!member.who.acknowledges || member.durable === member.received) continue;
+			if (everything) member.durable = member.received;
+			else if (senders.has(member.socket)) {
+				member.durable += updates.filter((each) => each.socket === member.socket).length;
+			} else continue;
+			this.#send([member.socket], encodeDurable(member.durable));
+		}
+	}
+
+	/** Moves a socket that is behind: to live when nothing is missing, else to its next part of the log. */
+	#continue(member: Member): void {
+		const { progress } = member;
+		if (progress.at !== "behind" || progress.reading) return;
+		if (progress.after >= this.#head) {
+			member.progress = { at: "live" };
+			return;
+		}
+		member.progress = { ...progress, reading: true };
+		this.#effects.push({ type: "catch-up", socket: member.socket, after: progress.after });
+	}
+
+	#flushAwareness(now: number): void {
+		if (!this.#awareness.hasChanges || this.#awarenessSentAt + this.#limits.awarenessWindowMs > now) return;
+		const payload = this.#awareness.takeChanges();
+		if (payload === null) return;
+		this.#awarenessSentAt = now;
+		this.#effects.push({ type: "presence" });
+		if (this.#members.size > 0) this.#send([...this.#members.keys()], encodeAwareness(payload));
+	}
+
+	#sendAwarenessTo(socket: SocketId): void {
+		const payload = this.#awareness.encodeAll();
+		if (payload !== null) this.#send([socket], encodeAwareness(payload));
+	}
+
+	/** Said once a second, so that a writer who may not is told and not flooded. */
+	#deny(member: Member, now: number): void {
+		if (member.deniedAt + 1_000 > now) return;
+		member.deniedAt = now;
+		const reason = this.#keepsUpdates
+			? "You may read this document, not change it."
+			: "This room keeps presence alone.";
+		this.#send([member.socket], encodePermissionDenied(reason));
+	}
+
+	#refuse(member: Member, message: string): void {
+		this.#close(member, closeCodes.badRequest, "bad_request", message);
+	}
+
+	#close(member: Member, code: number, error: string, message: string): void {
+		this.#members.delete(member.socket);
+		this.#awareness.socketClosed(member.socket, true, this.#now);
+		this.#effects.push({ type: "close", socket: member.socket, code, error, message });
+		this.#flushAwareness(this.#now);
+	}
+
+	#send(to: readonly SocketId[], message: Uint8Array): void {
+		this.#effects.push({ type: "send", to, message });
+	}
+}
+
+/** Stands for the server itself; sockets count from 1. */
+const noSocket: SocketId = 0;
+
+function isEmpty(facts: UpdateFacts): boolean {
+	return facts.structs.size === 0 && facts.deletes.size === 0;
+}

@@ -1,0 +1,117 @@
+import {
+	type Audit,
+	type Authenticator,
+	type Identity,
+	Lifetime,
+	silentLogger,
+	systemClock,
+	type UserId,
+} from "@warren/kernel";
+import { HostTable, Listener } from "@warren/net";
+import { openSqliteTables, type Statements } from "@warren/store";
+import { tempFolder } from "@warren/testkit";
+import { DocumentsList } from "./documents/documents-list.ts";
+import { DocumentHistory } from "./documents/history.ts";
+import type { RoomAccess } from "./documents/room-access.ts";
+import { type SyncTables, syncSchema } from "./documents/schema.ts";
+import { syncLogSchema } from "./log/schema.ts";
+import { SqliteUpdateLog } from "./log/sqlite-update-log.ts";
+import type { UpdateLog } from "./log/update-log.ts";
+import { SyncRelay, type SyncRelayOptions } from "./relay/sync-relay.ts";
+import { closeAfterAccessChange, syncRoutes } from "./routes.ts";
+
+/** `Bearer session-<user>` is that user's session; `session-<user>.<device>` one of a device. */
+export const sessions: Authenticator = {
+	kinds: ["session"],
+	async authenticate(credential) {
+		if (credential.scheme !== "bearer") return null;
+		const match = /^session-([a-z]+)(?:\.(\w+))?$/.exec(credential.token);
+		if (match === null) return { ok: false, reason: "invalid", message: "No such session." };
+		return { ok: true, kind: "session", identity: identityOf(match[1] as string, match[2]) };
+	},
+};
+
+export function identityOf(user: string, deviceId?: string): Identity {
+	const device = deviceId === undefined ? {} : { deviceId };
+	const expiresAt = Number.MAX_SAFE_INTEGER;
+	return { kind: "user", userId: user as UserId, name: user, admin: false, expiresAt, ...device };
+}
+
+export interface TestHub extends AsyncDisposable {
+	readonly relay: SyncRelay;
+	readonly documents: DocumentsList;
+	readonly history: DocumentHistory;
+	readonly listener: Listener;
+	/** Of the log's database. */
+	readonly statements: Statements;
+	readonly url: string;
+	readonly wsUrl: string;
+	fetch(user: string, path: string, init?: RequestInit): Promise<Response>;
+	close(): Promise<void>;
+}
+
+export interface TestHubOptions extends SyncRelayOptions {
+	/** Data that outlives this hub. */
+	readonly folder?: string;
+	readonly port?: number;
+	readonly log?: (log: UpdateLog) => UpdateLog;
+	readonly access?: (documents: DocumentsList, relay: SyncRelay) => RoomAccess;
+}
+
+const noAudit: Audit = { record() {}, list: async () => [] };
+
+/** A hub on a real listener, with everything but accounts. */
+export async function openTestHub(options: TestHubOptions = {}): Promise<TestHub> {
+	const lifetime = new Lifetime();
+	let folder = options.folder;
+	if (folder === undefined) {
+		const made = tempFolder("hub");
+		lifetime.defer(() => made[Symbol.dispose]());
+		folder = made.path;
+	}
+	const logTables = lifetime.own(await openSqliteTables(`${folder}/sync.db`, [syncLogSchema]));
+	const tables = lifetime.own(await openSqliteTables<SyncTables>(`${folder}/hub.db`, [syncSchema]));
+	const sqliteLog = new SqliteUpdateLog(logTables.statements, systemClock);
+	const log = options.log === undefined ? sqliteLog : options.log(sqliteLog);
+	const relay = lifetime.own(new SyncRelay({ log, clock: systemClock, logger: silentLogger }, options));
+	const documents: DocumentsList = new DocumentsList({
+		db: tables.db,
+		clock: systemClock,
+		onAccessChanged: (document, user, access) => void closeAfterAccessChange(relay, document, user, access),
+	});
+	const history = new DocumentHistory(relay, () => Date.now());
+	const access = options.access?.(documents, relay) ?? documents;
+	const listener = lifetime.own(
+		await Listener.open(
+			{ clock: systemClock, logger: silentLogger },
+			{
+				role: "hub",
+				host: "127.0.0.1",
+				port: options.port ?? 0,
+				tls: null,
+				hosts: new HostTable([]),
+				routes: syncRoutes(
+					{ relay, documents, history, access, audit: noAudit },
+					{ owner: "hub", credentials: ["session"] },
+				),
+				authenticator: sessions,
+			},
+		),
+	);
+	// Before the listener cuts them all at once.
+	lifetime.defer(() => relay.close());
+	const url = `http://127.0.0.1:${listener.port}`;
+	return {
+		relay,
+		documents,
+		history,
+		listener,
+		statements: logTables.statements,
+		url,
+		wsUrl: url.replace("http", "ws"),
+		fetch: (user, path, init = {}) =>
+			fetch(url + path, { ...init, headers: { authorization: `Bearer session-${user}`, ...init.headers } }),
+		close: () => lifetime.close(),
+		[Symbol.asyncDispose]: () => lifetime.close(),
+	};
+}

@@ -1,0 +1,122 @@
+import { type Clock, closeCodes, type Logger, messageOf } from "@warren/kernel";
+import type { UpdateLog } from "../log/update-log.ts";
+import type { Documents } from "../worker/documents.ts";
+import type { PreparedSyncs } from "./prepared-syncs.ts";
+import { relayLimits } from "./relay-limits.ts";
+import type { RelayRoom } from "./relay-room.ts";
+
+export interface CompactorDeps {
+	readonly log: UpdateLog;
+	readonly documents: Documents;
+	readonly prepared: PreparedSyncs;
+	readonly clock: Clock;
+	readonly logger: Logger;
+}
+
+interface History {
+	readonly running: Promise<void> | null;
+	readonly notBefore: number;
+	readonly failures: number;
+}
+
+/** Failures that are not the document's fault, after which it is taken for one: it ends the worker each time. */
+const maxFailures = 3;
+
+/** Turns tails into snapshots, in the worker, and keeps checkpoints. A room that cannot be compacted is quarantined. */
+export class Compactor {
+	readonly #deps: CompactorDeps;
+	readonly #history = new Map<string, History>();
+
+	constructor(deps: CompactorDeps) {
+		this.#deps = deps;
+	}
+
+	/** Starts a compaction when it is worth while. */
+	consider(room: RelayRoom): void {
+		if (!isDue(room)) return;
+		const history = this.#history.get(room.room);
+		if (history?.running || (history?.notBefore ?? 0) > this.#deps.clock.monotonic()) return;
+		void this.compact(room);
+	}
+
+	/** @returns when it is done, or was found not to be possible. Never rejects. */
+	compact(room: RelayRoom): Promise<void> {
+		const history = this.#history.get(room.room) ?? { running: null, notBefore: 0, failures: 0 };
+		if (history.running !== null) return history.running;
+		const startedAt = this.#deps.clock.monotonic();
+		const running = this.#compact(room).then((outcome) => {
+			const now = this.#deps.clock.monotonic();
+			const notBefore = now + (now - startedAt) * relayLimits.compactRestFactor;
+			const failures = outcome === "failed" ? history.failures + 1 : 0;
+			this.#history.set(room.room, { running: null, notBefore, failures });
+			if (failures >= maxFailures) void this.quarantine(room, "it cannot be worked on within the limits");
+		});
+		this.#history.set(room.room, { ...history, running });
+		return running;
+	}
+
+	forget(room: string): void {
+		if (this.#history.get(room)?.running === null) this.#history.delete(room);
+	}
+
+	/** Its sockets close, its bytes stay, the others go on (S16). */
+	async quarantine(room: RelayRoom, reason: string): Promise<void> {
+		this.#deps.logger.error("document quarantined", { room: room.room, reason });
+		room.end(closeCodes.unavailable, "quarantined", `this document is damaged: ${reason}`);
+		try {
+			await this.#deps.log.quarantine(room.room, reason);
+		} catch (fault) {
+			this.#deps.logger.error("a quarantine was not written", { room: room.room, fault: messageOf(fault) });
+		}
+	}
+
+	async #compact(room: RelayRoom): Promise<"done" | "failed"> {
+		const { log, documents, prepared, logger } = this.#deps;
+		try {
+			const head = await log.head(room.room);
+			const updates = await readAll(log, room.room);
+			if (updates.length === 0 || head.tail.count === 0) return "done";
+			const outcome = await documents.run({ kind: "compact", updates });
+			if (!outcome.ok) {
+				if (outcome.why === "poison") await this.quarantine(room, outcome.message);
+				return outcome.why === "failed" ? "failed" : "done";
+			}
+			const { result } = outcome;
+			const swapped = await log.compact(room.room, { upto: head.head, ...result }, head.snapshot?.upto ?? 0);
+			if (!swapped) return "done";
+			prepared.forget(room.room);
+			const after = await log.head(room.room);
+			room.tail = { ...after.tail };
+			room.snapshotBytes = result.update.length;
+			await this.#checkpoint(room.room, result.hash);
+			return "done";
+		} catch (fault) {
+			logger.warn("a document was not compacted", { room: room.room, fault: messageOf(fault) });
+			return "done";
+		}
+	}
+
+	async #checkpoint(room: string, hash: string): Promise<void> {
+		const { log, clock } = this.#deps;
+		const [last] = await log.checkpoints(room);
+		const now = clock.now();
+		if (last !== undefined && (last.hash === hash || last.at + relayLimits.checkpointEveryMs > now)) return;
+		await log.checkpoint(room, "periodic", now, relayLimits.keptCheckpoints);
+	}
+}
+
+/** Snapshot first, then the tail, in order. */
+export async function readAll(log: UpdateLog, room: string): Promise<Uint8Array[]> {
+	const snapshot = await log.snapshot(room);
+	const head = await log.head(room);
+	const tail = await log.read(room, head.snapshot?.upto ?? 0, Number.MAX_SAFE_INTEGER);
+	return [...(snapshot === null ? [] : [snapshot]), ...tail.map((each) => each.update)];
+}
+
+function isDue(room: RelayRoom): boolean {
+	const { count, bytes } = room.tail;
+	const share = room.snapshotBytes === 0 ? 1 : bytes / room.snapshotBytes;
+	if (count >= relayLimits.compactAlwaysAtUpdates) return true;
+	if (count >= relayLimits.compactAtUpdates && share >= relayLimits.compactAtLeastShare) return true;
+	return bytes >= relayLimits.compactAtBytes && share >= relayLimits.compactAtShare;
+}

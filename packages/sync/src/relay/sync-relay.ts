@@ -1,0 +1,246 @@
+import {
+	type Clock,
+	type Closeable,
+	closeCodes,
+	delay,
+	type Identity,
+	type Logger,
+	messageOf,
+	type Timer,
+	WarrenError,
+} from "@warren/kernel";
+import { syncError } from "../errors.ts";
+import type { UpdateLog } from "../log/update-log.ts";
+import type { AwarenessEntry, MemberOptions, SocketId, syncLimits } from "../protocol/index.ts";
+import { Documents } from "../worker/documents.ts";
+import { Committer } from "./committer.ts";
+import { Compactor } from "./compactor.ts";
+import { PreparedSyncs } from "./prepared-syncs.ts";
+import { relayLimits } from "./relay-limits.ts";
+import { RelayRoom, type RelayRoomDeps } from "./relay-room.ts";
+import type { SyncSocket } from "./sync-socket.ts";
+
+export interface SyncRelayDeps {
+	readonly log: UpdateLog;
+	readonly clock: Clock;
+	readonly logger: Logger;
+}
+
+export interface SyncRelayOptions {
+	readonly limits?: Partial<typeof syncLimits>;
+	readonly maxOpenRooms?: number;
+	readonly idleRoomMs?: number;
+}
+
+/** Who sits at a socket, for closing it when that changes. */
+export interface Attendance {
+	readonly room: string;
+	readonly identity: Identity | null;
+	readonly access: "read-only" | "read-write";
+}
+
+/** The rooms of one hub or sidecar: opened when somebody comes, closed when nobody is left. No document is ever built here. */
+export class SyncRelay implements Closeable {
+	readonly log: UpdateLog;
+	readonly documents: Documents;
+	readonly compactor: Compactor;
+	readonly #deps: SyncRelayDeps;
+	readonly #options: SyncRelayOptions;
+	readonly #committer: Committer;
+	readonly #prepared = new PreparedSyncs();
+	readonly #rooms = new Map<string, Promise<RelayRoom>>();
+	readonly #opened = new Map<string, RelayRoom>();
+	readonly #attendances = new Map<SocketId, Attendance & { readonly socket: SyncSocket }>();
+	readonly #idle = new Map<string, Timer>();
+	readonly #watchers = new Set<(room: string, entries: readonly AwarenessEntry[]) => void>();
+	#nextSocket: SocketId = 1;
+	#draining = false;
+	#closing: Promise<void> | undefined;
+
+	constructor(deps: SyncRelayDeps, options: SyncRelayOptions = {}) {
+		this.#deps = deps;
+		this.#options = options;
+		this.log = deps.log;
+		this.documents = new Documents(deps.clock);
+		this.#committer = new Committer(deps.log, deps, relayLimits);
+		const { log, documents } = this;
+		const { clock, logger } = deps;
+		this.compactor = new Compactor({ log, documents, prepared: this.#prepared, clock, logger });
+	}
+
+	get openRooms(): number {
+		return this.#opened.size;
+	}
+
+	get sockets(): number {
+		return this.#attendances.size;
+	}
+
+	/**
+	 * The room, opened if need be. Call `join` in the same turn: a room that nobody joins is soon forgotten.
+	 * @param keepsUpdates false for rooms of presence alone.
+	 * @throws WarrenError `quarantined`, `overloaded`.
+	 */
+	async open(room: string, keepsUpdates = true): Promise<RelayRoom> {
+		if (this.#draining) throw syncError("overloaded", "The server is stopping.");
+		const standing = this.#rooms.get(room);
+		if (standing !== undefined) return standing;
+		if (this.#rooms.size >= (this.#options.maxOpenRooms ?? relayLimits.maxOpenRooms)) {
+			throw syncError("overloaded", `${this.#rooms.size} documents are open already.`);
+		}
+		const opening = this.#open(room, keepsUpdates);
+		this.#rooms.set(room, opening);
+		try {
+			const opened = await opening;
+			this.#opened.set(room, opened);
+			this.#watchIdle(opened);
+			return opened;
+		} catch (thrown) {
+			this.#rooms.delete(room);
+			throw thrown;
+		}
+	}
+
+	join(room: RelayRoom, socket: SyncSocket, who: MemberOptions, identity: Identity | null): SocketId {
+		const id = this.#nextSocket++;
+		this.#attendances.set(id, { room: room.room, identity, access: who.access, socket });
+		socket.onClose(() => this.#attendances.delete(id));
+		room.join(id, socket, who);
+		return id;
+	}
+
+	/** Closes what matches, as after a revocation. @returns how many. */
+	disconnect(matches: (attendance: Attendance) => boolean, code: number, error: string, message: string): number {
+		const matching = [...this.#attendances.values()].filter(matches);
+		for (const { socket } of matching) socket.close(code, error, message);
+		return matching.length;
+	}
+
+	presence(room: string): readonly AwarenessEntry[] {
+		return this.#opened.get(room)?.presence() ?? [];
+	}
+
+	/** Called after each change of awareness in any room. @returns its own removal. */
+	watchPresence(watcher: (room: string, entries: readonly AwarenessEntry[]) => void): () => void {
+		this.#watchers.add(watcher);
+		return () => this.#watchers.delete(watcher);
+	}
+
+	/** An edit of the server's own, on disk when this resolves. @throws WarrenError `quarantined`, `worker_failed`. */
+	async insert(room: string, update: Uint8Array, owner: string): Promise<void> {
+		const opened = await this.open(room);
+		const refused = opened.insert(update, owner);
+		if (refused !== null) throw syncError("worker_failed", `${refused}.`);
+		await this.#committer.flush();
+		if (opened.ended) throw syncError("overloaded", "The edit could not be written.");
+	}
+
+	/** What was received is on disk when this resolves. */
+	flush(): Promise<void> {
+		return this.#committer.flush();
+	}
+
+	/** Ends a room and everything it has. */
+	async drop(room: string): Promise<void> {
+		await this.end(room, closeCodes.unknown, "unknown_document", "this document was deleted");
+		await this.log.drop(room);
+	}
+
+	/** Closes an open room's sockets and forgets it. */
+	async end(room: string, code: number, error: string, message: string): Promise<void> {
+		const opened = await this.#rooms.get(room)?.catch(() => undefined);
+		await this.#committer.flush();
+		opened?.end(code, error, message);
+		this.#prepared.forget(room);
+	}
+
+	/** Sockets are told to come back, spread over a moment; then everything is on disk and let go. */
+	close(): Promise<void> {
+		this.#closing ??= this.#drain();
+		return this.#closing;
+	}
+
+	async #drain(): Promise<void> {
+		this.#draining = true;
+		const sockets = [...this.#attendances.values()];
+		const steps = Math.min(sockets.length, 20);
+		const overMs = Math.min(relayLimits.drainMs, sockets.length * relayLimits.drainPerSocketMs);
+		for (let step = 0; step < steps; step++) {
+			const from = Math.floor((step * sockets.length) / steps);
+			const to = Math.floor(((step + 1) * sockets.length) / steps);
+			for (const { socket } of sockets.slice(from, to))
+				socket.close(closeCodes.draining, "draining", "the server is stopping");
+			if (step < steps - 1) await delay(this.#deps.clock, overMs / steps);
+		}
+		await this.#committer.close();
+		for (const timer of this.#idle.values()) timer.cancel();
+		this.#idle.clear();
+		for (const room of this.#opened.values()) room.end(closeCodes.draining, "draining", "the server is stopping");
+		await this.documents.close();
+	}
+
+	async #open(room: string, keepsUpdates: boolean): Promise<RelayRoom> {
+		const head = await this.log.head(room);
+		if (head.quarantine !== null) {
+			throw syncError("quarantined", `The document "${room}" is damaged: ${head.quarantine}.`);
+		}
+		const options = { room, keepsUpdates, limits: this.#options.limits ?? {} };
+		try {
+			return await RelayRoom.open(this.#roomDeps(), options, head);
+		} catch (fault) {
+			if (fault instanceof WarrenError && fault.retryable) throw fault;
+			const reason = messageOf(fault);
+			this.#deps.logger.error("document quarantined", { room, reason });
+			await this.log.quarantine(room, reason);
+			throw syncError("quarantined", `The document "${room}" is damaged: ${reason}.`);
+		}
+	}
+
+	#roomDeps(): RelayRoomDeps {
+		return {
+			log: this.log,
+			documents: this.documents,
+			prepared: this.#prepared,
+			committer: this.#committer,
+			clock: this.#deps.clock,
+			logger: this.#deps.logger,
+			onCommitted: (room) => this.compactor.consider(room),
+			onIdle: (room) => (room.ended ? this.#forget(room) : this.#watchIdle(room)),
+			onPresence: (room) => {
+				for (const watcher of this.#watchers) watcher(room.room, room.presence());
+			},
+			onDamaged: (room, fault) => {
+				if (fault instanceof WarrenError && fault.retryable) {
+					room.end(closeCodes.unavailable, fault.code, fault.message);
+				} else void this.compactor.quarantine(room, messageOf(fault));
+			},
+		};
+	}
+
+	#watchIdle(room: RelayRoom): void {
+		if (this.#idle.has(room.room)) return;
+		const idleRoomMs = this.#options.idleRoomMs ?? relayLimits.idleRoomMs;
+		const timer = this.#deps.clock.after(idleRoomMs, () => {
+			this.#idle.delete(room.room);
+			if (room.idle && !room.ended) void this.#rest(room);
+		});
+		this.#idle.set(room.room, timer);
+	}
+
+	/** Compacted while nobody looks, then forgotten; unless somebody came meanwhile. */
+	async #rest(room: RelayRoom): Promise<void> {
+		room.rest();
+		this.#prepared.forget(room.room);
+		if (room.tail.count > 0) await this.compactor.compact(room);
+		if (room.idle) this.#forget(room);
+	}
+
+	#forget(room: RelayRoom): void {
+		if (this.#opened.get(room.room) !== room) return;
+		this.#idle.get(room.room)?.cancel();
+		this.#idle.delete(room.room);
+		this.#opened.delete(room.room);
+		this.#rooms.delete(room.room);
+		this.compactor.forget(room.room);
+	}
+}
