@@ -25,7 +25,7 @@ function watched(hub: TestHub, holds: (devices: readonly PresentDevice[]) => boo
 		const watch = view.watch(alice, check);
 		function check(devices: readonly PresentDevice[]): void {
 			if (!holds(devices)) return;
-			watch.close();
+			void watch.close();
 			resolve();
 		}
 		check(view.devices(alice));
