@@ -301,6 +301,51 @@ export function authSuite(open: OpenTables): void {
 		expect(forged).toEqual([401, 401, 401, 429]);
 	});
 
+	it("malformed bodies are refused, never a fault", async () => {
+		await using hub = await TestHub.open(open, { deps: { join: await testJoin() } });
+		const bodies = [
+			"",
+			"null",
+			"[]",
+			"1",
+			'"x"',
+			"{",
+			'{"__proto__":{"a":1}}',
+			`{"email":${"[".repeat(500)}`,
+			"\0",
+			"a=b&a=c",
+		];
+		const types = ["application/json", "application/x-www-form-urlencoded", "text/plain"];
+		const paths = [
+			"/auth/login",
+			"/auth/signup",
+			"/auth/device/code",
+			"/auth/device/token",
+			"/auth/pair",
+			"/auth/passkey/verify-authentication",
+			"/v1/join",
+			"/v1/validate",
+		];
+		const seen = new Map<number, number>();
+		for (const path of paths)
+			for (const type of types)
+				for (const body of bodies) {
+					const { status } = await fetch(`${hub.origin}${path}`, {
+						method: "POST",
+						headers: { "content-type": type, ...from(nextAddress()) },
+						body,
+					});
+					expect([path, type, body.slice(0, 20), status >= 400 && status < 500]).toEqual([
+						path,
+						type,
+						body.slice(0, 20),
+						true,
+					]);
+					seen.set(status, (seen.get(status) ?? 0) + 1);
+				}
+		expect([...seen.values()].reduce((sum, each) => sum + each, 0)).toBe(paths.length * types.length * bodies.length);
+	});
+
 	it("shuts the library's paths that would bypass devices, invitations or people themselves", async () => {
 		await using hub = await TestHub.open(open);
 		const owner = await hub.owner();
