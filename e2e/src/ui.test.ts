@@ -149,7 +149,7 @@ describe.each(Object.keys(sizes))("the web UI on a %s", (size) => {
 		await page.getByRole("textbox", { name: "User" }).fill("bob");
 		await page.getByRole("textbox", { name: "PIN", exact: true }).fill("wrong-pin-1");
 		await page.getByRole("button", { name: "Sign in" }).click();
-		await page.getByText("User or PIN is wrong").waitFor();
+		await page.getByText("The user or the PIN is not right").waitFor();
 		await page.getByRole("textbox", { name: "PIN", exact: true }).fill("bobs-pin-1");
 		await page.getByRole("button", { name: "Sign in" }).click();
 		await page.getByText("relayed by atlas").waitFor();

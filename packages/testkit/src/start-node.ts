@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -7,6 +7,8 @@ import { Agent, type RequestInit, type Response, fetch as undiciFetch } from "un
 import { tempFolder } from "./temp-folder.ts";
 
 export interface StartNodeOptions {
+	/** `node` unless told: `["up"]`, `["join", URL]`. */
+	readonly command?: readonly string[];
 	/** 0 = any free one. */
 	readonly port?: number;
 	/** 127.0.0.1 unless told. */
@@ -74,7 +76,7 @@ export async function startNode(options: StartNodeOptions = {}): Promise<Started
 		...(options.through ?? []),
 		process.execPath,
 		main,
-		"node",
+		...(options.command ?? ["node"]),
 		"--json",
 		...["--data", data],
 		...["--host", host],
@@ -110,7 +112,7 @@ export async function startNode(options: StartNodeOptions = {}): Promise<Started
 	try {
 		const ready = JSON.parse(await firstLine(child, exited, () => log)) as Record<string, unknown>;
 		const port = Number(new URL(ready["url"] as string).port);
-		const ca = options.args?.includes("--http") === true ? "" : readFileSync(join(data, "ca", "ca.crt"), "utf8");
+		const ca = options.args?.includes("--http") === true ? "" : authorityOf(data);
 		const origin = `${ca === "" ? "http" : "https"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
 		const agent = new Agent({ connect: ca === "" ? {} : { ca } });
 		const authorization = `Basic ${Buffer.from(`${user}:${pin}`).toString("base64")}`;
@@ -174,4 +176,11 @@ function stopTerminals(socket: string): Promise<void> {
 		tmux.once("error", () => resolve());
 		tmux.once("exit", () => resolve());
 	});
+}
+
+/** The first machine of a warren has its CA; one that joined has its certificate. */
+function authorityOf(data: string): string {
+	const own = join(data, "ca", "ca.crt");
+	if (existsSync(own)) return readFileSync(own, "utf8");
+	return (JSON.parse(readFileSync(join(data, "membership.json"), "utf8")) as { ca: string }).ca;
 }
