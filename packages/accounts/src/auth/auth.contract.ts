@@ -1,3 +1,4 @@
+import { request } from "node:http";
 import { hashToken } from "@warren/kernel";
 import { describe, expect, it } from "vitest";
 import { vouchHeader } from "../client-address.ts";
@@ -344,6 +345,25 @@ export function authSuite(open: OpenTables): void {
 					seen.set(status, (seen.get(status) ?? 0) + 1);
 				}
 		expect([...seen.values()].reduce((sum, each) => sum + each, 0)).toBe(paths.length * types.length * bodies.length);
+	});
+
+	it("a Host header with ever new ports buys no set-up of the library each, and sign-in goes on", async () => {
+		await using hub = await TestHub.open(open);
+		await hub.owner();
+		const login = (port: number) =>
+			new Promise<number | undefined>((resolve, reject) => {
+				const body = JSON.stringify({ email: "ada@example.test", password: "wrong password" });
+				const headers = { host: `localhost:${port}`, "content-type": "application/json", ...from(nextAddress()) };
+				request(`${hub.origin}/auth/login`, { method: "POST", headers }, (response) => {
+					response.resume();
+					resolve(response.statusCode);
+				})
+					.on("error", reject)
+					.end(body);
+			});
+		const statuses = [];
+		for (let port = 1; port <= 40; port++) statuses.push(await login(port));
+		expect(new Set(statuses)).toEqual(new Set([401]));
 	});
 
 	it("shuts the library's paths that would bypass devices, invitations or people themselves", async () => {
