@@ -129,8 +129,13 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 
 	const machines = lifetime.own(new Machines(db, clock, random, feed, deps.bus));
 	const addressOf = vouchedAddress(machines);
-	const handler = new AuthHandler((origin) => makeAuth(authDeps, authOptions, origin), addressOf);
-	const people = new People(handler.for(originOf(baseUrl)), clock);
+	const handler = new AuthHandler(
+		(origin) => makeAuth(authDeps, authOptions, origin),
+		originOf(baseUrl),
+		clock,
+		addressOf,
+	);
+	const people = new People(handler.base, clock);
 	const sessions = new Sessions(people, clock);
 	feed.watch((revoked) => {
 		if (revoked.kind === "device") sessions.forget((known) => known.sessionId === revoked.deviceId);

@@ -1,3 +1,4 @@
+import { type Clock, RateLimit } from "@warren/kernel";
 import { dataHeaders, type RequestContext, type Route, setupHeader } from "@warren/net";
 import { type ClientAddressOf, vouchHeader } from "../client-address.ts";
 import { deviceHeader, deviceNameOf } from "../device-name.ts";
@@ -7,21 +8,35 @@ import { type RequestFacts, requestFacts } from "./request-facts.ts";
 
 /** One set-up of the library for each name of this server: cookies, passkeys and links depend on it. */
 const maxOrigins = 64;
+const newOrigins = { perSecond: 0.2, burst: 32, maxKeys: 1 } as const;
 
 /** Better Auth behind our listener: `ALL /auth/*`, and the aliases of seed 5. */
 export class AuthHandler {
 	readonly #make: (origin: string) => Auth;
+	/** Also what the rest of the hub speaks to the library through. */
+	readonly #base: Auth;
+	readonly #fresh: RateLimit;
 	readonly #addressOf: ClientAddressOf;
 	readonly #byOrigin = new Map<string, Auth>();
 
-	constructor(make: (origin: string) => Auth, addressOf: ClientAddressOf) {
+	/** @param baseOrigin what stands in for a name when too many new ones come at once. */
+	constructor(make: (origin: string) => Auth, baseOrigin: string, clock: Clock, addressOf: ClientAddressOf) {
 		this.#make = make;
+		this.#base = make(baseOrigin);
+		this.#byOrigin.set(baseOrigin, this.#base);
+		this.#fresh = new RateLimit(clock, newOrigins);
 		this.#addressOf = addressOf;
 	}
 
-	for(origin: string): Auth {
+	get base(): Auth {
+		return this.#base;
+	}
+
+	#for(origin: string): Auth {
 		let auth = this.#byOrigin.get(origin);
 		if (auth === undefined) {
+			// A Host header may carry any port: whoever tries them all gets no set-up for each.
+			if (this.#fresh.take("all") > 0) return this.#base;
 			auth = this.#make(origin);
 			if (this.#byOrigin.size >= maxOrigins) {
 				const oldest = this.#byOrigin.keys().next();
@@ -60,7 +75,7 @@ export class AuthHandler {
 		const request = await nativeRequest(context, path, remoteAddress);
 		let response: Response;
 		try {
-			response = await requestFacts.run(facts, () => this.for(context.origin).handler(request));
+			response = await requestFacts.run(facts, () => this.#for(context.origin).handler(request));
 		} catch (fault) {
 			await facts.undo?.();
 			throw fault;

@@ -1,3 +1,4 @@
+import { request } from "node:http";
 import { hashToken } from "@warren/kernel";
 import { describe, expect, it } from "vitest";
 import { vouchHeader } from "../client-address.ts";
@@ -299,6 +300,70 @@ export function authSuite(open: OpenTables): void {
 		const forged = [];
 		for (let i = 0; i < 4; i++) forged.push(await login(nextAddress(), "wn_forged"));
 		expect(forged).toEqual([401, 401, 401, 429]);
+	});
+
+	it("malformed bodies are refused, never a fault", async () => {
+		await using hub = await TestHub.open(open, { deps: { join: await testJoin() } });
+		const bodies = [
+			"",
+			"null",
+			"[]",
+			"1",
+			'"x"',
+			"{",
+			'{"__proto__":{"a":1}}',
+			`{"email":${"[".repeat(500)}`,
+			"\0",
+			"a=b&a=c",
+		];
+		const types = ["application/json", "application/x-www-form-urlencoded", "text/plain"];
+		const paths = [
+			"/auth/login",
+			"/auth/signup",
+			"/auth/device/code",
+			"/auth/device/token",
+			"/auth/pair",
+			"/auth/passkey/verify-authentication",
+			"/v1/join",
+			"/v1/validate",
+		];
+		const seen = new Map<number, number>();
+		for (const path of paths)
+			for (const type of types)
+				for (const body of bodies) {
+					const { status } = await fetch(`${hub.origin}${path}`, {
+						method: "POST",
+						headers: { "content-type": type, ...from(nextAddress()) },
+						body,
+					});
+					expect([path, type, body.slice(0, 20), status >= 400 && status < 500]).toEqual([
+						path,
+						type,
+						body.slice(0, 20),
+						true,
+					]);
+					seen.set(status, (seen.get(status) ?? 0) + 1);
+				}
+		expect([...seen.values()].reduce((sum, each) => sum + each, 0)).toBe(paths.length * types.length * bodies.length);
+	});
+
+	it("a Host header with ever new ports buys no set-up of the library each, and sign-in goes on", async () => {
+		await using hub = await TestHub.open(open);
+		await hub.owner();
+		const login = (port: number) =>
+			new Promise<number | undefined>((resolve, reject) => {
+				const body = JSON.stringify({ email: "ada@example.test", password: "wrong password" });
+				const headers = { host: `localhost:${port}`, "content-type": "application/json", ...from(nextAddress()) };
+				request(`${hub.origin}/auth/login`, { method: "POST", headers }, (response) => {
+					response.resume();
+					resolve(response.statusCode);
+				})
+					.on("error", reject)
+					.end(body);
+			});
+		const statuses = [];
+		for (let port = 1; port <= 40; port++) statuses.push(await login(port));
+		expect(new Set(statuses)).toEqual(new Set([401]));
 	});
 
 	it("shuts the library's paths that would bypass devices, invitations or people themselves", async () => {

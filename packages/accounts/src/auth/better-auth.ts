@@ -78,6 +78,8 @@ function authOptions(deps: AuthDeps, options: AuthOptions, origin: string) {
 		baseURL: origin,
 		basePath,
 		secret: options.secret,
+		// Said too, or the library would look for others in the environment.
+		secrets: [{ version: 1, value: options.secret }],
 		telemetry: { enabled: false },
 		database: (settings: BetterAuthOptions) =>
 			hashedAdapter(kyselyAdapter(deps.db, { type: deps.engine, transaction: true })(settings), deps.watcher),

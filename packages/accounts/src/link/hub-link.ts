@@ -62,8 +62,13 @@ const messageSchema = z.discriminatedUnion("type", [
 	z.object({ type: z.literal("machine-removed"), nodeId: z.string() }),
 ]);
 const revocationsSchema = z.object({ revocations: z.string() });
+const selfSchema = z.object({ owner: z.object({ userId: z.string() }) });
 const certificateSchema = z.object({ cert: z.string(), ca: z.string() });
-const keptSchema = z.object({ machines: z.array(machineSchema), revocations: z.string().nullable() });
+const keptSchema = z.object({
+	machines: z.array(machineSchema),
+	revocations: z.string().nullable(),
+	ownerId: z.string().default(""),
+});
 
 export interface HubLinkOptions {
 	readonly hubUrl: string;
@@ -99,6 +104,7 @@ export class HubLink implements PeerSource, Closeable {
 	readonly #machineWatchers = new Set<() => void>();
 	readonly #revokedWatchers = new Set<(ticketIds: readonly string[]) => void>();
 	#machines = new Map<string, LinkedMachine>();
+	#ownerId = "";
 	#sealed: string | null = null;
 	#list: RevocationList = { seq: 0, tickets: [] };
 	#revoked: ReadonlySet<string> = new Set();
@@ -144,6 +150,11 @@ export class HubLink implements PeerSource, Closeable {
 	/** For `verifyTicket`. */
 	get revocations(): { has(ticketId: string): boolean } {
 		return { has: (ticketId) => this.#revoked.has(ticketId) };
+	}
+
+	/** Whose machine this is, as the hub said last: the one person whose tickets open it. Empty = not heard yet. */
+	get ownerId(): string {
+		return this.#ownerId;
 	}
 
 	machines(): LinkedMachine[] {
@@ -289,11 +300,14 @@ export class HubLink implements PeerSource, Closeable {
 	}
 
 	async #beat(): Promise<void> {
-		await this.#requests.ask(z.unknown(), "PUT", "/v1/machines/self", {
+		const { owner } = await this.#requests.ask(selfSchema, "PUT", "/v1/machines/self", {
 			token: this.#options.nodeToken,
 			body: this.#options.self(),
 			signal: this.#abort.signal,
 		});
+		if (owner.userId === this.#ownerId) return;
+		this.#ownerId = owner.userId;
+		this.#keep();
 	}
 
 	async #fetchRevocations(): Promise<void> {
@@ -340,7 +354,7 @@ export class HubLink implements PeerSource, Closeable {
 	}
 
 	#keep(): void {
-		const text = JSON.stringify({ machines: this.machines(), revocations: this.#sealed });
+		const text = JSON.stringify({ machines: this.machines(), revocations: this.#sealed, ownerId: this.#ownerId });
 		try {
 			writeFileSync(`${this.#options.file}.new`, text, { mode: 0o600, flush: true });
 			renameSync(`${this.#options.file}.new`, this.#options.file);
@@ -360,6 +374,7 @@ export class HubLink implements PeerSource, Closeable {
 		try {
 			const kept = keptSchema.parse(JSON.parse(text));
 			this.#machines = new Map(kept.machines.map((machine) => [machine.nodeId, machine]));
+			this.#ownerId = kept.ownerId;
 			if (kept.revocations !== null) this.#take(kept.revocations);
 		} catch (fault) {
 			renameSync(this.#options.file, `${this.#options.file}.corrupt`);

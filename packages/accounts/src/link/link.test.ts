@@ -133,6 +133,7 @@ describe("a joined machine's link", () => {
 		const { csr } = await createCsr("cellar");
 		await joinWarren(hub.url, await hub.code(owner), { ...facts, name: "cellar", hosts: ["cellar.local"], csr });
 		await until(link, () => link.machines().length === 3);
+		expect(link.ownerId).toBe(joined.owner.userId);
 		const { cert, ca } = await link.renewCertificate(csr);
 		expect(new X509Certificate(cert).checkIssued(new X509Certificate(ca))).toBe(true);
 		await link.close();
@@ -143,6 +144,7 @@ describe("a joined machine's link", () => {
 		const alone = open(hub, joined, file);
 		const { candidates, errors } = await alone.candidates(AbortSignal.timeout(1000));
 		expect(candidates.map((each) => each.name)).toEqual(["burrow", "cellar"]);
+		expect(alone.ownerId).toBe(joined.owner.userId);
 		expect(errors).toMatchObject([{ source: "hub", kind: "away" }]);
 		await alone.close();
 	});

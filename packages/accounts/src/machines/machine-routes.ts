@@ -168,7 +168,9 @@ export function machineRoutes(deps: {
 			handle: async (context) => {
 				const identity = context.identity as Extract<Identity, { kind: "node" }>;
 				const said = await context.json(selfBody);
-				return answer(await machines.update(identity.nodeId, defined(said)));
+				const machine = await machines.update(identity.nodeId, defined(said));
+				// A machine may have joined before there was an owner: it learns whose it is here.
+				return answer({ ...machine, owner: { userId: machine.ownerId || (await deps.ownerId()) } });
 			},
 		},
 		{
