@@ -1,3 +1,4 @@
+import { vouchHeader } from "@warren/accounts";
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { pipeline } from "node:stream/promises";
@@ -21,9 +22,6 @@ const limits = {
 	maxConnections: 128,
 	retryAfterMs: 2_000,
 } as const;
-
-/** Tells the hub which of its nodes vouches for the client's address. */
-export const nodeTokenHeader = "x-warren-node";
 
 /** What a browser sends to the hub through this node's own origin. */
 const forwardedPaths = [
@@ -56,7 +54,7 @@ const ours = new Set([
 	"x-forwarded-host",
 	"x-forwarded-proto",
 	"x-real-ip",
-	nodeTokenHeader,
+	vouchHeader,
 ]);
 
 export interface HubForwardOptions {
@@ -170,7 +168,7 @@ export class HubForward implements Closeable {
 			...clientHeaders(context.headers),
 			origin: this.#options.hubUrl.origin,
 			"x-forwarded-for": context.remoteAddress,
-			[nodeTokenHeader]: this.#options.nodeToken,
+			[vouchHeader]: this.#options.nodeToken,
 		};
 	}
 

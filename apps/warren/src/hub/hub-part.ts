@@ -1,14 +1,23 @@
 import { type AccountsTables, accountsSchema, isRevoked, openAccounts, verifyTicket } from "@warren/accounts";
 import { closeCodes, newSecret } from "@warren/kernel";
 import { openSqliteTables } from "@warren/store";
+import { type SyncTables, syncLogSchema, syncSchema } from "@warren/sync";
 import type { NodeBase, OpenPart, RolePart } from "../node/role-part.ts";
 import { version } from "../version.ts";
+import { openHubDocuments } from "./hub-documents.ts";
 import { NodeTickets } from "./node-tickets.ts";
 
 /** Accounts of people, joining machines and device tickets, beside the node that this hub runs on. */
 export const openHubPart: OpenPart = async (base, config): Promise<RolePart> => {
 	const { clock, random, logger, audit, data, lifetime, authority } = base;
-	const { db } = lifetime.own(await openSqliteTables<AccountsTables>(data.file("hub.db"), [accountsSchema]));
+	const tables = lifetime.own(
+		await openSqliteTables<AccountsTables & SyncTables>(data.file("hub.db"), [
+			accountsSchema,
+			syncSchema,
+			syncLogSchema,
+		]),
+	);
+	const { db } = tables;
 	const accounts = lifetime.own(
 		await openAccounts(
 			{
@@ -44,6 +53,7 @@ export const openHubPart: OpenPart = async (base, config): Promise<RolePart> => 
 		name: "hub",
 		routes: [
 			...accounts.routes(),
+			...openHubDocuments(base, tables),
 			...tickets.routes(async (ticket) =>
 				verifyTicket(ticket, [accounts.ticketKey], await accounts.revokedTickets(), clock.now(), base.nodeId),
 			),

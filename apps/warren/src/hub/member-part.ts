@@ -28,7 +28,7 @@ export function openMemberPart(membership: Membership): OpenPart {
 		const verify = (ticket: string) => {
 			const verdict = verifyTicket(ticket, [ticketKey], link.revocations, clock.now(), nodeId);
 			// Whoever joined this machine gave that consent, and only for themselves.
-			if (verdict.ok && verdict.payload.userId !== ownerId)
+			if (verdict.ok && verdict.payload.userId !== (link.ownerId || ownerId))
 				return { ok: false, reason: "other-node", message: "This machine was not joined by you." } as const;
 			return verdict;
 		};

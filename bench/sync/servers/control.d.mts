@@ -1,0 +1,1 @@
+export function announce(port: number): void;
