@@ -1,7 +1,7 @@
-import { vouchHeader } from "@warren/accounts";
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { pipeline } from "node:stream/promises";
+import { vouchHeader } from "@warren/accounts";
 import { type Clock, type Closeable, closeCodes, defineErrors, messageOf, type WarrenError } from "@warren/kernel";
 import { type RequestContext, type Route, spliceUpgrade, type Upgrade, upgradeUpstream } from "@warren/net";
 import { buildConnector, type Dispatcher, Pool } from "undici";

@@ -42,4 +42,4 @@ export const relayLimits = {
 	drainPerSocketMs: 5,
 } as const;
 
-export type RelayLimits = { readonly [K in keyof typeof relayLimits]: number };
+type RelayLimits = { readonly [K in keyof typeof relayLimits]: number };
