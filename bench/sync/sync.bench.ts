@@ -116,7 +116,15 @@ async function fanOut(server: ServerName, clients: number, perSecond: number): P
 	const running = await start(server);
 	try {
 		return await withClient(async (client) => {
-			const job: ClientJob = { job: "fan-out", server, port: running.port, clients, perSecond, seconds };
+			const job: ClientJob = {
+				job: "fan-out",
+				server,
+				port: running.port,
+				clients,
+				perSecond,
+				seconds,
+				warmUpSeconds: smoke ? 0.5 : 4,
+			};
 			const started = client.answer("started");
 			const done = client.ask<FanOutResult>(job, "done");
 			await started;

@@ -19,8 +19,10 @@ const tables = [
 		PRIMARY KEY (room, seq)) WITHOUT ROWID`,
 	`CREATE TABLE sync_rooms (
 		room TEXT PRIMARY KEY, head INTEGER NOT NULL, tail_count INTEGER NOT NULL, tail_bytes INTEGER NOT NULL,
-		snapshot_upto INTEGER NOT NULL, snapshot_bytes INTEGER NOT NULL, snapshot_hash TEXT NOT NULL, coverage BLOB,
+		snapshot_upto INTEGER NOT NULL, snapshot_bytes INTEGER NOT NULL, snapshot_hash TEXT NOT NULL,
 		quarantine TEXT) WITHOUT ROWID`,
+	// Apart from the row that every commit rewrites.
+	"CREATE TABLE sync_coverage (room TEXT PRIMARY KEY, bytes BLOB NOT NULL)",
 	// kind 0 is the snapshot in use, any other number a checkpoint's id.
 	`CREATE TABLE sync_chunks (
 		room TEXT NOT NULL, kind INTEGER NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL,

@@ -18,7 +18,6 @@ interface RoomRow {
 	snapshot_upto: number;
 	snapshot_bytes: number;
 	snapshot_hash: string;
-	coverage: Uint8Array | null;
 	quarantine: string | null;
 }
 
@@ -46,7 +45,8 @@ export class SqliteUpdateLog implements UpdateLog {
 	async head(room: string): Promise<RoomHead> {
 		const row = this.#row(room);
 		if (row === undefined) return { head: 0, tail: { count: 0, bytes: 0 }, snapshot: null, quarantine: null };
-		const { snapshot_upto: upto, snapshot_bytes: bytes, snapshot_hash: hash, coverage } = row;
+		const { snapshot_upto: upto, snapshot_bytes: bytes, snapshot_hash: hash } = row;
+		const coverage = this.#coverage(room);
 		return {
 			head: row.head,
 			tail: { count: row.tail_count, bytes: row.tail_bytes },
@@ -77,7 +77,7 @@ export class SqliteUpdateLog implements UpdateLog {
 
 	async snapshot(room: string): Promise<Uint8Array | null> {
 		const row = this.#row(room);
-		if (row === undefined || row.coverage === null) return null;
+		if (row === undefined || row.snapshot_upto === 0) return null;
 		const update = this.#chunks(room, current);
 		if (update === null || update.length !== row.snapshot_bytes) {
 			throw syncError(
@@ -94,17 +94,17 @@ export class SqliteUpdateLog implements UpdateLog {
 			const row = this.#row(room);
 			if (row === undefined || row.snapshot_upto !== replaces || snapshot.upto > row.head) return false;
 			this.#replaceChunks(room, current, snapshot.update);
+			this.#sql.run("INSERT OR REPLACE INTO sync_coverage (room, bytes) VALUES (?, ?)", room, snapshot.coverage);
 			this.#sql.run("DELETE FROM sync_updates WHERE room = ? AND seq <= ?", room, snapshot.upto);
 			const [tail] = this.#sql.all<{ count: number; bytes: number }>(
 				"SELECT count(*) AS count, coalesce(sum(length(bytes)), 0) AS bytes FROM sync_updates WHERE room = ?",
 				room,
 			);
 			this.#sql.run(
-				"UPDATE sync_rooms SET snapshot_upto = ?, snapshot_bytes = ?, snapshot_hash = ?, coverage = ?, tail_count = ?, tail_bytes = ? WHERE room = ?",
+				"UPDATE sync_rooms SET snapshot_upto = ?, snapshot_bytes = ?, snapshot_hash = ?, tail_count = ?, tail_bytes = ? WHERE room = ?",
 				snapshot.upto,
 				snapshot.update.length,
 				snapshot.hash,
-				snapshot.coverage,
 				tail?.count ?? 0,
 				tail?.bytes ?? 0,
 				room,
@@ -117,7 +117,7 @@ export class SqliteUpdateLog implements UpdateLog {
 		return this.#sql.transaction(() => {
 			const row = this.#row(room);
 			const update = this.#chunks(room, current);
-			if (row === undefined || row.coverage === null || update === null) return null;
+			if (row === undefined || row.snapshot_upto === 0 || update === null) return null;
 			this.#sql.run(
 				"INSERT INTO sync_checkpoints (room, at, upto, bytes, hash, label) VALUES (?, ?, ?, ?, ?, ?)",
 				room,
@@ -155,7 +155,7 @@ export class SqliteUpdateLog implements UpdateLog {
 
 	async drop(room: string): Promise<void> {
 		this.#sql.transaction(() => {
-			for (const table of ["sync_updates", "sync_chunks", "sync_checkpoints", "sync_rooms"])
+			for (const table of ["sync_updates", "sync_chunks", "sync_coverage", "sync_checkpoints", "sync_rooms"])
 				this.#sql.run(`DELETE FROM ${table} WHERE room = ?`, room);
 		});
 	}
@@ -165,11 +165,10 @@ export class SqliteUpdateLog implements UpdateLog {
 	}
 
 	#append(batch: AppendBatch, at: number): number {
-		this.#ensure(batch.room);
-		const first = (this.#row(batch.room)?.head ?? 0) + 1;
-		let bytes = 0;
+		const count = batch.updates.length;
+		const bytes = batch.updates.reduce((sum, each) => sum + each.update.length, 0);
+		const first = (this.#advance(batch.room, count, bytes) ?? this.#begin(batch.room, count, bytes)) - count + 1;
 		batch.updates.forEach(({ update, owner }, index) => {
-			bytes += update.length;
 			this.#sql.run(
 				"INSERT INTO sync_updates (room, seq, bytes, owner, at) VALUES (?, ?, ?, ?, ?)",
 				batch.room,
@@ -179,14 +178,29 @@ export class SqliteUpdateLog implements UpdateLog {
 				at,
 			);
 		});
-		this.#sql.run(
-			"UPDATE sync_rooms SET head = head + ?, tail_count = tail_count + ?, tail_bytes = tail_bytes + ? WHERE room = ?",
-			batch.updates.length,
-			batch.updates.length,
-			bytes,
-			batch.room,
-		);
 		return first;
+	}
+
+	/** @returns the new head, or null when the room has no row yet. */
+	#advance(room: string, count: number, bytes: number): number | null {
+		const [row] = this.#sql.all<{ head: number }>(
+			"UPDATE sync_rooms SET head = head + ?, tail_count = tail_count + ?, tail_bytes = tail_bytes + ? WHERE room = ? RETURNING head",
+			count,
+			count,
+			bytes,
+			room,
+		);
+		return row?.head ?? null;
+	}
+
+	#begin(room: string, count: number, bytes: number): number {
+		this.#ensure(room);
+		return this.#advance(room, count, bytes) ?? count;
+	}
+
+	#coverage(room: string): Uint8Array | null {
+		const [row] = this.#sql.all<{ bytes: Uint8Array }>("SELECT bytes FROM sync_coverage WHERE room = ?", room);
+		return row?.bytes ?? null;
 	}
 
 	#ensure(room: string): void {

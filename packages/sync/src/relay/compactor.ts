@@ -46,7 +46,8 @@ export class Compactor {
 		const startedAt = this.#deps.clock.monotonic();
 		const running = this.#compact(room).then((outcome) => {
 			const now = this.#deps.clock.monotonic();
-			const notBefore = now + (now - startedAt) * relayLimits.compactRestFactor;
+			const restMs = Math.min((now - startedAt) * relayLimits.compactRestFactor, relayLimits.maxCompactRestMs);
+			const notBefore = now + restMs;
 			const failures = outcome === "failed" ? history.failures + 1 : 0;
 			this.#history.set(room.room, { running: null, notBefore, failures });
 			if (failures >= maxFailures) void this.quarantine(room, "it cannot be worked on within the limits");

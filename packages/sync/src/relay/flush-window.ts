@@ -21,8 +21,8 @@ export class FlushWindow {
 
 	flushed(startedAt: number, endedAt: number): void {
 		const { minWindowMs, maxWindowMs } = this.#limits;
-		// Ten times its cost keeps commits and fan-out at about a tenth of the time.
-		this.#windowMs = Math.min(maxWindowMs, Math.max(minWindowMs, (endedAt - startedAt) * 10));
+		// Twenty times its cost keeps commits and fan-out at about a twentieth of the time, until the wait would be felt.
+		this.#windowMs = Math.min(maxWindowMs, Math.max(minWindowMs, (endedAt - startedAt) * 20));
 		this.#endedAt = endedAt;
 	}
 }

@@ -2,7 +2,7 @@
 export const relayLimits = {
 	/** Updates wait at most this long for others to share their commit; nothing waits after an idle moment. */
 	minWindowMs: 5,
-	maxWindowMs: 15,
+	maxWindowMs: 25,
 	/** Rooms open at a time; those that nobody uses are closed first. */
 	maxOpenRooms: 20_000,
 	/** A room without sockets is forgotten after this. */
@@ -30,8 +30,10 @@ export const relayLimits = {
 	compactAtBytes: 64 * 1024,
 	/** …or at so many updates, whatever their size. */
 	compactAlwaysAtUpdates: 20_000,
-	/** A room rests so many times as long as its last compaction took. */
-	compactRestFactor: 20,
+	/** A room rests so many times as long as its last compaction took: a hundredth of a core goes into it, at most… */
+	compactRestFactor: 100,
+	/** …but never longer than this. */
+	maxCompactRestMs: 60_000,
 
 	/** A checkpoint is made of a compacted room at most this often; so many are kept. */
 	checkpointEveryMs: 10 * 60_000,
