@@ -48,6 +48,8 @@ export function TerminalPage({ machine, session }: { machine: MachineId; session
 	return <LiveTerminal key={life} machine={machine} session={session} onReopen={() => setLife((now) => now + 1)} />;
 }
 
+const shells = /^-?(?:ba|z|fi|da|k|a|tc|c)?sh$|^(?:nu|pwsh|elvish|xonsh)$/;
+
 type Overlay = "history" | "search" | "share" | "rename" | "kill-pane" | "kill-window" | undefined;
 
 function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; session: string; onReopen: () => void }) {
@@ -67,6 +69,7 @@ function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; sess
 	const picker = useRef<HTMLInputElement>(null);
 	const modifiers = useRef<Modifiers>(noModifiers);
 	const used = useRef<() => void>(() => undefined);
+	const paneCommand = useRef("");
 	const rawNow = useRef(raw);
 	rawNow.current = raw;
 
@@ -78,6 +81,7 @@ function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; sess
 		modifiers,
 		onModifiersUsed: () => used.current(),
 		onScrollBack: () => setOverlay("history"),
+		atShell: () => shells.test(paneCommand.current),
 		onTap: () => (rawNow.current ? view.controls.focus() : compose.current?.focus()),
 		onLink: setLink,
 	});
@@ -98,6 +102,7 @@ function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; sess
 		if (!isCoarse) controls.focus();
 	};
 	const pane = tmux.window?.panes.find((each) => each.active);
+	paneCommand.current = pane?.command ?? "";
 	const setFont = (by: number) =>
 		setPreferences({ terminalFontSize: Math.min(fontSizes.max, Math.max(fontSizes.min, terminalFontSize + by)) });
 

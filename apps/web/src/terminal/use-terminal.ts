@@ -20,6 +20,8 @@ export interface TerminalOptions {
 	readonly modifiers: RefObject<Modifiers>;
 	onModifiersUsed(): void;
 	onScrollBack(): void;
+	/** Whether a shell waits in the active pane: a finger's swipe then opens the scrollback, and not tmux's own mode. */
+	atShell(): boolean;
 	onTap(): void;
 	onLink(url: string): void;
 	onRenamed?(name: string): void;
@@ -191,7 +193,8 @@ export function useTerminal(options: TerminalOptions): TerminalView {
 				closers.push(
 					watchGestures(host, {
 						onScroll(lines) {
-							if (!takesMouse()) {
+							// In tmux's own scroll mode the next line that is sent would be taken for its commands.
+							if (!takesMouse() || (lines > 0 && latest.current.atShell())) {
 								if (lines > 0) latest.current.onScrollBack();
 								return;
 							}
