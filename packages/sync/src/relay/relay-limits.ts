@@ -43,5 +43,3 @@ export const relayLimits = {
 	drainMs: 1_000,
 	drainPerSocketMs: 5,
 } as const;
-
-type RelayLimits = { readonly [K in keyof typeof relayLimits]: number };
