@@ -5,6 +5,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } fr
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { ByteRelay } from "./byte-relay.ts";
 import { ClientProcess } from "./client-process.ts";
 import { BenchNode, BenchWetty } from "./servers.ts";
 import { median, percentile } from "./statistics.ts";
@@ -112,6 +113,9 @@ function verdicts(ways: ReadonlyMap<string, Results>): void {
 	}
 	if (relayed !== undefined) {
 		const hop = median(relayed.keysMs) - p50;
+		const twice = ways.get("warren, 2 hops");
+		if (twice !== undefined)
+			console.log(`        a second hop adds ${(median(twice.keysMs) - median(relayed.keysMs)).toFixed(2)} ms p50`);
 		say(hop <= 1.5, `a relay hop adds ${hop.toFixed(2)} ms p50, aim ≤ 1.5 ms`);
 	}
 	const interrupt = median(direct.interruptMs);
@@ -146,6 +150,8 @@ try {
 	if (!smoke) {
 		const far = await open(BenchNode.open("far"));
 		targets.set("warren, 1 hop", await far.target(await far.session("relayed"), node));
+		const second = await open(ByteRelay.open(node.port));
+		targets.set("warren, 2 hops", second.before(await far.target(await far.session("relayed-twice"), node)));
 		if (BenchWetty.obstacle === null) {
 			const wetty = await open(BenchWetty.open(node.socketPath, await node.session("wetty")));
 			console.log(`wetty ${wetty.version} attached to the same tmux server, over plain HTTP (warren's own is TLS)`);
