@@ -10,7 +10,7 @@ export const relayLimits = {
 	/** Bytes read from the log at a time for a reader that is behind. */
 	readAheadBytes: 256 * 1024,
 	/** The newest updates of a room, kept in memory for readers that are a little behind. */
-	recentBytes: 256 * 1024,
+	recentBytes: 16 * 1024,
 	/** Messages above this are sent in fragments, as fast as the reader takes them. */
 	fragmentBytes: 64 * 1024,
 	/** Messages that wait behind fragments for one reader. */

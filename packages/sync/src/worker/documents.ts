@@ -9,8 +9,10 @@ export const workerLimits = {
 	/** A job that takes longer is a trap: its worker is ended, and another one started. */
 	jobTimeoutMs: 60_000,
 	maxHeapMegabytes: 1_024,
+	/** Small, so that a busy moment leaves little behind. */
+	maxYoungMegabytes: 16,
 	/** A worker without work is ended after this: its heap is the only large one. */
-	idleMs: 30_000,
+	idleMs: 5_000,
 } as const;
 
 /** `poison`: the updates themselves cannot be worked on. `failed`: the worker could not do it now. */
@@ -80,7 +82,10 @@ export class Documents implements Closeable {
 
 	#start(): Worker {
 		const worker = new Worker(new URL("./document-worker.ts", import.meta.url), {
-			resourceLimits: { maxOldGenerationSizeMb: workerLimits.maxHeapMegabytes },
+			resourceLimits: {
+				maxOldGenerationSizeMb: workerLimits.maxHeapMegabytes,
+				maxYoungGenerationSizeMb: workerLimits.maxYoungMegabytes,
+			},
 		});
 		worker.unref();
 		worker.on("message", (answer: { id: number; ok: boolean; result: never; message: string }) => {
