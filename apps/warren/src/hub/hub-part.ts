@@ -1,10 +1,11 @@
 import { type AccountsTables, accountsSchema, isRevoked, openAccounts, verifyTicket } from "@warren/accounts";
 import { closeCodes, newSecret } from "@warren/kernel";
 import { openSqliteTables } from "@warren/store";
-import { type SyncTables, syncLogSchema, syncSchema } from "@warren/sync";
+import { type SyncTables, syncLogSchema, syncRoutes, syncSchema } from "@warren/sync";
 import type { NodeBase, OpenPart, RolePart } from "../node/role-part.ts";
+import { openSidecar } from "../sidecar/sidecar-listener.ts";
 import { version } from "../version.ts";
-import { openHubDocuments } from "./hub-documents.ts";
+import { openDocuments } from "./hub-documents.ts";
 import { NodeTickets } from "./node-tickets.ts";
 
 /** Accounts of people, joining machines and device tickets, beside the node that this hub runs on. */
@@ -48,12 +49,15 @@ export const openHubPart: OpenPart = async (base, config): Promise<RolePart> => 
 	);
 	await accounts.registerHub(base.nodeId, { name: config.name, hosts: base.hosts, port: base.port, version });
 	lifetime.own(accounts.machines.watch(() => base.feed.publish({ type: "peers" })));
+	const documents = openDocuments(base, tables);
+	// The hub is on this very machine: its windows get the hub's own documents, on the sidecar's address.
+	await openSidecar(base, config.sidecarPort, accounts.authenticator, documents);
 	const tickets = new NodeTickets(base);
 	return {
 		name: "hub",
 		routes: [
 			...accounts.routes(),
-			...openHubDocuments(base, tables),
+			...syncRoutes({ ...documents, audit }, { owner: "hub", credentials: ["session"] }),
 			...tickets.routes(async (ticket) =>
 				verifyTicket(ticket, [accounts.ticketKey], await accounts.revokedTickets(), clock.now(), base.nodeId),
 			),
