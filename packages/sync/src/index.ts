@@ -14,10 +14,12 @@ export {
 	documentLimits,
 } from "./documents/documents-list.ts";
 export { DocumentHistory } from "./documents/history.ts";
+export { LastChanged } from "./documents/last-changed.ts";
 export type { RoomAccess, RoomPermit } from "./documents/room-access.ts";
 export { isRoomId } from "./documents/room-id.ts";
 export { type SyncTables, syncSchema } from "./documents/schema.ts";
 export { syncError } from "./errors.ts";
+export { DiscoveryAdvert, type DiscoveryAdvertDeps } from "./link/discovery-advert.ts";
 export { type HubDocuments, HubSync, type HubSyncDeps, type HubSyncStatus } from "./link/hub-sync.ts";
 export { type HubEndpoint, type LinkState, UpstreamLink, type UpstreamLinkDeps } from "./link/upstream-link.ts";
 export { syncLogSchema } from "./log/schema.ts";

@@ -41,7 +41,7 @@ export function stockClient(
 		doc,
 		provider,
 		closes,
-		text: () => doc.getText("t").toString(),
+		text: () => doc.getText("t").toJSON(),
 		synced: () =>
 			provider.synced
 				? Promise.resolve()

@@ -12,6 +12,7 @@ import { openSqliteTables, type Statements } from "@warren/store";
 import { tempFolder } from "@warren/testkit";
 import { DocumentsList } from "./documents/documents-list.ts";
 import { DocumentHistory } from "./documents/history.ts";
+import { LastChanged } from "./documents/last-changed.ts";
 import type { RoomAccess } from "./documents/room-access.ts";
 import { type SyncTables, syncSchema } from "./documents/schema.ts";
 import { syncLogSchema } from "./log/schema.ts";
@@ -79,6 +80,7 @@ export async function openTestHub(options: TestHubOptions = {}): Promise<TestHub
 		clock: systemClock,
 		onAccessChanged: (document, user, access) => void closeAfterAccessChange(relay, document, user, access),
 	});
+	lifetime.own(new LastChanged(relay, documents, { clock: systemClock, logger: silentLogger }));
 	const history = new DocumentHistory(relay, () => Date.now());
 	const access = options.access?.(documents, relay) ?? documents;
 	const listener = lifetime.own(

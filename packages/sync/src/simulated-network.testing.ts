@@ -113,7 +113,7 @@ export class SimulatedClient {
 	}
 
 	content(): unknown {
-		return { text: this.doc.getText("t").toString(), map: this.doc.getMap("m").toJSON() };
+		return { text: this.doc.getText("t").toJSON(), map: this.doc.getMap("m").toJSON() };
 	}
 
 	#send(message: Uint8Array): void {

@@ -1,8 +1,9 @@
-import type { UserId } from "@warren/kernel";
+import { systemClock, systemRandom, type UserId } from "@warren/kernel";
 import { describe, expect, it } from "vitest";
+import { DiscoveryAdvert } from "../link/discovery-advert.ts";
 import { stockClient, whenPresent } from "../provider.testing.ts";
 import { openTestHub, type TestHub } from "../relay.testing.ts";
-import { discoveryRoomId, stampState } from "./device-state.ts";
+import { type DeviceState, discoveryRoomId, stampState } from "./device-state.ts";
 import { DiscoveryAccess } from "./discovery-access.ts";
 import { DiscoveryView, type PresentDevice } from "./discovery-view.ts";
 
@@ -133,5 +134,42 @@ describe("an advertised URL", () => {
 		expect(stampState("{}", options)).toBe('{"userId":"alice"}');
 		for (const state of ['{"type":1}', "[]", "7", '{"type":"x","deviceId":""}'])
 			expect(stampState(state, options)).toBeNull();
+	});
+});
+
+describe("a sidecar's advert", () => {
+	it("shows the machine at the hub, hears of the others, and takes itself away", async () => {
+		await using hub = await discoveryHub();
+		const endpoint = { url: hub.url, token: async () => "session-alice.desk" };
+		let heard: (devices: readonly DeviceState[]) => void = () => {};
+		const heardOfPhone = new Promise<void>((resolve) => {
+			heard = (devices) => {
+				if (devices.some((each) => each.deviceId === "device_2")) resolve();
+			};
+		});
+		const deps = { clock: systemClock, random: systemRandom };
+		const advert = new DiscoveryAdvert(deps, endpoint, sidecar("device_1"), (devices) => heard(devices)).start();
+		await watched(hub, (devices) => devices.length === 1);
+		using phone = stockClient(hub.wsUrl, discoveryRoomId, { user: "alice.phone" });
+		phone.provider.awareness.setLocalState({ type: "client", deviceId: "device_2" });
+		await heardOfPhone;
+		await whenPresent(phone, (states) => [...states.values()].some((each) => each["hostname"] === "Desk"));
+		advert.update({ ...sidecar("device_1"), hostname: "Desk 2" });
+		await whenPresent(phone, (states) => [...states.values()].some((each) => each["hostname"] === "Desk 2"));
+		await advert.close();
+		await watched(hub, (devices) => devices.length === 1);
+		expect(new DiscoveryView(hub.relay).devices(alice)).toMatchObject([{ deviceId: "device_2" }]);
+	});
+
+	it("comes back after the hub cut it", async () => {
+		await using hub = await discoveryHub();
+		const endpoint = { url: hub.url, token: async () => "session-alice.desk" };
+		const deps = { clock: systemClock, random: systemRandom };
+		const advert = new DiscoveryAdvert(deps, endpoint, sidecar("device_1")).start();
+		await watched(hub, (devices) => devices.length === 1);
+		hub.relay.disconnect(() => true, 4503, "test", "come back");
+		await watched(hub, (devices) => devices.length === 0);
+		await watched(hub, (devices) => devices.length === 1);
+		await advert.close();
 	});
 });

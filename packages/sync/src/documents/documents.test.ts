@@ -99,7 +99,7 @@ describe("documents over /rooms", () => {
 		const exported = await hub.fetch("alice", "/rooms/notes/export");
 		const doc = new Y.Doc();
 		Y.applyUpdate(doc, new Uint8Array(await exported.arrayBuffer()));
-		expect(doc.getText("t").toString()).toBe("hello");
+		expect(doc.getText("t").toJSON()).toBe("hello");
 		expect((await hub.fetch("alice", "/rooms/notes/export?format=pdf")).status).toBe(400);
 	});
 });

@@ -227,8 +227,7 @@ export class AwarenessTable {
 	}
 
 	#removeAll(socket: number, now: number): void {
-		for (const client of [...(this.#clientsOf.get(socket) ?? [])])
-			this.#depart(client, this.#present.get(client)?.entry.clock ?? 0, now);
+		for (const client of this.#clientsOf.get(socket) ?? []) this.#depart(client, 0, now);
 		this.#clientsOf.delete(socket);
 		this.#leaving.delete(socket);
 	}

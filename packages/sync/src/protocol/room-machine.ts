@@ -223,8 +223,7 @@ export class RoomMachine {
 	rejected(pending: readonly PendingUpdate[], message: string, now: number): void {
 		this.#now = now;
 		for (const each of pending) this.#uncommittedBytes -= each.update.length;
-		for (const member of [...this.#members.values()])
-			this.#close(member, closeCodes.unavailable, "store_failed", message);
+		for (const member of this.#members.values()) this.#close(member, closeCodes.unavailable, "store_failed", message);
 	}
 
 	/** What the plan for this socket holds reaches up to `upto`. */
@@ -262,7 +261,7 @@ export class RoomMachine {
 	handleTimeout(now: number): void {
 		this.#now = now;
 		this.#awareness.expire(now);
-		for (const member of [...this.#members.values()]) {
+		for (const member of this.#members.values()) {
 			const { progress } = member;
 			if (progress.at === "new" && member.joinedAt + this.#limits.firstMessageMs <= now) {
 				const message = `no sync step 1 came within ${this.#limits.firstMessageMs} ms`;

@@ -53,6 +53,7 @@ export class SyncRelay implements Closeable {
 	readonly #attendances = new Map<SocketId, Attendance & { readonly socket: SyncSocket }>();
 	readonly #idle = new Map<string, Timer>();
 	readonly #watchers = new Set<(room: string, entries: readonly AwarenessEntry[]) => void>();
+	readonly #commitWatchers = new Set<(room: string) => void>();
 	#nextSocket: SocketId = 1;
 	#draining = false;
 	#closing: Promise<void> | undefined;
@@ -124,6 +125,12 @@ export class SyncRelay implements Closeable {
 	watchPresence(watcher: (room: string, entries: readonly AwarenessEntry[]) => void): () => void {
 		this.#watchers.add(watcher);
 		return () => this.#watchers.delete(watcher);
+	}
+
+	/** Called after each commit, for each room that it wrote. @returns its own removal. */
+	watchCommits(watcher: (room: string) => void): () => void {
+		this.#commitWatchers.add(watcher);
+		return () => this.#commitWatchers.delete(watcher);
 	}
 
 	/** An edit of the server's own, on disk when this resolves. @throws WarrenError `quarantined`, `worker_failed`. */
@@ -204,7 +211,10 @@ export class SyncRelay implements Closeable {
 			committer: this.#committer,
 			clock: this.#deps.clock,
 			logger: this.#deps.logger,
-			onCommitted: (room) => this.compactor.consider(room),
+			onCommitted: (room) => {
+				for (const watcher of this.#commitWatchers) watcher(room.room);
+				this.compactor.consider(room);
+			},
 			onIdle: (room) => (room.ended ? this.#forget(room) : this.#watchIdle(room)),
 			onPresence: (room) => {
 				for (const watcher of this.#watchers) watcher(room.room, room.presence());
