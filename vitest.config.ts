@@ -7,6 +7,7 @@ export default defineConfig({
 			"apps/*/src/**/*.test.{ts,tsx}",
 			"scripts/**/*.test.ts",
 			"e2e/**/*.test.ts",
+			"bench/*.test.ts",
 		],
 		testTimeout: 30_000,
 		hookTimeout: 60_000,

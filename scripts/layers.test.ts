@@ -13,13 +13,15 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 	kernel: { may: [], why: "kernel knows nothing and does no I/O" },
 	net: { may: ["kernel"], why: "the I/O edge knows no domain" },
 	store: { may: ["kernel"], why: "storage knows no domain" },
+	accounts: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	access: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	peers: { may: ["kernel", "net", "store"], why: "domains never import each other" },
+	sidecar: { may: ["kernel", "net"], why: "domains never import each other" },
 	terminal: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	sync: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	testkit: { may: ["kernel", "net", "store"], why: "what tests share stands on the base alone" },
 	cli: {
-		may: ["kernel", "net", "store", "access", "peers", "sync", "terminal"],
+		may: ["kernel", "net", "store", "access", "accounts", "peers", "sidecar", "sync", "terminal"],
 		why: "roles are compositions of the packages",
 	},
 	web: { may: ["sync/protocol", "terminal/protocol"], why: "the browser gets protocols, never servers" },
@@ -27,7 +29,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 		may: ["kernel", "net", "store", "sync", "sync/protocol", "terminal", "terminal/protocol", "testkit", "cli"],
 		why: "benches drive what ships from outside",
 	},
-	e2e: { may: ["kernel", "net", "testkit"], why: "end-to-end tests use public doors" },
+	e2e: { may: ["kernel", "net", "accounts", "testkit"], why: "end-to-end tests use public doors" },
 };
 
 /** Modules that would make a protocol folder do I/O. `node:crypto` is arithmetic. */

@@ -20,7 +20,8 @@ export default class TestReporter implements Reporter {
 				const result = test.result();
 				if (result.state === "passed") report.passed += 1;
 				else if (result.state === "failed") report.failed.push(name);
-				else report.skipped.push({ name, reason: ("note" in result ? result.note : undefined) ?? null });
+				else
+					report.skipped.push({ name, reason: ("note" in result ? result.note : undefined) ?? whereOf(test.fullName) });
 			}
 		}
 		for (const error of unhandled)
@@ -28,4 +29,9 @@ export default class TestReporter implements Reporter {
 		const file = process.env["WARREN_TEST_REPORT"];
 		if (file !== undefined) writeFileSync(file, JSON.stringify(report));
 	}
+}
+
+/** A whole suite that is left out says so in its title: "… (skipped where tmux is not installed)". */
+function whereOf(fullName: string): string | null {
+	return /\((skipped where [^)]+)\)/.exec(fullName)?.[1] ?? null;
 }

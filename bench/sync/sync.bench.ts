@@ -16,14 +16,15 @@ const { values: options } = parseArgs({
 		only: { type: "string", default: "" },
 		rounds: { type: "string" },
 		seconds: { type: "string" },
-		/** Names of servers, with commas. */
-		servers: { type: "string", default: serverNames.join(",") },
+		/** Names of servers, with commas; a smoke round runs ours alone, and fetches nothing. */
+		servers: { type: "string" },
 	},
 });
 const smoke = options.smoke;
 const rounds = Number(options.rounds ?? (smoke ? 1 : 3));
 const scale = smoke ? 0.1 : 1;
-const servers = serverNames.filter((each) => options.servers.split(",").includes(each));
+const wanted = options.servers ?? (smoke ? "warren" : serverNames.join(","));
+const servers = serverNames.filter((each) => wanted.split(",").includes(each));
 const fanOuts = [
 	{ clients: 200, perSecond: 20 },
 	{ clients: 100, perSecond: 500 },
@@ -42,7 +43,7 @@ try {
 }
 
 async function main(): Promise<void> {
-	installPeers();
+	if (servers.some((each) => each !== "warren")) installPeers();
 	const scenarios: Record<string, (server: ServerName) => Promise<Measures>> = {};
 	for (const { clients, perSecond } of fanOuts)
 		scenarios[`fan-out ${clients} × ${perSecond}/s`] = (server) => fanOut(server, clients, perSecond);

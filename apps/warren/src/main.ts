@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from "commander";
 import { addDoctorCommand } from "./cli/doctor-command.ts";
+import { addJoinCommands } from "./cli/join-commands.ts";
 import { addMachineCommands } from "./cli/machine-commands.ts";
 import { addNodeCommands, reportFailure } from "./cli/node-command.ts";
 import { addServiceCommands } from "./cli/service-command.ts";
@@ -9,6 +10,7 @@ import { version } from "./version.ts";
 const program = new Command("warren").description("Your own machines as one private place").version(version);
 addNodeCommands(program);
 addMachineCommands(program);
+addJoinCommands(program);
 addDoctorCommand(program);
 addServiceCommands(program);
 

@@ -68,7 +68,13 @@ export class Devices {
 		const tokenHash = hashToken(token);
 		await this.#db
 			.insertInto("access_devices")
-			.values({ id: device.id, name: device.name, token_hash: tokenHash, created_at: now, last_seen_at: now })
+			.values({
+				id: device.id,
+				name: device.name,
+				token_hash: tokenHash,
+				created_at: now,
+				last_seen_at: now,
+			})
 			.execute();
 		this.#byHash.set(tokenHash, { device, seenWrittenAt: now, lastSeenAt: now });
 		return { device, token };

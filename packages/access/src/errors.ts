@@ -6,5 +6,4 @@ export const accessError = defineErrors({
 	setup_spent: { status: 401, fix: "Start the node again for a new link, or sign in with user and PIN." },
 	unknown_device: { status: 404 },
 	too_many_devices: { status: 409, fix: "Revoke a device that is no longer used." },
-	bad_ticket: { status: 400 },
 });

@@ -6,3 +6,4 @@ export { type Device, deviceLimits, deviceTokenPrefix } from "./devices.ts";
 export { type AccessDeps, NodeAccess } from "./node-access.ts";
 export { accessRoutes, memberCredentials } from "./routes.ts";
 export { type AccessTables, accessSchema } from "./schema.ts";
+export { type SetupDoor, SetupLink } from "./setup-link.ts";

@@ -41,7 +41,7 @@ export class NodeAccess implements Authenticator {
 		this.owner = owner;
 		this.devices = devices;
 		this.created = created;
-		this.setup = new SetupLink(deps.db, deps.clock, deps.random);
+		this.setup = new SetupLink(deps.db, deps.clock, deps.random, "node");
 		this.tickets = new WsTickets(deps.clock, deps.random);
 		this.audit = deps.audit;
 		this.consoleToken = `${consoleTokenPrefix}${newSecret(deps.random)}`;
@@ -62,7 +62,8 @@ export class NodeAccess implements Authenticator {
 		switch (credential.scheme) {
 			case "basic": {
 				const verdict = await this.owner.verify(credential.user, credential.password, context.remoteAddress);
-				if (!verdict.ok)
+				// Those over their limit are not written down: a flood of them would push out everything else.
+				if (!verdict.ok && verdict.reason !== "limited")
 					this.audit.record({
 						actor: "anonymous",
 						action: "access.basic",

@@ -26,6 +26,8 @@ export class Owner {
 	readonly #perAddress: RateLimit;
 	readonly #inAll: RateLimit;
 	readonly #verdictKey: Uint8Array;
+	/** Checks under way: the same credential from the same address waits for the one that runs. */
+	readonly #checking = new Map<string, Promise<Verdict>>();
 	#userName: string;
 	#pinHash: string;
 
@@ -70,7 +72,7 @@ export class Owner {
 	}
 
 	/** @throws WarrenError `bad_user`, `bad_pin`. */
-	async change(user: string, pin: string): Promise<void> {
+	assertUsable(user: string, pin: string): void {
 		if (!/^[\p{L}\p{N}][\p{L}\p{N}._-]{0,63}$/u.test(user))
 			throw accessError("bad_user", `"${user.slice(0, 80)}" cannot be a user's name.`);
 		const length = [...pin].length;
@@ -81,6 +83,11 @@ export class Owner {
 		) {
 			throw accessError("bad_pin", `This PIN has ${length} characters or repeats the user's name.`);
 		}
+	}
+
+	/** @throws WarrenError `bad_user`, `bad_pin`. */
+	async change(user: string, pin: string): Promise<void> {
+		this.assertUsable(user, pin);
 		const pinHash = await hashPin(pin, this.#random);
 		const row = { id: 1, user_name: user, pin_hash: pinHash, changed_at: this.#clock.now() };
 		await this.#db
@@ -99,17 +106,27 @@ export class Owner {
 			.update(JSON.stringify([user, pin]))
 			.digest("base64");
 		if (this.#verdicts.get(cacheKey) === true) return this.#accepted();
-		const waitMs = Math.max(this.#perAddress.waitMs(remoteAddress), this.#inAll.take("all"));
+		const checkKey = `${remoteAddress} ${cacheKey}`;
+		let checking = this.#checking.get(checkKey);
+		if (checking === undefined) {
+			checking = this.#check(user, pin, remoteAddress, cacheKey).finally(() => this.#checking.delete(checkKey));
+			this.#checking.set(checkKey, checking);
+		}
+		return checking;
+	}
+
+	async #check(user: string, pin: string, remoteAddress: string, cacheKey: string): Promise<Verdict> {
+		// Both are taken before the check, so that parallel guesses cannot slip under them; the common one only by those
+		// whom their own lets through, so that one address cannot use it up for all.
+		const waitMs = this.#perAddress.take(remoteAddress) || this.#inAll.take("all");
 		if (waitMs > 0) {
 			return {
 				ok: false,
 				reason: "limited",
-				message: `Too many wrong PINs from ${remoteAddress}. Wait ${Math.ceil(waitMs / 1000)} s.`,
+				message: `Too many wrong PINs. Wait ${Math.ceil(waitMs / 1000)} s.`,
 				retryAfterMs: waitMs,
 			};
 		}
-		// Taken before the check, so that parallel guesses cannot slip under the limit.
-		this.#perAddress.take(remoteAddress);
 		const pinHash = this.#pinHash;
 		const rightPin = await verifyPin(pin, pinHash);
 		const right = equalSecrets(user, this.#userName) && rightPin && pinHash === this.#pinHash;

@@ -23,8 +23,8 @@ export async function hashPin(pin: string, random: Random): Promise<string> {
 
 /** Takes the same time whether it fits or not. A hash that cannot be read fits nothing. */
 export async function verifyPin(pin: string, hash: string): Promise<boolean> {
-	const [scheme, N, r, p, salt, key] = hash.split("$");
-	if (scheme !== "scrypt" || salt === undefined || key === undefined) return false;
+	const [scheme, N, r, p, salt = "", key = ""] = hash.split("$");
+	if (scheme !== "scrypt" || !/^[\w-]{16,}$/.test(salt) || !/^[\w-]{43}$/.test(key)) return false;
 	const expected = Buffer.from(key, "base64url");
 	const options = { N: Number(N), r: Number(r), p: Number(p), maxmem: parameters.maxmem } as typeof parameters;
 	const actual = await derive(pin.normalize("NFKC"), Buffer.from(salt, "base64url"), keyBytes, options);

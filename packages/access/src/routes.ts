@@ -36,17 +36,12 @@ export function accessRoutes(access: NodeAccess): Route[] {
 			credentials: ["setup"],
 			handle: async (context) => {
 				const body = await context.json(setupBody);
-				const secret = String(context.headers[setupHeader]);
-				// Spent first: two that come at once cannot both become the owner.
-				if (!(await access.setup.spend(secret)))
+				// A PIN that is refused must not cost the link.
+				access.owner.assertUsable(body.user, body.pin);
+				// Spent before anything changes: of two that come at once, one becomes the owner.
+				if (!(await access.setup.spend(String(context.headers[setupHeader]))))
 					throw accessError("setup_spent", "This setup link has just been used.");
-				try {
-					await access.owner.change(body.user, body.pin);
-				} catch (refused) {
-					// A PIN that is too short must not cost the link.
-					await access.setup.restore(secret);
-					throw refused;
-				}
+				await access.owner.change(body.user, body.pin);
 				const enrolled = await access.devices.enrol(body.deviceName);
 				audit(access, context, "setup.use", enrolled.device.id);
 				return created(enrolled);

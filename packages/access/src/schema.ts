@@ -3,8 +3,14 @@ import type { Schema } from "@warren/store";
 export interface AccessTables {
 	/** One row: the node's user and PIN. */
 	access_owner: { id: number; user_name: string; pin_hash: string; changed_at: number };
-	access_devices: { id: string; name: string; token_hash: string; created_at: number; last_seen_at: number };
-	/** At most one row: the setup link that may still be used. */
+	access_devices: {
+		id: string;
+		name: string;
+		token_hash: string;
+		created_at: number;
+		last_seen_at: number;
+	};
+	/** A row a door: the setup link that may still be used there. */
 	access_setup: { id: number; secret_hash: string; expires_at: number };
 }
 

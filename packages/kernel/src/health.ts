@@ -1,4 +1,4 @@
-import type { Clock } from "./clock.ts";
+import type { Clock, Timer } from "./clock.ts";
 
 /** `error`: something does not work. `warning`: it works, but not as it should. `info`: worth knowing. */
 export type Severity = "error" | "warning" | "info";
@@ -34,6 +34,8 @@ interface Raised {
 	readonly facts: Readonly<Record<string, string>>;
 	readonly since: number;
 	readonly sinceMonotonic: number;
+	/** Tells the watchers when the delay is over. */
+	readonly showing: Timer;
 }
 
 /** One per process; every role raises and clears its own conditions in it. */
@@ -56,19 +58,23 @@ export class HealthTable {
 			facts,
 			since: before?.since ?? this.#clock.now(),
 			sinceMonotonic: before?.sinceMonotonic ?? this.#clock.monotonic(),
+			showing: before?.showing ?? this.#clock.after(kind.delayMs, () => this.#changed()),
 		});
-		if (before === undefined) this.#changed();
 	}
 
 	clear(kind: ConditionKind, subject = ""): void {
-		if (this.#raised.delete(`${kind.code}\n${subject}`)) this.#changed();
+		const key = `${kind.code}\n${subject}`;
+		const raised = this.#raised.get(key);
+		if (raised === undefined) return;
+		raised.showing.cancel();
+		this.#raised.delete(key);
+		if (this.#shows(raised)) this.#changed();
 	}
 
 	/** Conditions that have lasted their delay, worst first, then oldest first. */
 	list(): Condition[] {
-		const now = this.#clock.monotonic();
 		return [...this.#raised.values()]
-			.filter((each) => now - each.sinceMonotonic >= each.kind.delayMs)
+			.filter((each) => this.#shows(each))
 			.sort((a, b) => rank(a.kind.severity) - rank(b.kind.severity) || a.since - b.since)
 			.map(({ kind, subject, facts, since }) => ({
 				code: kind.code,
@@ -85,10 +91,14 @@ export class HealthTable {
 		return this.list()[0]?.severity ?? "ok";
 	}
 
-	/** Called after each raise and clear; returns its own removal. */
+	/** Called when a condition begins to show and when it is gone; returns its own removal. */
 	watch(watcher: () => void): () => void {
 		this.#watchers.add(watcher);
 		return () => this.#watchers.delete(watcher);
+	}
+
+	#shows(raised: Raised): boolean {
+		return this.#clock.monotonic() - raised.sinceMonotonic >= raised.kind.delayMs;
 	}
 
 	#changed(): void {

@@ -8,6 +8,7 @@ export { type Clock, delay, systemClock, type Timer } from "./clock.ts";
 export { type CloseCode, closeCodes, isPermanentClose } from "./close-codes.ts";
 export { badRequest, parseConfig, parseRequest } from "./config.ts";
 export { defineErrors, messageOf, unreachable, WarrenError, type WarrenErrorOptions } from "./errors.ts";
+export type { EventSink, LiveEvent } from "./event-sink.ts";
 export { ExpiringMap } from "./expiring-map.ts";
 export { type Condition, type ConditionKind, HealthTable, type Severity } from "./health.ts";
 export {

@@ -14,22 +14,24 @@ export class RateLimit {
 	/** Takes one token. @returns 0 when it may proceed, else the milliseconds until it may. */
 	take(key: string, cost = 1): number {
 		const bucket = this.#refill(key);
-		if (bucket.tokens >= cost) {
-			bucket.tokens -= cost;
-			return 0;
-		}
-		return Math.ceil(((cost - bucket.tokens) / this.#limits.perSecond) * 1000);
+		const waitMs = this.#untilMs(bucket.tokens, cost);
+		if (waitMs === 0) bucket.tokens -= cost;
+		return waitMs;
 	}
 
 	/** Milliseconds until a token is there, without taking it. */
 	waitMs(key: string): number {
-		const bucket = this.#refill(key);
-		return bucket.tokens >= 1 ? 0 : Math.ceil(((1 - bucket.tokens) / this.#limits.perSecond) * 1000);
+		return this.#untilMs(this.#refill(key).tokens, 1);
 	}
 
 	/** Gives a key its full burst back: after a success that proves it honest. */
 	forgive(key: string): void {
 		this.#buckets.delete(key);
+	}
+
+	/** Rounded so that whoever waits as long as it was told is let in: the sum of many refills is not exact. */
+	#untilMs(tokens: number, cost: number): number {
+		return Math.max(0, Math.ceil(((cost - tokens) / this.#limits.perSecond) * 1000 - 1e-6));
 	}
 
 	#refill(key: string): { tokens: number; at: number } {

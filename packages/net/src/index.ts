@@ -5,13 +5,8 @@
 export { ClientAddress } from "./http/client-address.ts";
 export { parseCredential, readCookie, setupHeader, webSocketProtocol } from "./http/credentials.ts";
 export { canonicalHost, HostTable, parseHost } from "./http/host-table.ts";
-export {
-	Listener,
-	type ListenerDeps,
-	type ListenerOptions,
-	listenerLimits,
-	type TlsIdentity,
-} from "./http/listener.ts";
+export { Listener } from "./http/listener.ts";
+export { type ListenerDeps, type ListenerOptions, listenerLimits, type TlsIdentity } from "./http/listener-options.ts";
 export { closeCodeFor } from "./http/pending-upgrade.ts";
 export { dataHeaders, errorResponse, faultLine, httpError, writeError } from "./http/responses.ts";
 export type { HandleRoute, Method, RequestContext, Route, StreamRoute, Upgrade, WebSocketRoute } from "./http/route.ts";
@@ -30,4 +25,12 @@ export {
 export { fingerprintOf, fingerprintOfPem, parseFingerprint } from "./tls/fingerprint.ts";
 export { type AcceptOptions, type SendOutcome, WebSocketConnection, webSocketLimits } from "./websocket/connection.ts";
 export { type DialOptions, type DialResult, dialWebSocket } from "./websocket/dial.ts";
+export { EventFeed, feedLimits } from "./websocket/event-feed.ts";
 export { encodeFragments, encodeFrame, type Frame } from "./websocket/frame.ts";
+export {
+	spliceLimits,
+	spliceUpgrade,
+	type UpstreamAnswer,
+	type UpstreamRequest,
+	upgradeUpstream,
+} from "./websocket/splice.ts";

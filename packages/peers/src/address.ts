@@ -28,7 +28,7 @@ export function parsePeerHost(text: string): string | null {
  * browser keeps per peer stays valid.
  */
 export function peerIdOf(address: PeerAddress): PeerId {
-	const digest = createHash("sha256").update(addressKey(address)).digest("hex").slice(0, 6);
+	const digest = createHash("sha256").update(addressKey(address)).digest("hex").slice(0, 10);
 	const label = (isIP(address.host) === 0 ? (address.host.split(".")[0] as string) : address.host)
 		.replace(/[^a-z0-9]+/g, "-")
 		.replace(/^-|-$/g, "");

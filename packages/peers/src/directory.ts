@@ -2,14 +2,15 @@ import {
 	type Clock,
 	ExpiringMap,
 	type Fingerprint,
-	type NodeId,
 	type PeerId,
 	type PeerSource,
 	type PeerSourceError,
+	type WarrenError,
 } from "@warren/kernel";
 import type { Kysely } from "kysely";
 import { addressKey, type PeerAddress, parsePeerHost, peerIdOf } from "./address.ts";
 import { peerError } from "./errors.ts";
+import { askSources, joinAnswers, type KnownPeer } from "./known-peers.ts";
 import { pinMismatch } from "./pinned-connector.ts";
 import type { Pin, Pins } from "./pins.ts";
 import { type ProbeResult, probe, probeFixes } from "./probe.ts";
@@ -17,24 +18,13 @@ import type { PeerTables } from "./schema.ts";
 import type { ManualPeers } from "./sources/manual.ts";
 
 export const directoryLimits = {
-	/** What sources may take together. */
-	sourceTimeoutMs: 2_500,
 	/** How long the list of candidates serves relays before the sources are asked again. */
 	freshMs: 15_000,
 	/** Probes under way at once. */
 	maxProbes: 64,
+	/** What a client is told to wait before it tries an absent peer again. */
+	retryAfterMs: 2_000,
 } as const;
-
-/** A peer as this node knows it, before it was asked anything. */
-export interface KnownPeer {
-	readonly id: PeerId;
-	readonly name: string;
-	readonly address: PeerAddress;
-	/** The first source that named it; the manual one comes first. */
-	readonly source: string;
-	readonly sources: readonly string[];
-	readonly nodeId?: NodeId;
-}
 
 /** A row of GET /api/peers. */
 export interface PeerRow {
@@ -80,6 +70,8 @@ export class PeerDirectory {
 		| undefined;
 	#asking: Promise<readonly KnownPeer[]> | undefined;
 	readonly #contacts = new Map<PeerId, Promise<void>>();
+	/** By address: the Host to which it answered last. */
+	readonly #hosts = new Map<string, string>();
 	/** Probes of the last moments, so that a crowd of tabs costs one. */
 	readonly #fresh: ExpiringMap<string, Promise<ProbeResult>>;
 
@@ -179,17 +171,32 @@ export class PeerDirectory {
 		};
 	}
 
-	/** When a peer last answered, or null. */
-	lastSeenAt(peer: KnownPeer): number | null {
-		return this.#seen.get(addressKey(peer.address))?.at ?? null;
+	/** A peer that cannot be reached, and when it last was. @param reason one word for programs. */
+	away(peer: KnownPeer, reason: string, message: string, fix: string, cause?: unknown): WarrenError {
+		const key = addressKey(peer.address);
+		// What a probe said a moment ago is no longer so.
+		this.#fresh.delete(key);
+		const seen = this.#seen.get(key);
+		const age = seen === undefined ? {} : { lastSeenAt: seen.at, ageMs: Math.max(0, this.#deps.clock.now() - seen.at) };
+		return peerError("upstream_error", message, {
+			fix,
+			details: { reason, retryAfterMs: directoryLimits.retryAfterMs, ...age },
+			cause,
+		});
+	}
+
+	/** What a peer is called in the Host header, once it was asked. */
+	hostOf(peer: KnownPeer): string {
+		const key = addressKey(peer.address);
+		return this.#hosts.get(key) ?? key;
 	}
 
 	/**
-	 * Makes sure that a peer has a pin, by a first contact without a credential when it has none.
+	 * Makes sure that a peer has a pin, and a name that it answers to, by a first contact without a credential.
 	 * @throws WarrenError `upstream_error`, `pin_mismatch`.
 	 */
 	async contact(peer: KnownPeer): Promise<void> {
-		if (this.#deps.pins.get(peer.address) !== null) return;
+		if (this.#deps.pins.get(peer.address) !== null && this.#hosts.has(addressKey(peer.address))) return;
 		let contact = this.#contacts.get(peer.id);
 		if (contact === undefined) {
 			contact = this.#firstContact(peer).finally(() => this.#contacts.delete(peer.id));
@@ -201,10 +208,7 @@ export class PeerDirectory {
 	async #firstContact(peer: KnownPeer): Promise<void> {
 		const result = await probe(peer.address, this.#deps.clock);
 		if (!result.ok) {
-			throw peerError("upstream_error", `${peer.name} cannot be reached: ${result.message}`, {
-				fix: probeFixes[result.code],
-				details: { reason: result.code, retryAfterMs: 2000 },
-			});
+			throw this.away(peer, result.code, `${peer.name} cannot be reached: ${result.message}`, probeFixes[result.code]);
 		}
 		const outcome = await this.#learn(peer, result);
 		if (outcome !== null) throw pinMismatch(peer, outcome.expected, outcome.actual);
@@ -226,6 +230,7 @@ export class PeerDirectory {
 		}
 		if (check.verdict === "unknown") await this.#deps.pins.learn(peer.address, result.fingerprint);
 		const address = addressKey(peer.address);
+		this.#hosts.set(address, result.host);
 		const at = this.#deps.clock.now();
 		const before = this.#seen.get(address);
 		this.#seen.set(address, { version: result.version, at });
@@ -254,62 +259,12 @@ export class PeerDirectory {
 
 	async #askSources(): Promise<readonly KnownPeer[]> {
 		const { clock, manual, sources, isSelf } = this.#deps;
-		const abort = new AbortController();
-		const deadline = clock.after(directoryLimits.sourceTimeoutMs, () => abort.abort(new Error("out of time")));
-		const answers = await Promise.all(
-			[manual, ...sources].map(async (source) => ({ source: source.name, ...(await answerOf(source, abort.signal)) })),
-		);
-		deadline.cancel();
-		const peers = new Map<string, KnownPeer>();
-		for (const { source, candidates } of answers) {
-			for (const candidate of candidates) {
-				const host = parsePeerHost(candidate.host);
-				if (host === null || isSelf({ host, port: candidate.port })) continue;
-				const address = { host, port: candidate.port };
-				const key = candidate.nodeId ?? addressKey(address);
-				const before = peers.get(key) ?? peers.get(addressKey(address));
-				if (before === undefined) {
-					peers.set(key, {
-						id: peerIdOf(address),
-						name: candidate.name,
-						address,
-						source,
-						sources: [source],
-						...(candidate.nodeId === undefined ? {} : { nodeId: candidate.nodeId }),
-					});
-				} else if (!before.sources.includes(source)) {
-					peers.set(peers.has(key) ? key : addressKey(address), { ...before, sources: [...before.sources, source] });
-				}
-			}
-		}
+		const answers = await askSources([manual, ...sources], clock);
 		this.#known = {
-			peers: [...peers.values()],
+			peers: joinAnswers(answers, isSelf),
 			errors: answers.flatMap((answer) => answer.errors),
 			at: clock.monotonic(),
 		};
 		return this.#known.peers;
-	}
-}
-
-/** A source that breaks its promise not to reject, or not to hang, hides no other either. */
-async function answerOf(source: PeerSource, signal: AbortSignal): ReturnType<PeerSource["candidates"]> {
-	const outOfTime = new Promise<never>((_, reject) =>
-		signal.addEventListener("abort", () => reject(signal.reason), { once: true }),
-	);
-	try {
-		return await Promise.race([source.candidates(signal), outOfTime]);
-	} catch (failure) {
-		const kind = signal.aborted ? "timeout" : "failed";
-		return {
-			candidates: [],
-			errors: [
-				{
-					source: source.name,
-					kind,
-					message: `${source.name} did not answer: ${(failure as Error).message}.`,
-					fix: "It is asked again at the next look.",
-				},
-			],
-		};
 	}
 }

@@ -10,6 +10,7 @@ export const peerError = defineErrors({
 		fix: "If you reinstalled that machine, compare the fingerprints and trust the new one.",
 	},
 	upstream_error: { status: 502, retryable: true },
+	peer_busy: { status: 503, retryable: true, fix: "Too many requests to this peer wait already: try again." },
 	too_many_hops: { status: 508, fix: "Two nodes relay to each other in a circle: remove one of the two peers." },
 	too_many_peers: { status: 409, fix: "Remove a peer that is no longer used." },
 	relay_refused: { status: 403 },

@@ -1,8 +1,10 @@
+import type { ClientRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { TLSSocket } from "node:tls";
 import type { Clock, Fingerprint } from "@warren/kernel";
+import { canonicalHost } from "@warren/net";
 import { z } from "zod";
-import type { PeerAddress } from "./address.ts";
+import { addressKey, type PeerAddress } from "./address.ts";
 import { shownFingerprint } from "./pinned-connector.ts";
 
 export const probeLimits = { timeoutMs: 1_500, maxAnswerBytes: 4096 } as const;
@@ -26,58 +28,104 @@ export type ProbeResult =
 			readonly version: string;
 			readonly fingerprint: Fingerprint;
 			readonly rttMs: number;
+			/** The Host by which it answers. */
+			readonly host: string;
 	  }
 	| { readonly ok: false; readonly code: ProbeErrorCode; readonly message: string };
 
-/** Asks an address for /api/identify, with no credential. Never rejects. */
+/**
+ * Asks an address for /api/identify, with no credential. Never rejects. A machine need not know every name by which
+ * others find it (a tailnet's, a router's) and refuses those with 421; it always knows its own address, so that is what
+ * it is called then.
+ */
 export function probe(
 	{ host, port }: PeerAddress,
 	clock: Clock,
 	timeoutMs: number = probeLimits.timeoutMs,
 ): Promise<ProbeResult> {
 	return new Promise((resolve) => {
-		const startedAt = clock.monotonic();
-		let fingerprint: Fingerprint | null = null;
-		let body = "";
+		let asking: ClientRequest | undefined;
 		const settle = (result: ProbeResult) => {
 			timer.cancel();
-			request.destroy();
+			asking?.destroy();
 			resolve(result);
 		};
 		const timer = clock.after(timeoutMs, () =>
 			settle({ ok: false, code: "timeout", message: `No answer within ${timeoutMs} ms.` }),
 		);
-		const request = httpsRequest({
-			host,
-			port,
-			path: "/api/identify",
-			headers: { accept: "application/json" },
-			rejectUnauthorized: false,
-			// An agent of its own: a resumed session would show no certificate.
-			agent: false,
-		});
-		request.once("socket", (socket) => {
-			socket.once("secureConnect", () => {
-				fingerprint = shownFingerprint(socket as TLSSocket);
+		const ask = (called: string) => {
+			asking = identify({ host, port }, called, clock, (answer) => {
+				const literal =
+					answer.remoteAddress === null ? called : addressKey({ host: canonicalHost(answer.remoteAddress), port });
+				if (answer.status === wrongHost && literal !== called) ask(literal);
+				else settle(resultOf(answer, called));
 			});
-		});
-		request.once("response", (response) => {
-			const rttMs = Math.round((clock.monotonic() - startedAt) * 10) / 10;
-			response.setEncoding("utf8");
-			response.on("data", (chunk: string) => {
-				body += chunk;
-				if (body.length > probeLimits.maxAnswerBytes) settle(notWarren("its answer is too long"));
-			});
-			response.once("end", () => {
-				const identity = response.statusCode === 200 ? parseIdentity(body) : null;
-				if (identity === null || fingerprint === null)
-					settle(notWarren(`it answered ${response.statusCode} to /api/identify`));
-				else settle({ ok: true, ...identity, fingerprint, rttMs });
-			});
-		});
-		request.once("error", (fault: NodeJS.ErrnoException) => settle(faultOf(fault, host, port)));
-		request.end();
+			asking.once("error", (fault: NodeJS.ErrnoException) => settle(faultOf(fault, host, port)));
+		};
+		ask(addressKey({ host, port }));
 	});
+}
+
+/** RFC 9110 §15.5.20. */
+const wrongHost = 421;
+
+interface Answer {
+	readonly status: number;
+	/** Null when it was longer than its limit. */
+	readonly body: string | null;
+	readonly fingerprint: Fingerprint | null;
+	readonly remoteAddress: string | null;
+	readonly rttMs: number;
+}
+
+function identify(
+	{ host, port }: PeerAddress,
+	called: string,
+	clock: Clock,
+	answered: (answer: Answer) => void,
+): ClientRequest {
+	const startedAt = clock.monotonic();
+	const request = httpsRequest({
+		host,
+		port,
+		path: "/api/identify",
+		headers: { host: called, accept: "application/json" },
+		rejectUnauthorized: false,
+		// An agent of its own: a resumed session would show no certificate.
+		agent: false,
+	});
+	let fingerprint: Fingerprint | null = null;
+	request.once("socket", (socket) => {
+		socket.once("secureConnect", () => {
+			fingerprint = shownFingerprint(socket as TLSSocket);
+		});
+	});
+	request.once("response", (response) => {
+		const facts = {
+			status: response.statusCode ?? 0,
+			rttMs: Math.round((clock.monotonic() - startedAt) * 10) / 10,
+			remoteAddress: response.socket.remoteAddress ?? null,
+		};
+		let body = "";
+		response.setEncoding("utf8");
+		response.on("data", (chunk: string) => {
+			body += chunk;
+			if (body.length <= probeLimits.maxAnswerBytes) return;
+			response.removeAllListeners();
+			answered({ ...facts, fingerprint, body: null });
+		});
+		response.once("end", () => answered({ ...facts, fingerprint, body }));
+	});
+	request.end();
+	return request;
+}
+
+function resultOf({ status, body, fingerprint, rttMs }: Answer, host: string): ProbeResult {
+	if (body === null) return notWarren("its answer is too long");
+	const identity = status === 200 ? parseIdentity(body) : null;
+	return identity === null || fingerprint === null
+		? notWarren(`it answered ${status} to /api/identify`)
+		: { ok: true, ...identity, fingerprint, rttMs, host };
 }
 
 function parseIdentity(body: string): z.infer<typeof identifySchema> | null {

@@ -1,5 +1,4 @@
-import type { Clock } from "@warren/kernel";
-import { type Audit, type CredentialKind, describeIdentity } from "@warren/kernel";
+import { type Audit, type Clock, type CredentialKind, describeIdentity, type PeerId } from "@warren/kernel";
 import { dataHeaders, parseFingerprint, type RequestContext, type Route } from "@warren/net";
 import { z } from "zod";
 import type { PeerDirectory } from "./directory.ts";
@@ -38,9 +37,13 @@ const pinBody = z.object({ fingerprint: z.string() });
 /** The list of peers, their pins, and the relay: docs/api-node.md. */
 export function peerRoutes(deps: PeerRouteDeps): Route[] {
 	const { directory, pins, pools, credentials } = deps;
-	const http = new HttpRelay(directory, pools, deps.clock);
-	const webSocket = new WebSocketRelay(directory, pins);
+	const http = new HttpRelay(directory, pools);
+	const webSocket = new WebSocketRelay(directory, pins, deps.clock);
 	const facts = { owner: "node", credentials } as const;
+	const drop = async (id: PeerId) => {
+		webSocket.drop(id);
+		await pools.drop(id);
+	};
 	const done = (context: RequestContext, action: string, target: string) => {
 		deps.audit.record({
 			actor: context.identity === null ? "anonymous" : describeIdentity(context.identity),
@@ -76,7 +79,7 @@ export function peerRoutes(deps: PeerRouteDeps): Route[] {
 			handle: async (context) => {
 				const peer = await directory.get(context.params["peer"] ?? "");
 				await directory.remove(peer.id);
-				await pools.drop(peer.id);
+				await drop(peer.id);
 				done(context, "peer.remove", peer.id);
 				return new Response(null, { status: 204, headers: dataHeaders });
 			},
@@ -97,7 +100,7 @@ export function peerRoutes(deps: PeerRouteDeps): Route[] {
 			handle: async (context) => {
 				const peer = await directory.get(context.params["peer"] ?? "");
 				await pins.forget(peer.address);
-				await pools.drop(peer.id);
+				await drop(peer.id);
 				done(context, "peer.pin.forget", peer.id);
 				return new Response(null, { status: 204, headers: dataHeaders });
 			},
@@ -113,7 +116,7 @@ export function peerRoutes(deps: PeerRouteDeps): Route[] {
 				if (parsed === null)
 					throw peerError("bad_request", "A fingerprint is a SHA-256: 64 hexadecimal digits, with or without colons.");
 				const pin = await pins.trust(peer.address, parsed);
-				await pools.drop(peer.id);
+				await drop(peer.id);
 				done(context, "peer.pin.trust", peer.id);
 				return Response.json({ pin }, { headers: dataHeaders });
 			},

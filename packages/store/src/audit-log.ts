@@ -1,7 +1,7 @@
 import type { Audit, AuditEvent, AuditRecord, Clock, Logger } from "@warren/kernel";
 import { messageOf } from "@warren/kernel";
 import type { Kysely } from "kysely";
-import type { Schema } from "./tables.ts";
+import { engineOf, type Schema } from "./tables.ts";
 
 export interface AuditTable {
 	audit_records: {
@@ -24,7 +24,9 @@ export const auditSchema: Schema = {
 			async up(db) {
 				await db.schema
 					.createTable("audit_records")
-					.addColumn("id", "integer", (column) => column.primaryKey().autoIncrement())
+					.addColumn("id", engineOf(db) === "postgres" ? "serial" : "integer", (column) =>
+						engineOf(db) === "postgres" ? column.primaryKey() : column.primaryKey().autoIncrement(),
+					)
 					.addColumn("at", "bigint", (column) => column.notNull())
 					.addColumn("actor", "text", (column) => column.notNull())
 					.addColumn("action", "text", (column) => column.notNull())

@@ -1,4 +1,4 @@
-import type { Closeable } from "@warren/kernel";
+import { type Closeable, type Logger, messageOf } from "@warren/kernel";
 import type { Bus, BusMessage } from "./bus.ts";
 
 interface Subscription {
@@ -12,6 +12,12 @@ export class MemoryBus implements Bus {
 	readonly #subscriptions = new Set<Subscription>();
 	/** Counts deliveries per group, for taking turns. */
 	readonly #turns = new Map<string, number>();
+	readonly #logger: Logger;
+
+	/** @param logger hears of subscribers that throw: their fault is neither the publisher's nor the next one's. */
+	constructor(logger: Logger) {
+		this.#logger = logger;
+	}
 
 	publish(subject: string, data: Uint8Array): void {
 		const groups = new Map<string, Subscription[]>();
@@ -20,7 +26,7 @@ export class MemoryBus implements Bus {
 		for (const subscription of standing) {
 			if (!covers(subscription.pattern, subject)) continue;
 			if (subscription.group === undefined) {
-				subscription.receive({ subject, data });
+				this.#deliver(subscription, { subject, data });
 				continue;
 			}
 			const members = groups.get(subscription.group) ?? [];
@@ -30,7 +36,7 @@ export class MemoryBus implements Bus {
 		for (const [group, members] of groups) {
 			const turn = this.#turns.get(group) ?? 0;
 			this.#turns.set(group, turn + 1);
-			members[turn % members.length]?.receive({ subject, data });
+			this.#deliver(members[turn % members.length] as Subscription, { subject, data });
 		}
 	}
 
@@ -46,6 +52,14 @@ export class MemoryBus implements Bus {
 
 	close(): void {
 		this.#subscriptions.clear();
+	}
+
+	#deliver(subscription: Subscription, message: BusMessage): void {
+		try {
+			subscription.receive(message);
+		} catch (fault) {
+			this.#logger.error("a subscriber failed", { subject: message.subject, fault: messageOf(fault) });
+		}
 	}
 }
 

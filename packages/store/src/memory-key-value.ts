@@ -1,20 +1,29 @@
-import type { Clock, Closeable, Timer } from "@warren/kernel";
+import { type Clock, type Closeable, type Logger, messageOf, type Timer } from "@warren/kernel";
 import type { KeyValue, KeyValueChange, KeyValueEntry } from "./key-value.ts";
+
+interface Watched {
+	readonly prefix: string;
+	readonly watcher: (change: KeyValueChange) => void;
+}
 
 /** The in-process implementation: lives and dies with its process. */
 export class MemoryKeyValue implements KeyValue {
 	readonly #clock: Clock;
 	readonly #entries = new Map<string, KeyValueEntry>();
 	readonly #leases = new Map<string, Timer>();
-	readonly #watchers = new Set<{ readonly prefix: string; readonly watcher: (change: KeyValueChange) => void }>();
+	readonly #watchers = new Set<Watched>();
 	#revision = 0;
+	readonly #logger: Logger;
 
-	constructor(clock: Clock) {
+	/** @param logger hears of watchers that throw: their fault is neither the writer's nor the next one's. */
+	constructor(clock: Clock, logger: Logger) {
 		this.#clock = clock;
+		this.#logger = logger;
 	}
 
 	async get(key: string): Promise<KeyValueEntry | null> {
-		return this.#entries.get(key) ?? null;
+		const entry = this.#entries.get(key);
+		return entry === undefined ? null : copyOf(entry);
 	}
 
 	async put(key: string, value: Uint8Array, options: { readonly ttlMs?: number } = {}): Promise<number> {
@@ -38,15 +47,16 @@ export class MemoryKeyValue implements KeyValue {
 	async list(prefix: string): Promise<KeyValueEntry[]> {
 		return [...this.#entries.values()]
 			.filter((entry) => entry.key.startsWith(prefix))
-			.sort((a, b) => (a.key < b.key ? -1 : 1));
+			.sort((a, b) => (a.key < b.key ? -1 : 1))
+			.map(copyOf);
 	}
 
 	async watch(prefix: string, watcher: (change: KeyValueChange) => void): Promise<Closeable> {
 		const standing = [...this.#entries.values()]
 			.filter((entry) => entry.key.startsWith(prefix))
 			.sort((a, b) => a.revision - b.revision);
-		for (const entry of standing) watcher({ kind: "put", entry });
 		const watched = { prefix, watcher };
+		for (const entry of standing) this.#show(watched, { kind: "put", entry: copyOf(entry) });
 		this.#watchers.add(watched);
 		return { close: () => void this.#watchers.delete(watched) };
 	}
@@ -68,7 +78,7 @@ export class MemoryKeyValue implements KeyValue {
 				key,
 				this.#clock.after(ttlMs, () => this.#remove(key)),
 			);
-		this.#tell(key, { kind: "put", entry });
+		this.#tell(key, { kind: "put", entry: copyOf(entry) });
 		return entry.revision;
 	}
 
@@ -81,6 +91,19 @@ export class MemoryKeyValue implements KeyValue {
 	}
 
 	#tell(key: string, change: KeyValueChange): void {
-		for (const { prefix, watcher } of this.#watchers) if (key.startsWith(prefix)) watcher(change);
+		for (const watched of this.#watchers) if (key.startsWith(watched.prefix)) this.#show(watched, change);
 	}
+
+	#show({ prefix, watcher }: Watched, change: KeyValueChange): void {
+		try {
+			watcher(change);
+		} catch (fault) {
+			this.#logger.error("a watcher failed", { prefix, fault: messageOf(fault) });
+		}
+	}
+}
+
+/** What is handed out may be changed by whoever has it; what is kept may not. */
+function copyOf(entry: KeyValueEntry): KeyValueEntry {
+	return { ...entry, value: entry.value.slice() };
 }

@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { messageOf, WarrenError } from "@warren/kernel";
-import { storeError } from "./store-error.ts";
+import { storeError } from "./errors.ts";
 import type { Statements, StatementValue } from "./tables.ts";
 
 /** Prepared statements are kept: their texts are literals of the code, so there are few. */
@@ -21,6 +21,10 @@ export class SqliteStatements implements Statements {
 	}
 
 	transaction<T>(work: () => T): T {
+		// Somebody's is open across a turn on this connection: never joined, never rolled back from here.
+		if (this.#database.isTransaction) {
+			throw storeError("store_failed", "Another transaction is open on this database.");
+		}
 		try {
 			this.#database.exec("BEGIN IMMEDIATE");
 			const result = work();

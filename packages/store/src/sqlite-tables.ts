@@ -1,9 +1,9 @@
 import { chmodSync, existsSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
-import { messageOf } from "@warren/kernel";
-import { CompiledQuery, Kysely, type Migration, Migrator, SqliteDialect } from "kysely";
+import { Kysely, SqliteDialect } from "kysely";
+import { storeError } from "./errors.ts";
+import { migrate } from "./migrate.ts";
 import { SqliteStatements } from "./sqlite-statements.ts";
-import { storeError } from "./store-error.ts";
 import type { Schema, SqliteTables } from "./tables.ts";
 
 /**
@@ -59,43 +59,6 @@ function openDatabase(path: string): DatabaseSync {
 			cause,
 		});
 	}
-}
-
-async function migrate(db: Kysely<any>, schemas: readonly Schema[], path: string): Promise<void> {
-	const migrations: Record<string, Migration> = {};
-	for (const schema of schemas) {
-		for (const [name, migration] of Object.entries(schema.migrations))
-			migrations[`${schema.domain}/${name}`] = migration;
-	}
-	const migrator = new Migrator({
-		db,
-		provider: { getMigrations: async () => migrations },
-		// Domains arrive one after another, so a later one may sort before an earlier one.
-		allowUnorderedMigrations: true,
-	});
-	const applied = (await migrator.getMigrations()).length === 0 ? [] : await appliedNames(db);
-	const unknown = applied.filter(
-		(name) => schemas.some((schema) => name.startsWith(`${schema.domain}/`)) && migrations[name] === undefined,
-	);
-	if (unknown.length > 0) {
-		throw storeError("store_newer", `The database ${path} was made by a newer version: it has ${unknown.join(", ")}.`, {
-			fix: "Start that version, or restore a backup that was made with this one.",
-		});
-	}
-	const { error } = await migrator.migrateToLatest();
-	if (error !== undefined) {
-		throw storeError("store_migration", `The database ${path} could not be brought up to date: ${messageOf(error)}.`, {
-			fix: "Nothing was lost: it is as it was before. Check free disk space and start again.",
-			cause: error,
-		});
-	}
-}
-
-async function appliedNames(db: Kysely<any>): Promise<string[]> {
-	const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
-	if (!tables.some((table) => table.name === "kysely_migration")) return [];
-	const { rows } = await db.executeQuery<{ name: string }>(CompiledQuery.raw("select name from kysely_migration"));
-	return rows.map((row) => row.name);
 }
 
 function toSqlite(value: unknown): SQLInputValue {

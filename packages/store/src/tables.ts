@@ -1,5 +1,5 @@
 import type { Closeable } from "@warren/kernel";
-import type { Kysely, Migration } from "kysely";
+import { type Kysely, type Migration, PostgresAdapter } from "kysely";
 
 /**
  * Tables with numbered migrations: the durable half of the store. SQLite here, PostgreSQL by configuration later, one
@@ -35,4 +35,9 @@ export interface Schema {
 	/** Prefix of this domain's migrations: `node`, `terminal`, `peers`. */
 	readonly domain: string;
 	readonly migrations: Readonly<Record<string, Migration>>;
+}
+
+/** Which database stands behind it: the two differ in a few words of SQL. */
+export function engineOf(db: Kysely<any>): "sqlite" | "postgres" {
+	return db.getExecutor().adapter instanceof PostgresAdapter ? "postgres" : "sqlite";
 }

@@ -10,6 +10,13 @@ export const terminalConditions = {
 		advice: "Install it: {command}",
 		delayMs: 0,
 	},
+	tmuxOld: {
+		code: "tmux-old",
+		severity: "warning",
+		title: "tmux {version} is too old: terminals need 3.2 or later.",
+		advice: "Install a newer one: {command}",
+		delayMs: 0,
+	},
 } as const satisfies Record<string, ConditionKind>;
 
 const packageTools: readonly (readonly [string, string])[] = [

@@ -18,6 +18,7 @@ export const terminalError = defineErrors({
 	too_many: { status: 429, retryable: true },
 	share_forbidden: { status: 403 },
 	tmux_missing: { status: 503 },
+	tmux_old: { status: 503 },
 	tmux_failed: { status: 500, retryable: true },
 	tmux_timeout: { status: 503, retryable: true },
 	bad_socket: { status: 500 },

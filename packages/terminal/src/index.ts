@@ -3,7 +3,6 @@
  * wire document and machines are behind the door `./protocol`, for browsers too.
  */
 export { installLine, terminalConditions } from "./conditions.ts";
-export { EventsFeed, type FeedEvent } from "./events-feed.ts";
 export { type TerminalTables, terminalSchema } from "./schema.ts";
 export { type Share, Shares, shareLimits, shareTokenPrefix } from "./shares.ts";
 export { terminalRoutes } from "./terminal-routes.ts";

@@ -1,17 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import {
-	badRequest,
-	type CredentialKind,
-	closeCodes,
-	describeIdentity,
-	type Identity,
-	messageOf,
-	WarrenError,
-} from "@warren/kernel";
+import { badRequest, type CredentialKind, describeIdentity, type Identity, WarrenError } from "@warren/kernel";
 import { dataHeaders, type RequestContext, type Route } from "@warren/net";
 import { z } from "zod";
 import { terminalError } from "./errors.ts";
-import { feedLimits } from "./events-feed.ts";
 import { maxClientMessageBytes } from "./protocol/frames.ts";
 import { shareLimits } from "./shares.ts";
 import type { FoundSession, TerminalService } from "./terminal-service.ts";
@@ -34,7 +25,7 @@ const shareBody = z.object({
 	expiresInMs: z.number().int().min(shareLimits.minLifetimeMs).max(shareLimits.maxLifetimeMs),
 });
 
-const members: readonly CredentialKind[] = ["basic", "device"];
+const members: readonly CredentialKind[] = ["basic", "device", "admin"];
 const owner = "node";
 
 /** Sessions, windows, panes, history, uploads, shares, terminals and live events: docs/api-node.md. */
@@ -334,19 +325,8 @@ function socketRoutes(service: TerminalService): Route[] {
 		{
 			owner,
 			method: "WS",
-			path: "/ws/~events",
-			credentials: members,
-			open: (context, upgrade) => {
-				const { maxBufferedBytes, maxMessageBytes } = feedLimits;
-				const connection = upgrade.accept({ maxBufferedBytes, maxMessageBytes, flush: "tick" });
-				service.feed.add(connection, actor(context));
-			},
-		},
-		{
-			owner,
-			method: "WS",
 			path: "/ws/:session",
-			credentials: ["basic", "device", "share"],
+			credentials: [...members, "share"],
 			open: async (context, upgrade) => {
 				const address = context.params["session"] ?? "";
 				const identity = context.identity as Identity;

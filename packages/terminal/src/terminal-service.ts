@@ -5,7 +5,9 @@ import {
 	badRequest,
 	type Clock,
 	type Closeable,
+	type ConditionKind,
 	closeCodes,
+	type EventSink,
 	type HealthTable,
 	type Logger,
 	messageOf,
@@ -15,7 +17,6 @@ import {
 import type { Kysely } from "kysely";
 import { installLine, terminalConditions } from "./conditions.ts";
 import { terminalError } from "./errors.ts";
-import { EventsFeed } from "./events-feed.ts";
 import type { ExitReason } from "./protocol/index.ts";
 import type { TerminalTables } from "./schema.ts";
 import { type Share, Shares } from "./shares.ts";
@@ -24,8 +25,8 @@ import type { TmuxEvent } from "./tmux/snapshot-changes.ts";
 import { findUserSockets, ownSocket, ownSocketKey, type TmuxSocket, userSocketFolder } from "./tmux/socket.ts";
 import { SocketWatch } from "./tmux/socket-watch.ts";
 import { type SessionNumber, TmuxServer, type TmuxSession } from "./tmux/tmux-server.ts";
+import { tmuxFitness } from "./tmux/version.ts";
 import { uploadLimits } from "./upload.ts";
-import { closeReason } from "./viewer/close-reason.ts";
 import { Viewers, type ViewTarget } from "./viewer/viewers.ts";
 
 export interface TerminalDeps {
@@ -34,6 +35,8 @@ export interface TerminalDeps {
 	readonly logger: Logger;
 	readonly health: HealthTable;
 	readonly audit: Audit;
+	/** Told of sessions, windows, bells, finished commands. */
+	readonly events: EventSink;
 	readonly db: Kysely<TerminalTables>;
 }
 
@@ -94,7 +97,6 @@ interface Watched {
 
 /** The terminals of one node: its tmux servers, their sessions, who watches them, and what is told to pages. */
 export class TerminalService implements Closeable {
-	readonly feed = new EventsFeed();
 	readonly viewers: Viewers;
 	readonly audit: Audit;
 	readonly clock: Clock;
@@ -109,6 +111,7 @@ export class TerminalService implements Closeable {
 	readonly #killed = new Set<string>();
 	#shares!: Shares;
 	#folderWatch: FSWatcher | undefined;
+	#fit = false;
 	#closed = false;
 
 	private constructor(deps: TerminalDeps, options: TerminalOptions) {
@@ -133,6 +136,8 @@ export class TerminalService implements Closeable {
 		const service = new TerminalService(deps, options);
 		service.#shares = await Shares.open(deps, (share, why) => service.#shareEnded(share, why));
 		service.#addServer(ownSocket(options.socketPath));
+		// Health shows it from the start, not from the first request on.
+		await service.#obstacle();
 		service.#refreshSockets();
 		service.#watchUserFolder();
 		return service;
@@ -145,15 +150,20 @@ export class TerminalService implements Closeable {
 
 	/** Every session of every socket, ours first. */
 	async list(): Promise<SessionListing> {
+		const found = await this.#obstacle();
+		if (found !== null) {
+			const { code, title, advice } = found;
+			return { sessions: [], condition: { code, title, advice } };
+		}
 		this.#refreshSockets();
 		const lists: SessionView[][] = [];
-		for (const { server, watch } of [...this.#servers.values()]) {
+		for (const { server, watch } of this.#servers.values()) {
 			try {
 				lists.push(await this.#views(server, watch));
 				watch.wake();
 			} catch (thrown) {
-				if (thrown instanceof WarrenError && thrown.code === "tmux_missing")
-					return { sessions: [], condition: this.#missing() };
+				// Uninstalled since.
+				if (thrown instanceof WarrenError && thrown.code === "tmux_missing") this.#fit = false;
 				if (server.socket.own) throw thrown;
 				// One socket that fails hides no other.
 				this.#deps.logger.warn("a tmux socket does not answer", {
@@ -162,20 +172,20 @@ export class TerminalService implements Closeable {
 				});
 			}
 		}
-		this.#deps.health.clear(terminalConditions.tmuxMissing);
 		return { sessions: lists.flat() };
 	}
 
 	/**
 	 * @param address a session's id, or its exact name on our own socket.
-	 * @throws WarrenError `unknown_session`, `tmux_missing`.
+	 * @throws WarrenError `unknown_session`, `tmux_missing`, `tmux_old`.
 	 */
 	async find(address: string): Promise<FoundSession> {
+		await this.#requireTmux();
 		const id = /^([A-Za-z0-9_-]{1,80})\.(\d{1,9})$/.exec(address);
 		const key = id?.[1] ?? ownSocketKey;
 		if (!this.#servers.has(key)) this.#refreshSockets();
 		const watched = this.#servers.get(key);
-		const sessions = watched === undefined ? [] : await this.#sessions(watched.server);
+		const sessions = watched === undefined ? [] : await watched.server.sessions();
 		const session = sessions.find((each) => (id === null ? each.name === address : each.number === `$${id[2]}`));
 		if (watched === undefined || session === undefined) {
 			throw terminalError("unknown_session", `There is no session "${address.slice(0, 80)}" on this machine.`);
@@ -195,10 +205,11 @@ export class TerminalService implements Closeable {
 		readonly cwd?: string;
 		readonly command?: string;
 	}): Promise<FoundSession> {
+		await this.#requireTmux();
 		const { server, watch } = this.#own;
 		const cwd = options.cwd ?? this.#options.home;
 		await checkFolder(cwd);
-		const number = await this.#orMissing(() => server.createSession({ ...options, cwd }));
+		const number = await server.createSession({ ...options, cwd });
 		watch.wake();
 		return { id: sessionId(server, number), server, session: await server.session(number) };
 	}
@@ -217,7 +228,6 @@ export class TerminalService implements Closeable {
 	/** Closes everything that somebody has open here: a revoked device. @param owner `describeIdentity` of it. */
 	endOwner(owner: string, code: number = closeCodes.signIn, message = "this device was signed out"): void {
 		this.viewers.endOwner(owner, code, "unauthorized", message);
-		this.feed.endOwner(owner, code, closeReason("unauthorized", message));
 	}
 
 	close(): void {
@@ -225,7 +235,6 @@ export class TerminalService implements Closeable {
 		this.#closed = true;
 		this.#folderWatch?.close();
 		this.viewers.close();
-		this.feed.close(closeCodes.draining, closeReason("draining", "the node is stopping: try again soon"));
 		for (const { watch } of this.#servers.values()) watch.close();
 		this.#shares.close();
 	}
@@ -271,10 +280,6 @@ export class TerminalService implements Closeable {
 		}
 	}
 
-	async #sessions(server: TmuxServer): Promise<TmuxSession[]> {
-		return this.#orMissing(() => server.sessions());
-	}
-
 	async #views(server: TmuxServer, watch: SocketWatch): Promise<SessionView[]> {
 		const sessions = await server.sessions();
 		const lines = await server.lastLines(sessions.map((each) => each.pane));
@@ -304,21 +309,21 @@ export class TerminalService implements Closeable {
 	}
 
 	#onEvent(server: TmuxServer, event: TmuxEvent): void {
-		if (event.type === "sessions") return this.feed.publish({ type: "sessions" });
+		if (event.type === "sessions") return this.#deps.events.publish({ type: "sessions" });
 		const session = sessionId(server, event.session);
 		switch (event.type) {
 			case "windows":
-				return this.feed.publish({ type: "windows", session });
+				return this.#deps.events.publish({ type: "windows", session });
 			case "renamed":
 				return this.viewers.renamed(session, event.name);
 			case "size":
 				return this.viewers.windowResized(session, event.cols, event.rows);
 			case "bell":
-				return this.feed.publish({ type: "bell", session, window: event.window.slice(1) });
+				return this.#deps.events.publish({ type: "bell", session, window: event.window.slice(1) });
 			case "command-finished": {
 				const { command, durationMs } = event;
 				const window = event.window.slice(1);
-				return this.feed.publish({ type: "command-finished", session, window, command, durationMs });
+				return this.#deps.events.publish({ type: "command-finished", session, window, command, durationMs });
 			}
 		}
 	}
@@ -339,28 +344,48 @@ export class TerminalService implements Closeable {
 		);
 	}
 
-	async #orMissing<T>(ask: () => Promise<T>): Promise<T> {
-		try {
-			const answer = await ask();
-			this.#deps.health.clear(terminalConditions.tmuxMissing);
-			return answer;
-		} catch (thrown) {
-			if (!(thrown instanceof WarrenError) || thrown.code !== "tmux_missing") throw thrown;
-			const { title, advice } = this.#missing();
-			throw terminalError("tmux_missing", title, { fix: advice, cause: thrown });
+	/**
+	 * Whether terminals can be had here, as a condition; null when they can. A good answer is kept, a bad one asked again,
+	 * so that an installation is noticed without a restart.
+	 */
+	async #obstacle(): Promise<Obstacle | null> {
+		if (this.#fit) return null;
+		const { health } = this.#deps;
+		const { tmuxMissing, tmuxOld } = terminalConditions;
+		const command = installLine(this.#options.platform);
+		const fitness = await tmuxFitness(this.#options.program ?? "tmux", this.#environment);
+		health.clear(tmuxMissing);
+		health.clear(tmuxOld);
+		switch (fitness.state) {
+			case "fit":
+				this.#fit = true;
+				return null;
+			case "missing":
+				health.raise(tmuxMissing, { command });
+				return obstacle(tmuxMissing, "tmux_missing", { command });
+			case "old":
+				health.raise(tmuxOld, { command, version: fitness.version });
+				return obstacle(tmuxOld, "tmux_old", { command, version: fitness.version });
 		}
 	}
 
-	#missing(): { readonly code: string; readonly title: string; readonly advice: string } {
-		const command = installLine(this.#options.platform);
-		const { tmuxMissing } = terminalConditions;
-		this.#deps.health.raise(tmuxMissing, { command });
-		return {
-			code: tmuxMissing.code,
-			title: tmuxMissing.title,
-			advice: tmuxMissing.advice.replace("{command}", command),
-		};
+	/** @throws WarrenError `tmux_missing`, `tmux_old`. */
+	async #requireTmux(): Promise<void> {
+		const found = await this.#obstacle();
+		if (found !== null) throw terminalError(found.error, found.title, { fix: found.advice });
 	}
+}
+
+interface Obstacle {
+	readonly error: "tmux_missing" | "tmux_old";
+	readonly code: string;
+	readonly title: string;
+	readonly advice: string;
+}
+
+function obstacle(kind: ConditionKind, error: Obstacle["error"], facts: Readonly<Record<string, string>>): Obstacle {
+	const fill = (text: string) => text.replace(/\{(\w+)\}/g, (whole, name: string) => facts[name] ?? whole);
+	return { error, code: kind.code, title: fill(kind.title), advice: fill(kind.advice) };
 }
 
 /** Kills that are remembered for their viewers' sake; they ask within milliseconds. */

@@ -3,10 +3,12 @@ import { createLogger } from "@warren/net";
 import { type Command, Option } from "commander";
 import { renderUnicodeCompact } from "uqr";
 import { parseNodeConfig } from "../config/node-config.ts";
+import { openHubPart } from "../hub/hub-part.ts";
 import { type NodeReady, openNode } from "../node/node-role.ts";
+import type { OpenPart } from "../node/role-part.ts";
 
 /** Flags of every server; each has its environment variable (`parseNodeConfig`). */
-function withNodeFlags(command: Command): Command {
+export function withNodeFlags(command: Command): Command {
 	return command
 		.option("--data <dir>", "where state lives [WARREN_DATA]")
 		.option("--port <port>", "port for people, 5151 unless told [WARREN_PORT]")
@@ -25,16 +27,17 @@ function withNodeFlags(command: Command): Command {
 export function addNodeCommands(program: Command): void {
 	withNodeFlags(program.command("up"))
 		.description("Start this machine: every role, embedded stores")
-		.action((flags: Record<string, unknown>) => runNode(flags));
+		.action((flags: Record<string, unknown>) => runNode(flags, [openHubPart]));
 	withNodeFlags(program.command("node"))
 		.description("Start the node role alone: terminals, peers, relay, web UI")
 		.action((flags: Record<string, unknown>) => runNode(flags));
 }
 
-async function runNode(flags: Record<string, unknown>): Promise<void> {
+/** Until SIGTERM or SIGINT. */
+export async function runNode(flags: Record<string, unknown>, parts: readonly OpenPart[] = []): Promise<void> {
 	const config = parseNodeConfig(flags, process.env);
 	const logger = createLogger({ level: config.logLevel, json: config.json });
-	const role = await openNode({ clock: systemClock, random: systemRandom, logger }, config);
+	const role = await openNode({ clock: systemClock, random: systemRandom, logger }, config, parts);
 	if (role.firstCredentials !== null) {
 		const { user, pin } = role.firstCredentials;
 		process.stderr.write(`User ${user}, PIN ${pin}  (shown this once; the setup link changes it)\n`);
@@ -61,17 +64,23 @@ function stopped(): Promise<void> {
 
 function greeting(name: string, ready: NodeReady): string {
 	const lines = [`Warren is up on ${name}.`, "", `  Open        ${ready.url}`];
-	if (ready.caFingerprint !== null)
-		lines.push(`  Trust       ${ready.url}/trust`, `  CA SHA-256  ${ready.caFingerprint}`);
+	if (ready.lanUrl !== null) lines.push(`  On a phone  ${ready.lanUrl}`);
+	if (ready.caFingerprint !== null) {
+		lines.push(
+			`  Trust       ${ready.url}/trust   (once per device, so that browsers stop warning)`,
+			`  CA SHA-256  ${ready.caFingerprint}`,
+		);
+	}
 	if (ready.setupUrl !== null) {
+		const phoneUrl = ready.setupUrl.replace(ready.url, ready.lanUrl ?? ready.url);
 		lines.push(
 			"",
-			"First time here? Open this link once, on this machine or on your phone (it works for a day):",
+			"First time here? Open this link once, within a day, or scan it with your phone:",
 			"",
 			`  ${ready.setupUrl}`,
 			"",
 		);
-		lines.push(renderUnicodeCompact(ready.setupUrl, { border: 1 }));
+		lines.push(renderUnicodeCompact(phoneUrl, { border: 1 }));
 	}
 	lines.push("", `Data is in ${ready.data}. Stop with Ctrl-C.`, "");
 	return `${lines.join("\n")}\n`;

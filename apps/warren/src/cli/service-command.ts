@@ -89,9 +89,7 @@ function systemd(program: readonly string[]): ServiceManager {
 	const scope = asRoot ? [] : ["--user"];
 	const unitName = `${label}.service`;
 	return {
-		path: asRoot
-			? `/etc/systemd/system/${unitName}`
-			: join(process.env["XDG_CONFIG_HOME"] ?? join(homedir(), ".config"), "systemd/user", unitName),
+		path: join(unitFolder(asRoot), unitName),
 		unit: (args) => `[Unit]
 Description=Warren: your own machines as one private place
 After=network-online.target
@@ -120,6 +118,15 @@ WantedBy=${asRoot ? "multi-user.target" : "default.target"}
 			? ""
 			: `It stops when you log out, unless you allow it to stay: sudo loginctl enable-linger ${userInfo().username}\n`,
 	};
+}
+
+/** WARREN_SERVICE_FOLDER is for images that are built on another machine, and for tests. */
+function unitFolder(asRoot: boolean): string {
+	const told = process.env["WARREN_SERVICE_FOLDER"];
+	if (told !== undefined) return told;
+	return asRoot
+		? "/etc/systemd/system"
+		: join(process.env["XDG_CONFIG_HOME"] ?? join(homedir(), ".config"), "systemd/user");
 }
 
 function launchd(program: readonly string[]): ServiceManager {

@@ -7,17 +7,20 @@ import {
 	openSync,
 	readFileSync,
 	renameSync,
-	rmSync,
 	writeFileSync,
 } from "node:fs";
 import { homedir, platform } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { type Closeable, defineErrors } from "@warren/kernel";
 
 export const dataError = defineErrors({
 	data_unusable: { status: 500 },
 	data_in_use: { status: 500 },
 });
+
+/** https://sqlite.org/rescode.html#busy */
+const sqliteBusy = 5;
 
 /** Where state goes without `--data`: the platform's own place. */
 export function defaultDataFolder(environment: Readonly<Record<string, string | undefined>>): string {
@@ -34,9 +37,9 @@ export function defaultDataFolder(environment: Readonly<Record<string, string | 
 /** One installation's state. Its folder is 0700, each secret in it 0600; one process at a time. */
 export class DataFolder implements Closeable {
 	readonly path: string;
-	readonly #lock: string;
+	readonly #lock: DatabaseSync;
 
-	private constructor(path: string, lock: string) {
+	private constructor(path: string, lock: DatabaseSync) {
 		this.path = path;
 		this.#lock = lock;
 	}
@@ -53,9 +56,7 @@ export class DataFolder implements Closeable {
 				cause,
 			});
 		}
-		const lock = join(full, "lock");
-		claim(lock, full);
-		return new DataFolder(full, lock);
+		return new DataFolder(full, claim(full));
 	}
 
 	file(...parts: string[]): string {
@@ -85,42 +86,39 @@ export class DataFolder implements Closeable {
 	}
 
 	close(): void {
-		rmSync(this.#lock, { force: true });
+		if (this.#lock.isOpen) this.#lock.close();
 	}
 }
 
-/** A lock of a process that is gone is taken over. */
-function claim(lock: string, folder: string): void {
-	for (let attempt = 0; attempt < 2; attempt++) {
-		try {
-			writeFileSync(lock, `${process.pid}\n`, { flag: "wx", mode: 0o600 });
-			return;
-		} catch (cause) {
-			if ((cause as NodeJS.ErrnoException).code !== "EEXIST") {
-				throw dataError("data_unusable", `The data folder ${folder} cannot be written: ${(cause as Error).message}.`, {
-					fix: "Free disk space, or correct its permissions.",
-					cause,
-				});
-			}
-		}
-		const holder = Number(readFileSync(lock, "utf8").trim());
-		if (Number.isInteger(holder) && holder > 0 && holder !== process.pid && isRunning(holder)) {
-			throw dataError("data_in_use", `The data folder ${folder} is in use by process ${holder}.`, {
-				fix: "Stop that one, or choose another folder with --data DIR.",
-			});
-		}
-		rmSync(lock, { force: true });
-	}
-	throw dataError("data_in_use", `The data folder ${folder} is being claimed by another process.`, {
-		fix: "Try again.",
-	});
-}
-
-function isRunning(pid: number): boolean {
+/**
+ * The system's own lock on a file, through SQLite: Node has no call for it. It goes with its process, however that ends;
+ * a process number in a file would outlive a power cut, and name some other program after it.
+ */
+function claim(folder: string): DatabaseSync {
+	const file = join(folder, "lock");
+	const holder = join(folder, "lock.pid");
+	let lock: DatabaseSync | undefined;
 	try {
-		process.kill(pid, 0);
-		return true;
-	} catch (fault) {
-		return (fault as NodeJS.ErrnoException).code === "EPERM";
+		lock = new DatabaseSync(file);
+		lock.exec("PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE");
+		chmodSync(file, 0o600);
+		writeFileSync(holder, `${process.pid}\n`, { mode: 0o600 });
+		return lock;
+	} catch (cause) {
+		lock?.close();
+		if ((cause as { errcode?: number }).errcode === sqliteBusy) {
+			const pid = existsSync(holder) ? readFileSync(holder, "utf8").trim() : "";
+			throw dataError(
+				"data_in_use",
+				`The data folder ${folder} is in use by ${/^\d+$/.test(pid) ? `process ${pid}` : "another process"}.`,
+				{
+					fix: "Stop that one, or choose another folder with --data DIR.",
+				},
+			);
+		}
+		throw dataError("data_unusable", `The data folder ${folder} cannot be written: ${(cause as Error).message}.`, {
+			fix: "Free disk space, or correct its permissions.",
+			cause,
+		});
 	}
 }

@@ -23,6 +23,8 @@ const nodeSchema = z.object({
 	trustedProxy: list,
 	logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
 	peerPort: port.default(5151),
+	/** Of the sidecar, on loopback. */
+	sidecarPort: port.default(3913),
 	uploadLimitBytes: z.coerce
 		.number()
 		.pipe(z.int().min(1))
@@ -49,6 +51,7 @@ const variables: Readonly<Record<keyof NodeConfig, string>> = {
 	trustedProxy: "WARREN_TRUSTED_PROXY",
 	logLevel: "WARREN_LOG_LEVEL",
 	peerPort: "WARREN_PEER_PORT",
+	sidecarPort: "WARREN_SIDECAR_PORT",
 	uploadLimitBytes: "WARREN_UPLOAD_LIMIT_BYTES",
 	tailscale: "WARREN_TAILSCALE",
 	user: "WARREN_USER",

@@ -22,8 +22,20 @@ const warnBeforeMs = 14 * dayMs;
 export interface NodeCertificates {
 	readonly tls: TlsIdentity;
 	readonly fingerprint: Fingerprint;
-	/** Null when this machine holds no CA: own files, or plain HTTP. */
+	/** Null when this machine holds no CA: own files, or it joined another's warren. */
 	readonly authority: Authority | null;
+	/** What devices install to trust this warren; null with own files. */
+	readonly ca: CaCertificate | null;
+}
+
+/** The public half of the warren's CA. `Authority` is one. */
+export interface CaCertificate {
+	readonly certPem: string;
+	readonly fingerprint: Fingerprint;
+	readonly name: string;
+	/** Milliseconds since the Unix epoch. */
+	readonly notAfter: number;
+	readonly der: Uint8Array;
 }
 
 /** Names by which this machine may be called, without its addresses. */
@@ -63,6 +75,8 @@ export async function openCertificates(
 ): Promise<NodeCertificates> {
 	if (config.tlsCert !== undefined && config.tlsKey !== undefined)
 		return ownFiles(config.tlsCert, config.tlsKey, clock, health);
+	const joined = data.read("membership.json");
+	if (joined !== null) return ofMember((JSON.parse(joined) as { ca: string }).ca, data, clock, health);
 	const authority = await openAuthority(config, data, clock, random);
 	const names = ownNames(config);
 	const cert = data.read("tls", "node.crt");
@@ -77,7 +91,12 @@ export async function openCertificates(
 			clock,
 		)
 	) {
-		return { tls: { cert: cert + authority.certPem, key }, fingerprint: fingerprintOfPem(cert), authority };
+		return {
+			tls: { cert: cert + authority.certPem, key },
+			fingerprint: fingerprintOfPem(cert),
+			authority,
+			ca: authority,
+		};
 	}
 	const leaf = await authority.issue({ name: config.name, hosts: [...names, ...ownAddresses()] });
 	data.write(leaf.key, "tls", "node.key");
@@ -86,6 +105,7 @@ export async function openCertificates(
 		tls: { cert: leaf.cert + authority.certPem, key: leaf.key },
 		fingerprint: fingerprintOfPem(leaf.cert),
 		authority,
+		ca: authority,
 	};
 }
 
@@ -123,7 +143,7 @@ function ownFiles(certFile: string, keyFile: string, clock: Clock, health: Healt
 		const end = Date.parse(new X509Certificate(cert).validTo);
 		if (end - clock.now() < warnBeforeMs)
 			health.raise(certificateExpiring, { file: certFile, date: new Date(end).toISOString().slice(0, 10) });
-		return { tls: { cert, key }, fingerprint: fingerprintOfPem(cert), authority: null };
+		return { tls: { cert, key }, fingerprint: fingerprintOfPem(cert), authority: null, ca: null };
 	} catch (cause) {
 		throw certificateError(
 			"bad_certificate",
@@ -131,4 +151,35 @@ function ownFiles(certFile: string, keyFile: string, clock: Clock, health: Healt
 			{ fix: "Both must be PEM, the leaf first, readable by this user.", cause },
 		);
 	}
+}
+
+/** A joined machine shows the leaf that the first machine signed for it. */
+function ofMember(caPem: string, data: DataFolder, clock: Clock, health: HealthTable): NodeCertificates {
+	const cert = data.read("tls", "node.crt");
+	const key = data.read("tls", "node.key");
+	if (cert === null || key === null) {
+		throw certificateError("bad_certificate", `${data.path} has joined a warren, and its certificate is gone.`, {
+			fix: "Restore tls/ from a backup, or remove membership.json and join again.",
+		});
+	}
+	const end = Date.parse(new X509Certificate(cert).validTo);
+	if (end - clock.now() < warnBeforeMs) {
+		health.raise(certificateExpiring, {
+			file: data.file("tls", "node.crt"),
+			date: new Date(end).toISOString().slice(0, 10),
+		});
+	}
+	const ca = new X509Certificate(caPem);
+	return {
+		tls: { cert: cert + caPem, key },
+		fingerprint: fingerprintOfPem(cert),
+		authority: null,
+		ca: {
+			certPem: caPem,
+			fingerprint: fingerprintOfPem(caPem),
+			name: /CN=(.*)/.exec(ca.subject)?.[1] ?? "",
+			notAfter: Date.parse(ca.validTo),
+			der: ca.raw,
+		},
+	};
 }

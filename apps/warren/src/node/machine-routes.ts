@@ -2,14 +2,15 @@ import { X509Certificate } from "node:crypto";
 import { memberCredentials } from "@warren/access";
 import type { Audit, HealthTable, Identity } from "@warren/kernel";
 import { parseRequest } from "@warren/kernel";
-import { type Authority, dataHeaders, type Metrics, type RequestContext, type Route } from "@warren/net";
+import { dataHeaders, type Metrics, type RequestContext, type Route } from "@warren/net";
 import { z } from "zod";
+import type { CaCertificate } from "./certificates.ts";
 
 export interface MachineRouteDeps {
 	readonly health: HealthTable;
 	readonly audit: Audit;
 	readonly metrics: Metrics;
-	readonly authority: Authority | null;
+	readonly ca: CaCertificate | null;
 	/** What `GET /api/status` shows beside health and process. */
 	readonly status: () => Record<string, unknown>;
 	readonly describe: (identity: Identity) => Record<string, unknown>;
@@ -74,12 +75,12 @@ export function machineRoutes(deps: MachineRouteDeps): Route[] {
 					headers: { ...dataHeaders, "content-type": deps.metrics.registry.contentType },
 				}),
 		},
-		...(deps.authority === null ? [] : authorityRoutes(deps.authority)),
+		...(deps.ca === null ? [] : authorityRoutes(deps.ca)),
 	];
 }
 
 /** What a phone needs to trust this warren. A CA's certificate is public. */
-function authorityRoutes(authority: Authority): Route[] {
+function authorityRoutes(authority: CaCertificate): Route[] {
 	const open = { owner: "node", method: "GET", credentials: ["none"] } as const;
 	const download = (type: string, name: string) => ({
 		...dataHeaders,
@@ -114,7 +115,7 @@ function authorityRoutes(authority: Authority): Route[] {
 }
 
 /** Apple's configuration profile with one root certificate. */
-function mobileConfig(authority: Authority): string {
+function mobileConfig(authority: CaCertificate): string {
 	const id = new X509Certificate(authority.certPem).serialNumber.toLowerCase().padStart(32, "0").slice(0, 32);
 	const uuid = (first: string) =>
 		`${first}${id.slice(1, 8)}-${id.slice(8, 12)}-4${id.slice(13, 16)}-8${id.slice(17, 20)}-${id.slice(20, 32)}`.toUpperCase();

@@ -22,15 +22,19 @@ export const nodeSchema: Schema = {
 	},
 };
 
-/** This installation's own identifier, made with its data folder and kept for as long. */
+/**
+ * This installation's own identifier, made with its data folder and kept for as long.
+ * @param given the one that the hub gave when it joined, for a folder that has none yet.
+ */
 export async function openNodeIdentity(
 	db: Kysely<NodeTables>,
 	random: Random,
 	clock: Clock,
+	given: string | null,
 ): Promise<{ readonly id: NodeId }> {
 	const row = await db.selectFrom("node_identity").select("id").executeTakeFirst();
 	if (row !== undefined) return { id: row.id as NodeId };
-	const id = newId(random) as NodeId;
+	const id = (given ?? newId(random)) as NodeId;
 	await db.insertInto("node_identity").values({ id, created_at: clock.now() }).execute();
 	return { id };
 }

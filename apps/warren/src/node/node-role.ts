@@ -1,10 +1,19 @@
 import { existsSync } from "node:fs";
 import { homedir, platform } from "node:os";
 import { fileURLToPath } from "node:url";
-import { type AccessTables, accessRoutes, accessSchema, memberCredentials, NodeAccess } from "@warren/access";
+import {
+	type AccessTables,
+	accessRoutes,
+	accessSchema,
+	memberCredentials,
+	NodeAccess,
+	SetupLink,
+} from "@warren/access";
+import { type EnrolledTables, enrolledSchema } from "@warren/accounts";
 import {
 	type Clock,
 	type Closeable,
+	type CredentialKind,
 	closeCodes,
 	firstOf,
 	HealthTable,
@@ -12,9 +21,10 @@ import {
 	Lifetime,
 	type Logger,
 	newId,
+	type PeerSource,
 	type Random,
 } from "@warren/kernel";
-import { canonicalHost, HostTable, Listener, Metrics, StaticFiles } from "@warren/net";
+import { EventFeed, HostTable, Listener, Metrics, type Route, StaticFiles } from "@warren/net";
 import {
 	ManualPeers,
 	PeerDirectory,
@@ -27,16 +37,21 @@ import {
 } from "@warren/peers";
 import { AuditLog, type AuditTable, auditSchema, openSqliteTables } from "@warren/store";
 import { TerminalService, type TerminalTables, terminalRoutes, terminalSchema } from "@warren/terminal";
+import type { Kysely } from "kysely";
 import { publishConsole } from "../config/console-file.ts";
 import { DataFolder } from "../config/data-folder.ts";
-import { isLoopback, type NodeConfig, systemUser } from "../config/node-config.ts";
+import { type NodeConfig, systemUser } from "../config/node-config.ts";
+import { openMemberPart } from "../hub/member-part.ts";
+import { readMembership } from "../hub/membership.ts";
 import { version } from "../version.ts";
 import { openCertificates, ownAddresses, ownNames } from "./certificates.ts";
 import { machineRoutes } from "./machine-routes.ts";
 import { type NodeTables, nodeSchema, openNodeIdentity } from "./node-identity.ts";
+import { choosePort, dialledHosts, lanUrlOf, urlOf } from "./node-names.ts";
+import type { NodeBase, OpenPart, RolePart } from "./role-part.ts";
 import { uiRoutes } from "./ui-routes.ts";
 
-type Tables = AccessTables & PeerTables & TerminalTables & AuditTable & NodeTables;
+type Tables = AccessTables & PeerTables & TerminalTables & AuditTable & NodeTables & EnrolledTables;
 
 export interface NodeRoleDeps {
 	readonly clock: Clock;
@@ -47,6 +62,8 @@ export interface NodeRoleDeps {
 /** The one line of `--json`, and what the console prints. */
 export interface NodeReady {
 	readonly url: string;
+	/** The same by an address of the local network, for phones that do not resolve this machine's name; null when there is none. */
+	readonly lanUrl: string | null;
 	/** SHA-256 of the certificate, for peers that pin it; null with plain HTTP. */
 	readonly fingerprint: string | null;
 	readonly caFingerprint: string | null;
@@ -64,20 +81,30 @@ export interface NodeRole extends Closeable {
 }
 
 /** A node: terminals, peers and relay, the web UI, behind one listener. Closes what it opened when it cannot start. */
-export async function openNode(deps: NodeRoleDeps, config: NodeConfig): Promise<NodeRole> {
+export async function openNode(
+	deps: NodeRoleDeps,
+	config: NodeConfig,
+	openParts: readonly OpenPart[] = [],
+): Promise<NodeRole> {
 	const lifetime = new Lifetime();
 	try {
-		return await compose(deps, config, lifetime);
+		return await compose(deps, config, openParts, lifetime);
 	} catch (failure) {
 		await lifetime.close();
 		throw failure;
 	}
 }
 
-async function compose(deps: NodeRoleDeps, config: NodeConfig, lifetime: Lifetime): Promise<NodeRole> {
+async function compose(
+	deps: NodeRoleDeps,
+	config: NodeConfig,
+	openParts: readonly OpenPart[],
+	lifetime: Lifetime,
+): Promise<NodeRole> {
 	const { clock, random, logger } = deps;
 	const startedAt = clock.now();
 	const data = lifetime.own(DataFolder.open(config.data));
+	const membership = readMembership(data);
 	const health = new HealthTable(clock);
 	const metrics = new Metrics(true);
 	const { db } = lifetime.own(
@@ -86,59 +113,57 @@ async function compose(deps: NodeRoleDeps, config: NodeConfig, lifetime: Lifetim
 			accessSchema,
 			peerSchema,
 			terminalSchema,
+			enrolledSchema,
 			auditSchema,
 		]),
 	);
 	const audit = new AuditLog(db, clock, logger);
-	const identity = await openNodeIdentity(db, random, clock);
+	const { id: nodeId } = await openNodeIdentity(db, random, clock, membership?.nodeId ?? null);
+	const feed = new EventFeed();
+	health.watch(() => feed.publish({ type: "health" }));
 
 	const made = { user: config.user ?? systemUser(), pin: config.pin ?? newId(random, 10) };
 	const access = await NodeAccess.open({ db, clock, random, audit }, { ...made, replace: config.pin !== undefined });
+	const hubSetup = new SetupLink(db, clock, random, "hub");
 	const certificates = config.http ? null : await openCertificates(config, data, clock, random, health);
+	const port = await choosePort(config);
 
-	const terminal = lifetime.own(
-		await TerminalService.open(
-			{ clock, random, logger, health, audit, db },
-			{
-				socketPath: data.file("tmux.sock"),
-				environment: process.env,
-				home: homedir(),
-				userSockets: true,
-				uid: process.getuid?.() ?? null,
-				platform: platform(),
-				maxUploadBytes: config.uploadLimitBytes,
-			},
-		),
-	);
-	const { feed } = terminal;
-	health.watch(() => feed.publish({ type: "health" }));
+	const base: NodeBase = {
+		...{ clock, random, logger, lifetime, data, health, audit, feed, access, hubSetup, nodeId, port, db },
+		authority: certificates?.authority ?? null,
+		urls: [urlOf(config, port)],
+		hosts: dialledHosts(config),
+	};
+	const parts: RolePart[] = [];
+	for (const openPart of membership === null ? openParts : [openMemberPart(membership)])
+		parts.push(await openPart(base, config));
+	const members: readonly CredentialKind[] = [...memberCredentials, ...parts.flatMap((part) => part.members ?? [])];
 
-	const tailscale = new TailscalePeers({ command: config.tailscale, port: config.peerPort, user: systemUser() });
-	const pins = await Pins.open(db, clock);
-	const pools = lifetime.own(new PeerPools(pins));
-	const self = () => ({ name: config.name, version, host: ownNames(config)[1] ?? "localhost", port: listener.port });
-	const directory = await PeerDirectory.open({
+	const hosts = new HostTable(ownNames(config));
+	const terminal = lifetime.own(await openTerminals(base, db, config));
+	const peers = await openPeers(
+		base,
+		hosts,
 		db,
-		clock,
-		pins,
-		manual: new ManualPeers(db, clock),
-		sources: [tailscale],
-		isSelf: ({ host, port }) =>
-			port === listener.port && (ownNames(config).includes(host) || ownAddresses().includes(host)),
-	});
-
+		config,
+		parts.flatMap((part) => part.peerSources),
+	);
 	const files = await loadUi(config, logger);
-	const roles = () => [{ name: "node", state: "running", since: startedAt }];
+	const roles = () =>
+		["node", ...parts.map((part) => part.name)].map((name) => ({ name, state: "running", since: startedAt }));
+	const cookieName = parts.find((part) => part.cookieName !== undefined)?.cookieName;
+	const url = urlOf(config, port);
 	const listener: Listener = await Listener.open(
 		{ clock, logger },
 		{
 			role: "node",
 			...(config.host === undefined ? {} : { host: config.host }),
-			port: config.port,
+			port,
 			tls: certificates?.tls ?? null,
-			hosts: new HostTable(ownNames(config)),
-			authenticator: firstOf(access, terminal.shares),
+			hosts,
+			authenticator: firstOf(access, terminal.shares, ...parts.flatMap((part) => part.authenticators)),
 			trustedProxies: config.trustedProxy,
+			...(cookieName === undefined ? {} : { cookieName }),
 			routes: [
 				...uiRoutes(files, () => ({
 					app: "warren",
@@ -147,30 +172,21 @@ async function compose(deps: NodeRoleDeps, config: NodeConfig, lifetime: Lifetim
 					roles: roles().map((role) => role.name),
 				})),
 				...accessRoutes(access),
-				...peerRoutes({
-					directory,
-					pins,
-					pools,
-					clock,
-					audit,
-					credentials: memberCredentials,
-					self,
-					defaultPort: config.peerPort,
-					onChange: () => feed.publish({ type: "peers" }),
-				}),
+				...peers.routes,
 				...terminalRoutes(terminal),
+				feed.route("node", "/ws/~events", members),
 				...machineRoutes({
 					health,
 					audit,
 					metrics,
-					authority: certificates?.authority ?? null,
+					ca: certificates?.ca ?? null,
 					status: () => ({
 						node: {
-							id: identity.id,
+							id: nodeId,
 							name: config.name,
 							version,
 							startedAt,
-							url: urlOf(config, listener),
+							url,
 							fingerprint: certificates?.fingerprint ?? null,
 						},
 						roles: roles(),
@@ -178,11 +194,14 @@ async function compose(deps: NodeRoleDeps, config: NodeConfig, lifetime: Lifetim
 					}),
 					describe: (who: Identity) => describe(who, config),
 				}),
+				...parts.flatMap((part) => part.routes),
 			],
 		},
 	);
 	lifetime.own(listener);
+	for (const part of parts) part.listening?.(listener);
 	access.devices.onRevoked((id) => {
+		terminal.endOwner(`device:${id}`);
 		listener.disconnect(
 			(who) => who.kind === "device" && who.deviceId === id,
 			closeCodes.signIn,
@@ -190,25 +209,16 @@ async function compose(deps: NodeRoleDeps, config: NodeConfig, lifetime: Lifetim
 		);
 	});
 	metrics.gauge("websockets", "Open WebSockets of this node, relayed ones included.", () => listener.webSocketCount);
-
-	const url = urlOf(config, listener);
-	publishConsole(data, lifetime, {
-		url,
-		port: listener.port,
-		secure: listener.secure,
-		pid: process.pid,
-		token: access.consoleToken,
-	});
-	const setupUrl =
-		access.devices.count === 0 && config.pin === undefined ? `${url}/#setup=${await access.setup.make()}` : null;
+	publishConsole(data, lifetime, { url, port, secure: listener.secure, pid: process.pid, token: access.consoleToken });
 	return {
 		listener,
 		firstCredentials: access.created && config.pin === undefined ? made : null,
 		ready: {
 			url,
+			lanUrl: lanUrlOf(config, port),
 			fingerprint: certificates?.fingerprint ?? null,
-			caFingerprint: certificates?.authority?.fingerprint ?? null,
-			setupUrl,
+			caFingerprint: certificates?.ca?.fingerprint ?? null,
+			setupUrl: await setupUrlOf(base, config, url),
 			data: data.path,
 			pid: process.pid,
 		},
@@ -216,17 +226,73 @@ async function compose(deps: NodeRoleDeps, config: NodeConfig, lifetime: Lifetim
 	};
 }
 
-/** The address to print: a name that the certificate has and that works from other machines, unless it listens on loopback only. */
-function urlOf(config: NodeConfig, listener: Listener): string {
-	const scheme = listener.secure ? "https" : "http";
-	const bound = config.host === undefined ? undefined : canonicalHost(config.host);
-	const host =
-		bound === undefined || bound === "0.0.0.0" || bound === "::"
-			? (config.hostname[0] ?? ownNames(config)[1] ?? "localhost")
-			: isLoopback(bound)
-				? "localhost"
-				: bound;
-	return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${listener.port}`;
+function openTerminals(base: NodeBase, db: Kysely<Tables>, config: NodeConfig): Promise<TerminalService> {
+	const { clock, random, logger, health, audit, feed } = base;
+	return TerminalService.open(
+		{ clock, random, logger, health, audit, events: feed, db },
+		{
+			socketPath: base.data.file("tmux.sock"),
+			environment: process.env,
+			home: homedir(),
+			userSockets: true,
+			uid: process.getuid?.() ?? null,
+			platform: platform(),
+			maxUploadBytes: config.uploadLimitBytes,
+		},
+	);
+}
+
+async function openPeers(
+	base: NodeBase,
+	hosts: HostTable,
+	db: Kysely<Tables>,
+	config: NodeConfig,
+	sources: readonly PeerSource[],
+): Promise<{ readonly routes: Route[] }> {
+	const { clock, audit, port, lifetime } = base;
+	const tailscale = new TailscalePeers({
+		command: config.tailscale,
+		port: config.peerPort,
+		user: systemUser(),
+		// The name by which the tailnet's other machines, and people on them, call this one.
+		onSelf: (name) => hosts.add(name),
+	});
+	// Asked once now, so that it is known before anybody calls by it.
+	const stopping = new AbortController();
+	lifetime.defer(() => stopping.abort());
+	void tailscale.candidates(stopping.signal);
+	const pins = await Pins.open(db, clock);
+	const pools = lifetime.own(new PeerPools(pins));
+	const directory = await PeerDirectory.open({
+		db,
+		clock,
+		pins,
+		manual: new ManualPeers(db, clock),
+		sources: [...sources, tailscale],
+		isSelf: (address) =>
+			address.port === port && (ownNames(config).includes(address.host) || ownAddresses().includes(address.host)),
+	});
+	return {
+		routes: peerRoutes({
+			directory,
+			pins,
+			pools,
+			clock,
+			audit,
+			credentials: memberCredentials,
+			self: () => ({ name: config.name, version, host: ownNames(config)[1] ?? "localhost", port }),
+			defaultPort: config.peerPort,
+			onChange: () => base.feed.publish({ type: "peers" }),
+		}),
+	};
+}
+
+/** A link while nobody is signed in: one secret, good once at the node and once at the hub beside it. */
+async function setupUrlOf({ access, hubSetup }: NodeBase, config: NodeConfig, url: string): Promise<string | null> {
+	if (access.devices.count > 0 || config.pin !== undefined) return null;
+	const secret = await access.setup.make();
+	await hubSetup.make(secret);
+	return `${url}/#setup=${secret}`;
 }
 
 function describe(who: Identity, config: NodeConfig): Record<string, unknown> {

@@ -25,8 +25,8 @@ export interface RequestOptions {
 	readonly method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 	readonly body?: unknown;
 	readonly signal?: AbortSignal | undefined;
-	/** Replaces the machine's stored token: Basic at sign-in, a share's bearer. Sent to the machine itself. */
-	readonly authorization?: string;
+	/** Replaces the machine's stored token: Basic at sign-in, a share's bearer; null sends none. */
+	readonly authorization?: string | null;
 	readonly headers?: Readonly<Record<string, string>>;
 	/** Longest wait for the answer's head. */
 	readonly timeoutMs?: number;
@@ -35,19 +35,19 @@ export interface RequestOptions {
 export interface Api {
 	request<T>(machine: MachineId, path: string, options?: RequestOptions): Promise<T>;
 	/** The headers that prove this browser to a machine: for uploads, which need progress and so no fetch. */
-	headersFor(machine: MachineId, authorization?: string): Record<string, string>;
+	headersFor(machine: MachineId, authorization?: string | null): Record<string, string>;
 	readonly credentials: CredentialStore;
 }
 
 const defaultTimeoutMs = 20_000;
 
 export function createApi(credentials: CredentialStore, fetch: typeof globalThis.fetch): Api {
-	function headersFor(machine: MachineId, authorization?: string): Record<string, string> {
+	function headersFor(machine: MachineId, authorization?: string | null): Record<string, string> {
 		const own = bearer(credentials.get(self));
-		if (machine === self) return withDefined({ authorization: authorization ?? own });
+		if (machine === self) return withDefined({ authorization: authorization === undefined ? own : authorization });
 		return withDefined({
 			authorization: own,
-			"x-mobux-upstream-authorization": authorization ?? bearer(credentials.get(machine)),
+			"x-mobux-upstream-authorization": authorization === undefined ? bearer(credentials.get(machine)) : authorization,
 		});
 	}
 
@@ -120,8 +120,8 @@ function sentToken(sent: Readonly<Record<string, string>>, refused: MachineId): 
 	return header?.startsWith("Bearer ") ? header.slice(7) : undefined;
 }
 
-function withDefined(headers: Readonly<Record<string, string | undefined>>): Record<string, string> {
+function withDefined(headers: Readonly<Record<string, string | null | undefined>>): Record<string, string> {
 	return Object.fromEntries(
-		Object.entries(headers).filter((entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== ""),
+		Object.entries(headers).filter((entry): entry is [string, string] => typeof entry[1] === "string"),
 	);
 }

@@ -1,7 +1,7 @@
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { RefreshCw } from "lucide-react";
 import type { MachineId } from "../api/machine.ts";
-import type { AuditRecord } from "../api/types.ts";
+import type { AuditRecord, Device } from "../api/types.ts";
 import { api, useMachineName } from "../api/warren.tsx";
 import { Empty, Skeletons } from "../ui/states.tsx";
 import { agoOf, momentOf } from "../ui/time.ts";
@@ -13,6 +13,12 @@ const pageSize = 100;
 /** A machine's audit log, by pages. */
 export function ActivityPage({ machine }: { machine: MachineId }) {
 	const name = useMachineName(machine);
+	const devices = useQuery({
+		queryKey: [machine, "devices"],
+		queryFn: ({ signal }) => api.request<{ devices: Device[] }>(machine, "/api/devices", { signal }),
+	}).data?.devices;
+	/** A device by the name that people gave it; its identifier stays in the title. */
+	const whoOf = (actor: string) => devices?.find((device) => actor === `device:${device.id}`)?.name ?? actor;
 	const { data, error, isPending, hasNextPage, isFetchingNextPage, fetchNextPage, refetch, dataUpdatedAt } =
 		useInfiniteQuery({
 			queryKey: [machine, "audit"],
@@ -63,7 +69,9 @@ export function ActivityPage({ machine }: { machine: MachineId }) {
 									<td className="cell-at" title={momentOf(record.at)}>
 										{agoOf(record.at)}
 									</td>
-									<td className="mono cell-actor">{record.actor}</td>
+									<td className="cell-actor" title={record.actor}>
+										{whoOf(record.actor)}
+									</td>
 									<td className="mono cell-action">{record.action}</td>
 									<td className="mono cell-target">{record.target}</td>
 									<td className="cell-outcome">

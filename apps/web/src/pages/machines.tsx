@@ -41,7 +41,7 @@ export function MachinesPage() {
 			))}
 			{isPending && <Skeletons count={3} height={60} label={t.loading} />}
 			{data !== undefined && <MachineTable list={data} stale={error !== null} />}
-			{data?.peers.length === 0 && data.errors.length === 0 && (
+			{data?.peers.length === 0 && data.errors.every(isAbsence) && (
 				<Empty
 					icon={<Server size={28} aria-hidden="true" />}
 					action={
@@ -54,8 +54,12 @@ export function MachinesPage() {
 				</Empty>
 			)}
 			{data?.errors.map((failure) => (
-				<Notice key={`${failure.source}/${failure.kind}`} tone="warn" title={t.sourceFailed(failure.source)}>
-					<span>{failure.message}</span>
+				<Notice
+					key={`${failure.source}/${failure.kind}`}
+					tone={isAbsence(failure) ? "plain" : "warn"}
+					title={isAbsence(failure) ? failure.message : t.sourceFailed(failure.source)}
+				>
+					{!isAbsence(failure) && <span>{failure.message}</span>}
 					<FixLine fix={failure.fix} />
 					<span className="code mono">{failure.kind}</span>
 				</Notice>
@@ -64,6 +68,9 @@ export function MachinesPage() {
 		</div>
 	);
 }
+
+/** A source that is not on this machine has not failed: it is told, without alarm. */
+const isAbsence = ({ kind }: PeerList["errors"][number]) => kind.endsWith("_not_installed");
 
 /** A fix that is a command can be copied; a sentence is read. */
 function FixLine({ fix }: { fix: string }) {

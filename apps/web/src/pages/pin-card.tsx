@@ -54,7 +54,7 @@ export function PinCard({ peer, name }: { peer: MachineId; name: string }) {
 		<section className="card pin-card" aria-label={t.title(name)}>
 			<header className="row">
 				<ShieldAlert size={20} aria-hidden="true" />
-				<h3>{t.title(name)}</h3>
+				<h2>{t.title(name)}</h2>
 			</header>
 			<p className="muted small">{t.lead}</p>
 			<dl className="prints">

@@ -30,7 +30,7 @@ export function SetupPage({ secret, onDone }: { secret: string; onDone: () => vo
 				body: { user: String(form.get("user")).trim(), pin, deviceName: String(form.get("device")) },
 				headers: { "x-warren-setup": secret },
 				// Whatever token an earlier life of this origin left must not be offered, nor dropped, here.
-				authorization: "",
+				authorization: null,
 			});
 			credentials.put(self, { token, deviceId: device.id, machineName: location.host, savedAt: Date.now() });
 			onDone();

@@ -67,6 +67,7 @@ function SharedTerminal(props: { token: string; session: string; expiresAt: numb
 		modifiers,
 		onModifiersUsed: () => undefined,
 		onScrollBack: () => undefined,
+		atShell: () => false,
 		onTap: () => undefined,
 		onLink: setLink,
 	});

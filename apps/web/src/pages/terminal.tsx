@@ -48,6 +48,8 @@ export function TerminalPage({ machine, session }: { machine: MachineId; session
 	return <LiveTerminal key={life} machine={machine} session={session} onReopen={() => setLife((now) => now + 1)} />;
 }
 
+const shells = /^-?(?:ba|z|fi|da|k|a|tc|c)?sh$|^(?:nu|pwsh|elvish|xonsh)$/;
+
 type Overlay = "history" | "search" | "share" | "rename" | "kill-pane" | "kill-window" | undefined;
 
 function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; session: string; onReopen: () => void }) {
@@ -67,6 +69,7 @@ function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; sess
 	const picker = useRef<HTMLInputElement>(null);
 	const modifiers = useRef<Modifiers>(noModifiers);
 	const used = useRef<() => void>(() => undefined);
+	const paneCommand = useRef("");
 	const rawNow = useRef(raw);
 	rawNow.current = raw;
 
@@ -78,6 +81,7 @@ function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; sess
 		modifiers,
 		onModifiersUsed: () => used.current(),
 		onScrollBack: () => setOverlay("history"),
+		atShell: () => shells.test(paneCommand.current),
 		onTap: () => (rawNow.current ? view.controls.focus() : compose.current?.focus()),
 		onLink: setLink,
 	});
@@ -98,6 +102,7 @@ function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; sess
 		if (!isCoarse) controls.focus();
 	};
 	const pane = tmux.window?.panes.find((each) => each.active);
+	paneCommand.current = pane?.command ?? "";
 	const setFont = (by: number) =>
 		setPreferences({ terminalFontSize: Math.min(fontSizes.max, Math.max(fontSizes.min, terminalFontSize + by)) });
 
@@ -132,7 +137,7 @@ function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; sess
 						{view.readOnly && <span className="tag">{t.readOnly}</span>}
 					</span>
 				</div>
-				<WindowTabs tmux={tmux} />
+				<WindowTabs tmux={tmux} onDone={() => !isCoarse && controls.focus()} />
 				<button
 					type="button"
 					className="icon-button"
@@ -145,6 +150,7 @@ function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; sess
 				</button>
 				<Menu
 					label={t.menu}
+					{...(isCoarse ? {} : { onClosed: controls.focus })}
 					trigger={
 						<button type="button" className="icon-button">
 							<Ellipsis size={18} />
@@ -180,14 +186,14 @@ function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; sess
 						icon={<Copy size={16} />}
 						disabled={!view.hasSelection}
 						onSelect={() => controls.copySelection()}
-						keys="Ctrl⇧C"
+						{...shortcut("Ctrl⇧C")}
 					>
 						{t.copy}
 					</MenuItem>
 					<MenuItem
 						icon={<ClipboardPaste size={16} />}
 						onSelect={() => void pasteFromClipboard(controls.paste)}
-						keys="Ctrl⇧V"
+						{...shortcut("Ctrl⇧V")}
 					>
 						{t.paste}
 					</MenuItem>
@@ -241,6 +247,7 @@ function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; sess
 						machine={machine}
 						session={session}
 						theme={view.theme}
+						light={view.light}
 						fontSize={terminalFontSize}
 						searching={overlay === "search"}
 						onClose={closeOverlay}
@@ -320,25 +327,39 @@ function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; sess
 	);
 }
 
-function WindowTabs({ tmux }: { tmux: Tmux }) {
+function WindowTabs({ tmux, onDone }: { tmux: Tmux; onDone: () => void }) {
 	if (tmux.windows === undefined) return <div className="window-tabs" />;
 	return (
-		<div className="window-tabs" role="tablist" aria-label={t.windows}>
-			{tmux.windows.map((window) => (
-				<button
-					key={window.id}
-					type="button"
-					role="tab"
-					className="window-tab"
-					aria-selected={window.active}
-					onClick={() => tmux.select(window)}
-				>
-					<span className="index">{window.index}</span>
-					<span className="clip">{window.name}</span>
-					{window.bell && <span className="tag live">bell</span>}
-				</button>
-			))}
-			<button type="button" className="icon-button" aria-label={t.newWindow} title={t.newWindow} onClick={tmux.create}>
+		<div className="window-tabs">
+			<div className="window-list" role="tablist" aria-label={t.windows}>
+				{tmux.windows.map((window) => (
+					<button
+						key={window.id}
+						type="button"
+						role="tab"
+						className="window-tab"
+						aria-selected={window.active}
+						onClick={() => {
+							tmux.select(window);
+							onDone();
+						}}
+					>
+						<span className="index">{window.index}</span>
+						<span className="clip">{window.name}</span>
+						{window.bell && <span className="tag live">bell</span>}
+					</button>
+				))}
+			</div>
+			<button
+				type="button"
+				className="icon-button"
+				aria-label={t.newWindow}
+				title={t.newWindow}
+				onClick={() => {
+					tmux.create();
+					onDone();
+				}}
+			>
 				<Plus size={16} />
 			</button>
 		</div>
@@ -423,6 +444,9 @@ async function pasteFromClipboard(paste: (text: string, enter: boolean) => void)
 		toast.add({ title: t.pasteFailedTitle, description: t.pasteFailed, type: "error" });
 	}
 }
+
+/** A shortcut is shown where there is a keyboard to press it on. */
+const shortcut = (keys: string) => (isCoarse ? {} : { keys });
 
 /** A path as a shell takes it in one word. */
 function quotePath(path: string): string {

@@ -4,7 +4,7 @@ export function guessDeviceName(userAgent: string): string {
 		? "Edge"
 		: /\bFirefox\/|\bFxiOS\//.test(userAgent)
 			? "Firefox"
-			: /\bChrome\/|\bCriOS\//.test(userAgent)
+			: /Chrome\/|\bCriOS\//.test(userAgent)
 				? "Chrome"
 				: /\bSafari\//.test(userAgent)
 					? "Safari"

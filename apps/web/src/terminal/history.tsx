@@ -18,6 +18,7 @@ interface Props {
 	machine: MachineId;
 	session: string;
 	theme: ITheme;
+	light: boolean;
 	fontSize: number;
 	/** Begins with the search field in focus. */
 	searching: boolean;
@@ -25,7 +26,7 @@ interface Props {
 }
 
 /** The scrollback as plain text over the live terminal: it scrolls, selects and copies as any page does. */
-export function HistoryPanel({ machine, session, theme, fontSize, searching, onClose }: Props) {
+export function HistoryPanel({ machine, session, theme, light, fontSize, searching, onClose }: Props) {
 	const base = `/api/sessions/${encodeURIComponent(session)}`;
 	const [pages, setPages] = useState<readonly (readonly Run[][])[]>([]);
 	const [more, setMore] = useState(true);
@@ -82,7 +83,6 @@ export function HistoryPanel({ machine, session, theme, fontSize, searching, onC
 	return (
 		<section
 			className="history"
-			aria-label={t.history}
 			style={{ background: theme.background, color: theme.foreground }}
 			onKeyDown={(event) => event.key === "Escape" && onClose()}
 		>
@@ -160,7 +160,13 @@ export function HistoryPanel({ machine, session, theme, fontSize, searching, onC
 				<pre>
 					{pages.map((page, index) => (
 						// Counted from the newest page, which stays: pages are only ever put before the others.
-						<HistoryPage key={pages.length - index} lines={page} theme={theme} current={find.currentIn(index)} />
+						<HistoryPage
+							key={pages.length - index}
+							lines={page}
+							theme={theme}
+							light={light}
+							current={find.currentIn(index)}
+						/>
 					))}
 				</pre>
 			</div>
@@ -253,7 +259,12 @@ function parsePage(text: string): Run[][] {
 		});
 }
 
-const HistoryPage = memo(function HistoryPage(props: { lines: readonly Run[][]; theme: ITheme; current: number }) {
+const HistoryPage = memo(function HistoryPage(props: {
+	lines: readonly Run[][];
+	theme: ITheme;
+	light: boolean;
+	current: number;
+}) {
 	return (
 		<div className="history-page">
 			{props.lines.map((runs, index) => (
@@ -264,7 +275,7 @@ const HistoryPage = memo(function HistoryPage(props: { lines: readonly Run[][]; 
 							run.text
 						) : (
 							// biome-ignore lint/suspicious/noArrayIndexKey: runs of a line never move
-							<span key={at} style={cssOf(run.style, props.theme)}>
+							<span key={at} style={cssOf(run.style, props.theme, props.light)}>
 								{run.text}
 							</span>
 						),
@@ -276,8 +287,12 @@ const HistoryPage = memo(function HistoryPage(props: { lines: readonly Run[][]; 
 	);
 });
 
-function cssOf(style: Style, theme: ITheme): CSSProperties {
-	const fg = style.fg === undefined ? undefined : cssColour(style.fg, theme);
+function cssOf(style: Style, theme: ITheme, light: boolean): CSSProperties {
+	const wanted = style.fg === undefined ? undefined : cssColour(style.fg, theme);
+	// Colours beyond the theme's sixteen were chosen for a dark screen: on paper they need ink to be read.
+	const beyond = typeof style.fg === "string" || (style.fg !== undefined && style.fg >= 16);
+	const fg =
+		light && beyond && style.bg === undefined ? `color-mix(in oklab, ${wanted} 38%, ${theme.foreground})` : wanted;
 	const bg = style.bg === undefined ? undefined : cssColour(style.bg, theme);
 	const [color, background] = style.inverse ? [bg ?? theme.background, fg ?? theme.foreground] : [fg, bg];
 	const lines = [style.underline && "underline", style.strike && "line-through"].filter(Boolean).join(" ");

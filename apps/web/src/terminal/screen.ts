@@ -3,6 +3,7 @@ import { Unicode11Addon } from "@xterm/addon-unicode11";
 import { WebLinksAddon } from "@xterm/addon-web-links";
 import { type ITheme, Terminal } from "@xterm/xterm";
 import { adoptTerminalStyles } from "./adopted-styles.ts";
+import { keepAlternateScreen } from "./alternate-screen.ts";
 
 /** xterm as this product sets it up: no decision about the connection lives here. */
 export interface Screen {
@@ -55,6 +56,7 @@ export async function openScreen(host: HTMLElement, options: ScreenOptions): Pro
 	terminal.unicode.activeVersion = "11";
 	terminal.loadAddon(new WebLinksAddon((_event, uri) => openLink(uri, options)));
 	terminal.parser.registerOscHandler(52, (data) => takeClipboard(data, options));
+	keepAlternateScreen(terminal);
 	terminal.open(host);
 	if (!options.coarse) await useGpu(terminal);
 

@@ -20,6 +20,8 @@ export interface TerminalOptions {
 	readonly modifiers: RefObject<Modifiers>;
 	onModifiersUsed(): void;
 	onScrollBack(): void;
+	/** Whether a shell waits in the active pane: a finger's swipe then opens the scrollback, and not tmux's own mode. */
+	atShell(): boolean;
 	onTap(): void;
 	onLink(url: string): void;
 	onRenamed?(name: string): void;
@@ -57,10 +59,11 @@ export function useTerminal(options: TerminalOptions): TerminalView {
 	const theme = light ? lightTheme : darkTheme;
 	const [state, setState] = useState<StreamState>({ phase: "connecting" });
 	const [roundTripMs, setRoundTrip] = useState<number>();
-	const [readOnly, setReadOnly] = useState(false);
+	const [mayType, setGranted] = useState(true);
+	const granted = useRef(true);
 	const [size, setSize] = useState<{ cols: number; rows: number }>();
 	const [hasSelection, setHasSelection] = useState(false);
-	const live = useRef<{ screen: Screen; stream: Stream; layout(): void } | undefined>(undefined);
+	const live = useRef<{ screen: Screen; stream: Stream; layout(): void; watching(): boolean } | undefined>(undefined);
 	const latest = useRef(options);
 	latest.current = options;
 	const fontSize = useRef(terminalFontSize);
@@ -102,7 +105,8 @@ export function useTerminal(options: TerminalOptions): TerminalView {
 				onState: setState,
 				onWelcome(welcome) {
 					remote.current = { cols: welcome.cols, rows: welcome.rows };
-					setReadOnly(welcome.readOnly || welcome.mode === "read-only");
+					granted.current = !welcome.readOnly;
+					setGranted(!welcome.readOnly);
 					layout();
 				},
 				onEvent(event) {
@@ -135,13 +139,16 @@ export function useTerminal(options: TerminalOptions): TerminalView {
 				setSize({ cols: terminal.cols, rows: terminal.rows });
 			}
 
-			live.current = { screen, stream, layout };
+			const watching = () => !granted.current || latest.current.mode === "read-only";
+			live.current = { screen, stream, layout, watching };
 			closers.push(
 				() => stream.close(),
 				() => screen.close(),
 			);
 
 			const send = (text: string) => {
+				// Answers to the program's queries and focus reports come from xterm itself, in a read-only view too.
+				if (watching()) return;
 				if (!stream.type(encoder.encode(text))) toast.add({ title: t.fullTitle, description: t.full, type: "error" });
 			};
 			terminal.onData((data) => {
@@ -149,7 +156,9 @@ export function useTerminal(options: TerminalOptions): TerminalView {
 				if (held.ctrl || held.alt) latest.current.onModifiersUsed();
 				send(applyModifiers(data, held));
 			});
-			terminal.onBinary((data) => stream.type(Uint8Array.from(data, (character) => character.charCodeAt(0))));
+			terminal.onBinary((data) => {
+				if (!watching()) stream.type(Uint8Array.from(data, (character) => character.charCodeAt(0)));
+			});
 			terminal.onSelectionChange(() => setHasSelection(terminal.hasSelection()));
 			terminal.attachCustomKeyEventHandler((event) => {
 				if (event.type !== "keydown" || !event.ctrlKey || !event.shiftKey) return true;
@@ -184,7 +193,8 @@ export function useTerminal(options: TerminalOptions): TerminalView {
 				closers.push(
 					watchGestures(host, {
 						onScroll(lines) {
-							if (!takesMouse()) {
+							// In tmux's own scroll mode the next line that is sent would be taken for its commands.
+							if (!takesMouse() || (lines > 0 && latest.current.atShell())) {
 								if (lines > 0) latest.current.onScrollBack();
 								return;
 							}
@@ -248,17 +258,17 @@ export function useTerminal(options: TerminalOptions): TerminalView {
 	const controls = useMemo<TerminalControls>(
 		() => ({
 			type(text) {
-				live.current?.stream.type(encoder.encode(text));
+				if (live.current?.watching() === false) live.current.stream.type(encoder.encode(text));
 			},
 			paste(text, enter) {
 				const current = live.current;
-				if (current === undefined) return;
+				if (current === undefined || current.watching()) return;
 				const pasted = text === "" ? "" : encodePaste(text, current.screen.terminal.modes.bracketedPasteMode);
 				current.stream.type(encoder.encode(enter ? `${pasted}\r` : pasted));
 			},
 			press(key, modifiers) {
 				const current = live.current;
-				if (current === undefined) return;
+				if (current === undefined || current.watching()) return;
 				const { applicationCursorKeysMode } = current.screen.terminal.modes;
 				current.stream.type(encoder.encode(encodeKey(key, modifiers, applicationCursorKeysMode)));
 			},
@@ -275,5 +285,6 @@ export function useTerminal(options: TerminalOptions): TerminalView {
 		[],
 	);
 
+	const readOnly = !mayType || options.mode === "read-only";
 	return { state, controls, roundTripMs, readOnly, size, theme, light, hasSelection };
 }

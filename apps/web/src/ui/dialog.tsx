@@ -1,7 +1,7 @@
 import { AlertDialog as BaseAlert } from "@base-ui/react/alert-dialog";
 import { Dialog as Base } from "@base-ui/react/dialog";
 import { X } from "lucide-react";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useRef, useState } from "react";
 import { ErrorNotice } from "./states.tsx";
 
 export function Dialog(props: {
@@ -12,11 +12,17 @@ export function Dialog(props: {
 	wide?: boolean;
 	children: ReactNode;
 }) {
+	const popup = useRef<HTMLDivElement>(null);
 	return (
 		<Base.Root open={props.open} onOpenChange={(open) => !open && props.onClose()}>
 			<Base.Portal>
 				<Base.Backdrop className="backdrop" />
-				<Base.Popup className={props.wide ? "dialog wide" : "dialog"}>
+				<Base.Popup
+					ref={popup}
+					className={props.wide ? "dialog wide" : "dialog"}
+					// The first field, where that opens no keyboard over the dialog.
+					initialFocus={() => (isCoarse ? popup.current : popup.current?.querySelector("input")) ?? true}
+				>
 					<div className="row">
 						<Base.Title className="grow">{props.title}</Base.Title>
 						<Base.Close className="icon-button" aria-label="Close">
@@ -30,6 +36,8 @@ export function Dialog(props: {
 		</Base.Root>
 	);
 }
+
+const isCoarse = matchMedia("(pointer: coarse)").matches;
 
 /** Asks before something that cannot be undone, and names what it touches. */
 export function Confirm(props: {

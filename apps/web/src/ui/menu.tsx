@@ -1,13 +1,24 @@
 import { Menu as Base } from "@base-ui/react/menu";
 import type { ReactElement, ReactNode } from "react";
 
-export function Menu(props: { trigger: ReactElement; label: string; children: ReactNode; align?: "start" | "end" }) {
+export function Menu(props: {
+	trigger: ReactElement;
+	label: string;
+	children: ReactNode;
+	align?: "start" | "end";
+	onClosed?: () => void;
+}) {
 	return (
 		<Base.Root modal={false}>
 			<Base.Trigger render={props.trigger} aria-label={props.label} />
 			<Base.Portal>
 				<Base.Positioner className="menu-positioner" sideOffset={6} align={props.align ?? "end"} collisionPadding={8}>
-					<Base.Popup className="menu">{props.children}</Base.Popup>
+					<Base.Popup
+						className="menu"
+						finalFocus={props.onClosed === undefined ? true : () => (props.onClosed?.(), false)}
+					>
+						{props.children}
+					</Base.Popup>
 				</Base.Positioner>
 			</Base.Portal>
 		</Base.Root>

@@ -23,10 +23,8 @@ export function spanOf(ms: number): string {
 
 const dayFormat = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 const momentFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-const clockFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 export const momentOf = (at: number) => momentFormat.format(at);
-export const clockOf = (at: number) => clockFormat.format(at);
 export const dayOf = (at: number) => dayFormat.format(at);
 
 /** 12 ms, 0.4 ms. */

@@ -15,7 +15,9 @@ export class ClientAddress {
 		for (const each of trustedProxies) {
 			const [address = "", prefix] = each.split("/");
 			const family = isIP(address);
-			if (family === 0) throw badRequest(`--trusted-proxy ${each}: not an address or a CIDR range`);
+			const bits = family === 6 ? 128 : 32;
+			if (family === 0 || (prefix !== undefined && (!/^\d{1,3}$/.test(prefix) || Number(prefix) > bits)))
+				throw badRequest(`--trusted-proxy ${each}: not an address or a CIDR range`);
 			const type = family === 6 ? "ipv6" : "ipv4";
 			if (prefix === undefined) this.#trusted.addAddress(address, type);
 			else this.#trusted.addSubnet(address, Number(prefix), type);

@@ -1,4 +1,4 @@
-import { isIP } from "node:net";
+import { isIP, SocketAddress } from "node:net";
 
 /**
  * The names that a listener answers to. Any other Host is 421: that stops DNS rebinding, and keeps a tunnelled service's
@@ -27,11 +27,13 @@ export class HostTable {
 	}
 }
 
-/** Lower case, no trailing dot, no brackets, IPv4-mapped addresses as IPv4. */
+/** Lower case, no trailing dot, no brackets, addresses in their one short form (RFC 5952), IPv4-mapped ones as IPv4. */
 export function canonicalHost(name: string): string {
 	let host = name.toLowerCase();
 	if (host.startsWith("[") && host.endsWith("]")) host = host.slice(1, -1);
 	if (host.endsWith(".")) host = host.slice(0, -1);
+	if (host.includes(":") && isIP(host) === 6 && !host.includes("%"))
+		host = new SocketAddress({ address: host, family: "ipv6" }).address;
 	if (host.startsWith("::ffff:") && isIP(host.slice(7)) === 4) host = host.slice(7);
 	return host;
 }

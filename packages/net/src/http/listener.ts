@@ -3,70 +3,33 @@ import { createServer as createSecureServer, type Server as SecureServer } from 
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
-import {
-	type Authenticator,
-	type Clock,
-	type Closeable,
-	type CloseCode,
-	type CredentialKind,
-	closeCodes,
-	type Identity,
-	type Logger,
-} from "@warren/kernel";
+import { type Closeable, type CloseCode, type CredentialKind, closeCodes, type Identity } from "@warren/kernel";
 import { WebSocketServer } from "ws";
 import { type AcceptOptions, WebSocketConnection, webSocketLimits } from "../websocket/connection.ts";
 import { listen } from "./bind.ts";
 import { ClientAddress } from "./client-address.ts";
 import { parseCredential, webSocketProtocol } from "./credentials.ts";
-import { type HostTable, parseHost } from "./host-table.ts";
-import { closeCodeFor, PendingUpgrade, refuseSocket, refuseUpgrade, type UpgradeHost } from "./pending-upgrade.ts";
+import { parseHost } from "./host-table.ts";
+import {
+	type ListenerDeps,
+	type ListenerLimits,
+	type ListenerOptions,
+	listenerLimits,
+	type TlsIdentity,
+} from "./listener-options.ts";
+import { OpenSockets } from "./open-sockets.ts";
+import {
+	assertHandshake,
+	closeCodeFor,
+	PendingUpgrade,
+	refuseSocket,
+	refuseUpgrade,
+	type UpgradeHost,
+} from "./pending-upgrade.ts";
 import { bodyTooLarge, boundedRequest, makeContext, type Target, withBody } from "./request-context.ts";
 import { asWarrenError, errorResponse, faultLine, httpError, refusal, writeError } from "./responses.ts";
 import type { HandleRoute, RequestContext, Route, WebSocketRoute } from "./route.ts";
 import { Router } from "./router.ts";
-
-export interface ListenerOptions {
-	/** Names the listener in logs and in `status`: `node`, `coordinator`, … */
-	readonly role: string;
-	/** Address to bind; all of this machine's unless told. */
-	readonly host?: string;
-	/** 0 = any free one. */
-	readonly port: number;
-	/** Null = plain HTTP: the caller has made sure that this is loopback, or meant. */
-	readonly tls: TlsIdentity | null;
-	readonly hosts: HostTable;
-	readonly routes: readonly Route[];
-	readonly authenticator: Authenticator;
-	/** Other origins whose pages may call; each gets CORS answers. Exact, like `tauri://localhost`. */
-	readonly corsOrigins?: ReadonlySet<string>;
-	/** Name of this install's session cookie, where cookies are a credential. */
-	readonly cookieName?: string;
-	readonly trustedProxies?: readonly string[];
-}
-
-export interface TlsIdentity {
-	/** PEM, leaf first. */
-	readonly cert: string;
-	readonly key: string;
-	/** PEM: ask every client for a certificate of this CA (TLS 1.3 only). */
-	readonly clientCa?: string;
-}
-
-export interface ListenerDeps {
-	readonly clock: Clock;
-	readonly logger: Logger;
-}
-
-export const listenerLimits = {
-	maxHeaderBytes: 16 * 1024,
-	maxHeadersCount: 100,
-	/** A request's head must be complete by then. */
-	headTimeoutMs: 10_000,
-	keepAliveMs: 65_000,
-	maxBodyBytes: 64 * 1024,
-	/** How long `close` lets requests finish before it cuts them. */
-	drainMs: 5_000,
-} as const;
 
 /**
  * One port. Everything that arrives passes, in this order: Host table, path rules, route, Origin, credential, handler.
@@ -76,14 +39,18 @@ export class Listener implements Closeable, UpgradeHost {
 	readonly role: string;
 	readonly #server: Server | SecureServer;
 	readonly #options: ListenerOptions;
+	readonly #limits: ListenerLimits;
 	readonly #deps: ListenerDeps;
 	readonly #router: Router;
 	readonly #address: ClientAddress;
 	/** What stays open after its request was answered, and on whose behalf. */
 	readonly #connections = new Map<WebSocketConnection, Identity | null>();
+	/** Upgrades that are authenticated and wait for their route's word. */
+	readonly #pending = new Map<Duplex, Identity | null>();
 	readonly #taken = new Map<Duplex, Identity | null>();
 	readonly #streams = new Map<ServerResponse, Identity | null>();
 	readonly #identities = new WeakMap<IncomingMessage, Identity>();
+	readonly #sockets: OpenSockets;
 	readonly #subprotocols = new WeakMap<IncomingMessage, readonly string[]>();
 	readonly #webSockets = new Map<number, WebSocketServer>();
 	#closing: Promise<void> | undefined;
@@ -92,13 +59,15 @@ export class Listener implements Closeable, UpgradeHost {
 		this.role = options.role;
 		this.#deps = deps;
 		this.#options = options;
+		this.#limits = { ...listenerLimits, ...options.limits };
 		this.#router = new Router(options.routes);
 		this.#address = new ClientAddress(options.trustedProxies ?? []);
 		const limits = {
-			maxHeaderSize: listenerLimits.maxHeaderBytes,
-			headersTimeout: listenerLimits.headTimeoutMs,
+			maxHeaderSize: this.#limits.maxHeaderBytes,
+			headersTimeout: this.#limits.headTimeoutMs,
 			requestTimeout: 0,
-			keepAliveTimeout: listenerLimits.keepAliveMs,
+			connectionsCheckingInterval: this.#limits.headCheckMs,
+			keepAliveTimeout: this.#limits.keepAliveMs,
 			noDelay: true,
 		};
 		this.#server =
@@ -107,15 +76,20 @@ export class Listener implements Closeable, UpgradeHost {
 				: createSecureServer({
 						...limits,
 						...options.tls,
+						handshakeTimeout: this.#limits.tlsHandshakeMs,
 						minVersion: options.tls.clientCa === undefined ? "TLSv1.2" : "TLSv1.3",
 						...(options.tls.clientCa === undefined
 							? {}
 							: { ca: options.tls.clientCa, requestCert: true, rejectUnauthorized: true }),
 					});
-		this.#server.maxHeadersCount = listenerLimits.maxHeadersCount;
+		this.#server.maxConnections = this.#limits.maxConnections;
+		this.#server.maxHeadersCount = this.#limits.maxHeadersCount;
 		this.#server.on("request", (incoming, outgoing) => void this.#onRequest(incoming, outgoing));
 		this.#server.on("upgrade", (incoming, socket, head) => void this.#onUpgrade(incoming, socket, head));
-		this.#server.on("clientError", (_fault, socket) => refuseSocket(socket as Duplex));
+		this.#server.on("clientError", (fault: NodeJS.ErrnoException, socket) =>
+			refuseSocket(socket as Duplex, fault.code),
+		);
+		this.#sockets = new OpenSockets(this.#server);
 	}
 
 	/** @throws WarrenError `port_taken`, `no_permission`, `no_address`. */
@@ -159,6 +133,7 @@ export class Listener implements Closeable, UpgradeHost {
 		let ended = 0;
 		const owned = (identity: Identity | null) => identity !== null && matches(identity) && ++ended > 0;
 		for (const [connection, identity] of this.#connections) if (owned(identity)) void connection.close(code, reason);
+		for (const [socket, identity] of this.#pending) if (owned(identity)) socket.destroy();
 		for (const [socket, identity] of this.#taken) if (owned(identity)) socket.destroy();
 		for (const [outgoing, identity] of this.#streams) if (owned(identity)) outgoing.destroy();
 		return ended;
@@ -173,12 +148,12 @@ export class Listener implements Closeable, UpgradeHost {
 	async #drain(): Promise<void> {
 		const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
 		this.#server.closeIdleConnections();
+		this.#sockets.cutUnused();
 		for (const connection of this.#connections.keys())
 			void connection.close(closeCodes.draining, "the server is stopping");
 		for (const socket of this.#taken.keys()) socket.destroy();
-		const cut = this.#deps.clock.after(listenerLimits.drainMs, () => {
-			for (const connection of this.#connections.keys()) connection.terminate();
-			this.#server.closeAllConnections();
+		const cut = this.#deps.clock.after(this.#limits.drainMs, () => {
+			this.#sockets.cutAll();
 		});
 		await closed;
 		cut.cancel();
@@ -186,6 +161,11 @@ export class Listener implements Closeable, UpgradeHost {
 	}
 
 	async #onRequest(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+		this.#sockets.used(incoming.socket);
+		outgoing.once("close", () => {
+			// A connection that was busy when `close` began is idle only now.
+			if (this.#closing !== undefined) setImmediate(() => this.#server.closeIdleConnections());
+		});
 		const cors = this.#corsHeaders(incoming);
 		try {
 			for (const [name, value] of Object.entries(cors)) outgoing.setHeader(name, value);
@@ -211,6 +191,8 @@ export class Listener implements Closeable, UpgradeHost {
 			} else await this.#answer(route.route as HandleRoute, context, incoming, outgoing);
 		} catch (thrown) {
 			this.#logFault(thrown, incoming);
+			// Else the rest of a body that nobody reads would hold the connection for as long as its sender likes.
+			if (!incoming.complete) outgoing.shouldKeepAlive = false;
 			writeError(outgoing, asWarrenError(thrown));
 		}
 	}
@@ -223,7 +205,7 @@ export class Listener implements Closeable, UpgradeHost {
 		outgoing: ServerResponse,
 	): Promise<void> {
 		const declared = Number(incoming.headers["content-length"] ?? 0);
-		const maxBodyBytes = route.maxBodyBytes ?? listenerLimits.maxBodyBytes;
+		const maxBodyBytes = route.maxBodyBytes ?? this.#limits.maxBodyBytes;
 		if (declared > maxBodyBytes) throw bodyTooLarge(maxBodyBytes);
 		const listener = getRequestListener(
 			async (request) => {
@@ -241,6 +223,7 @@ export class Listener implements Closeable, UpgradeHost {
 
 	async #onUpgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
 		socket.on("error", () => socket.destroy());
+		this.#sockets.used(incoming.socket);
 		let upgrade: PendingUpgrade | undefined;
 		try {
 			const { path, query, origin } = this.#readTarget(incoming);
@@ -248,6 +231,7 @@ export class Listener implements Closeable, UpgradeHost {
 				throw httpError("bad_request", "Only the websocket upgrade is known here.");
 			const route = this.#findRoute("WS", path);
 			this.#checkOrigin(incoming, origin);
+			assertHandshake(incoming);
 			upgrade = new PendingUpgrade(this, incoming, socket, head);
 			const context = await this.#authenticate(incoming, route.route, {
 				path,
@@ -257,6 +241,8 @@ export class Listener implements Closeable, UpgradeHost {
 				upgrade: true,
 				outgoing: null,
 			});
+			this.#pending.set(socket, context.identity);
+			socket.once("close", () => this.#pending.delete(socket));
 			await (route.route as WebSocketRoute).open(context, upgrade);
 		} catch (thrown) {
 			this.#logFault(thrown, incoming);
@@ -268,10 +254,7 @@ export class Listener implements Closeable, UpgradeHost {
 
 	/** Host and path rules. @throws WarrenError 400, 421. */
 	#readTarget(incoming: IncomingMessage): { path: string; query: URLSearchParams; origin: string } {
-		const hostHeaders = incoming.rawHeaders.filter(
-			(name, index) => index % 2 === 0 && name.toLowerCase() === "host",
-		).length;
-		const parsed = hostHeaders === 1 ? parseHost(incoming.headers.host ?? "") : null;
+		const parsed = countOf(incoming, "host") === 1 ? parseHost(incoming.headers.host ?? "") : null;
 		if (parsed === null) throw httpError("bad_request", "The request needs exactly one well-formed Host header.");
 		if (!this.#options.hosts.accepts(parsed.host, incoming.socket.localAddress)) {
 			throw httpError("wrong_host", `"${parsed.host}" is not a name of this server.`);
@@ -316,6 +299,9 @@ export class Listener implements Closeable, UpgradeHost {
 		const contextFor = (identity: Identity | null, credential: CredentialKind, upstreamAuthorization: string | null) =>
 			makeContext(incoming, target, { identity, credential, upstreamAuthorization, remoteAddress });
 		if (route.credentials.length === 1 && route.credentials[0] === "none") return contextFor(null, "none", null);
+		// The parser keeps the first of several and says nothing: whoever stands in front may have checked the last.
+		if (countOf(incoming, "authorization") > 1)
+			throw httpError("unauthorized", "The request has more than one Authorization header.");
 		const credential =
 			parseCredential(incoming.headers, target.upgrade, this.#options.cookieName ?? null) ?? certificateOf(incoming);
 		if (credential === null) {
@@ -384,6 +370,7 @@ export class Listener implements Closeable, UpgradeHost {
 		);
 		if (connection === undefined) throw httpError("bad_request", "The WebSocket handshake is malformed.");
 		const opened = connection;
+		this.#pending.delete(socket);
 		this.#connections.set(opened, this.#identities.get(incoming) ?? null);
 		opened.onClose(() => this.#connections.delete(opened));
 		if (this.#closing !== undefined) void opened.close(closeCodes.draining, "the server is stopping");
@@ -392,8 +379,10 @@ export class Listener implements Closeable, UpgradeHost {
 
 	/** For PendingUpgrade only. */
 	handOver(incoming: IncomingMessage, socket: Duplex): void {
+		this.#pending.delete(socket);
 		this.#taken.set(socket, this.#identities.get(incoming) ?? null);
 		socket.once("close", () => this.#taken.delete(socket));
+		if (this.#closing !== undefined) socket.destroy();
 	}
 
 	#webSocketServer(maxPayload: number): WebSocketServer {
@@ -413,6 +402,10 @@ export class Listener implements Closeable, UpgradeHost {
 		}
 		return server;
 	}
+}
+
+function countOf(incoming: IncomingMessage, header: string): number {
+	return incoming.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === header).length;
 }
 
 function certificateOf(incoming: IncomingMessage) {

@@ -66,6 +66,8 @@ function errorHeaders(error: WarrenError): Record<string, string> {
 		headers["www-authenticate"] = 'Bearer realm="warren"';
 		headers["x-warren-auth"] = "node";
 	}
+	const allowed = error.details["allowed"];
+	if (error.status === 405 && Array.isArray(allowed)) headers["allow"] = allowed.join(", ");
 	const retryAfterMs = error.details["retryAfterMs"];
 	if (typeof retryAfterMs === "number") headers["retry-after"] = String(Math.max(1, Math.ceil(retryAfterMs / 1000)));
 	return headers;

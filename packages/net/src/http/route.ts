@@ -75,6 +75,6 @@ export interface Upgrade {
 	accept(options?: AcceptOptions): WebSocketConnection;
 	/** Completes the handshake and closes with a code, so that browsers can tell why. */
 	refuse(closeCode: number, error: WarrenError): void;
-	/** Hands over the bare socket; the handshake is the caller's. For splicing relays. */
+	/** Hands over the bare socket, flowing; the handshake is the caller's, who listens at once. For splicing relays. */
 	take(): { readonly request: IncomingMessage; readonly socket: Duplex; readonly head: Buffer };
 }

@@ -104,7 +104,8 @@ function pathFault(path: string): string | null {
 		} catch {
 			return "the path has a broken percent-encoding";
 		}
-		if (decoded === "." || decoded === "..") return "the path has a dot segment";
+		// Also behind an encoded separator: whoever is behind a relay may decode once more.
+		if (decoded.split(/[/\\]/).some((part) => part === "." || part === "..")) return "the path has a dot segment";
 		if (decoded.includes("\0")) return "the path has a NUL";
 	}
 	return null;

@@ -78,10 +78,17 @@ export class StaticFiles {
 			"x-content-type-options": "nosniff",
 			"cache-control": path.startsWith("/assets/") ? "public, max-age=31536000, immutable" : "no-cache",
 		};
-		if (request.headers.get("if-none-match") === file.etag) return new Response(null, { status: 304, headers: common });
-		const brotli = file.compressed !== null && /\bbr\b/.test(request.headers.get("accept-encoding") ?? "");
+		if (namesTag(request.headers.get("if-none-match"), file.etag))
+			return new Response(null, { status: 304, headers: common });
+		const brotli =
+			file.compressed !== null && /\bbr\b(?!;q=0(\.0*)?\s*(,|$))/.test(request.headers.get("accept-encoding") ?? "");
 		return new Response(brotli ? file.compressed : file.body, {
 			headers: { ...common, "content-type": file.type, ...(brotli ? { "content-encoding": "br" } : {}) },
 		});
 	}
+}
+
+/** RFC 9110 §13.1.2: a list, compared weakly. */
+function namesTag(header: string | null, etag: string): boolean {
+	return header !== null && header.split(",").some((each) => each.trim().replace(/^W\//, "") === etag);
 }

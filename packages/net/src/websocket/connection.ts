@@ -46,7 +46,10 @@ export class WebSocketConnection implements Closeable {
 	#pending: Buffer[] = [];
 	#pendingBytes = 0;
 	#flushScheduled = false;
+	#paused = false;
 	#heardAt: number;
+	/** What had come in on the socket when something was last heard. */
+	#heardBytes = 0;
 	#heartbeat: Timer | undefined;
 	#closed = false;
 	#drainWatched = false;
@@ -61,10 +64,9 @@ export class WebSocketConnection implements Closeable {
 		this.#maxBufferedBytes = options.maxBufferedBytes ?? webSocketLimits.maxBufferedBytes;
 		this.#flush = options.flush ?? "now";
 		this.#heardAt = clock.monotonic();
+		this.#heardBytes = this.#bytesRead();
 		ws.binaryType = "nodebuffer";
-		const heard = () => {
-			this.#heardAt = this.#clock.monotonic();
-		};
+		const heard = () => this.#heard();
 		ws.on("message", heard);
 		ws.on("pong", heard);
 		ws.on("ping", heard);
@@ -96,9 +98,14 @@ export class WebSocketConnection implements Closeable {
 		return this.#ws.protocol;
 	}
 
-	/** `data` is only valid during the call: copy what must last. */
+	/**
+	 * `data` is only valid during the call: copy what must last. Nothing comes after `close` was called here: whoever was
+	 * signed out is not listened to until the other side agrees.
+	 */
 	onMessage(handler: (data: Buffer, binary: boolean) => void): void {
-		this.#ws.on("message", (data, binary) => handler(data as Buffer, binary));
+		this.#ws.on("message", (data, binary) => {
+			if (this.isOpen) handler(data as Buffer, binary);
+		});
 	}
 
 	/** Called once, also for connections that were cut (1006). */
@@ -135,12 +142,20 @@ export class WebSocketConnection implements Closeable {
 		return "sent";
 	}
 
+	/** Whether `pause` was called last, and not `resume`. */
+	get isPaused(): boolean {
+		return this.#paused;
+	}
+
 	/** Stops reading from the other side: backpressure reaches it through TCP. */
 	pause(): void {
+		this.#paused = true;
 		this.#ws.pause();
 	}
 
 	resume(): void {
+		this.#paused = false;
+		this.#heard();
 		this.#ws.resume();
 	}
 
@@ -194,15 +209,27 @@ export class WebSocketConnection implements Closeable {
 	}
 
 	#armHeartbeat(): void {
-		this.#heartbeat = this.#clock.after(webSocketLimits.pingMs, () => {
+		const silentForMs = this.#clock.monotonic() - this.#heardAt;
+		const waitMs = Math.min(webSocketLimits.pingMs, Math.max(0, webSocketLimits.silenceMs - silentForMs));
+		this.#heartbeat = this.#clock.after(waitMs, () => {
 			if (this.#closed) return;
 			if (this.#clock.monotonic() - this.#heardAt >= webSocketLimits.silenceMs) {
-				this.#ws.terminate();
-				return;
+				// A message that takes long to arrive is no silence, and neither is a side that we have stopped reading.
+				if (!this.#paused && this.#bytesRead() === this.#heardBytes) return void this.#ws.terminate();
+				this.#heard();
 			}
 			if (this.isOpen) this.#ws.ping();
 			this.#armHeartbeat();
 		});
+	}
+
+	#heard(): void {
+		this.#heardAt = this.#clock.monotonic();
+		this.#heardBytes = this.#bytesRead();
+	}
+
+	#bytesRead(): number {
+		return (this.#socket as { bytesRead?: number } | null)?.bytesRead ?? 0;
 	}
 }
 

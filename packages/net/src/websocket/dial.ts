@@ -37,16 +37,17 @@ export function dialWebSocket(url: string, clock: Clock, options: DialOptions = 
 			options.signal?.removeEventListener("abort", abort);
 			resolve(result);
 		};
-		// Made before `open`, so that a message that arrives with the handshake finds its listener in time.
 		ws.once("upgrade", (response) => {
 			response.socket.setNoDelay?.(true);
 		});
 		ws.once("open", () => {
-			// What came in one packet with the handshake is read before the caller's `await` returns: hold it until
-			// the caller has had its turn to listen.
+			// A message that came with the handshake waits until whoever dialled has had a turn to listen.
+			const connection = new WebSocketConnection(ws, null, new URL(url).host, clock, options);
 			ws.pause();
-			setImmediate(() => ws.resume());
-			settle({ ok: true, connection: new WebSocketConnection(ws, null, new URL(url).host, clock, options) });
+			setImmediate(() => {
+				if (!connection.isPaused) ws.resume();
+			});
+			settle({ ok: true, connection });
 		});
 		ws.once("unexpected-response", (_request, response) => {
 			response.resume();

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
-import { type Clock, messageOf, WarrenError } from "@warren/kernel";
+import { messageOf, WarrenError } from "@warren/kernel";
 import { type RequestContext, writeError } from "@warren/net";
 import type { Dispatcher } from "undici";
-import type { KnownPeer, PeerDirectory } from "../directory.ts";
+import type { PeerDirectory } from "../directory.ts";
 import { peerError } from "../errors.ts";
+import type { KnownPeer } from "../known-peers.ts";
 import {
 	assertData,
 	incomingHeaders,
@@ -19,12 +20,10 @@ import type { PeerPools } from "./pools.ts";
 export class HttpRelay {
 	readonly #directory: PeerDirectory;
 	readonly #pools: PeerPools;
-	readonly #clock: Clock;
 
-	constructor(directory: PeerDirectory, pools: PeerPools, clock: Clock) {
+	constructor(directory: PeerDirectory, pools: PeerPools) {
 		this.#directory = directory;
 		this.#pools = pools;
-		this.#clock = clock;
 	}
 
 	async relay(context: RequestContext, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
@@ -53,34 +52,35 @@ export class HttpRelay {
 			.request({
 				path: `/api/${context.params["rest"] ?? ""}${question === -1 ? "" : (incoming.url as string).slice(question)}`,
 				method: context.method as Dispatcher.HttpMethod,
-				headers: outgoingHeaders(incoming.headers, authorization, hops),
+				headers: { ...outgoingHeaders(incoming.headers, authorization, hops), host: this.#directory.hostOf(peer) },
 				body: hasBody ? incoming : null,
 				signal: context.signal,
 			})
 			.catch((fault: unknown) => {
 				throw this.#upstreamError(peer, fault);
 			});
+		// Destroying an unread body reports an error, and one that nobody listens to ends the process.
+		answer.body.on("error", () => {});
 		if (answer.statusCode >= 300 && answer.statusCode < 400 && answer.statusCode !== 304) {
 			answer.body.destroy();
 			throw peerError("upstream_error", `${peer.name} answered with a redirect, and the relay follows none.`, {
 				details: { reason: "redirect" },
 			});
 		}
-		outgoing.writeHead(answer.statusCode, incomingHeaders(answer.headers));
-		// An event stream has no first byte for a while: its head must not wait for one.
-		outgoing.flushHeaders();
 		try {
+			outgoing.writeHead(answer.statusCode, incomingHeaders(answer.headers));
+			// An event stream has no first byte for a while: its head must not wait for one.
+			outgoing.flushHeaders();
 			await pipeline(answer.body, outgoing);
 		} catch {
 			// Either side broke off in the middle: the other must see a broken connection, never a clean end.
+			answer.body.destroy();
 			outgoing.destroy();
 		}
 	}
 
 	#upstreamError(peer: KnownPeer, fault: unknown): WarrenError {
 		if (fault instanceof WarrenError) return fault;
-		const lastSeenAt = this.#directory.lastSeenAt(peer);
-		const ageMs = lastSeenAt === null ? null : this.#clock.now() - lastSeenAt;
 		const code = (fault as { code?: string }).code;
 		const reason =
 			code === "ECONNREFUSED"
@@ -88,10 +88,7 @@ export class HttpRelay {
 				: code === "UND_ERR_CONNECT_TIMEOUT" || code === "UND_ERR_HEADERS_TIMEOUT"
 					? "timeout"
 					: "unreachable";
-		return peerError("upstream_error", `${peer.name} does not answer: ${messageOf(fault)}.`, {
-			fix: "Is it on, and is Warren running there?",
-			details: { reason, retryAfterMs: 2000, ...(lastSeenAt === null ? {} : { lastSeenAt, ageMs }) },
-			cause: fault,
-		});
+		const message = `${peer.name} does not answer: ${messageOf(fault)}.`;
+		return this.#directory.away(peer, reason, message, "Is it on, and is Warren running there?", fault);
 	}
 }

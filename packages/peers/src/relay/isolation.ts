@@ -36,7 +36,8 @@ const forwardedResponseHeaders = [
 /** @throws WarrenError `relay_refused` for what a browser would treat as a document, a script or a navigation. */
 export function assertData(headers: IncomingHttpHeaders, destination: "empty" | "websocket"): void {
 	const dest = headers["sec-fetch-dest"];
-	if (dest !== undefined && dest !== destination)
+	// Browsers differ in what they call a WebSocket's destination.
+	if (dest !== undefined && dest !== destination && dest !== "empty")
 		throw peerError("relay_refused", `The relay answers requests for data, not for "${String(dest).slice(0, 20)}".`);
 	const site = headers["sec-fetch-site"];
 	if (site !== undefined && site !== "same-origin")

@@ -1,12 +1,15 @@
 import type { Closeable, PeerId } from "@warren/kernel";
 import { Pool } from "undici";
 import { addressKey } from "../address.ts";
-import type { KnownPeer } from "../directory.ts";
+import { peerError } from "../errors.ts";
+import type { KnownPeer } from "../known-peers.ts";
 import { pinnedConnector } from "../pinned-connector.ts";
 import type { Pins } from "../pins.ts";
 
 export const poolLimits = {
 	maxConnectionsPerPeer: 64,
+	/** Requests that may wait for one of them. */
+	maxWaitingPerPeer: 256,
 	headersTimeoutMs: 30_000,
 	/** Silence inside an answer; event streams send keepalives well below it. */
 	bodyTimeoutMs: 120_000,
@@ -22,8 +25,14 @@ export class PeerPools implements Closeable {
 		this.#pins = pins;
 	}
 
+	/** @throws WarrenError `peer_busy`. */
 	of(peer: KnownPeer): Pool {
 		let pool = this.#pools.get(peer.id);
+		if (pool !== undefined && pool.stats.queued >= poolLimits.maxWaitingPerPeer) {
+			throw peerError("peer_busy", `${peer.name} has ${poolLimits.maxWaitingPerPeer} requests waiting.`, {
+				details: { retryAfterMs: 1000 },
+			});
+		}
 		if (pool === undefined) {
 			pool = new Pool(`https://${addressKey(peer.address)}`, {
 				connect: pinnedConnector(peer, this.#pins),

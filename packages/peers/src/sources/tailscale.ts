@@ -4,6 +4,7 @@ import { z } from "zod";
 
 const timeoutMs = 1_500;
 const maxTailnetPeers = 1000;
+const maxNameLength = 80;
 
 const statusSchema = z.object({
 	BackendState: z.string().optional(),
@@ -27,21 +28,17 @@ export interface TailscaleOptions {
 	/** Port on which each tailnet machine is asked. */
 	readonly port: number;
 	readonly user: string;
+	/** Told this machine's own name on the tailnet. */
+	readonly onSelf?: (name: string) => void;
 }
 
 /** Machines of the tailnet, from `tailscale status --json`. The machine itself is left out. */
 export class TailscalePeers implements PeerSource {
 	readonly name = "tailscale";
 	readonly #options: TailscaleOptions;
-	#selfName: string | null = null;
 
 	constructor(options: TailscaleOptions) {
 		this.#options = options;
-	}
-
-	/** This machine's own name on the tailnet, once known. */
-	get selfName(): string | null {
-		return this.#selfName;
 	}
 
 	candidates: PeerSource["candidates"] = async (signal) => {
@@ -55,16 +52,33 @@ export class TailscalePeers implements PeerSource {
 		}
 		const status = statusSchema.safeParse(json);
 		if (!status.success) return this.#unreadable(status.error.issues[0]?.message ?? "unknown form");
-		this.#selfName = trimDot(status.data.Self?.DNSName ?? "") || null;
+		const state = status.data.BackendState;
+		if (state !== undefined && state !== "Running") return { candidates: [], errors: [this.#stopped(state)] };
+		const self = trimDot(status.data.Self?.DNSName ?? "");
+		if (self !== "") this.#options.onSelf?.(self);
 		const candidates: PeerCandidate[] = [];
 		for (const peer of Object.values(status.data.Peer ?? {})) {
 			const host = trimDot(peer.DNSName ?? "") || peer.TailscaleIPs?.[0];
 			// An offline machine would only cost a probe's whole time.
 			if (host === undefined || peer.Online === false || candidates.length >= maxTailnetPeers) continue;
-			candidates.push({ name: peer.HostName, host: host.toLowerCase(), port: this.#options.port });
+			candidates.push({
+				name: peer.HostName.slice(0, maxNameLength),
+				host: host.toLowerCase(),
+				port: this.#options.port,
+			});
 		}
 		return { candidates, errors: [] };
 	};
+
+	/** It answers, and has nobody to name: an empty list would pass for "no machines". */
+	#stopped(state: string): PeerSourceError {
+		return {
+			source: this.name,
+			kind: "tailscale_unavailable",
+			message: `Tailscale is installed and not connected: its state is ${state.slice(0, 40)}.`,
+			fix: "Connect it with: sudo tailscale up",
+		};
+	}
 
 	#unreadable(why: string) {
 		return {

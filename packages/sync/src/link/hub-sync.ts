@@ -120,12 +120,12 @@ export class HubSync implements Closeable {
 		}
 	}
 
-	/** A refusal (deleted there, somebody else's) shows in the link's own state. */
+	/** What is refused (deleted there, somebody else's) shows in the link's own state, and keeps no other document waiting. */
 	async #offer(id: string, title: string): Promise<void> {
 		try {
 			await this.#deps.hubDocuments.create({ id, title });
 		} catch (fault) {
-			if (!(fault instanceof WarrenError) || fault.retryable) throw fault;
+			this.#deps.logger.warn("a document was not taken by the hub", { document: id, fault: messageOf(fault) });
 		}
 	}
 

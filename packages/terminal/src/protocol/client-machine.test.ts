@@ -37,7 +37,7 @@ function live(): TerminalClient {
 	machine.start(0);
 	machine.opened(1, 0);
 	machine.message(1, encodeWelcome(welcome), 0);
-	machine.drain();
+	take(machine);
 	return machine;
 }
 
@@ -45,14 +45,15 @@ function sent(effects: readonly ClientEffect[]) {
 	return effects.flatMap((each) => (each.type === "send" ? [decodeClientFrame(each.bytes)] : []));
 }
 
+const take = (machine: TerminalClient): ClientEffect[] => [...machine.drain()];
 const kinds = (effects: readonly ClientEffect[]) => effects.map((each) => each.type);
 
 test("T1 an open socket says hello first", () => {
 	const machine = client();
 	machine.start(0);
-	expect(machine.drain()).toEqual([{ type: "connect", link: 1 }]);
+	expect(take(machine)).toEqual([{ type: "connect", link: 1 }]);
 	machine.opened(1, 5);
-	expect(sent(machine.drain())).toEqual([
+	expect(sent(take(machine))).toEqual([
 		{ type: "hello", hello: { output: 0, input: 0, cols: 80, rows: 24, mode: "fit" } },
 	]);
 });
@@ -61,7 +62,7 @@ test("T3 output that does not begin where the last ended gives the socket up and
 	const machine = live();
 	machine.message(1, encodeOutput(0, of(3)), 1);
 	machine.message(1, encodeOutput(4, of(3)), 2);
-	expect(kinds(machine.drain())).toEqual(["write", "disconnect", "lost"]);
+	expect(kinds(take(machine))).toEqual(["write", "disconnect", "lost"]);
 	expect(machine.state).toBe("waiting");
 });
 
@@ -70,24 +71,24 @@ describe("T5 what the terminal parsed is acknowledged", () => {
 		const machine = live();
 		machine.message(1, encodeOutput(0, of(32 * KiB)), 1);
 		machine.message(1, encodeOutput(32 * KiB, of(10)), 1);
-		const marks = machine.drain().flatMap((each) => (each.type === "write" ? [each.mark] : []));
+		const marks = take(machine).flatMap((each) => (each.type === "write" ? [each.mark] : []));
 		for (const mark of marks) machine.parsed(mark, 5);
-		expect(sent(machine.drain())).toEqual([{ type: "ack", output: 32 * KiB }]);
+		expect(sent(take(machine))).toEqual([{ type: "ack", output: 32 * KiB }]);
 		expect(machine.deadline()).toBe(5 + clientLimits.ackAfterMs);
 		machine.tick(5 + clientLimits.ackAfterMs);
-		expect(sent(machine.drain())).toEqual([{ type: "ack", output: 32 * KiB + 10 }]);
+		expect(sent(take(machine))).toEqual([{ type: "ack", output: 32 * KiB + 10 }]);
 	});
 
 	test("marks of before a reset count no more", () => {
 		const machine = live();
 		machine.message(1, encodeOutput(0, of(40 * KiB).subarray(0, 32 * KiB)), 1);
-		const [write] = machine.drain();
+		const [write] = take(machine);
 		machine.message(1, encodeReset({ output: 100 * KiB, reason: "overrun", missedBytes: 68 * KiB }), 2);
-		machine.drain();
+		take(machine);
 		if (write?.type === "write") machine.parsed(write.mark, 3);
-		expect(machine.drain()).toEqual([]);
+		expect(take(machine)).toEqual([]);
 		machine.message(1, encodeOutput(100 * KiB, of(1)), 4);
-		expect(kinds(machine.drain())).toEqual(["write"]);
+		expect(kinds(take(machine))).toEqual(["write"]);
 	});
 });
 
@@ -95,13 +96,13 @@ describe("T6 a lost socket is resumed", () => {
 	test("with what the terminal was given, after a wait", () => {
 		const machine = live();
 		machine.message(1, encodeOutput(0, of(7)), 1);
-		machine.drain();
+		take(machine);
 		machine.closed(1, 1006, "", 10);
-		expect(machine.drain()).toEqual([{ type: "lost", code: 1006, message: "", retryMs: clientLimits.firstRetryMs }]);
+		expect(take(machine)).toEqual([{ type: "lost", code: 1006, message: "", retryMs: clientLimits.firstRetryMs }]);
 		machine.tick(10 + clientLimits.firstRetryMs);
-		expect(machine.drain()).toEqual([{ type: "connect", link: 2 }]);
+		expect(take(machine)).toEqual([{ type: "connect", link: 2 }]);
 		machine.opened(2, 300);
-		expect(sent(machine.drain())).toMatchObject([{ hello: { viewer: "v1", output: 7 } }]);
+		expect(sent(take(machine))).toMatchObject([{ hello: { viewer: "v1", output: 7 } }]);
 	});
 
 	test("waits grow, and are spread by chance", () => {
@@ -110,7 +111,7 @@ describe("T6 a lost socket is resumed", () => {
 		machine.start(0);
 		for (let now = 0, link = 1; waits.length < 8; link += 1) {
 			machine.closed(link, 1006, "", now);
-			const lost = machine.drain().find((each) => each.type === "lost");
+			const lost = take(machine).find((each) => each.type === "lost");
 			waits.push(lost?.retryMs ?? 0);
 			now += lost?.retryMs ?? 0;
 			machine.tick(now);
@@ -121,9 +122,9 @@ describe("T6 a lost socket is resumed", () => {
 	test("a page that comes to the front does not wait", () => {
 		const machine = live();
 		machine.closed(1, 1006, "", 10);
-		machine.drain();
+		take(machine);
 		machine.probe(11);
-		expect(machine.drain()).toEqual([{ type: "connect", link: 2 }]);
+		expect(take(machine)).toEqual([{ type: "connect", link: 2 }]);
 	});
 });
 
@@ -134,13 +135,13 @@ describe("T7 a fresh attachment", () => {
 		machine.closed(1, 1006, "", 1);
 		machine.tick(1000);
 		machine.opened(2, 1000);
-		machine.drain();
+		take(machine);
 		machine.message(2, encodeWelcome({ ...welcome, viewer: "v2" }), 1001);
-		const effects = machine.drain();
+		const effects = take(machine);
 		expect(effects).toContainEqual({ type: "input-lost", bytes: 5 });
 		expect(sent(effects).map((each) => each.type)).toEqual(["ping"]);
 		machine.type(of(1));
-		expect(sent(machine.drain())).toMatchObject([{ type: "input", offset: 0 }]);
+		expect(sent(take(machine))).toMatchObject([{ type: "input", offset: 0 }]);
 	});
 });
 
@@ -154,9 +155,9 @@ describe("T8 nothing typed is lost or doubled", () => {
 		machine.type(Buffer.from("g"));
 		machine.tick(1000);
 		machine.opened(2, 1000);
-		machine.drain();
+		take(machine);
 		machine.message(2, encodeWelcome({ ...welcome, resumed: true, input: 4 }), 1001);
-		const again = sent(machine.drain()).flatMap((each) =>
+		const again = sent(take(machine)).flatMap((each) =>
 			each.type === "input" ? [[each.offset, Buffer.from(each.bytes).toString()]] : [],
 		);
 		expect(again).toEqual([
@@ -171,7 +172,7 @@ describe("T8 nothing typed is lost or doubled", () => {
 		machine.type(of(2));
 		machine.opened(1, 0);
 		machine.message(1, encodeWelcome(welcome), 1);
-		expect(sent(machine.drain()).map((each) => each.type)).toEqual(["hello", "input", "ping"]);
+		expect(sent(take(machine)).map((each) => each.type)).toEqual(["hello", "input", "ping"]);
 	});
 
 	test("T14 above 1 MiB unacknowledged, typing is refused", () => {
@@ -184,7 +185,7 @@ describe("T8 nothing typed is lost or doubled", () => {
 test("T11 a read-only viewer's terminal may answer queries as it likes: nothing is sent", () => {
 	const machine = live();
 	machine.resize(80, 24, "read-only");
-	machine.drain();
+	take(machine);
 	expect(machine.type(of(1))).toBe(false);
 	machine.resize(80, 24, "fit");
 	expect(machine.type(of(1))).toBe(true);
@@ -199,7 +200,7 @@ describe("T9 permanent close codes stop the client", () => {
 	test.each([4400, 4401, 4403, 4404, 4409])("%i", (code) => {
 		const machine = live();
 		machine.closed(1, code, '{"error":"x","message":"why"}', 1);
-		expect(machine.drain()).toEqual([{ type: "stopped", reason: { kind: "refused", code, message: "why" } }]);
+		expect(take(machine)).toEqual([{ type: "stopped", reason: { kind: "refused", code, message: "why" } }]);
 		expect(machine.deadline()).toBeUndefined();
 	});
 
@@ -214,23 +215,44 @@ describe("T15 silence is noticed", () => {
 	test("a ping after 20 s, given up 10 s later", () => {
 		const machine = live();
 		machine.tick(10_000);
-		expect(kinds(machine.drain())).toEqual(["disconnect", "lost"]);
+		expect(kinds(take(machine))).toEqual(["disconnect", "lost"]);
 		const answered = live();
 		answered.message(1, encodePong(1), 5);
-		expect(answered.drain()).toEqual([{ type: "round-trip", ms: 5 }]);
+		expect(take(answered)).toEqual([{ type: "round-trip", ms: 5 }]);
 		expect(answered.deadline()).toBe(20_005);
 		answered.tick(20_005);
-		expect(sent(answered.drain())).toEqual([{ type: "ping", token: 2 }]);
+		expect(sent(take(answered))).toEqual([{ type: "ping", token: 2 }]);
 		expect(answered.deadline()).toBe(30_005);
 	});
 
 	test("a socket that never opens is given up", () => {
 		const machine = client();
 		machine.start(0);
-		machine.drain();
+		take(machine);
 		machine.tick(clientLimits.connectMs);
-		expect(kinds(machine.drain())).toEqual(["disconnect", "lost"]);
+		expect(kinds(take(machine))).toEqual(["disconnect", "lost"]);
 	});
+});
+
+test("T8 what is typed while effects are performed is sent behind what was typed before", () => {
+	const machine = client();
+	machine.start(0);
+	machine.type(of(2));
+	machine.opened(1, 0);
+	take(machine);
+	machine.message(1, encodeWelcome(welcome), 1);
+	const sentInOrder: ClientEffect[] = [];
+	const perform = () => {
+		for (const effect of machine.drain()) {
+			if (effect.type === "send") sentInOrder.push(effect);
+			if (effect.type === "welcome") {
+				machine.type(of(3));
+				perform();
+			}
+		}
+	};
+	perform();
+	expect(sent(sentInOrder).flatMap((each) => (each.type === "input" ? [each.offset] : []))).toEqual([0, 2]);
 });
 
 test("an exit ends it, an event is handed on, an unknown frame is ignored", () => {
@@ -238,7 +260,7 @@ test("an exit ends it, an event is handed on, an unknown frame is ignored", () =
 	machine.message(1, Uint8Array.from([0xf0, 1, 2]), 1);
 	machine.message(1, encodeEvent({ type: "bell" }), 1);
 	machine.message(1, encodeExit("session-ended"), 2);
-	expect(machine.drain()).toEqual([
+	expect(take(machine)).toEqual([
 		{ type: "event", event: { type: "bell" } },
 		{ type: "disconnect", link: 1, code: 1000, reason: "" },
 		{ type: "stopped", reason: { kind: "exit", reason: "session-ended" } },

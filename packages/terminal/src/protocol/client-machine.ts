@@ -121,7 +121,7 @@ export class TerminalClient {
 	readonly #limits: ClientLimits;
 	readonly #fraction: () => number;
 	#state: State = { name: "idle" };
-	#effects: ClientEffect[] = [];
+	readonly #effects: ClientEffect[] = [];
 	#links = 0;
 	#attempt = 0;
 	#pings = 0;
@@ -318,11 +318,12 @@ export class TerminalClient {
 		}
 	}
 
-	/** Takes the effects that have come up, in their order. */
-	drain(): ClientEffect[] {
-		const effects = this.#effects;
-		this.#effects = [];
-		return effects;
+	/**
+	 * Takes the effects that have come up, one by one, in their order. Whoever performs one may call the machine and drain
+	 * again within it: what was left is taken there, before what is new.
+	 */
+	*drain(): Generator<ClientEffect, void, void> {
+		for (let effect = this.#effects.shift(); effect !== undefined; effect = this.#effects.shift()) yield effect;
 	}
 
 	#welcome(welcome: Welcome, link: number, now: number): void {

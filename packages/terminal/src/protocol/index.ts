@@ -3,6 +3,13 @@
  * and tmux live one folder up. Rules: SPEC.md.
  */
 export {
+	type ClientLoopDeps,
+	type ClientNotice,
+	type ClientSocket,
+	type ClientSocketHandlers,
+	TerminalClientLoop,
+} from "./client-loop.ts";
+export {
 	type ClientEffect,
 	type ClientLimits,
 	type ClientMachineOptions,

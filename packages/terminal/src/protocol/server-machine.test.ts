@@ -27,7 +27,7 @@ function stream(options: { readOnly?: boolean; limits?: Partial<typeof streamLim
 function opened(options: Parameters<typeof stream>[0] & { hello?: Partial<Hello> } = {}): ViewerStream {
 	const viewer = stream(options);
 	viewer.open(1, { ...hello, ...options.hello }, size, 0);
-	viewer.drain();
+	take(viewer);
 	return viewer;
 }
 
@@ -45,12 +45,13 @@ function closes(effects: readonly ViewerEffect[]) {
 	return effects.flatMap((each) => (each.type === "close" ? [{ link: each.link, code: each.code }] : []));
 }
 
+const take = (machine: ViewerStream): ViewerEffect[] => [...machine.drain()];
 const kinds = (effects: readonly ViewerEffect[]) => effects.map((each) => each.type);
 
 test("a new viewer is welcomed, its size taken", () => {
 	const viewer = stream();
 	viewer.open(1, hello, size, 0);
-	const effects = viewer.drain();
+	const effects = take(viewer);
 	expect(kinds(effects)).toEqual(["send", "resize"]);
 	expect(sent(effects)).toMatchObject([
 		{
@@ -64,7 +65,7 @@ describe("T1 hello comes first and once", () => {
 	test("a second hello closes 4400", () => {
 		const viewer = opened();
 		viewer.receive(1, encodeHello(hello), 1);
-		expect(closes(viewer.drain())).toEqual([{ link: 1, code: 4400 }]);
+		expect(closes(take(viewer))).toEqual([{ link: 1, code: 4400 }]);
 	});
 });
 
@@ -76,14 +77,14 @@ describe("T2 a malformed frame closes 4400", () => {
 	])("%s", (_, message) => {
 		const viewer = opened();
 		viewer.receive(1, Uint8Array.from(message), 1);
-		expect(closes(viewer.drain())).toEqual([{ link: 1, code: 4400 }]);
+		expect(closes(take(viewer))).toEqual([{ link: 1, code: 4400 }]);
 	});
 });
 
 test("T3 output frames are contiguous and at most 32 KiB", () => {
 	const viewer = opened();
 	viewer.output(of(70 * KiB), 10);
-	expect(sent(viewer.drain())).toEqual([
+	expect(sent(take(viewer))).toEqual([
 		{ type: "output", offset: 0, length: 32 * KiB },
 		{ type: "output", offset: 32 * KiB, length: 32 * KiB },
 		{ type: "output", offset: 64 * KiB, length: 6 * KiB },
@@ -94,9 +95,9 @@ describe("T4 unacknowledged output stays within the window", () => {
 	test("at the window the PTY is paused, and what it still gave is kept and not sent", () => {
 		const viewer = opened();
 		viewer.output(of(255 * KiB), 10);
-		expect(kinds(viewer.drain())).not.toContain("pause");
+		expect(kinds(take(viewer))).not.toContain("pause");
 		viewer.output(of(3 * KiB), 20);
-		const effects = viewer.drain();
+		const effects = take(viewer);
 		expect(kinds(effects)).toContain("pause");
 		expect(sent(effects)).toEqual([{ type: "output", offset: 255 * KiB, length: KiB }]);
 	});
@@ -104,18 +105,18 @@ describe("T4 unacknowledged output stays within the window", () => {
 	test("acknowledged to half of it, the PTY goes on and the rest is sent", () => {
 		const viewer = opened();
 		viewer.output(of(258 * KiB), 10);
-		viewer.drain();
+		take(viewer);
 		viewer.receive(1, encodeAck(64 * KiB), 20);
-		expect(kinds(viewer.drain())).toEqual(["send"]);
+		expect(kinds(take(viewer))).toEqual(["send"]);
 		viewer.receive(1, encodeAck(130 * KiB), 30);
-		expect(kinds(viewer.drain())).toEqual(["resume"]);
+		expect(kinds(take(viewer))).toEqual(["resume"]);
 	});
 
 	test("without a socket the window holds as well", () => {
 		const viewer = opened();
 		viewer.socketClosed(1, 5);
 		viewer.output(of(256 * KiB), 10);
-		expect(kinds(viewer.drain())).toEqual(["pause"]);
+		expect(kinds(take(viewer))).toEqual(["pause"]);
 	});
 
 	test("it grows with the round trip, to 1 MiB at most", () => {
@@ -123,7 +124,7 @@ describe("T4 unacknowledged output stays within the window", () => {
 			const viewer = opened();
 			viewer.receive(1, encodePing(1), roundTripMs);
 			viewer.output(of(1500 * KiB), 1000);
-			return sent(viewer.drain()).reduce((sum, each) => sum + ("length" in each ? each.length : 0), 0) / KiB;
+			return sent(take(viewer)).reduce((sum, each) => sum + ("length" in each ? each.length : 0), 0) / KiB;
 		};
 		expect([1, 25, 50, 100, 5000].map(window)).toEqual([256, 256, 512, 1024, 1024]);
 	});
@@ -133,7 +134,7 @@ test("T5 an acknowledgement of more than was sent closes 4400", () => {
 	const viewer = opened();
 	viewer.output(of(10), 1);
 	viewer.receive(1, encodeAck(11), 2);
-	expect(closes(viewer.drain())).toEqual([{ link: 1, code: 4400 }]);
+	expect(closes(take(viewer))).toEqual([{ link: 1, code: 4400 }]);
 });
 
 describe("T6 a viewer outlives its socket for 60 s", () => {
@@ -142,9 +143,9 @@ describe("T6 a viewer outlives its socket for 60 s", () => {
 		viewer.output(of(100), 10);
 		viewer.socketClosed(1, 20);
 		viewer.output(of(50), 30);
-		viewer.drain();
+		take(viewer);
 		viewer.open(2, { ...hello, viewer: "v1", output: 40 }, size, 40);
-		expect(sent(viewer.drain())).toMatchObject([
+		expect(sent(take(viewer))).toMatchObject([
 			{ type: "welcome", welcome: { resumed: true, output: 40 } },
 			{ type: "output", offset: 40, length: 110 },
 		]);
@@ -155,9 +156,9 @@ describe("T6 a viewer outlives its socket for 60 s", () => {
 		viewer.socketClosed(1, 1000);
 		expect(viewer.deadline()).toBe(61_000);
 		viewer.tick(60_999);
-		expect(viewer.drain()).toEqual([]);
+		expect(take(viewer)).toEqual([]);
 		viewer.tick(61_000);
-		expect(kinds(viewer.drain())).toEqual(["expire"]);
+		expect(kinds(take(viewer))).toEqual(["expire"]);
 		expect(viewer.expired).toBe(true);
 	});
 
@@ -165,7 +166,7 @@ describe("T6 a viewer outlives its socket for 60 s", () => {
 		const viewer = opened();
 		viewer.output(of(10), 1);
 		viewer.open(2, { ...hello, viewer: "v1", output: 11 }, size, 2);
-		expect(closes(viewer.drain())).toEqual([{ link: 2, code: 4400 }]);
+		expect(closes(take(viewer))).toEqual([{ link: 2, code: 4400 }]);
 		expect(viewer.live).toBe(true);
 	});
 });
@@ -176,22 +177,22 @@ describe("T7 what left the ring is said to be missed", () => {
 		viewer.output(of(60), 10);
 		viewer.output(of(60), 20);
 		viewer.socketClosed(1, 30);
-		viewer.drain();
+		take(viewer);
 		viewer.open(2, { ...hello, viewer: "v1", output: 10 }, size, 40);
-		const effects = viewer.drain();
+		const effects = take(viewer);
 		expect(kinds(effects)).toContain("reattach");
 		expect(sent(effects)).toMatchObject([
 			{ type: "welcome", welcome: { resumed: true, output: 120 } },
 			{ type: "reset", reset: { output: 120, reason: "too-old", missedBytes: 110 } },
 		]);
 		viewer.output(of(5), 50);
-		expect(sent(viewer.drain())).toEqual([{ type: "output", offset: 120, length: 5 }]);
+		expect(sent(take(viewer))).toEqual([{ type: "output", offset: 120, length: 5 }]);
 	});
 
 	test("the viewer is gone: a new one says so, with nothing to count by", () => {
 		const viewer = stream();
 		viewer.open(1, { ...hello, viewer: "gone", output: 999, input: 7 }, size, 0);
-		expect(sent(viewer.drain())).toMatchObject([
+		expect(sent(take(viewer))).toMatchObject([
 			{ type: "welcome", welcome: { viewer: "v1", resumed: false, output: 0, input: 0 } },
 			{ type: "reset", reset: { output: 0, reason: "reattached", missedBytes: null } },
 		]);
@@ -201,7 +202,7 @@ describe("T7 what left the ring is said to be missed", () => {
 		const viewer = opened({ limits: { ringBytes: 100, windowBytes: 50 } });
 		viewer.output(of(60), 10);
 		viewer.output(of(95), 20);
-		const effects = viewer.drain();
+		const effects = take(viewer);
 		expect(sent(effects).at(-1)).toMatchObject({
 			type: "reset",
 			reset: { reason: "overrun", output: 155, missedBytes: 105 },
@@ -216,16 +217,14 @@ describe("T8 input is written once", () => {
 		viewer.receive(1, encodeInput(0, Buffer.from("abc")), 1);
 		viewer.receive(1, encodeInput(1, Buffer.from("bcde")), 2);
 		viewer.receive(1, encodeInput(0, Buffer.from("ab")), 3);
-		const written = viewer
-			.drain()
-			.flatMap((each) => (each.type === "write" ? [Buffer.from(each.bytes).toString()] : []));
+		const written = take(viewer).flatMap((each) => (each.type === "write" ? [Buffer.from(each.bytes).toString()] : []));
 		expect(written).toEqual(["abc", "de"]);
 	});
 
 	test("a gap closes 4400", () => {
 		const viewer = opened();
 		viewer.receive(1, encodeInput(1, of(1)), 1);
-		expect(closes(viewer.drain())).toEqual([{ link: 1, code: 4400 }]);
+		expect(closes(take(viewer))).toEqual([{ link: 1, code: 4400 }]);
 	});
 
 	test("it is acknowledged when the terminal has it", () => {
@@ -233,17 +232,17 @@ describe("T8 input is written once", () => {
 		viewer.receive(1, encodeInput(0, of(3)), 1);
 		viewer.inputWritten(3, 2);
 		viewer.tick(viewer.deadline() ?? 0);
-		expect(sent(viewer.drain())).toEqual([{ type: "input-ack", input: 3 }]);
+		expect(sent(take(viewer))).toEqual([{ type: "input-ack", input: 3 }]);
 	});
 });
 
 test("T9 a takeover closes the first socket 4409, and its messages count no more", () => {
 	const viewer = opened();
 	viewer.open(2, { ...hello, viewer: "v1" }, size, 10);
-	expect(closes(viewer.drain())).toEqual([{ link: 1, code: 4409 }]);
+	expect(closes(take(viewer))).toEqual([{ link: 1, code: 4409 }]);
 	viewer.receive(1, encodeInput(0, of(1)), 11);
 	viewer.socketClosed(1, 12);
-	expect(viewer.drain()).toEqual([]);
+	expect(take(viewer)).toEqual([]);
 	expect(viewer.live).toBe(true);
 });
 
@@ -251,22 +250,22 @@ describe("T10 leading edge, then gathered", () => {
 	test("the first byte goes at once, what follows within 5 ms together", () => {
 		const viewer = opened();
 		viewer.output(of(1), 100);
-		expect(sent(viewer.drain())).toHaveLength(1);
+		expect(sent(take(viewer))).toHaveLength(1);
 		viewer.output(of(2), 101);
 		viewer.output(of(3), 104);
-		expect(sent(viewer.drain())).toEqual([]);
+		expect(sent(take(viewer))).toEqual([]);
 		expect(viewer.deadline()).toBe(105);
 		viewer.tick(105);
-		expect(sent(viewer.drain())).toEqual([{ type: "output", offset: 1, length: 5 }]);
+		expect(sent(take(viewer))).toEqual([{ type: "output", offset: 1, length: 5 }]);
 		viewer.output(of(1), 110);
-		expect(sent(viewer.drain())).toHaveLength(1);
+		expect(sent(take(viewer))).toHaveLength(1);
 	});
 
 	test("32 KiB do not wait", () => {
 		const viewer = opened();
 		viewer.output(of(1), 100);
 		viewer.output(of(32 * KiB), 101);
-		expect(sent(viewer.drain())).toHaveLength(2);
+		expect(sent(take(viewer))).toHaveLength(2);
 	});
 });
 
@@ -277,7 +276,7 @@ describe("T11 a read-only viewer does not type", () => {
 	])("%s: input closes 4403", (_, options) => {
 		const viewer = opened(options);
 		viewer.receive(1, encodeInput(0, of(1)), 1);
-		const effects = viewer.drain();
+		const effects = take(viewer);
 		expect(closes(effects)).toEqual([{ link: 1, code: 4403 }]);
 		expect(kinds(effects)).not.toContain("write");
 	});
@@ -285,7 +284,7 @@ describe("T11 a read-only viewer does not type", () => {
 	test("a share cannot leave the mode", () => {
 		const viewer = opened({ readOnly: true });
 		viewer.receive(1, encodeResize(80, 24, "fit"), 1);
-		expect(viewer.drain()).toEqual([{ type: "resize", cols: 80, rows: 24, mode: "read-only" }]);
+		expect(take(viewer)).toEqual([{ type: "resize", cols: 80, rows: 24, mode: "read-only" }]);
 		expect(viewer.canType).toBe(false);
 	});
 });
@@ -293,7 +292,7 @@ describe("T11 a read-only viewer does not type", () => {
 test("T12 a resize is handed on with its mode", () => {
 	const viewer = opened();
 	viewer.receive(1, encodeResize(100, 30, "follow"), 1);
-	expect(viewer.drain()).toEqual([{ type: "resize", cols: 100, rows: 30, mode: "follow" }]);
+	expect(take(viewer)).toEqual([{ type: "resize", cols: 100, rows: 30, mode: "follow" }]);
 	expect(viewer.mode).toBe("follow");
 });
 
@@ -309,26 +308,26 @@ test("T14 input that the program does not take is bounded at 1 MiB: one byte mor
 	for (let at = 0; at < streamLimits.maxPendingInputBytes; at += 64 * KiB) {
 		viewer.receive(1, encodeInput(at, of(64 * KiB)), 1);
 	}
-	expect(closes(viewer.drain())).toEqual([]);
+	expect(closes(take(viewer))).toEqual([]);
 	viewer.receive(1, encodeInput(streamLimits.maxPendingInputBytes, of(1)), 2);
-	expect(closes(viewer.drain())).toEqual([{ link: 1, code: 1013 }]);
+	expect(closes(take(viewer))).toEqual([{ link: 1, code: 1013 }]);
 });
 
 test("T15 a ping is answered with its token at once", () => {
 	const viewer = opened();
 	viewer.receive(1, encodePing(99), 1);
-	expect(sent(viewer.drain())).toEqual([{ type: "pong", token: 99 }]);
+	expect(sent(take(viewer))).toEqual([{ type: "pong", token: 99 }]);
 });
 
 describe("the exit", () => {
 	test("follows the last output, then the socket closes 1000 and the viewer expires", () => {
 		const viewer = opened();
 		viewer.output(of(300 * KiB), 10);
-		viewer.drain();
+		take(viewer);
 		viewer.exited("session-ended", 11);
-		expect(sent(viewer.drain())).toEqual([]);
+		expect(sent(take(viewer))).toEqual([]);
 		viewer.receive(1, encodeAck(256 * KiB), 20);
-		const effects = viewer.drain();
+		const effects = take(viewer);
 		expect(sent(effects).map((each) => each.type)).toEqual(["output", "output", "exit"]);
 		expect(closes(effects)).toEqual([{ link: 1, code: 1000 }]);
 		expect(kinds(effects).at(-1)).toBe("expire");
@@ -339,8 +338,8 @@ describe("the exit", () => {
 		viewer.socketClosed(1, 5);
 		viewer.output(of(10), 6);
 		viewer.exited("killed", 7);
-		expect(viewer.drain()).toEqual([]);
+		expect(take(viewer)).toEqual([]);
 		viewer.open(2, { ...hello, viewer: "v1" }, size, 8);
-		expect(sent(viewer.drain()).map((each) => each.type)).toEqual(["welcome", "output", "exit"]);
+		expect(sent(take(viewer)).map((each) => each.type)).toEqual(["welcome", "output", "exit"]);
 	});
 });

@@ -102,7 +102,7 @@ export class ViewerStream {
 	readonly #ring: ByteRing;
 	#session: { readonly id: string; readonly name: string };
 	#state: State = { name: "held", until: Number.POSITIVE_INFINITY };
-	#effects: ViewerEffect[] = [];
+	readonly #effects: ViewerEffect[] = [];
 	#mode: ViewerMode = "fit";
 
 	#acked = 0;
@@ -260,11 +260,12 @@ export class ViewerStream {
 		if (this.#flushAt !== undefined && now >= this.#flushAt) this.#flush(now);
 	}
 
-	/** Takes the effects that have come up, in their order. */
-	drain(): ViewerEffect[] {
-		const effects = this.#effects;
-		this.#effects = [];
-		return effects;
+	/**
+	 * Takes the effects that have come up, one by one, in their order. Whoever performs one may call the machine and drain
+	 * again within it: what was left is taken there, before what is new.
+	 */
+	*drain(): Generator<ViewerEffect, void, void> {
+		for (let effect = this.#effects.shift(); effect !== undefined; effect = this.#effects.shift()) yield effect;
 	}
 
 	#handle(link: number, frame: ClientFrame, now: number): void {

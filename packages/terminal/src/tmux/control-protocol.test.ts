@@ -19,10 +19,10 @@ const said = [
 ].join("\n");
 
 const heard = [
-	{ type: "reply", ok: true, text: "" },
+	{ type: "reply", asked: false, ok: true, text: "" },
 	{ type: "notification", name: "session-changed", rest: "$0 wörk one" },
-	{ type: "reply", ok: true, text: "first\n%end 1 2 3\n%begin 9 9 9" },
-	{ type: "reply", ok: false, text: "parse error" },
+	{ type: "reply", asked: true, ok: true, text: "first\n%end 1 2 3\n%begin 9 9 9" },
+	{ type: "reply", asked: true, ok: false, text: "parse error" },
 	{ type: "notification", name: "sessions-changed", rest: "" },
 ];
 

@@ -9,6 +9,8 @@ export interface ControlNotification {
 /** The answer to a command, in the order of the commands. */
 export interface ControlReply {
 	readonly type: "reply";
+	/** To a command that came in here; false for the one that started the client. */
+	readonly asked: boolean;
 	readonly ok: boolean;
 	readonly text: string;
 }
@@ -48,7 +50,9 @@ export class ControlReader {
 				this.#replyBytes += line.length;
 				return undefined;
 			}
-			const reply: ControlReply = { type: "reply", ok: line.startsWith("%end"), text: this.#reply.join("\n") };
+			// The guard's last number is 1 for commands that were read from this client.
+			const asked = this.#guard.endsWith(" 1");
+			const reply: ControlReply = { type: "reply", asked, ok: line.startsWith("%end"), text: this.#reply.join("\n") };
 			this.#guard = undefined;
 			this.#reply = [];
 			this.#replyBytes = 0;

@@ -1,45 +1,44 @@
+/** Ends each value. Printable, as newer versions of tmux replace what is not. */
+const terminator = "\u241e";
+
 /**
- * How values leave tmux: each as `length:value `, the length in bytes, so that no separator can be forged by a title or
- * a folder's name. Control characters are replaced first: newer versions do so on output, which would break the count.
+ * How values leave tmux: each behind the other, with an end that no title or folder can forge, as it is replaced in the
+ * value, like control characters. Named once in the format: what a pane runs, tmux asks the system each time anew, so a
+ * length beside the value would now and then be another value's.
  */
 export function field(variable: string): string {
-	const printable = `s/[\u0001-\u001f]/?/`;
-	return `#{n;${printable}:${variable}}:#{${printable}:${variable}} `;
+	return `#{s/[\u0001-\u001f${terminator}]/?/:${variable}}${terminator}`;
 }
 
 /** Reads what `field` wrote. */
 export class FieldReader {
-	readonly #bytes: Buffer;
+	readonly #text: string;
 	#at = 0;
 
 	constructor(text: string) {
-		this.#bytes = Buffer.from(text);
+		this.#text = text;
 	}
 
 	/** Skips line ends; true when nothing is left. */
 	get done(): boolean {
-		while (this.#bytes[this.#at] === newline) this.#at += 1;
-		return this.#at >= this.#bytes.length;
+		while (this.#text[this.#at] === "\n") this.#at += 1;
+		return this.#at >= this.#text.length;
 	}
 
-	/** Whether the next byte is this mark; then it is passed. */
+	/** Whether the next character is this mark; then it is passed. */
 	mark(character: string): boolean {
-		if (this.#bytes[this.#at] !== character.charCodeAt(0)) return false;
+		if (this.#text[this.#at] !== character) return false;
 		this.#at += 1;
 		return true;
 	}
 
 	/** @throws Error when the text is not what `field` writes. */
 	text(): string {
-		const colon = this.#bytes.indexOf(":", this.#at);
-		const digits = this.#bytes.toString("latin1", this.#at, colon === -1 ? this.#at : colon);
-		const length = /^\d{1,6}$/.test(digits) ? Number(digits) : Number.NaN;
-		const end = colon + 1 + length;
-		if (!(end < this.#bytes.length) || this.#bytes[end] !== space) {
-			throw new Error(`tmux's answer cannot be read at byte ${this.#at}`);
-		}
+		const end = this.#text.indexOf(terminator, this.#at);
+		if (end === -1) throw new Error(`tmux's answer breaks off at character ${this.#at}`);
+		const value = this.#text.slice(this.#at, end);
 		this.#at = end + 1;
-		return this.#bytes.toString("utf8", colon + 1, end);
+		return value;
 	}
 
 	/** A number; 0 for an empty value. */
@@ -48,6 +47,3 @@ export class FieldReader {
 		return Number.isFinite(value) ? value : 0;
 	}
 }
-
-const newline = 10;
-const space = 32;

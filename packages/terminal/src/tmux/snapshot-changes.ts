@@ -52,12 +52,12 @@ export class SnapshotChanges {
 		return this.#before;
 	}
 
-	/** The first snapshot makes no events: nobody knows what it was before. */
+	/** Of the first snapshot nobody knows what it was before: it may be another list than a page has. */
 	next(snapshot: Snapshot, now: number): TmuxEvent[] {
 		const before = this.#before;
 		this.#before = snapshot;
 		const finished = this.#commands(snapshot, now);
-		if (before === undefined) return [];
+		if (before === undefined) return snapshot.size === 0 ? [] : [{ type: "sessions" }];
 		const events: TmuxEvent[] = [];
 		if (listing(before) !== listing(snapshot)) events.push({ type: "sessions" });
 		for (const [number, session] of snapshot) {

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { silentLogger, systemClock, systemRandom } from "@warren/kernel";
 import { tempFolder } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -30,6 +31,24 @@ describe.skipIf(!tmuxInstalled)("events of a real tmux (skipped where tmux is no
 		watch.close();
 		await server.kill();
 		folder[Symbol.dispose]();
+	});
+
+	test("a long command that gives the shell back is told, with how long it ran", async () => {
+		watch.close();
+		// Ten times as fast, so that a second of sleep is a long command.
+		const hasty = { ...systemClock, monotonic: () => systemClock.monotonic() * 10 };
+		watch = new SocketWatch(server, { clock: hasty, random: systemRandom, logger: silentLogger }, (event) =>
+			events.push(event),
+		);
+		const session = await server.createSession({ name: "a", cwd: "/" });
+		watch.wake();
+		await until(() => watch.snapshot?.size === 1);
+		const tmux = (...args: string[]) => execFileSync("tmux", ["-S", folder.file("s"), ...args]);
+		tmux("send-keys", "-t", `${session}:`, "sleep 2.5", "Enter");
+		await until(() => events.some((each) => each.type === "command-finished"));
+		const finished = events.find((each) => each.type === "command-finished");
+		expect(finished).toMatchObject({ session, command: "sleep" });
+		expect(finished?.durationMs).toBeGreaterThan(10_000);
 	});
 
 	const seen = (expected: TmuxEvent) => () => events.some((each) => JSON.stringify(each) === JSON.stringify(expected));

@@ -31,6 +31,8 @@ type State =
 			readonly name: "running";
 			readonly child: ChildProcessWithoutNullStreams;
 			readonly since: number;
+			/** Before tmux says so, it answers commands as if nobody were attached. */
+			attached: boolean;
 			/** Answers that are still to come for the commands sent, oldest first. */
 			readonly awaited: ("other" | "snapshot")[];
 			session: SessionNumber;
@@ -110,8 +112,7 @@ export class SocketWatch implements Closeable {
 			stdio: ["pipe", "pipe", "pipe"],
 		});
 		const since = this.#deps.clock.monotonic();
-		// The attach command itself is answered first.
-		const state: State = { name: "running", child, since, awaited: ["other"], session, stale: false };
+		const state: State = { name: "running", child, since, attached: false, awaited: [], session, stale: false };
 		this.#state = state;
 		const reader = new ControlReader();
 		child.stdout.on("data", (bytes: Buffer) => {
@@ -130,8 +131,6 @@ export class SocketWatch implements Closeable {
 		child.once("close", () => {
 			if (this.#state === state) this.#ended(since);
 		});
-		this.#command(`refresh-client -B 'warren::${snapshotFormat}'`, "other");
-		this.#ask();
 	}
 
 	#ended(since: number): void {
@@ -143,6 +142,7 @@ export class SocketWatch implements Closeable {
 	#hear(message: ControlMessage): void {
 		if (this.#state.name !== "running") return;
 		if (message.type === "reply") {
+			if (!message.asked) return;
 			if (this.#state.awaited.shift() !== "snapshot") return;
 			if (message.ok) this.#take(parseSnapshot(message.text));
 			if (this.#state.name === "running" && this.#state.stale) this.#ask();
@@ -156,7 +156,11 @@ export class SocketWatch implements Closeable {
 			}
 			case "session-changed":
 				this.#state.session = (message.rest.split(" ")[0] ?? this.#state.session) as SessionNumber;
-				return;
+				if (!this.#state.attached) {
+					this.#state.attached = true;
+					this.#command(`refresh-client -B 'warren::${snapshotFormat}'`, "other");
+				}
+				return this.#ask();
 			case "output":
 			case "exit":
 				return;
@@ -167,7 +171,7 @@ export class SocketWatch implements Closeable {
 	}
 
 	#ask(): void {
-		if (this.#state.name !== "running") return;
+		if (this.#state.name !== "running" || !this.#state.attached) return;
 		if (this.#state.awaited.includes("snapshot")) {
 			this.#state.stale = true;
 			return;

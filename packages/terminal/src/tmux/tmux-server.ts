@@ -389,9 +389,10 @@ const sessionFormat = [
 	"window_width",
 	"window_height",
 	"status",
+	// Any window's.
 	"W:#{window_bell_flag}",
 ]
-	.map((variable) => (variable.startsWith("W:") ? `#{n:#{${variable}}}:#{${variable}} ` : field(variable)))
+	.map(field)
 	.join("");
 
 function readSession(reader: FieldReader): TmuxSession {

@@ -1,5 +1,11 @@
+import { createRequire } from "node:module";
 import type { ReadStream } from "node:tty";
-import * as nodePty from "@lydell/node-pty";
+import type * as NodePty from "@lydell/node-pty";
+
+/** Loaded with the first terminal: where no binary fits the system, everything but terminals still works. */
+function nodePty(): typeof NodePty {
+	return createRequire(import.meta.url)("@lydell/node-pty");
+}
 
 export interface PtyOptions {
 	readonly program: string;
@@ -17,14 +23,14 @@ export interface PtyHandlers {
 
 /** A program on a pseudo-terminal, in bytes both ways. */
 export class Pty {
-	readonly #pty: nodePty.IPty;
+	readonly #pty: NodePty.IPty;
 	/** The library writes here without saying when it is done, which input's bound needs to know. */
 	readonly #socket: ReadStream;
 	#closed = false;
 
 	/** @throws Error when the machine has no terminal or process to give. */
 	constructor(options: PtyOptions, handlers: PtyHandlers) {
-		this.#pty = nodePty.spawn(options.program, [...options.args], {
+		this.#pty = nodePty().spawn(options.program, [...options.args], {
 			name: "xterm-256color",
 			cols: options.cols,
 			rows: options.rows,

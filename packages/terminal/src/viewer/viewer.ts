@@ -48,7 +48,13 @@ export class Viewer {
 	#windowSize: Size;
 	#own: Size & { readonly mode: ViewerMode };
 	#ignoresSize = false;
+	/**
+	 * Typed before tmux has shown anything, null once it has: until then the PTY still edits lines and echoes, and what
+	 * tmux finds there when it takes over may be gone.
+	 */
+	#early: Uint8Array[] | null = [];
 	#paused = false;
+	#released = false;
 
 	constructor(deps: ViewerDeps, options: ViewerOptions, windowSize: Size) {
 		this.#deps = deps;
@@ -168,6 +174,7 @@ export class Viewer {
 				{
 					output: (bytes) => {
 						if (this.#pty !== pty) return;
+						if (this.#early !== null) this.#takeEarly();
 						this.#stream.output(bytes, this.#now());
 						this.#perform();
 					},
@@ -181,6 +188,7 @@ export class Viewer {
 			throw thrown;
 		}
 		this.#pty = pty;
+		this.#early = [];
 		if (this.#paused) pty.pause();
 	}
 
@@ -192,7 +200,19 @@ export class Viewer {
 
 	#write(bytes: Uint8Array): void {
 		// A copy: the message that the bytes lie in is only valid during its handler.
-		this.#pty?.write(bytes.slice(), () => {
+		const copy = bytes.slice();
+		if (this.#early === null) this.#hand(copy);
+		else this.#early.push(copy);
+	}
+
+	#takeEarly(): void {
+		const early = this.#early ?? [];
+		this.#early = null;
+		for (const bytes of early) this.#hand(bytes);
+	}
+
+	#hand(bytes: Uint8Array): void {
+		this.#pty?.write(bytes, () => {
 			this.#stream.inputWritten(bytes.length, this.#now());
 			this.#perform();
 		});
@@ -214,6 +234,8 @@ export class Viewer {
 	}
 
 	#arm(): void {
+		// The socket's own close comes after the end.
+		if (this.#released) return;
 		const at = this.#stream.deadline();
 		if (at === this.#timerAt) return;
 		this.#timer?.cancel();
@@ -228,6 +250,7 @@ export class Viewer {
 	}
 
 	#release(): void {
+		this.#released = true;
 		this.#timer?.cancel();
 		this.#timer = undefined;
 		this.#timerAt = undefined;

@@ -102,11 +102,11 @@ export class Viewers {
 
 	/** Ends every viewer of one owner: its token was revoked or is over. */
 	endOwner(owner: string, code: number, error: string, message: string): void {
-		for (const viewer of [...this.#viewers.values()]) if (viewer.owner === owner) viewer.end(code, error, message);
+		for (const viewer of this.#viewers.values()) if (viewer.owner === owner) viewer.end(code, error, message);
 	}
 
 	close(): void {
-		for (const viewer of [...this.#viewers.values()]) {
+		for (const viewer of this.#viewers.values()) {
 			viewer.end(closeCodes.draining, "draining", "the node is stopping: try again soon");
 		}
 	}

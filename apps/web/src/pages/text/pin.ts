@@ -1,6 +1,6 @@
 export const t = {
 	title: (name: string) => `${name} shows another certificate`,
-	lead: "Nothing was sent to it. A reinstalled machine makes a new certificate; so does someone who stands in between. Compare with “warren status” on the machine itself.",
+	lead: "Nothing was sent to it. A reinstalled machine makes a new certificate; so does someone who stands in between. Compare with the fingerprint that the machine shows under its own Settings.",
 	expected: "Known so far",
 	actual: "Shown now",
 	unknown: "not told",

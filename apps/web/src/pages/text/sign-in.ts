@@ -9,7 +9,7 @@ export const t = {
 	deviceHint: "Shown in the list of devices.",
 	submit: "Sign in",
 	wrong: "The user or the PIN is not right.",
-	wrongFix: "Both were set at setup; on the machine itself, “warren status” says how to set a new PIN.",
+	wrongFix: "Both were set at setup. To set new ones, start Warren on that machine with WARREN_USER and WARREN_PIN.",
 	trust: "Trust this warren on a device",
 	peerTitle: (name: string) => `Sign in to ${name}`,
 	peerLead: (name: string, via: string) =>

@@ -2,7 +2,7 @@ export const t = {
 	title: "Trust this warren",
 	lead: "Each warren has a certificate authority of its own. Install it once on a device, and every machine of this warren opens there without a warning. It vouches only for private addresses and this warren's own names.",
 	compare: "Compare before you trust",
-	compareLead: "The machine's own screen shows the same fingerprint: run “warren status” there. If they differ, stop.",
+	compareLead: "Warren prints the same fingerprint on the machine's own screen when it starts. If they differ, stop.",
 	fingerprint: "Fingerprint (SHA-256)",
 	until: (when: string) => `Valid until ${when}`,
 	noCa: "This machine has no certificate authority of its own",

@@ -1,0 +1,26 @@
+import type { SqliteTables } from "@warren/store";
+import {
+	closeAfterAccessChange,
+	DiscoveryAccess,
+	DocumentHistory,
+	DocumentsList,
+	SqliteUpdateLog,
+	SyncRelay,
+	type SyncTables,
+} from "@warren/sync";
+import type { NodeBase } from "../node/role-part.ts";
+import type { SidecarDocuments } from "../sidecar/sidecar-listener.ts";
+
+/** The documents of one hub or sidecar: list, sync, history, discovery, over its own tables. */
+export function openDocuments(base: NodeBase, tables: SqliteTables<SyncTables>): SidecarDocuments {
+	const { clock, random, logger, lifetime } = base;
+	const relay = lifetime.own(new SyncRelay({ log: new SqliteUpdateLog(tables.statements, clock), clock, logger }));
+	const documents = new DocumentsList({
+		db: tables.db,
+		clock,
+		random,
+		onAccessChanged: (document, user, access) => void closeAfterAccessChange(relay, document, user, access),
+	});
+	const history = new DocumentHistory(relay, () => clock.now());
+	return { relay, documents, history, access: new DiscoveryAccess({ documents }) };
+}

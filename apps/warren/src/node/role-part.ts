@@ -1,0 +1,59 @@
+import type { NodeAccess, SetupLink } from "@warren/access";
+import type { EnrolledTables } from "@warren/accounts";
+import type {
+	Audit,
+	Authenticator,
+	Clock,
+	CredentialKind,
+	EventSink,
+	HealthTable,
+	Lifetime,
+	Logger,
+	NodeId,
+	PeerSource,
+	Random,
+} from "@warren/kernel";
+import type { Authority, Listener, Route } from "@warren/net";
+import type { Kysely } from "kysely";
+import type { DataFolder } from "../config/data-folder.ts";
+import type { NodeConfig } from "../config/node-config.ts";
+
+/** What a node has opened before its roles are composed; parts add themselves to `lifetime`. */
+export interface NodeBase {
+	readonly clock: Clock;
+	readonly random: Random;
+	readonly logger: Logger;
+	readonly lifetime: Lifetime;
+	readonly data: DataFolder;
+	readonly db: Kysely<EnrolledTables>;
+	readonly health: HealthTable;
+	readonly audit: Audit;
+	readonly feed: EventSink;
+	readonly access: NodeAccess;
+	/** The setup link as the hub sees it: the same secret, a door of its own. */
+	readonly hubSetup: SetupLink;
+	readonly nodeId: NodeId;
+	/** Null when this machine holds no CA. */
+	readonly authority: Authority | null;
+	/** How this node is called from outside, best first; its port included. */
+	readonly urls: readonly string[];
+	/** Names and addresses, as other machines dial them. */
+	readonly hosts: readonly string[];
+	readonly port: number;
+}
+
+/** A role beside the node, behind the same listener. */
+export interface RolePart {
+	/** As `status` and discovery show it. */
+	readonly name: string;
+	readonly routes: readonly Route[];
+	readonly authenticators: readonly Authenticator[];
+	readonly peerSources: readonly PeerSource[];
+	/** Kinds of credential that it lets use the node's own API. */
+	readonly members?: readonly CredentialKind[];
+	readonly cookieName?: string;
+	/** Once the listener is open. */
+	readonly listening?: (listener: Listener) => void;
+}
+
+export type OpenPart = (base: NodeBase, config: NodeConfig) => Promise<RolePart>;

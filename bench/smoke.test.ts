@@ -1,0 +1,24 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { run } from "@warren/net";
+import { describe, expect, it } from "vitest";
+
+/** Benches that nobody runs rot: one short round each, without peers and without verdicts. */
+const hasTmux = spawnSync("tmux", ["-V"]).error === undefined;
+
+async function smoke(file: string): Promise<string> {
+	const result = await run(process.execPath, [join(import.meta.dirname, file), "--smoke"], { timeoutMs: 120_000 });
+	expect(result).toMatchObject({ outcome: "exited", code: 0 });
+	return result.outcome === "exited" ? result.stdout : "";
+}
+
+describe("the benches still run", () => {
+	it("terminal", { timeout: 150_000 }, async (test) => {
+		test.skip(!hasTmux, "tmux is not installed");
+		expect(await smoke("terminal/run.ts")).toMatch(/key → glyph p50/);
+	});
+
+	it("sync", { timeout: 150_000 }, async () => {
+		expect(await smoke("sync/sync.bench.ts")).not.toBe("");
+	});
+});

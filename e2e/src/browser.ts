@@ -1,0 +1,63 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { tempFolder } from "@warren/testkit";
+import { type Browser, chromium } from "playwright-core";
+
+const executablePath = process.env["WARREN_CHROMIUM"] ?? "/usr/bin/chromium";
+
+/** Why no browser test can run here, or null. */
+export function browserMissing(): string | null {
+	if (!existsSync(executablePath)) return `no browser at ${executablePath}: install chromium`;
+	return spawnSync("certutil", ["-H"], { stdio: "ignore" }).error === undefined
+		? null
+		: "no certutil: install libnss3-tools";
+}
+
+export interface LaunchOptions {
+	/** PEM of the authority that this browser trusts beside the system's. */
+	readonly ca?: string;
+	readonly args?: readonly string[];
+}
+
+/**
+ * A real browser whose user has installed the warren's CA, as a person does: no certificate error is ever ignored. Its
+ * HOME is gone at dispose.
+ */
+export async function launchBrowser({ ca, args = [] }: LaunchOptions = {}): Promise<Browser & AsyncDisposable> {
+	const home = tempFolder("browser");
+	try {
+		if (ca !== undefined) trust(home.path, ca);
+		const browser = await chromium.launch({
+			executablePath,
+			args: [...(process.getuid?.() === 0 ? ["--no-sandbox"] : []), "--disable-gpu", ...args],
+			env: {
+				PATH: process.env["PATH"] ?? "",
+				HOME: home.path,
+				XDG_CONFIG_HOME: join(home.path, ".config"),
+				LANG: "C.UTF-8",
+			},
+		});
+		browser.once("disconnected", () => home[Symbol.dispose]());
+		return Object.assign(browser, { [Symbol.asyncDispose]: () => browser.close() });
+	} catch (failure) {
+		home[Symbol.dispose]();
+		throw failure;
+	}
+}
+
+/** Chromium has read its user's database from both places over the years. */
+function trust(home: string, ca: string): void {
+	const file = join(home, "ca.crt");
+	writeFileSync(file, ca);
+	for (const folder of [join(home, ".pki/nssdb"), join(home, ".local/share/pki/nssdb")]) {
+		mkdirSync(folder, { recursive: true });
+		certutil("-N", "-d", `sql:${folder}`, "--empty-password");
+		certutil("-A", "-d", `sql:${folder}`, "-t", "C,,", "-n", "warren", "-i", file);
+	}
+}
+
+function certutil(...args: string[]): void {
+	const done = spawnSync("certutil", args, { encoding: "utf8" });
+	if (done.status !== 0) throw new Error(`certutil ${args[0]}: ${done.stderr}`);
+}

@@ -1,0 +1,147 @@
+import { APIError } from "@better-auth/core/error";
+import { type Clock, hashToken, type Verdict } from "@warren/kernel";
+import type { Kysely } from "kysely";
+import type { AccountsTables, AuthTables } from "../schema.ts";
+import { requestFacts } from "./request-facts.ts";
+
+/** Where the one-time secret of the first owner comes from: the node's setup link, or a hub's own. */
+export interface SetupSecret {
+	verify(secret: string, remoteAddress: string): Promise<Verdict>;
+	/** Uses it up. @returns whether this call was the one. */
+	spend(secret: string): Promise<boolean>;
+	/** Gives it back, when what it was spent on was refused. */
+	restore(secret: string): Promise<void>;
+}
+
+/** The library's endpoints that stay shut here. */
+const shut = new Set([
+	// They work on tokens in the clear, which are in no table; `/me/devices` does their work.
+	"/list-sessions",
+	"/revoke-session",
+	"/revoke-other-sessions",
+	"/admin/list-user-sessions",
+	"/admin/revoke-user-session",
+	// Nobody acts in another's name.
+	"/admin/impersonate-user",
+	"/admin/stop-impersonating",
+	// An HTML page on the UI's origin.
+	"/error",
+]);
+
+interface JudgedCall {
+	readonly path: string;
+	readonly body?: unknown;
+}
+
+/**
+ * Who may make an account, and what even an administrator may not do. Runs inside the library, on the endpoint's own
+ * path, so that no spelling of a URL gets past it.
+ */
+export class Admission {
+	readonly #db: Kysely<AccountsTables & AuthTables>;
+	readonly #clock: Clock;
+	readonly #setup: SetupSecret;
+
+	constructor(db: Kysely<AccountsTables & AuthTables>, clock: Clock, setup: SetupSecret) {
+		this.#db = db;
+		this.#clock = clock;
+		this.#setup = setup;
+	}
+
+	async judge(call: JudgedCall): Promise<void> {
+		if (shut.has(call.path))
+			throw new APIError("NOT_FOUND", { message: "This is not offered here.", code: "NOT_FOUND" });
+		if (call.path === "/sign-up/email") await this.#signUp(field(call.body, "invitation"), field(call.body, "email"));
+		if (call.path.startsWith("/admin/")) await this.#admin(call);
+	}
+
+	async hasOwner(): Promise<boolean> {
+		return (await this.#db.selectFrom("auth_user").select("id").limit(1).executeTakeFirst()) !== undefined;
+	}
+
+	/** The owner's account; empty before there is one. */
+	async ownerId(): Promise<string> {
+		const row = await this.#db.selectFrom("auth_user").select("id").where("role", "=", "owner").executeTakeFirst();
+		return row?.id ?? "";
+	}
+
+	/** The first account needs the setup secret, every later one an invitation; without either, nothing is told. */
+	async #signUp(invitation: string | null, email: string | null): Promise<void> {
+		const facts = requestFacts.getStore();
+		if (facts === undefined) throw new APIError("FORBIDDEN", { message: "Accounts are made over HTTP." });
+		if (!(await this.hasOwner())) return this.#firstOwner(facts.setupSecret, facts.remoteAddress);
+		if (invitation === null) {
+			throw new APIError("FORBIDDEN", {
+				code: "INVITATION_NEEDED",
+				message: "A new account needs an invitation. Ask the owner of this hub for one.",
+			});
+		}
+		const now = this.#clock.now();
+		const codeHash = hashToken(invitation.trim());
+		const row = await this.#db
+			.updateTable("accounts_invitations")
+			.set({ used_at: now })
+			.where("code_hash", "=", codeHash)
+			.where("used_at", "is", null)
+			.where("expires_at", ">", now)
+			.where((where) => where.or([where("email", "is", null), where("email", "=", (email ?? "").toLowerCase())]))
+			.returning(["id", "role"])
+			.executeTakeFirst();
+		if (row === undefined) {
+			throw new APIError("FORBIDDEN", {
+				code: "BAD_INVITATION",
+				message: "This invitation was used, has ended, or is for another address. Ask for a new one.",
+			});
+		}
+		facts.role = row.role;
+		facts.undo = async () => {
+			await this.#db
+				.updateTable("accounts_invitations")
+				.set({ used_at: null })
+				.where("id", "=", row.id)
+				.where("used_at", "=", now)
+				.execute();
+		};
+	}
+
+	async #firstOwner(secret: string | null, remoteAddress: string): Promise<void> {
+		const facts = requestFacts.getStore();
+		if (secret === null || facts === undefined) {
+			throw new APIError("FORBIDDEN", {
+				code: "SETUP_NEEDED",
+				message: "The first account needs the setup link that this machine printed when it started.",
+			});
+		}
+		const verdict = await this.#setup.verify(secret, remoteAddress);
+		if (!verdict.ok && verdict.reason === "limited")
+			throw new APIError("TOO_MANY_REQUESTS", { code: "RATE_LIMITED", message: verdict.message });
+		if (!verdict.ok || !(await this.#setup.spend(secret))) {
+			throw new APIError("UNAUTHORIZED", {
+				code: "SETUP_SPENT",
+				message: "This setup link was used, replaced, or has ended. Start again for a new one.",
+			});
+		}
+		facts.role = "owner";
+		facts.undo = () => this.#setup.restore(secret);
+	}
+
+	/** There is one owner: nobody makes another, and no administrator touches the one there is. */
+	async #admin(call: JudgedCall): Promise<void> {
+		const role = (call.body as { role?: unknown; data?: { role?: unknown } } | undefined) ?? {};
+		if ([role.role, role.data?.role].flat().some((each) => String(each).toLowerCase() === "owner"))
+			throw new APIError("FORBIDDEN", { code: "ONE_OWNER", message: "A hub has one owner." });
+		const userId = field(call.body, "userId");
+		if (userId === null || call.path === "/admin/get-user" || call.path === "/admin/has-permission") return;
+		const user = await this.#db.selectFrom("auth_user").select("role").where("id", "=", userId).executeTakeFirst();
+		if (user?.role === "owner")
+			throw new APIError("FORBIDDEN", {
+				code: "OWNER_STAYS",
+				message: "The owner's account is only the owner's to change.",
+			});
+	}
+}
+
+function field(body: unknown, name: string): string | null {
+	const value = (body as Record<string, unknown> | null | undefined)?.[name];
+	return typeof value === "string" && value !== "" ? value : null;
+}

@@ -1,0 +1,209 @@
+import { type Clock, RateLimit } from "@warren/kernel";
+import { dataHeaders, type RequestContext, type Route, setupHeader } from "@warren/net";
+import { type ClientAddressOf, vouchHeader } from "../client-address.ts";
+import { deviceHeader, deviceNameOf } from "../device-name.ts";
+import { accountsError } from "../errors.ts";
+import { type Auth, addressHeader, basePath } from "./better-auth.ts";
+import { type RequestFacts, requestFacts } from "./request-facts.ts";
+
+/** One set-up of the library for each name of this server: cookies, passkeys and links depend on it. */
+const maxOrigins = 64;
+const newOrigins = { perSecond: 0.2, burst: 32, maxKeys: 1 } as const;
+
+/** Better Auth behind our listener: `ALL /auth/*`, and the aliases of seed 5. */
+export class AuthHandler {
+	readonly #make: (origin: string) => Auth;
+	/** Also what the rest of the hub speaks to the library through. */
+	readonly #base: Auth;
+	readonly #fresh: RateLimit;
+	readonly #addressOf: ClientAddressOf;
+	readonly #byOrigin = new Map<string, Auth>();
+
+	/** @param baseOrigin what stands in for a name when too many new ones come at once. */
+	constructor(make: (origin: string) => Auth, baseOrigin: string, clock: Clock, addressOf: ClientAddressOf) {
+		this.#make = make;
+		this.#base = make(baseOrigin);
+		this.#byOrigin.set(baseOrigin, this.#base);
+		this.#fresh = new RateLimit(clock, newOrigins);
+		this.#addressOf = addressOf;
+	}
+
+	get base(): Auth {
+		return this.#base;
+	}
+
+	#for(origin: string): Auth {
+		let auth = this.#byOrigin.get(origin);
+		if (auth === undefined) {
+			// A Host header may carry any port: whoever tries them all gets no set-up for each.
+			if (this.#fresh.take("all") > 0) return this.#base;
+			auth = this.#make(origin);
+			if (this.#byOrigin.size >= maxOrigins) {
+				const oldest = this.#byOrigin.keys().next();
+				if (!oldest.done) this.#byOrigin.delete(oldest.value);
+			}
+			this.#byOrigin.set(origin, auth);
+		}
+		return auth;
+	}
+
+	routes(): Route[] {
+		const route = (method: "ALL" | "POST", path: string, native: string | null): Route => ({
+			owner: "hub",
+			method,
+			path,
+			// The library judges by itself: some of its paths are open, others take a cookie or a bearer token.
+			credentials: ["none"],
+			handle: (context) => this.answer(context, native ?? context.path),
+		});
+		return [
+			route("POST", `${basePath}/login`, `${basePath}/sign-in/email`),
+			route("POST", `${basePath}/signup`, `${basePath}/sign-up/email`),
+			route("ALL", `${basePath}/*`, null),
+		];
+	}
+
+	async answer(context: RequestContext, path: string): Promise<Response> {
+		const remoteAddress = await this.#addressOf(context);
+		const facts: RequestFacts = {
+			remoteAddress,
+			setupSecret: headerOf(context, setupHeader) ?? null,
+			deviceName: deviceNameOf(headerOf(context, deviceHeader), headerOf(context, "user-agent")),
+			role: null,
+			undo: null,
+		};
+		const request = await nativeRequest(context, path, remoteAddress);
+		let response: Response;
+		try {
+			response = await requestFacts.run(facts, () => this.#for(context.origin).handler(request));
+		} catch (fault) {
+			await facts.undo?.();
+			throw fault;
+		}
+		if (!response.ok) await facts.undo?.();
+		return presentable(response, path, context.origin);
+	}
+}
+
+/** The request as the library shall see it: the address is the socket's, the device flow's bodies are JSON. */
+async function nativeRequest(context: RequestContext, path: string, remoteAddress: string): Promise<Request> {
+	const query = context.query.size === 0 ? "" : `?${context.query}`;
+	const url = new URL(`${path}${query}`, context.origin);
+	const headers = new Headers(context.request.headers);
+	for (const name of [
+		"x-forwarded-for",
+		"x-forwarded-host",
+		"x-forwarded-proto",
+		"forwarded",
+		"x-real-ip",
+		vouchHeader,
+	])
+		headers.delete(name);
+	headers.set(addressHeader, remoteAddress);
+	// A program that sends fetch metadata (Node's fetch does) but no Origin: a browser would send one with every POST.
+	if (!headers.has("origin") && !headers.has("cookie"))
+		for (const name of ["sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest"]) headers.delete(name);
+	const bodiless = context.method === "GET" || context.method === "HEAD";
+	if (bodiless) return new Request(url, { method: context.method, headers });
+	let body = await context.request.text();
+	if (path.includes("/device")) {
+		body = JSON.stringify(deviceBody(body, headers.get("content-type") ?? ""));
+		headers.set("content-type", "application/json");
+	}
+	headers.delete("content-length");
+	// An empty body with a type would be read as broken JSON.
+	if (body === "") headers.delete("content-type");
+	return new Request(url, { method: context.method, headers, ...(body === "" ? {} : { body }) });
+}
+
+/**
+ * RFC 8628 sends forms, the library's /device/token wants JSON. And `user_id` binds a code to an account in advance:
+ * that is never the client's to say.
+ */
+function deviceBody(text: string, type: string): Record<string, unknown> {
+	let body: Record<string, unknown> = {};
+	if (/^application\/x-www-form-urlencoded\b/i.test(type)) {
+		for (const [name, value] of new URLSearchParams(text)) {
+			if (name in body)
+				throw accountsError("bad_code", `The form has the parameter "${name.slice(0, 40)}" twice (RFC 6749 §3.1).`, {
+					fix: "Send each parameter once.",
+				});
+			// An empty parameter counts as absent.
+			if (value !== "") body[name] = value;
+		}
+	} else if (text !== "") {
+		try {
+			const parsed: unknown = JSON.parse(text);
+			if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed))
+				body = parsed as Record<string, unknown>;
+		} catch (cause) {
+			throw accountsError("bad_code", `The body is not valid JSON: ${(cause as Error).message}.`, { fix: "" });
+		}
+	}
+	const { user_id: _, ...rest } = body;
+	return rest;
+}
+
+/** The library's answer in the shape of this API: errors carry `error`, nothing is cached, links carry fragments. */
+async function presentable(response: Response, path: string, origin: string): Promise<Response> {
+	const headers = new Headers(response.headers);
+	for (const [name, value] of Object.entries(dataHeaders)) headers.set(name, value);
+	const retry = headers.get("x-retry-after");
+	if (retry !== null) headers.set("retry-after", retry);
+	headers.delete("content-length");
+	const json = (headers.get("content-type") ?? "").includes("json") || response.status === 429;
+	if (!json || response.body === null) return new Response(response.body, { status: response.status, headers });
+	const text = await response.text();
+	const rewritten = rewrite(text, response, path, origin);
+	if (rewritten !== null) headers.set("content-type", "application/json");
+	return new Response(rewritten === null ? text : JSON.stringify(rewritten), { status: response.status, headers });
+}
+
+function rewrite(text: string, response: Response, path: string, origin: string): Record<string, unknown> | null {
+	let body: unknown;
+	try {
+		body = JSON.parse(text === "" ? "{}" : text);
+	} catch {
+		return null;
+	}
+	if (typeof body !== "object" || body === null || Array.isArray(body)) return null;
+	const fields = body as Record<string, unknown>;
+	if (response.ok) {
+		if (!path.endsWith("/device/code") || typeof fields["user_code"] !== "string") return null;
+		const verification = `${origin}/#device`;
+		// One-time codes travel in the fragment, never in a query.
+		return {
+			...fields,
+			verification_uri: verification,
+			verification_uri_complete: `${verification}=${fields["user_code"]}`,
+		};
+	}
+	if (typeof fields["error"] === "string") return null;
+	const code = typeof fields["code"] === "string" ? fields["code"].toLowerCase() : codeOf(response.status);
+	return {
+		...fields,
+		error: code,
+		message: fields["message"] ?? "The request was refused.",
+		retryable: response.status === 429 || response.status >= 500,
+	};
+}
+
+function codeOf(status: number): string {
+	switch (status) {
+		case 401:
+			return "unauthorized";
+		case 403:
+			return "forbidden";
+		case 404:
+			return "not_found";
+		case 429:
+			return "rate_limited";
+		default:
+			return status >= 500 ? "internal" : "bad_request";
+	}
+}
+
+function headerOf(context: RequestContext, name: string): string | undefined {
+	const value = context.headers[name];
+	return typeof value === "string" ? value : undefined;
+}

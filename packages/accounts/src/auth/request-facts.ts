@@ -1,0 +1,16 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+
+/** What the library's hooks must know of the HTTP request that they run for, beside what it tells them. */
+export interface RequestFacts {
+	readonly remoteAddress: string;
+	/** The one-time setup secret that came with it, or null. */
+	readonly setupSecret: string | null;
+	/** How the new session shall be called. */
+	readonly deviceName: string;
+	/** Role of the account that this request may make; set by the admission. */
+	role: string | null;
+	/** Gives back what the admission used up; run when no account came of it. */
+	undo: (() => Promise<void>) | null;
+}
+
+export const requestFacts = new AsyncLocalStorage<RequestFacts>();

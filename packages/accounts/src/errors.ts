@@ -1,0 +1,26 @@
+import { defineErrors } from "@warren/kernel";
+
+export const accountsError = defineErrors({
+	bad_code: { status: 400, fix: "Ask for a new code; each one works once." },
+	bad_name: { status: 400 },
+	bad_key: { status: 400 },
+	no_account: { status: 403, fix: "Sign in as a person; a machine has no account." },
+	admin_only: { status: 403, fix: "Ask the owner or an administrator of this hub." },
+	owner_stays: { status: 409, fix: "Remove the other people and machines first, or reset the hub." },
+	not_your_machine: { status: 403, fix: "Sign in at that machine with its user and PIN instead." },
+	pairing_waiting: { status: 409, retryable: true },
+	pairing_denied: { status: 403 },
+	machine_exists: { status: 409, fix: "Remove it from the list of machines first, or join under another identity." },
+	unknown_device: { status: 404 },
+	unknown_invitation: { status: 404 },
+	unknown_machine: { status: 404 },
+	unknown_pairing: { status: 404 },
+	unknown_token: { status: 404 },
+	unknown_ticket: { status: 404 },
+	too_many: { status: 409, fix: "Remove one that is no longer used." },
+	rate_limited: { status: 429, retryable: true },
+	hub_unreachable: { status: 503, retryable: true },
+	hub_refused: { status: 502 },
+	bad_ticket: { status: 401, fix: "Sign in again with user and PIN, or get a new ticket from the hub." },
+	wrong_authority: { status: 502, fix: "Make sure that the URL is your own hub's, and ask for a new code." },
+});

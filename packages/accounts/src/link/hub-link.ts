@@ -1,0 +1,391 @@
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import {
+	Backoff,
+	type Clock,
+	type Closeable,
+	type ConditionKind,
+	delay,
+	type HealthTable,
+	type Logger,
+	messageOf,
+	type PeerSource,
+	type Random,
+	WarrenError,
+} from "@warren/kernel";
+import { dialWebSocket, type WebSocketConnection } from "@warren/net";
+import { z } from "zod";
+import { candidateOf, type MachineFacts, machineLimits } from "../machines/machines.ts";
+import type { AskHub } from "../session-client.ts";
+import { openRevocations, type RevocationList } from "../tickets/revocation-list.ts";
+import type { TicketKey } from "../tickets/ticket.ts";
+import { HubRequests } from "./hub-requests.ts";
+
+export const hubLinkLimits = {
+	heartbeatMs: machineLimits.heartbeatMs,
+	reconnect: { firstMs: 500, maxMs: 60_000 },
+	/** A machine that was removed asks this seldom whether it is back. */
+	removedMs: 10 * 60_000,
+	maxMessageBytes: 4 * 1024 * 1024,
+} as const;
+
+export const hubAway: ConditionKind = {
+	code: "hub-away",
+	severity: "warning",
+	title: "The hub at {hub} does not answer: {reason}",
+	advice: "Terminals and enrolled devices work on; accounts, sync and AI wait. Look at the machine that runs it.",
+	delayMs: 60_000,
+};
+export const removedFromWarren: ConditionKind = {
+	code: "removed-from-warren",
+	severity: "error",
+	title: "This machine was removed from the warren of {hub}.",
+	advice: "Join again with a new code: warren join {hub}",
+	delayMs: 0,
+};
+
+const machineSchema = z.object({
+	nodeId: z.string(),
+	name: z.string(),
+	hosts: z.array(z.string()),
+	port: z.number(),
+	version: z.string(),
+	lastSeenAt: z.number(),
+	online: z.boolean(),
+	hub: z.boolean(),
+});
+/** A machine of the warren, as the hub told it. */
+export type LinkedMachine = z.infer<typeof machineSchema>;
+
+const messageSchema = z.discriminatedUnion("type", [
+	z.object({ type: z.literal("machines"), machines: z.array(machineSchema).max(machineLimits.maxMachines) }),
+	z.object({ type: z.literal("machine"), machine: machineSchema }),
+	z.object({ type: z.literal("machine-removed"), nodeId: z.string() }),
+]);
+const revocationsSchema = z.object({ revocations: z.string() });
+const selfSchema = z.object({ owner: z.object({ userId: z.string() }) });
+const certificateSchema = z.object({ cert: z.string(), ca: z.string() });
+const keptSchema = z.object({
+	machines: z.array(machineSchema),
+	revocations: z.string().nullable(),
+	ownerId: z.string().default(""),
+});
+
+export interface HubLinkOptions {
+	readonly hubUrl: string;
+	readonly nodeId: string;
+	/** From the join. A secret. */
+	readonly nodeToken: string;
+	/** The warren's CA, PEM; null with plain HTTP on loopback. */
+	readonly ca: string | null;
+	readonly ticketKeys: readonly TicketKey[];
+	/** Where machines and revocations stay for a start without the hub; mode 0600. */
+	readonly file: string;
+	/** What this machine says of itself at each heartbeat. */
+	readonly self: () => Partial<MachineFacts>;
+}
+
+/**
+ * A joined machine's standing connection to its hub: it hears who else is there and which tickets are revoked, says that
+ * it lives, and asks about sessions. What it heard last holds while the hub is away, also across a restart.
+ *
+ * ```
+ *        dial ok                     closed, no heartbeat
+ * away ───────────► connected ──────────────────────────────► away (backoff)
+ *   ▲  any answer 401 └───────────► removed ── asked again each ten minutes ──► away
+ * ```
+ */
+export class HubLink implements PeerSource, Closeable {
+	/** As a source of peers. */
+	readonly name = "hub";
+	readonly #deps: HubLinkDeps;
+	readonly #options: HubLinkOptions;
+	readonly #requests: HubRequests;
+	readonly #abort = new AbortController();
+	readonly #machineWatchers = new Set<() => void>();
+	readonly #revokedWatchers = new Set<(ticketIds: readonly string[]) => void>();
+	#machines = new Map<string, LinkedMachine>();
+	#ownerId = "";
+	#sealed: string | null = null;
+	#list: RevocationList = { seq: 0, tickets: [] };
+	#revoked: ReadonlySet<string> = new Set();
+	#etag: string | undefined;
+	#state: "connected" | "away" | "removed" = "away";
+	#running: Promise<void> | undefined;
+
+	private constructor(deps: HubLinkDeps, options: HubLinkOptions) {
+		this.#deps = deps;
+		this.#options = options;
+		this.#requests = new HubRequests(options.hubUrl, options.ca);
+	}
+
+	/** Reads what was kept, and starts. Never waits for the hub. */
+	static open(deps: HubLinkDeps, options: HubLinkOptions): HubLink {
+		const link = new HubLink(deps, options);
+		link.#load();
+		link.#running = link.#run();
+		return link;
+	}
+
+	get state(): "connected" | "away" | "removed" {
+		return this.#state;
+	}
+
+	/**
+	 * A new leaf for what this machine is called now: before the old one ends, or when its hosts have changed.
+	 * @throws WarrenError `hub_unreachable`, `hub_refused`.
+	 */
+	renewCertificate(csr: string): Promise<{ readonly cert: string; readonly ca: string }> {
+		return this.#requests.ask(certificateSchema, "POST", "/v1/machines/self/certificate", {
+			token: this.#options.nodeToken,
+			body: { csr },
+			signal: this.#abort.signal,
+		});
+	}
+
+	/** For `SessionClient`. */
+	get askSession(): AskHub {
+		return this.#requests.askSession;
+	}
+
+	/** For `verifyTicket`. */
+	get revocations(): { has(ticketId: string): boolean } {
+		return { has: (ticketId) => this.#revoked.has(ticketId) };
+	}
+
+	/** Whose machine this is, as the hub said last: the one person whose tickets open it. Empty = not heard yet. */
+	get ownerId(): string {
+		return this.#ownerId;
+	}
+
+	machines(): LinkedMachine[] {
+		return [...this.#machines.values()];
+	}
+
+	onMachines(watcher: () => void): Closeable {
+		this.#machineWatchers.add(watcher);
+		return { close: () => void this.#machineWatchers.delete(watcher) };
+	}
+
+	/** Tickets that have just become revoked: end what was enrolled with them. Called with all that are known first. */
+	onRevoked(watcher: (ticketIds: readonly string[]) => void): Closeable {
+		this.#revokedWatchers.add(watcher);
+		if (this.#revoked.size > 0) watcher([...this.#revoked]);
+		return { close: () => void this.#revokedWatchers.delete(watcher) };
+	}
+
+	candidates: PeerSource["candidates"] = async () => ({
+		candidates: this.machines()
+			.filter((machine) => machine.nodeId !== this.#options.nodeId)
+			.flatMap(candidateOf),
+		errors:
+			this.#state === "connected"
+				? []
+				: [
+						{
+							source: this.name,
+							kind: this.#state,
+							message:
+								this.#state === "removed"
+									? "This machine was removed from the warren."
+									: `The hub at ${this.#options.hubUrl} is away; these are the machines that it named last.`,
+							fix: this.#state === "removed" ? "warren join URL" : "",
+						},
+					],
+	});
+
+	async close(): Promise<void> {
+		this.#abort.abort(new Error("closed"));
+		await this.#running;
+		await this.#requests.close();
+		this.#machineWatchers.clear();
+		this.#revokedWatchers.clear();
+	}
+
+	async #run(): Promise<void> {
+		const { clock, logger } = this.#deps;
+		const backoff = new Backoff(hubLinkLimits.reconnect, this.#deps.random);
+		const { signal } = this.#abort;
+		while (!signal.aborted) {
+			let reason = "";
+			try {
+				reason = await this.#session(() => backoff.reset());
+			} catch (fault) {
+				reason = messageOf(fault);
+				if (fault instanceof WarrenError && fault.details["hubStatus"] === 401) this.#removed();
+			}
+			if (signal.aborted) return;
+			if (this.#state !== "removed") this.#away(reason);
+			logger.debug("hub link ended", { reason });
+			const waitMs = this.#state === "removed" ? hubLinkLimits.removedMs : backoff.nextMs();
+			await delay(clock, waitMs, signal).catch(() => {});
+		}
+	}
+
+	/** One connection, from dial to end. @returns why it ended. */
+	async #session(onLive: () => void): Promise<string> {
+		// The heartbeat first: its 401 is a definite answer, which a WebSocket's close is too, but with less to say.
+		await this.#beat();
+		const { hubUrl, nodeToken, ca } = this.#options;
+		const dialled = await dialWebSocket(`${hubUrl.replace(/^http/, "ws")}/v1/machines/watch`, this.#deps.clock, {
+			headers: { authorization: `Bearer ${nodeToken}` },
+			maxMessageBytes: hubLinkLimits.maxMessageBytes,
+			...(ca === null ? {} : { tls: { ca } }),
+			signal: this.#abort.signal,
+		});
+		if (!dialled.ok) return dialled.message;
+		const { connection } = dialled;
+		const ended = this.#listen(connection);
+		const cut = () => void connection.close();
+		this.#abort.signal.addEventListener("abort", cut, { once: true });
+		try {
+			await this.#fetchRevocations();
+			this.#state = "connected";
+			onLive();
+			this.#deps.health.clear(hubAway);
+			this.#deps.health.clear(removedFromWarren);
+			return await this.#live(ended);
+		} finally {
+			this.#abort.signal.removeEventListener("abort", cut);
+			await connection.close();
+		}
+	}
+
+	/** Heartbeats until the connection ends or one fails. */
+	async #live(ended: Promise<string>): Promise<string> {
+		for (;;) {
+			const stop = new AbortController();
+			const tick = delay(this.#deps.clock, hubLinkLimits.heartbeatMs, stop.signal).then(
+				() => null,
+				() => null,
+			);
+			const reason = await Promise.race([ended, tick]);
+			stop.abort();
+			if (reason !== null) return reason;
+			await this.#beat();
+			await this.#fetchRevocations();
+		}
+	}
+
+	#listen(connection: WebSocketConnection): Promise<string> {
+		return new Promise((resolve) => {
+			connection.onClose((code, reason) => resolve(`closed with ${code} ${reason}`));
+			connection.onMessage((data) => {
+				let parsed: ReturnType<typeof messageSchema.safeParse>;
+				try {
+					parsed = messageSchema.safeParse(JSON.parse(data.toString("utf8")));
+				} catch {
+					// No JSON: judged like any other message that is not understood.
+					parsed = messageSchema.safeParse(null);
+				}
+				// A newer hub may say more; what is not understood is left alone.
+				if (parsed.success) this.#hear(parsed.data);
+			});
+		});
+	}
+
+	#hear(message: z.infer<typeof messageSchema>): void {
+		switch (message.type) {
+			case "machines":
+				this.#machines = new Map(message.machines.map((machine) => [machine.nodeId, machine]));
+				break;
+			case "machine":
+				this.#machines.set(message.machine.nodeId, message.machine);
+				break;
+			case "machine-removed":
+				this.#machines.delete(message.nodeId);
+				break;
+		}
+		this.#keep();
+		for (const watcher of this.#machineWatchers) watcher();
+	}
+
+	async #beat(): Promise<void> {
+		const { owner } = await this.#requests.ask(selfSchema, "PUT", "/v1/machines/self", {
+			token: this.#options.nodeToken,
+			body: this.#options.self(),
+			signal: this.#abort.signal,
+		});
+		if (owner.userId === this.#ownerId) return;
+		this.#ownerId = owner.userId;
+		this.#keep();
+	}
+
+	async #fetchRevocations(): Promise<void> {
+		const { status, etag, body } = await this.#requests.send("GET", "/v1/revocations", {
+			token: this.#options.nodeToken,
+			...(this.#etag === undefined ? {} : { etag: this.#etag }),
+			signal: this.#abort.signal,
+		});
+		if (status !== 200) return;
+		const parsed = revocationsSchema.safeParse(body);
+		if (!parsed.success || !this.#take(parsed.data.revocations)) {
+			this.#deps.logger.warn("a revocation list was refused", { hub: this.#options.hubUrl });
+			return;
+		}
+		this.#etag = etag ?? undefined;
+		this.#keep();
+	}
+
+	/** A list that is not signed by this hub, or is older than the one at hand, is refused. */
+	#take(sealed: string): boolean {
+		const list = openRevocations(sealed, this.#options.ticketKeys);
+		if (list === null || list.seq < this.#list.seq) return false;
+		const now = this.#deps.clock.now();
+		// What was revoked stays so until it ends by itself, whatever a later list leaves out.
+		const tickets = new Map([...this.#list.tickets, ...list.tickets].map((ticket) => [ticket.id, ticket]));
+		const standing = [...tickets.values()].filter((ticket) => ticket.exp > now);
+		const fresh = standing.map((ticket) => ticket.id).filter((id) => !this.#revoked.has(id));
+		this.#sealed = sealed;
+		this.#list = { seq: list.seq, tickets: standing };
+		this.#revoked = new Set(standing.map((ticket) => ticket.id));
+		if (fresh.length > 0) for (const watcher of this.#revokedWatchers) watcher(fresh);
+		return true;
+	}
+
+	#away(reason: string): void {
+		this.#state = "away";
+		this.#deps.health.raise(hubAway, { hub: this.#options.hubUrl, reason });
+	}
+
+	#removed(): void {
+		this.#state = "removed";
+		this.#deps.health.clear(hubAway);
+		this.#deps.health.raise(removedFromWarren, { hub: this.#options.hubUrl });
+	}
+
+	#keep(): void {
+		const text = JSON.stringify({ machines: this.machines(), revocations: this.#sealed, ownerId: this.#ownerId });
+		try {
+			writeFileSync(`${this.#options.file}.new`, text, { mode: 0o600, flush: true });
+			renameSync(`${this.#options.file}.new`, this.#options.file);
+		} catch (fault) {
+			this.#deps.logger.error("what the hub said cannot be kept", { fault: messageOf(fault) });
+		}
+	}
+
+	#load(): void {
+		let text: string;
+		try {
+			text = readFileSync(this.#options.file, "utf8");
+		} catch {
+			// The first start, or a file that cannot be read: the hub will say it again.
+			return;
+		}
+		try {
+			const kept = keptSchema.parse(JSON.parse(text));
+			this.#machines = new Map(kept.machines.map((machine) => [machine.nodeId, machine]));
+			this.#ownerId = kept.ownerId;
+			if (kept.revocations !== null) this.#take(kept.revocations);
+		} catch (fault) {
+			renameSync(this.#options.file, `${this.#options.file}.corrupt`);
+			this.#deps.logger.warn("what the hub said before is unreadable; put aside", { fault: messageOf(fault) });
+		}
+	}
+}
+
+export interface HubLinkDeps {
+	readonly clock: Clock;
+	readonly random: Random;
+	readonly logger: Logger;
+	readonly health: HealthTable;
+}

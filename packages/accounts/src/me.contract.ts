@@ -1,0 +1,172 @@
+import { hashToken, silentLogger, systemClock } from "@warren/kernel";
+import { dialWebSocket } from "@warren/net";
+import { MemoryBus } from "@warren/store";
+import { describe, expect, it } from "vitest";
+import { bearer, nextAddress, type OpenTables, password, TestHub } from "./hub.testing.ts";
+
+const from = (address: string) => ({ "x-forwarded-for": address });
+
+async function login(hub: TestHub, email: string, device: string): Promise<string> {
+	const done = await hub.call(
+		"POST",
+		"/auth/login",
+		{ email, password },
+		{ "x-warren-device": device, ...from(nextAddress()) },
+	);
+	return done.body.token;
+}
+
+/** A person's own things: account, devices, pairing. */
+export function meSuite(open: OpenTables): void {
+	describe("devices", () => {
+		it("are sessions with names, renamed by their owner alone", async () => {
+			await using hub = await TestHub.open(open);
+			const owner = await hub.owner();
+			const bob = await hub.person(owner, "bob@example.test");
+			const phone = await login(hub, "ada@example.test", "Phone%20%E2%80%8Bof%0AAda");
+			const { body } = await hub.call("GET", "/me/devices", undefined, bearer(phone));
+			expect(body.devices.map((each: any) => [each.name, each.current])).toEqual([
+				["Phone of Ada", true],
+				["Ada's laptop", false],
+			]);
+			const id = body.devices[1].id;
+			const renamed = await hub.call("PATCH", `/me/devices/${id}`, { name: "Laptop" }, bearer(phone));
+			expect(renamed.body).toMatchObject({ id, name: "Laptop", current: false });
+			expect((await hub.call("PATCH", `/me/devices/${id}`, { name: " \n " }, bearer(phone))).status).toBe(400);
+			for (const method of ["PATCH", "DELETE"]) {
+				const other = await hub.call(
+					method,
+					`/me/devices/${id}`,
+					method === "PATCH" ? { name: "Mine" } : undefined,
+					bearer(bob),
+				);
+				expect([method, other.status, other.body.error]).toEqual([method, 404, "unknown_device"]);
+			}
+		});
+
+		it("that are revoked lose session and sockets in under a second, and the audit says so", async () => {
+			await using hub = await TestHub.open(open);
+			const owner = await hub.owner();
+			const phone = await login(hub, "ada@example.test", "Phone");
+			const socket = await dialWebSocket(`ws://localhost:${hub.listener.port}/v1/machines/watch`, systemClock, {
+				protocols: ["warren.v1", `bearer.${phone}`],
+			});
+			if (!socket.ok) throw new Error(socket.message);
+			const closed = new Promise<number>((resolve) => socket.connection.onClose(resolve));
+			const { body } = await hub.call("GET", "/me", undefined, bearer(phone));
+			const startedAt = performance.now();
+			expect((await hub.call("DELETE", `/me/devices/${body.deviceId}`, undefined, bearer(owner))).status).toBe(204);
+			expect(await closed).toBe(4401);
+			expect(performance.now() - startedAt).toBeLessThan(1000);
+			expect((await hub.call("GET", "/auth/session", undefined, bearer(phone))).status).toBe(401);
+			expect((await hub.call("GET", "/me", undefined, bearer(owner))).status).toBe(200);
+			const audit = await hub.tables.db.selectFrom("audit_records").selectAll().execute();
+			expect(audit.map((each) => [each.action, each.target])).toContainEqual(["account.device.revoke", body.deviceId]);
+		});
+	});
+
+	it("sessions that ran out are refused, and swept up at the next start", async () => {
+		await using hub = await TestHub.open(open);
+		const owner = await hub.owner();
+		const rows = () =>
+			hub.tables.db
+				.selectFrom("auth_session" as never)
+				.selectAll()
+				.execute();
+		await hub.tables.db
+			.updateTable("auth_session" as never)
+			.set({ expiresAt: new Date(Date.now() - 1000).toISOString() } as never)
+			.execute();
+		await using again = await TestHub.open(hub.tables);
+		expect(await rows()).toEqual([]);
+		expect((await again.call("GET", "/me", undefined, bearer(owner))).status).toBe(401);
+	});
+
+	it("a revocation at one of several hubs reaches the sockets of the others", async () => {
+		const bus = new MemoryBus(silentLogger);
+		await using here = await TestHub.open(open, { deps: { bus } });
+		const owner = await here.owner();
+		await using there = await TestHub.open(here.tables, { deps: { bus } });
+		const socket = await dialWebSocket(`ws://localhost:${there.listener.port}/v1/machines/watch`, systemClock, {
+			headers: bearer(owner),
+		});
+		if (!socket.ok) throw new Error(socket.message);
+		const closed = new Promise<number>((resolve) => socket.connection.onClose(resolve));
+		expect((await here.call("POST", "/auth/sign-out", {}, bearer(owner))).status).toBe(200);
+		expect(await closed).toBe(4401);
+		expect((await there.call("GET", "/me", undefined, bearer(owner))).status).toBe(401);
+	});
+
+	describe("an account", () => {
+		it("is renamed, and removed with everything that it had; the owner stays while others are here", async () => {
+			await using hub = await TestHub.open(open);
+			const owner = await hub.owner();
+			const bob = await hub.person(owner, "bob@example.test");
+			expect((await hub.call("PATCH", "/me", { name: "Robert" }, bearer(bob))).body.user.name).toBe("Robert");
+			expect((await hub.call("GET", "/auth/session", undefined, bearer(bob))).body.user.name).toBe("Robert");
+			const refused = await hub.call("DELETE", "/me", undefined, bearer(owner));
+			expect([refused.status, refused.body.error]).toEqual([409, "owner_stays"]);
+			const key = (await hub.call("POST", "/auth/api-key/create", { name: "ci" }, bearer(bob))).body.key;
+			expect((await hub.call("DELETE", "/me", undefined, bearer(bob))).status).toBe(204);
+			for (const token of [bob, key]) expect((await hub.call("GET", "/me", undefined, bearer(token))).status).toBe(401);
+			expect((await hub.call("DELETE", "/me", undefined, bearer(owner))).status).toBe(204);
+			expect(await hub.accounts.hasOwner()).toBe(false);
+		});
+	});
+
+	describe("pairing by code", () => {
+		const pair = (hub: TestHub, code: string, more: object = {}, address = "198.51.100.7") =>
+			hub.call("POST", "/auth/pair", { code, deviceName: "Phone", ...more }, from(address));
+
+		it("gives the new device a session of its own, once the issuer has seen its name and address", async () => {
+			await using hub = await TestHub.open(open, { deps: { fingerprint: () => "ab:cd" } });
+			const owner = await hub.owner();
+			const { body: made } = await hub.call("POST", "/me/pairings", undefined, bearer(owner));
+			expect(made.url).toBe(`http://localhost/#pair=${made.code}`);
+			expect(made.fingerprint).toBe("ab:cd");
+			const watching = hub.call("GET", `/me/pairings/${made.id}?wait=waiting`, undefined, bearer(owner));
+			const pairing = pair(hub, made.code);
+			expect((await watching).body).toMatchObject({ state: "claimed", deviceName: "Phone", address: "198.51.100.7" });
+			expect((await hub.call("POST", `/me/pairings/${made.id}/confirm`, {}, bearer(owner))).status).toBe(200);
+			const paired = await pairing;
+			expect(paired.status).toBe(201);
+			expect(paired.body.token).not.toBe(owner);
+			const { body } = await hub.call("GET", "/me/devices", undefined, bearer(paired.body.token));
+			expect(body.devices.map((each: any) => [each.name, each.address])).toContainEqual(["Phone", "198.51.100.7"]);
+			// A session of its own: the issuer's end does not end it.
+			const issuer = (await hub.call("GET", "/me", undefined, bearer(owner))).body.deviceId;
+			await hub.call("DELETE", `/me/devices/${issuer}`, undefined, bearer(paired.body.token));
+			expect((await hub.call("GET", "/me", undefined, bearer(paired.body.token))).status).toBe(200);
+		});
+
+		it("is refused by the issuer, single use, and kept hashed", async () => {
+			await using hub = await TestHub.open(open);
+			const owner = await hub.owner();
+			const { body: made } = await hub.call("POST", "/me/pairings", undefined, bearer(owner));
+			const rows = JSON.stringify(await hub.tables.db.selectFrom("accounts_pairings").selectAll().execute());
+			expect(rows).toContain(hashToken(made.code));
+			expect(rows).not.toContain(made.code);
+			const early = await hub.call("POST", `/me/pairings/${made.id}/confirm`, {}, bearer(owner));
+			expect([early.status, early.body.error]).toEqual([409, "pairing_waiting"]);
+			const watching = hub.call("GET", `/me/pairings/${made.id}?wait=waiting`, undefined, bearer(owner));
+			const pairing = pair(hub, made.code);
+			await watching;
+			const shoulder = await pair(hub, made.code, { deviceName: "Eve" }, "198.51.100.8");
+			expect([shoulder.status, shoulder.body.error]).toEqual([400, "bad_code"]);
+			await hub.call("POST", `/me/pairings/${made.id}/confirm`, { allow: false }, bearer(owner));
+			expect((await pairing).body.error).toBe("pairing_denied");
+			expect((await hub.call("GET", "/me/devices", undefined, bearer(owner))).body.devices).toHaveLength(1);
+		});
+
+		it("is nobody else's to confirm, and guessing codes is limited per address", async () => {
+			await using hub = await TestHub.open(open);
+			const owner = await hub.owner();
+			const bob = await hub.person(owner, "bob@example.test");
+			const { body: made } = await hub.call("POST", "/me/pairings", undefined, bearer(owner));
+			expect((await hub.call("POST", `/me/pairings/${made.id}/confirm`, {}, bearer(bob))).status).toBe(404);
+			const statuses = [];
+			for (let i = 0; i < 11; i++) statuses.push((await pair(hub, "x".repeat(43), {}, "198.51.100.9")).status);
+			expect(statuses).toEqual([...Array(10).fill(400), 429]);
+		});
+	});
+}

@@ -1,0 +1,71 @@
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { brotliDecompressSync } from "node:zlib";
+import { tempFolder } from "@warren/testkit";
+import { describe, expect, it } from "vitest";
+import { StaticFiles } from "./static-files.ts";
+
+async function site() {
+	const folder = tempFolder("site");
+	mkdirSync(folder.file("ui/assets"), { recursive: true });
+	writeFileSync(folder.file("secret.json"), '{"secret":true}');
+	writeFileSync(folder.file("ui/index.html"), `<!doctype html>${"<p>warren</p>".repeat(200)}`);
+	writeFileSync(folder.file("ui/assets/app-1a2b.js"), "export {}");
+	writeFileSync(folder.file("ui/assets/app-1a2b.js.map"), "{}");
+	symlinkSync(folder.file("secret.json"), folder.file("ui/link.json"));
+	return { folder, files: await StaticFiles.load(folder.file("ui")) };
+}
+const request = (headers: Record<string, string> = {}) => new Request("https://x/", { headers });
+
+describe("static files", () => {
+	it("are those of the folder with a known type, and nothing that a path or a link leads to", async () => {
+		const { folder, files } = await site();
+		using _gone = folder;
+		expect(files.paths()).toEqual(["/assets/app-1a2b.js", "/index.html"]);
+		for (const path of [
+			"/../secret.json",
+			"/..%2fsecret.json",
+			"/assets/../index.html",
+			"/link.json",
+			"//index.html",
+			"index.html",
+			"/",
+		])
+			expect(files.respond(path, request(), {}), path).toBeNull();
+	});
+
+	it("are revalidated by tag, hashed ones kept for good", async () => {
+		const { folder, files } = await site();
+		using _gone = folder;
+		const index = files.respond("/index.html", request(), { "x-extra": "1" }) as Response;
+		expect(index.headers.get("cache-control")).toBe("no-cache");
+		expect(index.headers.get("x-content-type-options")).toBe("nosniff");
+		expect(index.headers.get("x-extra")).toBe("1");
+		const etag = index.headers.get("etag") as string;
+		expect(files.respond("/index.html", request({ "if-none-match": etag }), {})?.status).toBe(304);
+		expect(files.respond("/index.html", request({ "if-none-match": `"other", W/${etag}` }), {})?.status).toBe(304);
+		expect(files.respond("/index.html", request({ "if-none-match": '"other"' }), {})?.status).toBe(200);
+		expect(files.respond("/assets/app-1a2b.js", request(), {})?.headers.get("cache-control")).toMatch(/immutable/);
+	});
+
+	it("go out as brotli to those who take it, where that is smaller", async () => {
+		const { folder, files } = await site();
+		using _gone = folder;
+		const plain = files.respond("/index.html", request(), {}) as Response;
+		const packed = files.respond("/index.html", request({ "accept-encoding": "gzip, br" }), {}) as Response;
+		expect(packed.headers.get("content-encoding")).toBe("br");
+		expect(packed.headers.get("vary")).toBe("accept-encoding");
+		expect(brotliDecompressSync(Buffer.from(await packed.arrayBuffer())).toString()).toBe(await plain.text());
+		const refused = files.respond("/index.html", request({ "accept-encoding": "br;q=0" }), {});
+		expect(refused?.headers.get("content-encoding")).toBeNull();
+		const small = files.respond("/assets/app-1a2b.js", request({ "accept-encoding": "br" }), {});
+		expect(small?.headers.get("content-encoding")).toBeNull();
+	});
+
+	it("that are not there say how to make them", async () => {
+		await expect(StaticFiles.load("/nonexistent/dist")).rejects.toMatchObject({
+			code: "not_found",
+			message: expect.stringContaining("/nonexistent/dist"),
+			fix: expect.stringContaining("npm run build"),
+		});
+	});
+});

@@ -1,0 +1,81 @@
+import type { Clock, NodeId, PeerCandidate, PeerId, PeerSource, PeerSourceError } from "@warren/kernel";
+import { addressKey, type PeerAddress, parsePeerHost, peerIdOf } from "./address.ts";
+
+/** What sources may take together. */
+export const sourceTimeoutMs = 2_500;
+
+/** A peer as this node knows it, before it was asked anything. */
+export interface KnownPeer {
+	readonly id: PeerId;
+	readonly name: string;
+	readonly address: PeerAddress;
+	/** The first source that named it; the manual one comes first. */
+	readonly source: string;
+	readonly sources: readonly string[];
+	readonly nodeId?: NodeId;
+}
+
+export interface SourceAnswer {
+	readonly source: string;
+	readonly candidates: readonly PeerCandidate[];
+	readonly errors: readonly PeerSourceError[];
+}
+
+/** Asks every source at once; those that are not done in time answer with that. Never rejects. */
+export async function askSources(sources: readonly PeerSource[], clock: Clock): Promise<SourceAnswer[]> {
+	const abort = new AbortController();
+	const deadline = clock.after(sourceTimeoutMs, () => abort.abort(new Error("out of time")));
+	const answers = await Promise.all(
+		sources.map(async (source) => ({ source: source.name, ...(await answerOf(source, abort.signal)) })),
+	);
+	deadline.cancel();
+	return answers;
+}
+
+/** One row a machine: the same address, or the same machine's own identifier, in several sources is one peer. */
+export function joinAnswers(answers: readonly SourceAnswer[], isSelf: (address: PeerAddress) => boolean): KnownPeer[] {
+	const peers: KnownPeer[] = [];
+	/** Places in `peers`, by address and by identifier. */
+	const places = new Map<string, number>();
+	for (const { source, candidates } of answers) {
+		for (const { name, host: text, port, nodeId } of candidates) {
+			const host = parsePeerHost(text);
+			if (host === null || isSelf({ host, port })) continue;
+			const address = { host, port };
+			const keys = [addressKey(address), ...(nodeId === undefined ? [] : [nodeId])];
+			const place = keys.map((key) => places.get(key)).find((each) => each !== undefined) ?? peers.length;
+			for (const key of keys) places.set(key, place);
+			const before = peers[place];
+			const known = nodeId ?? before?.nodeId;
+			peers[place] = {
+				...(before ?? { id: peerIdOf(address), name, address, source }),
+				sources: [...new Set([...(before?.sources ?? []), source])],
+				...(known === undefined ? {} : { nodeId: known }),
+			};
+		}
+	}
+	return peers;
+}
+
+/** A source that breaks its promise not to reject, or not to hang, hides no other either. */
+async function answerOf(source: PeerSource, signal: AbortSignal): ReturnType<PeerSource["candidates"]> {
+	const outOfTime = new Promise<never>((_, reject) =>
+		signal.addEventListener("abort", () => reject(signal.reason), { once: true }),
+	);
+	try {
+		return await Promise.race([source.candidates(signal), outOfTime]);
+	} catch (failure) {
+		const kind = signal.aborted ? "timeout" : "failed";
+		return {
+			candidates: [],
+			errors: [
+				{
+					source: source.name,
+					kind,
+					message: `${source.name} did not answer: ${(failure as Error).message}.`,
+					fix: "It is asked again at the next look.",
+				},
+			],
+		};
+	}
+}

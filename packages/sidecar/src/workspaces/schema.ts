@@ -1,0 +1,105 @@
+import { badRequest } from "@warren/kernel";
+import { z } from "zod";
+
+/**
+ * The shape of a workspace's tables, kept in its own document, so that every device validates by the same one. Names
+ * are what URLs, columns and generated tools are called.
+ */
+export const nameSchema = z
+	.string()
+	.regex(/^[a-z][a-z0-9_]{0,47}$/, "must be 1 to 48 lower-case letters, digits or _, beginning with a letter");
+
+export const schemaLimits = {
+	maxTables: 100,
+	maxColumns: 100,
+	maxActions: 200,
+	maxTextLength: 256 * 1024,
+	maxOptions: 200,
+} as const;
+
+const described = { description: z.string().max(500).optional(), required: z.boolean().default(false) };
+
+const columnSchema = z.discriminatedUnion("type", [
+	z.strictObject({ type: z.literal("text"), ...described }),
+	z.strictObject({ type: z.literal("number"), ...described }),
+	z.strictObject({ type: z.literal("boolean"), ...described }),
+	/** RFC 3339 with a zone. */
+	z.strictObject({ type: z.literal("date"), ...described }),
+	z.strictObject({
+		type: z.literal("select"),
+		options: z.array(z.string().min(1).max(80)).min(1).max(schemaLimits.maxOptions),
+		...described,
+	}),
+	z.strictObject({ type: z.literal("tags"), ...described }),
+	/** The id of a row of another table. */
+	z.strictObject({ type: z.literal("reference"), table: nameSchema, ...described }),
+	z.strictObject({ type: z.literal("json"), ...described }),
+]);
+
+export const tableSchema = z.strictObject({
+	description: z.string().max(500).optional(),
+	columns: z
+		.record(nameSchema, columnSchema)
+		.refine(
+			(columns) => Object.keys(columns).length <= schemaLimits.maxColumns,
+			`takes at most ${schemaLimits.maxColumns} columns`,
+		),
+});
+
+export type Column = z.infer<typeof columnSchema>;
+export type Table = z.infer<typeof tableSchema>;
+export type FieldValue = string | number | boolean | null | FieldValue[] | { [key: string]: FieldValue };
+export type Fields = Record<string, FieldValue>;
+
+const systemColumns = new Set(["id", "created_at", "updated_at"]);
+
+/** @throws WarrenError `bad_request` for a column that every row has anyway. */
+export function parseTable(input: unknown): Table {
+	const parsed = tableSchema.safeParse(input);
+	if (!parsed.success) {
+		const issue = parsed.error.issues[0];
+		throw badRequest(
+			`The table's definition is not usable: ${issue?.path.join(".") || "definition"}: ${issue?.message}.`,
+		);
+	}
+	const taken = Object.keys(parsed.data.columns).find((name) => systemColumns.has(name));
+	if (taken !== undefined) throw badRequest(`A column cannot be called "${taken}": every row has it already.`);
+	return parsed.data;
+}
+
+/** The rows that a table takes, as a zod schema. @param partial for changes: what is left out stays. */
+export function rowSchema(table: Table, partial: boolean): z.ZodType<Fields> {
+	const shape: Record<string, z.ZodType> = {};
+	for (const [name, column] of Object.entries(table.columns)) {
+		const value = valueSchema(column);
+		shape[name] = column.required ? (partial ? value.optional() : value) : value.nullable().optional();
+	}
+	return z.strictObject(shape) as unknown as z.ZodType<Fields>;
+}
+
+function valueSchema(column: Column): z.ZodType {
+	switch (column.type) {
+		case "text":
+			return z.string().max(schemaLimits.maxTextLength);
+		case "number":
+			return z.number();
+		case "boolean":
+			return z.boolean();
+		case "date":
+			return z.iso.datetime({ offset: true });
+		case "select":
+			return z.enum(column.options as [string, ...string[]]);
+		case "tags":
+			return z.array(z.string().min(1).max(80)).max(schemaLimits.maxOptions);
+		case "reference":
+			return z.string().min(1).max(64);
+		case "json":
+			return z.json();
+	}
+}
+
+/** JSON Schema of a table's rows, for OpenAPI and for generated tools. */
+export function rowJsonSchema(table: Table, partial: boolean): Record<string, unknown> {
+	const { $schema: _dialect, ...schema } = z.toJSONSchema(rowSchema(table, partial)) as Record<string, unknown>;
+	return schema;
+}
