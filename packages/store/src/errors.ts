@@ -5,5 +5,7 @@ export const storeError = defineErrors({
 	store_newer: { status: 500 },
 	store_full: { status: 507, retryable: true },
 	store_migration: { status: 500 },
+	/** Another transaction is open on this connection, across turns of the event loop: try again in a moment. */
+	store_busy: { status: 503, retryable: true },
 	store_failed: { status: 500, retryable: true },
 });

@@ -23,7 +23,7 @@ export class SqliteStatements implements Statements {
 	transaction<T>(work: () => T): T {
 		// Somebody's is open across a turn on this connection: never joined, never rolled back from here.
 		if (this.#database.isTransaction) {
-			throw storeError("store_failed", "Another transaction is open on this database.");
+			throw storeError("store_busy", "Another transaction is open on this database.");
 		}
 		try {
 			this.#database.exec("BEGIN IMMEDIATE");

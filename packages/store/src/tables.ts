@@ -16,7 +16,7 @@ export interface Tables<DB> extends Closeable {
 export interface Statements {
 	run(sql: string, ...values: readonly StatementValue[]): number;
 	all<Row>(sql: string, ...values: readonly StatementValue[]): Row[];
-	/** What it did is on disk when it returns, or nothing of it is. @throws WarrenError `store_full`, `store_failed`. */
+	/** What it did is on disk when it returns, or nothing of it is. @throws WarrenError `store_full`, `store_busy`, `store_failed`. */
 	transaction<T>(work: () => T): T;
 }
 

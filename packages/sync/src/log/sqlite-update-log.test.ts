@@ -1,5 +1,7 @@
+import { systemClock } from "@warren/kernel";
 import { openSqliteTables } from "@warren/store";
 import { tempFolder, VirtualClock } from "@warren/testkit";
+import { expect, it } from "vitest";
 import { syncLogSchema } from "./schema.ts";
 import { SqliteUpdateLog } from "./sqlite-update-log.ts";
 import { updateLogContract } from "./update-log.contract.ts";
@@ -21,4 +23,21 @@ updateLogContract("SQLite", async () => {
 			folder[Symbol.dispose]();
 		},
 	};
+});
+
+it("SQLite as an update log waits for a transaction that another has open on its connection", async () => {
+	const tables = await openSqliteTables<{ sync_coverage: { room: string; bytes: Uint8Array } }>(":memory:", [
+		syncLogSchema,
+	]);
+	const log = new SqliteUpdateLog(tables.statements, systemClock);
+	let appended: Promise<number[]> | undefined;
+	await tables.db.transaction().execute(async (theirs) => {
+		appended = log.append([{ room: "a", updates: [{ update: new Uint8Array([1]), owner: "user:a" }] }]);
+		await theirs
+			.insertInto("sync_coverage")
+			.values({ room: "b", bytes: new Uint8Array(1) })
+			.execute();
+	});
+	expect(await appended).toEqual([1]);
+	await tables.close();
 });

@@ -1,4 +1,4 @@
-import type { Clock } from "@warren/kernel";
+import { type Clock, delay, WarrenError } from "@warren/kernel";
 import type { Statements } from "@warren/store";
 import { syncError } from "../errors.ts";
 import {
@@ -23,6 +23,9 @@ interface RoomRow {
 
 /** Rows read at a time when a log is read. */
 const pageRows = 256;
+/** A transaction of others that shares this connection takes a few turns; above a second something is wrong. */
+const busyMs = 5;
+const maxAttempts = 200;
 /** Chunks under this kind are the snapshot in use. */
 const current = 0;
 
@@ -39,7 +42,7 @@ export class SqliteUpdateLog implements UpdateLog {
 
 	async append(batches: readonly AppendBatch[]): Promise<number[]> {
 		const at = this.#clock.now();
-		return this.#sql.transaction(() => batches.map((batch) => this.#append(batch, at)));
+		return this.#transaction(() => batches.map((batch) => this.#append(batch, at)));
 	}
 
 	async head(room: string): Promise<RoomHead> {
@@ -90,7 +93,7 @@ export class SqliteUpdateLog implements UpdateLog {
 	}
 
 	async compact(room: string, snapshot: NewSnapshot, replaces: number): Promise<boolean> {
-		return this.#sql.transaction(() => {
+		return this.#transaction(() => {
 			const row = this.#row(room);
 			if (row === undefined || row.snapshot_upto !== replaces || snapshot.upto > row.head) return false;
 			this.#replaceChunks(room, current, snapshot.update);
@@ -114,7 +117,7 @@ export class SqliteUpdateLog implements UpdateLog {
 	}
 
 	async checkpoint(room: string, label: string, at: number, keep: number): Promise<Checkpoint | null> {
-		return this.#sql.transaction(() => {
+		return this.#transaction(() => {
 			const row = this.#row(room);
 			const update = this.#chunks(room, current);
 			if (row === undefined || row.snapshot_upto === 0 || update === null) return null;
@@ -147,14 +150,14 @@ export class SqliteUpdateLog implements UpdateLog {
 	}
 
 	async quarantine(room: string, reason: string | null): Promise<void> {
-		this.#sql.transaction(() => {
+		await this.#transaction(() => {
 			this.#ensure(room);
 			this.#sql.run("UPDATE sync_rooms SET quarantine = ? WHERE room = ?", reason, room);
 		});
 	}
 
 	async drop(room: string): Promise<void> {
-		this.#sql.transaction(() => {
+		await this.#transaction(() => {
 			for (const table of ["sync_updates", "sync_chunks", "sync_coverage", "sync_checkpoints", "sync_rooms"])
 				this.#sql.run(`DELETE FROM ${table} WHERE room = ?`, room);
 		});
@@ -162,6 +165,19 @@ export class SqliteUpdateLog implements UpdateLog {
 
 	async rooms(): Promise<string[]> {
 		return this.#sql.all<{ room: string }>("SELECT room FROM sync_rooms ORDER BY room").map((row) => row.room);
+	}
+
+	/** Waits while somebody else's transaction is open on this connection. */
+	async #transaction<T>(work: () => T): Promise<T> {
+		for (let attempt = 1; ; attempt++) {
+			try {
+				return this.#sql.transaction(work);
+			} catch (fault) {
+				const busy = fault instanceof WarrenError && fault.code === "store_busy";
+				if (!busy || attempt >= maxAttempts) throw fault;
+				await delay(this.#clock, busyMs);
+			}
+		}
 	}
 
 	#append(batch: AppendBatch, at: number): number {
