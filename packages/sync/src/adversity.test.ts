@@ -173,6 +173,7 @@ async function fillUp(
 	expect(reason).toMatch(/store_f/);
 	const durable = writer.durable;
 	expect(durable).toBeLessThan(200);
+	expect(hub.health.list()).toMatchObject([{ code: "documents-not-written" }]);
 	makeRoom(limit);
 	using again = await new WireClient(hub.wsUrl, "notes").sync();
 	expect(lengthOf(again)).toBeGreaterThanOrEqual(durable);
@@ -181,6 +182,7 @@ async function fillUp(
 	using reader = await new WireClient(hub.wsUrl, "notes").sync();
 	expect(lengthOf(reader)).toBe(200);
 	expect(other.ws.readyState).toBe(other.ws.OPEN);
+	expect(hub.health.list()).toEqual([]);
 }
 
 describe("poison at rest (S16)", () => {
@@ -200,9 +202,11 @@ describe("poison at rest (S16)", () => {
 		});
 		using fine = await new WireClient(hub.wsUrl, "good").sync();
 		expect(fine.ws.readyState).toBe(fine.ws.OPEN);
+		expect(hub.health.list()).toMatchObject([{ code: "document-quarantined", subject: "bad" }]);
 		await hub.history.restore("bad", checkpoint?.id ?? 0, "user:alice");
 		using back = await new WireClient(hub.wsUrl, "bad").sync();
 		expect(lengthOf(back)).toBe(1);
+		expect(hub.health.list()).toEqual([]);
 	});
 
 	it("that Yjs alone finds is found by compaction, in the worker, and does the same", async () => {

@@ -14,5 +14,6 @@ export const syncError = defineErrors({
 	too_many: { status: 429, retryable: true },
 	overloaded: { status: 503, retryable: true },
 	log_damaged: { status: 500 },
+	hub_refused: { status: 502 },
 	worker_failed: { status: 500, retryable: true },
 });

@@ -2,6 +2,7 @@
  * Documents: the Yjs relay of hub and sidecar, its log, the list of documents, discovery, and the link between two
  * relays. Knows nothing of accounts: who somebody is comes as an `Identity`.
  */
+export { syncConditions } from "./conditions.ts";
 export { type DeviceState, discoveryRoomId, type UrlClaim } from "./discovery/device-state.ts";
 export { DiscoveryAccess } from "./discovery/discovery-access.ts";
 export { DiscoveryView, type PresentDevice } from "./discovery/discovery-view.ts";
@@ -20,10 +21,15 @@ export { isRoomId } from "./documents/room-id.ts";
 export { type SyncTables, syncSchema } from "./documents/schema.ts";
 export { syncError } from "./errors.ts";
 export { DiscoveryAdvert, type DiscoveryAdvertDeps } from "./link/discovery-advert.ts";
+export { httpHubDocuments } from "./link/http-hub-documents.ts";
+export type { HubEndpoint } from "./link/hub-endpoint.ts";
 export { type HubDocuments, HubSync, type HubSyncDeps, type HubSyncStatus } from "./link/hub-sync.ts";
-export { type HubEndpoint, type LinkState, UpstreamLink, type UpstreamLinkDeps } from "./link/upstream-link.ts";
+export { HubTransport } from "./link/hub-transport.ts";
+export { type LinkState, UpstreamLink, type UpstreamLinkDeps } from "./link/upstream-link.ts";
 export { syncLogSchema } from "./log/schema.ts";
 export { SqliteUpdateLog } from "./log/sqlite-update-log.ts";
 export type { Checkpoint, UpdateLog } from "./log/update-log.ts";
 export { type Attendance, SyncRelay, type SyncRelayOptions } from "./relay/sync-relay.ts";
-export { closeAfterAccessChange, type SyncRoutesDeps, type SyncRoutesOptions, syncRoutes } from "./routes.ts";
+export type { SyncRoutesDeps, SyncRoutesOptions } from "./routes/exchange.ts";
+export { closeAfterAccessChange } from "./routes/share-routes.ts";
+export { syncRoutes } from "./routes/sync-routes.ts";

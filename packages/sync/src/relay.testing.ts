@@ -1,6 +1,7 @@
 import {
 	type Audit,
 	type Authenticator,
+	HealthTable,
 	type Identity,
 	Lifetime,
 	silentLogger,
@@ -19,7 +20,8 @@ import { syncLogSchema } from "./log/schema.ts";
 import { SqliteUpdateLog } from "./log/sqlite-update-log.ts";
 import type { UpdateLog } from "./log/update-log.ts";
 import { SyncRelay, type SyncRelayOptions } from "./relay/sync-relay.ts";
-import { closeAfterAccessChange, syncRoutes } from "./routes.ts";
+import { closeAfterAccessChange } from "./routes/share-routes.ts";
+import { syncRoutes } from "./routes/sync-routes.ts";
 
 /** `Bearer session-<user>` is that user's session; `session-<user>.<device>` one of a device. */
 export const sessions: Authenticator = {
@@ -27,6 +29,9 @@ export const sessions: Authenticator = {
 	async authenticate(credential) {
 		if (credential.scheme !== "bearer") return null;
 		const match = /^session-([a-z]+)(?:\.(\w+))?$/.exec(credential.token);
+		if (credential.token === "session-hub-away") {
+			return { ok: false, reason: "unavailable", message: "The hub cannot be asked.", retryAfterMs: 1_000 };
+		}
 		if (match === null) return { ok: false, reason: "invalid", message: "No such session." };
 		return { ok: true, kind: "session", identity: identityOf(match[1] as string, match[2]) };
 	},
@@ -43,6 +48,7 @@ export interface TestHub extends AsyncDisposable {
 	readonly documents: DocumentsList;
 	readonly history: DocumentHistory;
 	readonly listener: Listener;
+	readonly health: HealthTable;
 	/** Of the log's database. */
 	readonly statements: Statements;
 	readonly url: string;
@@ -64,6 +70,7 @@ const noAudit: Audit = { record() {}, list: async () => [] };
 /** A hub on a real listener, with everything but accounts. */
 export async function openTestHub(options: TestHubOptions = {}): Promise<TestHub> {
 	const lifetime = new Lifetime();
+	const health = new HealthTable(systemClock);
 	let folder = options.folder;
 	if (folder === undefined) {
 		const made = tempFolder("hub");
@@ -74,7 +81,7 @@ export async function openTestHub(options: TestHubOptions = {}): Promise<TestHub
 	const tables = lifetime.own(await openSqliteTables<SyncTables>(`${folder}/hub.db`, [syncSchema]));
 	const sqliteLog = new SqliteUpdateLog(logTables.statements, systemClock);
 	const log = options.log === undefined ? sqliteLog : options.log(sqliteLog);
-	const relay = lifetime.own(new SyncRelay({ log, clock: systemClock, logger: silentLogger }, options));
+	const relay = lifetime.own(new SyncRelay({ log, clock: systemClock, logger: silentLogger, health }, options));
 	const documents: DocumentsList = new DocumentsList({
 		db: tables.db,
 		clock: systemClock,
@@ -108,6 +115,7 @@ export async function openTestHub(options: TestHubOptions = {}): Promise<TestHub
 		documents,
 		history,
 		listener,
+		health,
 		statements: logTables.statements,
 		url,
 		wsUrl: url.replace("http", "ws"),

@@ -86,6 +86,8 @@ describe("documents over /rooms", () => {
 		expect(await outcome(hub, "/rooms/a/sync", "alice", { origin: hub.url })).toBe("close 1000");
 		expect(await outcome(hub, "/rooms/a/sync")).toBe("close 1000");
 		expect(await outcome(hub, "/rooms/a/sync", "nobody.")).toBe("close 4401");
+		// An authority that cannot be asked is no refusal: the client must not give up.
+		expect(await outcome(hub, "/rooms/a/sync", "hub-away")).toBe("close 4503");
 	});
 
 	it("are exported as an update and as JSON", async () => {

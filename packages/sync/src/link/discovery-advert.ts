@@ -9,7 +9,7 @@ import {
 	readAwareness,
 	syncLimits,
 } from "../protocol/index.ts";
-import { type HubEndpoint, linkLimits } from "./upstream-link.ts";
+import { type HubEndpoint, linkLimits } from "./hub-endpoint.ts";
 
 export interface DiscoveryAdvertDeps {
 	readonly clock: Clock;

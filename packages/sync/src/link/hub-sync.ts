@@ -1,9 +1,11 @@
-import { type Closeable, messageOf, type Timer, type UserId, WarrenError } from "@warren/kernel";
+import { Backoff, type Closeable, messageOf, type Timer, type UserId, WarrenError } from "@warren/kernel";
 import type { DocumentsList } from "../documents/documents-list.ts";
-import { type HubEndpoint, type LinkState, UpstreamLink, type UpstreamLinkDeps } from "./upstream-link.ts";
+import { type HubEndpoint, linkLimits } from "./hub-endpoint.ts";
+import { HubTransport } from "./hub-transport.ts";
+import { type LinkState, UpstreamLink, type UpstreamLinkDeps } from "./upstream-link.ts";
 
 export const hubSyncLimits = {
-	/** Documents joined to the hub at a time, each with a socket of its own. */
+	/** Documents joined to the hub at a time. */
 	maxLinks: 1_000,
 	/** The two lists are compared this often, and whenever something was made here. */
 	listEveryMs: 60_000,
@@ -16,7 +18,7 @@ export interface HubDocuments {
 	create(document: { readonly id: string; readonly title: string }): Promise<void>;
 }
 
-export interface HubSyncDeps extends UpstreamLinkDeps {
+export interface HubSyncDeps extends Omit<UpstreamLinkDeps, "transport"> {
 	/** This machine's own list. */
 	readonly documents: DocumentsList;
 	readonly hubDocuments: HubDocuments;
@@ -33,7 +35,9 @@ export class HubSync implements Closeable {
 	readonly #deps: HubSyncDeps;
 	readonly #hub: HubEndpoint;
 	readonly #user: UserId;
+	readonly #transport: HubTransport;
 	readonly #links = new Map<string, UpstreamLink>();
+	readonly #backoff: Backoff;
 	#listFault: string | null = null;
 	#timer: Timer | undefined;
 	#comparing: Promise<void> | null = null;
@@ -43,6 +47,8 @@ export class HubSync implements Closeable {
 		this.#deps = deps;
 		this.#hub = hub;
 		this.#user = user;
+		this.#transport = new HubTransport(hub, deps.clock);
+		this.#backoff = new Backoff({ firstMs: linkLimits.firstRetryMs, maxMs: hubSyncLimits.listEveryMs }, deps.random);
 	}
 
 	get status(): HubSyncStatus {
@@ -73,13 +79,13 @@ export class HubSync implements Closeable {
 		this.#closed = true;
 		this.#timer?.cancel();
 		await Promise.all([...this.#links.values()].map((link) => link.close()));
+		await this.#transport.close();
 	}
 
 	async #compare(): Promise<void> {
 		this.#timer?.cancel();
 		const local = await this.#deps.documents.list(this.#user);
-		// What was made here is joined whether or not the hub can be asked now: its link waits for it.
-		for (const { id } of local) this.#link(id);
+		let nextMs: number = hubSyncLimits.listEveryMs;
 		try {
 			const remote = await this.#deps.hubDocuments.list();
 			const here = new Set(local.map((each) => each.id));
@@ -87,14 +93,20 @@ export class HubSync implements Closeable {
 			for (const { id, title } of remote) {
 				if (!here.has(id) && (await this.#adopt(id, title))) this.#link(id);
 			}
-			for (const { id, title } of local) if (!there.has(id)) await this.#offer(id, title);
+			for (const { id, title } of local) {
+				// Before it is joined: a link would make it with no title but its id.
+				if (!there.has(id)) await this.#offer(id, title);
+				this.#link(id);
+			}
 			this.#listFault = null;
+			this.#backoff.reset();
 		} catch (fault) {
 			this.#listFault = messageOf(fault);
+			nextMs = this.#backoff.nextMs();
 			this.#deps.logger.info("the hub's documents cannot be listed", { fault: this.#listFault });
 		}
 		if (this.#closed) return;
-		this.#timer = this.#deps.clock.after(hubSyncLimits.listEveryMs, () => void this.refresh());
+		this.#timer = this.#deps.clock.after(nextMs, () => void this.refresh());
 	}
 
 	/** @returns false for one that was deleted here, or belongs to another user of this machine. */
@@ -119,6 +131,6 @@ export class HubSync implements Closeable {
 
 	#link(id: string): void {
 		if (this.#closed || this.#links.has(id) || this.#links.size >= hubSyncLimits.maxLinks) return;
-		this.#links.set(id, new UpstreamLink(this.#deps, this.#hub, id).start());
+		this.#links.set(id, new UpstreamLink({ ...this.#deps, transport: this.#transport }, this.#hub, id).start());
 	}
 }

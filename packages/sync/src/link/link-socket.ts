@@ -1,7 +1,7 @@
-import type { WebSocketConnection } from "@warren/net";
 import { decodeFrame, encodeAwareness, syncLimits } from "../protocol/index.ts";
 import type { Outgoing } from "../relay/outgoing.ts";
-import { closeReason, type SyncSocket } from "../relay/sync-socket.ts";
+import type { SyncSocket } from "../relay/sync-socket.ts";
+import type { DocumentTransport } from "./hub-transport.ts";
 import { LinkPresence } from "./link-presence.ts";
 
 /**
@@ -9,7 +9,7 @@ import { LinkPresence } from "./link-presence.ts";
  * ways, so what one says is handed to the other; only presence and acknowledgements are looked at.
  */
 export class LinkSocket implements SyncSocket {
-	readonly #connection: WebSocketConnection;
+	readonly #connection: DocumentTransport;
 	readonly #presence = new LinkPresence();
 	readonly #onProgress: () => void;
 	/** Updates sent up, and how many of them the hub has on disk. */
@@ -19,7 +19,7 @@ export class LinkSocket implements SyncSocket {
 	denied: string | null = null;
 
 	/** @param onProgress called when `durable` or `denied` changed. */
-	constructor(connection: WebSocketConnection, onProgress: () => void) {
+	constructor(connection: DocumentTransport, onProgress: () => void) {
 		this.#connection = connection;
 		this.#onProgress = onProgress;
 	}
@@ -42,13 +42,12 @@ export class LinkSocket implements SyncSocket {
 	}
 
 	/** The local room ends it: not the hub's fault, so the link tries again. */
-	close(code: number, error: string, message: string): void {
-		void this.#connection.close(1000, closeReason(error, `${code}: ${message}`));
+	close(): void {
+		void this.#connection.close();
 	}
 
 	onMessage(handler: (message: Uint8Array) => void): void {
-		this.#connection.onMessage((data, binary) => {
-			if (!binary) return;
+		this.#connection.onMessage((data) => {
 			const frame = decodeFrame(data);
 			if (frame.type === "awareness") {
 				const payload = this.#presence.downward(frame.payload);

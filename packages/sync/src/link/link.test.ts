@@ -3,7 +3,8 @@ import { tempFolder } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 import { stockClient, when, whenPresent } from "../provider.testing.ts";
 import { openTestHub, type TestHub } from "../relay.testing.ts";
-import { type HubDocuments, HubSync } from "./hub-sync.ts";
+import { httpHubDocuments } from "./http-hub-documents.ts";
+import { HubSync } from "./hub-sync.ts";
 import { type LinkState, UpstreamLink } from "./upstream-link.ts";
 
 const alice = "alice" as UserId;
@@ -141,18 +142,30 @@ describe("a sidecar's link to the hub", () => {
 });
 
 describe("background sync", () => {
+	it("hears a refusal as one, and that a document is there already as none", async () => {
+		await using hub = await openTestHub();
+		await hub.documents.create("bob" as UserId, { id: "taken", title: "Taken" });
+		const documents = httpHubDocuments({ url: hub.url, token: async () => "session-alice" }, fetch);
+		await documents.create({ id: "mine", title: "Mine" });
+		await documents.create({ id: "mine", title: "Mine" });
+		await expect(documents.create({ id: "taken", title: "x" })).rejects.toMatchObject({ retryable: false });
+		const refused = httpHubDocuments({ url: hub.url, token: async () => "over" }, fetch);
+		await expect(refused.list()).rejects.toMatchObject({ code: "hub_refused", retryable: false });
+		const away = httpHubDocuments({ url: hub.url, token: async () => "session-hub-away" }, fetch);
+		await expect(away.list()).rejects.toMatchObject({ retryable: true });
+		expect(await documents.list()).toMatchObject([{ id: "mine" }]);
+	});
+
 	it("joins what was made at the hub and what was made here", async () => {
 		await using hub = await openTestHub();
 		await using sidecar = await openTestHub();
 		await hub.documents.create(alice, { id: "from-hub", title: "From the hub" });
 		await sidecar.documents.create(alice, { id: "from-here", title: "From here" });
-		const hubDocuments: HubDocuments = {
-			list: () => hub.documents.list(alice),
-			create: async (document) => void (await hub.documents.create(alice, document)),
-		};
+		const endpoint = { url: hub.url, token: async () => "session-alice" };
+		const hubDocuments = httpHubDocuments(endpoint, fetch);
 		const { relay, documents } = sidecar;
 		const deps = { relay, documents, hubDocuments, clock: systemClock, random: systemRandom, logger: silentLogger };
-		const sync = new HubSync(deps, { url: hub.url, token: async () => "session-alice" }, alice);
+		const sync = new HubSync(deps, endpoint, alice);
 		try {
 			await sync.refresh();
 			const titles = async (of: TestHub) => (await of.documents.list(alice)).map((each) => each.title).sort();
@@ -165,6 +178,8 @@ describe("background sync", () => {
 			await when(phone.doc, () => phone.text() === "x");
 			expect([...sync.status.links.keys()].sort()).toEqual(["from-here", "from-hub"]);
 			expect(sync.status.listFault).toBeNull();
+			// Both documents go over one socket (S19); the other one here is the phone's.
+			expect(hub.listener.webSocketCount).toBe(2);
 		} finally {
 			await sync.close();
 		}

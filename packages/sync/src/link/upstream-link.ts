@@ -8,21 +8,10 @@ import {
 	type Random,
 	type Timer,
 } from "@warren/kernel";
-import { type DialOptions, dialWebSocket, type WebSocketConnection, webSocketProtocol } from "@warren/net";
-import { ackSubprotocol, syncLimits } from "../protocol/index.ts";
 import type { SyncRelay } from "../relay/sync-relay.ts";
+import { type HubEndpoint, linkLimits } from "./hub-endpoint.ts";
+import { type DocumentTransport, HubTransport } from "./hub-transport.ts";
 import { LinkSocket } from "./link-socket.ts";
-
-export const linkLimits = {
-	firstRetryMs: 500,
-	maxRetryMs: 60_000,
-	/** A link that lasted so long has proven itself: its next drop starts the waits over. */
-	provenMs: 30_000,
-	/** What may wait for the hub: a whole document, once. */
-	maxBufferedBytes: 256 * 1024 * 1024,
-	/** Awareness clients of everybody at the hub. */
-	maxClients: 2_000,
-} as const;
 
 /**
  *   connecting ──► linked ──dropped──► waiting ──jittered backoff──► connecting
@@ -37,19 +26,13 @@ export type LinkState =
 	| { readonly at: "parked"; readonly code: number; readonly message: string }
 	| { readonly at: "closed" };
 
-export interface HubEndpoint {
-	/** `https://hub.example`; documents are at `/rooms/{id}/sync` below it. */
-	readonly url: string;
-	/** The session's token, asked for at each try. Null: nobody is signed in. */
-	readonly token: () => Promise<string | null>;
-	readonly dial?: Pick<DialOptions, "tls">;
-}
-
 export interface UpstreamLinkDeps {
 	readonly relay: SyncRelay;
 	readonly clock: Clock;
 	readonly random: Random;
 	readonly logger: Logger;
+	/** Shared with other links to the same hub; one of its own unless told. */
+	readonly transport?: HubTransport;
 }
 
 /** Joins one local room to the same document at the hub, for as long as it is open. No document is built: both sides tell what they have. */
@@ -60,9 +43,9 @@ export class UpstreamLink implements Closeable {
 	readonly #backoff: Backoff;
 	readonly #onState: (state: LinkState) => void;
 	#state: LinkState = { at: "connecting" };
-	#connection: WebSocketConnection | null = null;
+	readonly #transport: HubTransport;
+	#connection: DocumentTransport | null = null;
 	#retry: Timer | undefined;
-	#abort = new AbortController();
 
 	/** @param id of the document, here and at the hub. */
 	constructor(deps: UpstreamLinkDeps, hub: HubEndpoint, id: string, onState: (state: LinkState) => void = () => {}) {
@@ -70,6 +53,7 @@ export class UpstreamLink implements Closeable {
 		this.#hub = hub;
 		this.id = id;
 		this.#onState = onState;
+		this.#transport = deps.transport ?? new HubTransport(hub, deps.clock);
 		this.#backoff = new Backoff({ firstMs: linkLimits.firstRetryMs, maxMs: linkLimits.maxRetryMs }, deps.random);
 	}
 
@@ -93,8 +77,8 @@ export class UpstreamLink implements Closeable {
 	async close(): Promise<void> {
 		this.#set({ at: "closed" });
 		this.#retry?.cancel();
-		this.#abort.abort(new Error("the link was closed"));
-		await this.#connection?.close(1000, "the link was closed");
+		await this.#connection?.close();
+		if (this.#deps.transport === undefined) await this.#transport.close();
 	}
 
 	async #connect(): Promise<void> {
@@ -104,24 +88,17 @@ export class UpstreamLink implements Closeable {
 			const token = await this.#hub.token();
 			if (token === null) return this.#set({ at: "parked", code: 4401, message: "nobody is signed in" });
 			const room = await this.#deps.relay.open(this.id);
-			const dialed = await dialWebSocket(this.#url(), this.#deps.clock, {
-				...this.#hub.dial,
-				headers: { authorization: `Bearer ${token}` },
-				protocols: [ackSubprotocol, webSocketProtocol],
-				maxMessageBytes: syncLimits.maxRoomBytes,
-				maxBufferedBytes: linkLimits.maxBufferedBytes,
-				signal: this.#abort.signal,
-			});
+			const dialed = await this.#transport.open(this.id, token);
 			if (!dialed.ok) return this.#wait(dialed.message);
 			// In this turn: the hub's first message is about to be read.
-			if (room.ended) return this.#abandon(dialed.connection, "the document was closed here");
-			this.#linked(dialed.connection, room);
+			if (room.ended) return this.#abandon(dialed.transport, "the document was closed here");
+			this.#linked(dialed.transport, room);
 		} catch (fault) {
 			this.#wait(messageOf(fault));
 		}
 	}
 
-	#linked(connection: WebSocketConnection, room: Awaited<ReturnType<SyncRelay["open"]>>): void {
+	#linked(connection: DocumentTransport, room: Awaited<ReturnType<SyncRelay["open"]>>): void {
 		if (this.#isClosed()) return this.#abandon(connection, "the link was closed");
 		this.#connection = connection;
 		const socket = new LinkSocket(connection, () => {
@@ -151,8 +128,8 @@ export class UpstreamLink implements Closeable {
 		this.#set({ at: "linked", pending: 0, denied: null });
 	}
 
-	#abandon(connection: WebSocketConnection, message: string): void {
-		void connection.close(1000, message);
+	#abandon(connection: DocumentTransport, message: string): void {
+		void connection.close();
 		this.#wait(message);
 	}
 
@@ -171,10 +148,6 @@ export class UpstreamLink implements Closeable {
 		if (this.#isClosed()) return;
 		this.#state = state;
 		this.#onState(state);
-	}
-
-	#url(): string {
-		return `${this.#hub.url.replace(/^http/, "ws").replace(/\/+$/, "")}/rooms/${encodeURIComponent(this.id)}/sync`;
 	}
 }
 

@@ -19,11 +19,15 @@ export {
 } from "./frames.ts";
 export { type SyncLimits, syncLimits } from "./limits.ts";
 export {
-	type LoggedUpdate,
-	type MemberOptions,
-	type PendingUpdate,
-	type RoomEffect,
-	RoomMachine,
-	type SocketId,
-} from "./room-machine.ts";
+	decodeMux,
+	encodeMuxClose,
+	encodeMuxClosed,
+	encodeMuxMessage,
+	encodeMuxOpen,
+	type MuxFrame,
+	maxMuxChannels,
+	muxSubprotocol,
+} from "./mux.ts";
+export type { LoggedUpdate, MemberOptions, PendingUpdate, RoomEffect, SocketId } from "./room-effects.ts";
+export { RoomMachine } from "./room-machine.ts";
 export { type ClockRange, emptyUpdate, readUpdate, type UpdateFacts } from "./update-facts.ts";

@@ -12,7 +12,8 @@ import {
 	encodeUpdate,
 } from "./frames.ts";
 import { syncLimits } from "./limits.ts";
-import { type LoggedUpdate, type MemberOptions, type RoomEffect, RoomMachine } from "./room-machine.ts";
+import type { LoggedUpdate, MemberOptions, RoomEffect } from "./room-effects.ts";
+import { RoomMachine } from "./room-machine.ts";
 import { emptyUpdate } from "./update-facts.ts";
 
 const writer: MemberOptions = { owner: "user:a", access: "read-write", acknowledges: false, maxClients: 1 };

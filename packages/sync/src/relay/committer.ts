@@ -1,5 +1,6 @@
-import type { Clock, Closeable, Logger } from "@warren/kernel";
+import type { Clock, Closeable, HealthTable, Logger } from "@warren/kernel";
 import { messageOf, WarrenError } from "@warren/kernel";
+import { syncConditions } from "../conditions.ts";
 import type { UpdateLog } from "../log/update-log.ts";
 import type { LoggedUpdate, PendingUpdate } from "../protocol/index.ts";
 import { FlushWindow } from "./flush-window.ts";
@@ -12,20 +13,28 @@ export interface CommitTarget {
 	rejected(pending: readonly PendingUpdate[], message: string): void;
 }
 
+export interface CommitterDeps {
+	readonly clock: Clock;
+	readonly logger: Logger;
+	readonly health?: HealthTable;
+}
+
 /** Gathers what all rooms have to write into one transaction a window: an fsync for everybody. */
 export class Committer implements Closeable {
 	readonly #log: UpdateLog;
 	readonly #clock: Clock;
 	readonly #logger: Logger;
+	readonly #health: HealthTable | undefined;
 	readonly #window: FlushWindow;
 	#waiting = new Map<CommitTarget, PendingUpdate[]>();
 	#running: Promise<void> | null = null;
 	#scheduled = false;
 
-	constructor(log: UpdateLog, deps: { readonly clock: Clock; readonly logger: Logger }, limits: typeof relayLimits) {
+	constructor(log: UpdateLog, deps: CommitterDeps, limits: typeof relayLimits) {
 		this.#log = log;
 		this.#clock = deps.clock;
 		this.#logger = deps.logger;
+		this.#health = deps.health;
 		this.#window = new FlushWindow(limits);
 	}
 
@@ -85,6 +94,7 @@ export class Committer implements Closeable {
 		} catch (thrown) {
 			return thrown instanceof WarrenError ? thrown : new WarrenError("store_failed", messageOf(thrown));
 		}
+		this.#health?.clear(syncConditions.notWritten);
 		batches.forEach(([target, pending], index) => {
 			const first = firsts[index] as number;
 			target.committed(pending.map(({ update, socket }, at) => ({ seq: first + at, update, socket })));
@@ -93,6 +103,7 @@ export class Committer implements Closeable {
 	}
 
 	#reject(batches: readonly (readonly [CommitTarget, PendingUpdate[]])[], failure: WarrenError): void {
+		this.#health?.raise(syncConditions.notWritten, { fault: failure.message });
 		this.#logger.error("updates were not written", {
 			rooms: batches.length,
 			code: failure.code,

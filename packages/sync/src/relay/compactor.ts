@@ -1,4 +1,5 @@
 import { type Clock, closeCodes, type Logger, messageOf } from "@warren/kernel";
+import { syncError } from "../errors.ts";
 import type { UpdateLog } from "../log/update-log.ts";
 import type { Documents } from "../worker/documents.ts";
 import type { PreparedSyncs } from "./prepared-syncs.ts";
@@ -11,6 +12,7 @@ export interface CompactorDeps {
 	readonly prepared: PreparedSyncs;
 	readonly clock: Clock;
 	readonly logger: Logger;
+	readonly onQuarantined: (room: string, reason: string) => void;
 }
 
 interface History {
@@ -62,7 +64,7 @@ export class Compactor {
 
 	/** Its sockets close, its bytes stay, the others go on (S16). */
 	async quarantine(room: RelayRoom, reason: string): Promise<void> {
-		this.#deps.logger.error("document quarantined", { room: room.room, reason });
+		this.#deps.onQuarantined(room.room, reason);
 		room.end(closeCodes.unavailable, "quarantined", `this document is damaged: ${reason}`);
 		try {
 			await this.#deps.log.quarantine(room.room, reason);
@@ -106,13 +108,21 @@ export class Compactor {
 	}
 }
 
-/** Snapshot first, then the tail, in order. */
+/** Snapshot first, then the tail, in order; all from one state of the log. */
 export async function readAll(log: UpdateLog, room: string): Promise<Uint8Array[]> {
-	const snapshot = await log.snapshot(room);
-	const head = await log.head(room);
-	const tail = await log.read(room, head.snapshot?.upto ?? 0, Number.MAX_SAFE_INTEGER);
-	return [...(snapshot === null ? [] : [snapshot]), ...tail.map((each) => each.update)];
+	for (let attempt = 0; attempt < maxAttempts; attempt++) {
+		const before = await log.head(room);
+		const snapshot = await log.snapshot(room);
+		const tail = await log.read(room, before.snapshot?.upto ?? 0, Number.MAX_SAFE_INTEGER);
+		const after = await log.head(room);
+		if (before.snapshot?.upto !== after.snapshot?.upto) continue;
+		return [...(snapshot === null ? [] : [snapshot]), ...tail.map((each) => each.update)];
+	}
+	throw syncError("overloaded", `The document "${room}" is being compacted over and over.`);
 }
+
+/** Compactions that may come in between, one after another, before a reader gives up. */
+const maxAttempts = 5;
 
 function isDue(room: RelayRoom): boolean {
 	const { count, bytes } = room.tail;

@@ -1,4 +1,5 @@
 import { messageOf } from "@warren/kernel";
+import { syncError } from "../errors.ts";
 import type { RoomHead, UpdateLog } from "../log/update-log.ts";
 import { Coverage, emptyUpdate, encodeStep2, encodeUpdate } from "../protocol/index.ts";
 import { Writer } from "../protocol/writer.ts";
@@ -13,6 +14,9 @@ export interface SyncPlan {
 	readonly outgoing: readonly Outgoing[];
 	readonly upto: number;
 }
+
+/** A compaction takes longer than a plan: twice in a row is already unlikely. */
+const maxAttempts = 5;
 
 export interface FirstSyncDeps {
 	readonly log: UpdateLog;
@@ -39,9 +43,20 @@ export class FirstSync {
 
 	/** Two plans at a time would read the tail twice: the caller runs them one after another. */
 	async plan(clocks: ReadonlyMap<number, number>): Promise<SyncPlan> {
+		for (let attempt = 0; attempt < maxAttempts; attempt++) {
+			const plan = await this.#plan(clocks);
+			if (plan !== null) return plan;
+			this.forget();
+		}
+		throw syncError("overloaded", `The document "${this.#room}" is being compacted over and over.`);
+	}
+
+	/** @returns null when a compaction came in between: what was read of before and after does not fit together. */
+	async #plan(clocks: ReadonlyMap<number, number>): Promise<SyncPlan | null> {
 		const head = await this.#deps.log.head(this.#room);
 		const first = head.snapshot === null ? [] : await this.#snapshotFor(head.snapshot, clocks);
 		const upto = await this.#readTail(head);
+		if (upto === null) return null;
 		const last = await this.#deps.prepared.get(`${this.#room}\n${this.#tailFrom}\ntail ${upto}`, async () =>
 			mergedTail(this.#tail),
 		);
@@ -90,8 +105,8 @@ export class FirstSync {
 		});
 	}
 
-	/** @returns how far the tail reaches. */
-	async #readTail(head: RoomHead): Promise<number> {
+	/** @returns how far the tail reaches, or null when a part of it is not there any more. */
+	async #readTail(head: RoomHead): Promise<number | null> {
 		const from = head.snapshot?.upto ?? 0;
 		if (this.#tailFrom !== from) {
 			this.#tail = new TailTree();
@@ -100,7 +115,7 @@ export class FirstSync {
 		}
 		while (this.#tailUpto < head.head) {
 			const updates = await this.#deps.log.read(this.#room, this.#tailUpto, relayLimits.readAheadBytes);
-			if (updates.length === 0) break;
+			if (updates[0]?.seq !== this.#tailUpto + 1) return null;
 			for (const { seq, update } of updates) {
 				this.#tail.add(update);
 				this.#tailUpto = seq;

@@ -5,6 +5,8 @@ export const relayLimits = {
 	maxWindowMs: 25,
 	/** Rooms open at a time; those that nobody uses are closed first. */
 	maxOpenRooms: 20_000,
+	/** Sockets of one person (of one owner), over all rooms; the links of a sidecar among them. */
+	maxSocketsPerOwner: 4_000,
 	/** A room without sockets is forgotten after this. */
 	idleRoomMs: 10_000,
 	/** Bytes read from the log at a time for a reader that is behind. */
@@ -38,6 +40,9 @@ export const relayLimits = {
 	/** A checkpoint is made of a compacted room at most this often; so many are kept. */
 	checkpointEveryMs: 10 * 60_000,
 	keptCheckpoints: 50,
+
+	/** Open sockets are looked through this often for sessions that are over. */
+	expiryCheckMs: 30_000,
 
 	/** Closes of a relay that stops are spread over this: stock clients have no jitter. */
 	drainMs: 1_000,

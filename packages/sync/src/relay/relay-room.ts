@@ -72,19 +72,16 @@ export class RelayRoom implements CommitTarget {
 	}
 
 	/** Reads what the log covers; no document is built. @throws Error when the log holds what cannot be read. */
-	static async open(deps: RelayRoomDeps, options: RelayRoomOptions, head: RoomHead): Promise<RelayRoom> {
-		const coverage = head.snapshot === null ? new Coverage() : Coverage.decode(head.snapshot.coverage);
-		for (let after = head.snapshot?.upto ?? 0; after < head.head; ) {
-			const updates = await deps.log.read(options.room, after, relayLimits.readAheadBytes);
-			if (updates.length === 0) throw new Error(`updates after ${after} are missing, up to ${head.head}`);
-			for (const { seq, update } of updates) {
-				const reading = readUpdate(update);
-				if (!reading.ok) throw new Error(`update ${seq}: ${reading.message}`);
-				coverage.add(reading.facts);
-				after = seq;
-			}
+	static async open(deps: RelayRoomDeps, options: RelayRoomOptions): Promise<RelayRoom> {
+		const head = await deps.log.head(options.room);
+		const coverage = await readCoverage(deps.log, options.room, head);
+		if (coverage !== null) return new RelayRoom(deps, options, head, coverage);
+		const now = await deps.log.head(options.room);
+		if (now.snapshot?.upto === head.snapshot?.upto) {
+			throw new Error(`updates between ${head.snapshot?.upto ?? 0} and ${head.head} are missing`);
 		}
-		return new RelayRoom(deps, options, head, coverage);
+		// A compaction begun before it was closed ended just now.
+		return RelayRoom.open(deps, options);
 	}
 
 	get head(): number {
@@ -268,4 +265,20 @@ export class RelayRoom implements CommitTarget {
 			if (this.#machine.idle) this.#deps.onIdle(this);
 		});
 	}
+}
+
+/** Null when updates are missing. @throws Error naming the update that cannot be read. */
+async function readCoverage(log: UpdateLog, room: string, head: RoomHead): Promise<Coverage | null> {
+	const coverage = head.snapshot === null ? new Coverage() : Coverage.decode(head.snapshot.coverage);
+	for (let after = head.snapshot?.upto ?? 0; after < head.head; ) {
+		const updates = await log.read(room, after, relayLimits.readAheadBytes);
+		if (updates[0]?.seq !== after + 1) return null;
+		for (const { seq, update } of updates) {
+			const reading = readUpdate(update);
+			if (!reading.ok) throw new Error(`update ${seq}: ${reading.message}`);
+			coverage.add(reading.facts);
+			after = seq;
+		}
+	}
+	return coverage;
 }

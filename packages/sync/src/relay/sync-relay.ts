@@ -3,12 +3,14 @@ import {
 	type Closeable,
 	closeCodes,
 	delay,
+	type HealthTable,
 	type Identity,
 	type Logger,
 	messageOf,
 	type Timer,
 	WarrenError,
 } from "@warren/kernel";
+import { syncConditions } from "../conditions.ts";
 import { syncError } from "../errors.ts";
 import type { UpdateLog } from "../log/update-log.ts";
 import type { AwarenessEntry, MemberOptions, SocketId, syncLimits } from "../protocol/index.ts";
@@ -24,6 +26,8 @@ export interface SyncRelayDeps {
 	readonly log: UpdateLog;
 	readonly clock: Clock;
 	readonly logger: Logger;
+	/** Shows documents that are damaged and a disk that takes nothing. */
+	readonly health?: HealthTable;
 }
 
 export interface SyncRelayOptions {
@@ -51,10 +55,13 @@ export class SyncRelay implements Closeable {
 	readonly #rooms = new Map<string, Promise<RelayRoom>>();
 	readonly #opened = new Map<string, RelayRoom>();
 	readonly #attendances = new Map<SocketId, Attendance & { readonly socket: SyncSocket }>();
+	/** Sockets by whose they are. */
+	readonly #owners = new Map<string, number>();
 	readonly #idle = new Map<string, Timer>();
 	readonly #watchers = new Set<(room: string, entries: readonly AwarenessEntry[]) => void>();
 	readonly #commitWatchers = new Set<(room: string) => void>();
 	#nextSocket: SocketId = 1;
+	#expiry: Timer | undefined;
 	#draining = false;
 	#closing: Promise<void> | undefined;
 
@@ -66,7 +73,8 @@ export class SyncRelay implements Closeable {
 		this.#committer = new Committer(deps.log, deps, relayLimits);
 		const { log, documents } = this;
 		const { clock, logger } = deps;
-		this.compactor = new Compactor({ log, documents, prepared: this.#prepared, clock, logger });
+		const onQuarantined = (room: string, reason: string) => this.#quarantined(room, reason);
+		this.compactor = new Compactor({ log, documents, prepared: this.#prepared, clock, logger, onQuarantined });
 	}
 
 	get openRooms(): number {
@@ -93,6 +101,7 @@ export class SyncRelay implements Closeable {
 		this.#rooms.set(room, opening);
 		try {
 			const opened = await opening;
+			this.#deps.health?.clear(syncConditions.quarantined, room);
 			this.#opened.set(room, opened);
 			this.#watchIdle(opened);
 			return opened;
@@ -104,10 +113,25 @@ export class SyncRelay implements Closeable {
 
 	join(room: RelayRoom, socket: SyncSocket, who: MemberOptions, identity: Identity | null): SocketId {
 		const id = this.#nextSocket++;
+		if (this.#socketsOf(who.owner) >= relayLimits.maxSocketsPerOwner) {
+			socket.close(closeCodes.unavailable, "too_many", `${relayLimits.maxSocketsPerOwner} documents are open already`);
+			return id;
+		}
+		this.#owners.set(who.owner, this.#socketsOf(who.owner) + 1);
+		socket.onClose(() => {
+			const left = this.#socketsOf(who.owner) - 1;
+			if (left > 0) this.#owners.set(who.owner, left);
+			else this.#owners.delete(who.owner);
+		});
 		this.#attendances.set(id, { room: room.room, identity, access: who.access, socket });
 		socket.onClose(() => this.#attendances.delete(id));
 		room.join(id, socket, who);
+		this.#expiry ??= this.#deps.clock.after(relayLimits.expiryCheckMs, () => this.#checkExpiry());
 		return id;
+	}
+
+	#socketsOf(owner: string): number {
+		return this.#owners.get(owner) ?? 0;
 	}
 
 	/** Closes what matches, as after a revocation. @returns how many. */
@@ -167,8 +191,19 @@ export class SyncRelay implements Closeable {
 		return this.#closing;
 	}
 
+	/** Sessions slide, so a socket whose session is over comes back once: it is let in again, or told to sign in. */
+	#checkExpiry(): void {
+		this.#expiry = undefined;
+		const now = this.#deps.clock.now();
+		const expired = ({ identity }: Attendance) => identity?.kind === "user" && identity.expiresAt <= now;
+		this.disconnect(expired, closeCodes.unavailable, "session_over", "the session must be checked again");
+		if (this.#attendances.size === 0 || this.#draining) return;
+		this.#expiry = this.#deps.clock.after(relayLimits.expiryCheckMs, () => this.#checkExpiry());
+	}
+
 	async #drain(): Promise<void> {
 		this.#draining = true;
+		this.#expiry?.cancel();
 		const sockets = [...this.#attendances.values()];
 		const steps = Math.min(sockets.length, 20);
 		const overMs = Math.min(relayLimits.drainMs, sockets.length * relayLimits.drainPerSocketMs);
@@ -189,18 +224,24 @@ export class SyncRelay implements Closeable {
 	async #open(room: string, keepsUpdates: boolean): Promise<RelayRoom> {
 		const head = await this.log.head(room);
 		if (head.quarantine !== null) {
+			this.#quarantined(room, head.quarantine);
 			throw syncError("quarantined", `The document "${room}" is damaged: ${head.quarantine}.`);
 		}
 		const options = { room, keepsUpdates, limits: this.#options.limits ?? {} };
 		try {
-			return await RelayRoom.open(this.#roomDeps(), options, head);
+			return await RelayRoom.open(this.#roomDeps(), options);
 		} catch (fault) {
 			if (fault instanceof WarrenError && fault.retryable) throw fault;
 			const reason = messageOf(fault);
-			this.#deps.logger.error("document quarantined", { room, reason });
 			await this.log.quarantine(room, reason);
+			this.#quarantined(room, reason);
 			throw syncError("quarantined", `The document "${room}" is damaged: ${reason}.`);
 		}
+	}
+
+	#quarantined(room: string, reason: string): void {
+		this.#deps.logger.error("document quarantined", { room, reason });
+		this.#deps.health?.raise(syncConditions.quarantined, { document: room, reason }, room);
 	}
 
 	#roomDeps(): RelayRoomDeps {

@@ -1,0 +1,148 @@
+import { closeCodes, type Identity, silentLogger, type UserId } from "@warren/kernel";
+import { openSqliteTables } from "@warren/store";
+import { SeededRandom, VirtualClock } from "@warren/testkit";
+import { describe, expect, it } from "vitest";
+import * as Y from "yjs";
+import { syncLogSchema } from "../log/schema.ts";
+import { SqliteUpdateLog } from "../log/sqlite-update-log.ts";
+import type { UpdateLog } from "../log/update-log.ts";
+import { SimulatedClient, SimulatedNetwork } from "../simulated-network.testing.ts";
+import { FlushWindow } from "./flush-window.ts";
+import { Outgoing } from "./outgoing.ts";
+import { PreparedSyncs } from "./prepared-syncs.ts";
+import { RecentUpdates } from "./recent-updates.ts";
+import { relayLimits } from "./relay-limits.ts";
+import { SyncRelay } from "./sync-relay.ts";
+import { TailTree } from "./tail-tree.ts";
+
+const who = { owner: "user:a", access: "read-write", acknowledges: false, maxClients: 1 } as const;
+
+async function openRelay(wrap: (log: UpdateLog) => UpdateLog = (log) => log) {
+	const clock = new VirtualClock();
+	const tables = await openSqliteTables(":memory:", [syncLogSchema]);
+	const log = wrap(new SqliteUpdateLog(tables.statements, clock));
+	const relay = new SyncRelay({ log, clock, logger: silentLogger });
+	const close = async () => {
+		await relay.documents.close();
+		await tables.close();
+	};
+	return { clock, relay, log, [Symbol.asyncDispose]: close };
+}
+
+describe("a relay", () => {
+	it("sends a socket away once its session is over, to come back or to be told to sign in", async () => {
+		await using made = await openRelay();
+		const network = new SimulatedNetwork(new SeededRandom(1));
+		const [near, far] = network.connect();
+		const identity: Identity = {
+			kind: "user",
+			userId: "alice" as UserId,
+			name: "alice",
+			admin: false,
+			expiresAt: made.clock.now() + 100_000,
+		};
+		const codes: number[] = [];
+		const { close } = far;
+		far.close = (...values: unknown[]) => {
+			codes.push(values[0] as number);
+			close.call(far);
+		};
+		made.relay.join(await made.relay.open("notes"), far, who, identity);
+		new SimulatedClient(1).connect(near);
+		network.deliverOne();
+		await made.clock.advance(99_000);
+		expect(codes).toEqual([]);
+		await made.clock.advance(relayLimits.expiryCheckMs);
+		expect(codes).toEqual([closeCodes.unavailable]);
+	});
+
+	it("gives a joiner everything, though a compaction ends while its first sync is planned", async () => {
+		let duringRead: (() => Promise<void>) | undefined;
+		await using made = await openRelay(
+			(log) =>
+				new Proxy(log, {
+					get(target, name) {
+						const method = Reflect.get(target, name) as (...values: unknown[]) => unknown;
+						return async (...values: unknown[]) => {
+							const act = name === "read" ? duringRead : undefined;
+							if (act !== undefined) duringRead = undefined;
+							await act?.();
+							return Reflect.apply(method, target, values);
+						};
+					},
+				}),
+		);
+		const doc = new Y.Doc();
+		const updates: Uint8Array[] = [];
+		doc.on("update", (update: Uint8Array) => updates.push(update));
+		for (let i = 0; i < 20; i++) doc.getArray("l").push([i]);
+		await made.log.append([{ room: "notes", updates: updates.map((update) => ({ update, owner: "user:a" })) }]);
+		const room = await made.relay.open("notes");
+		const network = new SimulatedNetwork(new SeededRandom(1));
+		const client = new SimulatedClient(99);
+		const [near, far] = network.connect();
+		made.relay.join(room, far, who, null);
+		const compacted = new Promise<void>((resolve) => {
+			duringRead = () => made.relay.compactor.compact(room).then(resolve);
+		});
+		client.connect(near);
+		while (network.deliverOne());
+		await compacted;
+		for (let round = 0; round < 20; round++) {
+			await made.clock.advance(5);
+			while (network.deliverOne());
+		}
+		expect((await made.log.head("notes")).snapshot?.upto).toBe(20);
+		expect(client.doc.getArray("l").length).toBe(20);
+	});
+});
+
+describe("the parts of a relay", () => {
+	it("flush at once after an idle moment, and wait within bounds under load (S4)", () => {
+		const window = new FlushWindow();
+		expect(window.delayMs(0)).toBe(0);
+		window.flushed(100, 100.01);
+		expect(window.delayMs(101)).toBeCloseTo(100.01 + relayLimits.minWindowMs - 101);
+		window.flushed(200, 300);
+		expect(window.delayMs(300)).toBe(relayLimits.maxWindowMs);
+		expect(window.delayMs(400)).toBe(0);
+	});
+
+	it("merge a tail as a tree, to what Yjs makes of it", () => {
+		const doc = new Y.Doc();
+		const tail = new TailTree();
+		expect(tail.isEmpty).toBe(true);
+		doc.on("update", (update: Uint8Array) => tail.add(update));
+		for (let i = 0; i < 1_000; i++) doc.getText("t").insert(i % 7, `${i}`);
+		const other = new Y.Doc();
+		Y.applyUpdate(other, tail.merged());
+		expect(other.getText("t").toJSON()).toBe(doc.getText("t").toJSON());
+	});
+
+	it("keep recent updates within their bytes, and say when they are gone", () => {
+		const recent = new RecentUpdates(25);
+		for (let seq = 1; seq <= 5; seq++) recent.add([{ seq, update: new Uint8Array(10), socket: 1 }]);
+		expect(recent.after(3)?.map((each) => each.seq)).toEqual([4, 5]);
+		expect(recent.after(5)).toEqual([]);
+		expect(recent.after(2)).toBeNull();
+	});
+
+	it("prepare each first sync once, and forget the least used above their limit", async () => {
+		const prepared = new PreparedSyncs(250);
+		let made = 0;
+		const make = async () => {
+			made += 1;
+			return new Outgoing([new Uint8Array(100)]);
+		};
+		await Promise.all([prepared.get("a\n1", make), prepared.get("a\n1", make)]);
+		expect(made).toBe(1);
+		await prepared.get("b\n1", make);
+		await prepared.get("a\n1", make);
+		await prepared.get("c\n1", make);
+		expect(prepared.has("b\n1")).toBe(false);
+		expect(prepared.has("a\n1")).toBe(true);
+		expect(prepared.bytes).toBe(200);
+		prepared.forget("a");
+		expect(prepared.has("a\n1")).toBe(false);
+	});
+});
