@@ -54,6 +54,8 @@ function readStructs(reader: Reader): StructMap {
 		for (let s = 0; s < count; s++) {
 			const info = reader.u8();
 			const kind = info & 31;
+			// Yjs knows a skip by the whole byte: with other bits set it is an item of no known content, and throws.
+			if (kind === skip && info !== skip) throw new Malformed(`struct ${info} before byte ${reader.at} is not known`);
 			const length = kind === gc || kind === skip ? reader.varUint() : readItem(reader, info, kind);
 			if (length < 1) throw new Malformed(`a struct before byte ${reader.at} has no length`);
 			const to = clock + length;
