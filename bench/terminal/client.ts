@@ -11,7 +11,6 @@ const rows = 40;
 const giveUpMs = 60_000;
 
 interface Link {
-	type(text: string): void;
 	cut(): void;
 	readonly live: () => boolean;
 	readonly resets: () => number;
@@ -65,6 +64,11 @@ function lineAtCursor(): string {
 	return active.getLine(active.baseY + active.cursorY)?.translateToString(false, 0, active.cursorX) ?? "";
 }
 
+/** As a key press does in either page: through xterm, which parses what answers a key at once. */
+function type(text: string): void {
+	terminal.input(text);
+}
+
 const atPrompt = () => lineAtCursor() === prompt;
 const idle = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -107,7 +111,6 @@ function connectWarren(target: Extract<ClientTarget, { kind: "warren" }>): Link 
 	loop.start();
 	terminal.onData((data) => loop.type(Buffer.from(data)));
 	return {
-		type: (text) => void loop.type(Buffer.from(text)),
 		cut: () => socket?.terminate(),
 		live: () => loop.state === "live",
 		resets: () => resets,
@@ -131,7 +134,6 @@ function connectWetty(target: Extract<ClientTarget, { kind: "wetty" }>): Link {
 	);
 	terminal.onData((data: string) => socket.emit("input", data));
 	return {
-		type: (text) => socket.emit("input", text),
 		cut: () => socket.io.engine.close(),
 		live: () => socket.connected,
 		resets: () => 0,
@@ -140,55 +142,55 @@ function connectWetty(target: Extract<ClientTarget, { kind: "wetty" }>): Link {
 }
 
 async function keys(link: Link, count: number): Promise<Answer> {
-	link.type("clear; cat\r");
+	type("clear; cat\r");
 	await shown(() => lineAtCursor() === "" && screen().every((line) => line === ""));
 	const samplesMs: number[] = [];
 	for (let typed = 0; typed < count; typed += 1) {
 		if (typed % 50 === 49) {
-			link.type("\r");
+			type("\r");
 			await shown(() => lineAtCursor() === "");
 		}
 		await idle(15 + (typed % 11));
 		const before = lineAtCursor();
 		const key = String.fromCharCode(97 + (typed % 26));
 		const start = performance.now();
-		link.type(key);
+		type(key);
 		await shown(() => lineAtCursor() === before + key);
 		samplesMs.push(performance.now() - start);
 	}
-	link.type("\u0003");
+	type("\u0003");
 	await shown(atPrompt);
 	return { samplesMs };
 }
 
 async function interrupt(link: Link, floodMs: number): Promise<Answer> {
-	link.type("clear\r");
+	type("clear\r");
 	await shown(atPrompt);
-	link.type("yes\r");
+	type("yes\r");
 	await shown(() => screen()[5] === "y");
 	const before = parsedBytes;
 	await idle(floodMs);
 	const start = performance.now();
-	link.type("\u0003");
+	type("\u0003");
 	await shown(atPrompt);
 	return { ms: performance.now() - start, bytes: parsedBytes - before };
 }
 
 async function file(link: Link, path: string): Promise<Answer> {
-	link.type("clear\r");
+	type("clear\r");
 	await shown(atPrompt);
 	const before = parsedBytes;
 	const start = performance.now();
-	link.type(`cat ${path}; echo all''over\r`);
+	type(`cat ${path}; echo all''over\r`);
 	await shown(() => screen().includes("allover"));
 	return { ms: performance.now() - start, bytes: parsedBytes - before };
 }
 
 async function cuts(link: Link, count: number, seed: number): Promise<Answer> {
 	const random = new SeededRandom(seed);
-	link.type("clear\r");
+	type("clear\r");
 	await shown(atPrompt);
-	link.type("while :; do i=$((i+1)); echo number $i; done\r");
+	type("while :; do i=$((i+1)); echo number $i; done\r");
 	for (let done = 0; done < count; done += 1) {
 		const target = parsedBytes + 1 + random.integer(20_000);
 		await shown(() => parsedBytes >= target);
@@ -197,17 +199,17 @@ async function cuts(link: Link, count: number, seed: number): Promise<Answer> {
 		await until(() => !link.live());
 	}
 	await until(link.live);
-	link.type("\u0003");
+	type("\u0003");
 	await shown(atPrompt);
-	link.type("clear; seq 1 30\r");
+	type("clear; seq 1 30\r");
 	await shown(() => screen()[29] === "30" && atPrompt());
 	return { screen: screen(), resets: link.resets(), cuts: count };
 }
 
 async function stall(link: Link, floodMs: number): Promise<Answer> {
-	link.type("clear\r");
+	type("clear\r");
 	await shown(atPrompt);
-	link.type("while :; do printf '\\033[3%dmflood %s\\033[0m\\n' $((i%8)) $i; i=$((i+1)); done\r");
+	type("while :; do printf '\\033[3%dmflood %s\\033[0m\\n' $((i%8)) $i; i=$((i+1)); done\r");
 	await shown(() => screen()[5]?.startsWith("flood") === true);
 	stalled = true;
 	await idle(floodMs);

@@ -3,7 +3,8 @@ import { Command } from "commander";
 import { addDoctorCommand } from "./cli/doctor-command.ts";
 import { addJoinCommands } from "./cli/join-commands.ts";
 import { addMachineCommands } from "./cli/machine-commands.ts";
-import { addNodeCommands, reportFailure } from "./cli/node-command.ts";
+import { addNodeCommands } from "./cli/node-command.ts";
+import { reportFailure } from "./cli/run-role.ts";
 import { addServiceCommands } from "./cli/service-command.ts";
 import { version } from "./version.ts";
 

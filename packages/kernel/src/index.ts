@@ -33,6 +33,15 @@ export {
 } from "./ids.ts";
 export { type Closeable, Lifetime } from "./lifetime.ts";
 export { type LogFields, type Logger, silentLogger } from "./logger.ts";
+export type {
+	OverlayDevice,
+	OverlayDeviceStatus,
+	OverlayPeer,
+	OverlayPeerStatus,
+	OverlayRoute,
+	OverlayRule,
+	UdpEndpoint,
+} from "./overlay-device.ts";
 export type { PeerCandidate, PeerSource, PeerSourceError } from "./peer-source.ts";
 export { type Random, systemRandom } from "./random.ts";
 export { RateLimit, type RateLimits } from "./rate-limit.ts";

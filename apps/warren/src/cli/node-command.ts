@@ -1,11 +1,10 @@
-import { messageOf, systemClock, systemRandom, WarrenError } from "@warren/kernel";
-import { createLogger } from "@warren/net";
 import { type Command, Option } from "commander";
 import { renderUnicodeCompact } from "uqr";
 import { parseNodeConfig } from "../config/node-config.ts";
 import { openHubPart } from "../hub/hub-part.ts";
 import { type NodeReady, openNode } from "../node/node-role.ts";
 import type { OpenPart } from "../node/role-part.ts";
+import { runRole } from "./run-role.ts";
 
 /** Flags of every server; each has its environment variable (`parseNodeConfig`). */
 export function withNodeFlags(command: Command): Command {
@@ -36,29 +35,13 @@ export function addNodeCommands(program: Command): void {
 /** Until SIGTERM or SIGINT. */
 export async function runNode(flags: Record<string, unknown>, parts: readonly OpenPart[] = []): Promise<void> {
 	const config = parseNodeConfig(flags, process.env);
-	const logger = createLogger({ level: config.logLevel, json: config.json });
-	const role = await openNode({ clock: systemClock, random: systemRandom, logger }, config, parts);
-	if (role.firstCredentials !== null) {
-		const { user, pin } = role.firstCredentials;
-		process.stderr.write(`User ${user}, PIN ${pin}  (shown this once; the setup link changes it)\n`);
-	}
-	if (config.json) process.stdout.write(`${JSON.stringify(role.ready)}\n`);
-	else process.stdout.write(greeting(config.name, role.ready));
-	await stopped();
-	logger.info("stopping");
-	await role.close();
-	process.exit(0);
-}
-
-/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
-function stopped(): Promise<void> {
-	return new Promise((resolve) => {
-		for (const signal of ["SIGTERM", "SIGINT"] as const) {
-			process.once(signal, () => {
-				process.once(signal, () => process.exit(1));
-				resolve();
-			});
+	await runRole(config, async (deps) => {
+		const role = await openNode(deps, config, parts);
+		if (role.firstCredentials !== null) {
+			const { user, pin } = role.firstCredentials;
+			process.stderr.write(`User ${user}, PIN ${pin}  (shown this once; the setup link changes it)\n`);
 		}
+		return { ready: role.ready, greeting: greeting(config.name, role.ready), close: () => role.close() };
 	});
 }
 
@@ -84,15 +67,4 @@ function greeting(name: string, ready: NodeReady): string {
 	}
 	lines.push("", `Data is in ${ready.data}. Stop with Ctrl-C.`, "");
 	return `${lines.join("\n")}\n`;
-}
-
-/** What a person sees when a command fails: what happened, then what to do. */
-export function reportFailure(failure: unknown): void {
-	if (failure instanceof WarrenError) {
-		process.stderr.write(`warren: ${failure.message}\n${failure.fix === "" ? "" : `        ${failure.fix}\n`}`);
-		return;
-	}
-	process.stderr.write(
-		`warren: unexpected failure: ${messageOf(failure)}\n${failure instanceof Error ? `${failure.stack}\n` : ""}`,
-	);
 }
