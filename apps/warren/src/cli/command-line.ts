@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { version } from "../version.ts";
+import { addCompletionCommand } from "./completion-command.ts";
 import { reportFailure } from "./report-failure.ts";
 
 /** Where each command is defined. Only the asked one is loaded: a supervisor stays small, and answers come sooner. */
@@ -12,6 +13,7 @@ const definitions: readonly {
 	{ commands: ["invite", "join"], load: async () => (await import("./join-commands.ts")).addJoinCommands },
 	{ commands: ["doctor"], load: async () => (await import("./doctor-command.ts")).addDoctorCommand },
 	{ commands: ["logs"], load: async () => (await import("./logs-command.ts")).addLogsCommand },
+	{ commands: ["backup", "restore"], load: async () => (await import("./backup-commands.ts")).addBackupCommands },
 	{ commands: ["service"], load: async () => (await import("./service-command.ts")).addServiceCommands },
 ];
 
@@ -20,6 +22,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
 	const program = new Command("warren").description("Your own machines as one private place").version(version);
 	const asked = definitions.filter(({ commands }) => commands.includes(argv[2] ?? ""));
 	for (const { load } of asked.length > 0 ? asked : definitions) (await load())(program);
+	if (asked.length === 0) addCompletionCommand(program);
 	try {
 		await program.parseAsync(argv);
 	} catch (failure) {
