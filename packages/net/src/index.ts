@@ -13,6 +13,7 @@ export type { HandleRoute, Method, RequestContext, Route, StreamRoute, Upgrade, 
 export { StaticFiles } from "./http/static-files.ts";
 export { createLogger, type LoggingOptions } from "./logging.ts";
 export { Metrics } from "./metrics.ts";
+export { MemoryTrim } from "./process/memory-trim.ts";
 export { type RunOptions, type RunResult, run } from "./process/run.ts";
 export {
 	Authority,

@@ -1,5 +1,5 @@
 import { messageOf, systemClock, systemRandom, WarrenError } from "@warren/kernel";
-import { createLogger } from "@warren/net";
+import { createLogger, MemoryTrim } from "@warren/net";
 import type { RoleDeps, RoleSettings, RunningRole } from "../cli/run-role.ts";
 import { aliveEveryMs, type FromProcess, type ProcessRow, type ToProcess } from "./messages.ts";
 
@@ -18,6 +18,7 @@ export async function runSupervised(
 	open: (deps: RoleDeps, processes: Processes) => Promise<RunningRole>,
 ): Promise<void> {
 	const logger = createLogger({ level: settings.logLevel, json: settings.json });
+	MemoryTrim.start(systemClock);
 	const stop = stopped();
 	let rows: readonly ProcessRow[] = [];
 	const watchers: (() => void)[] = [];
