@@ -16,12 +16,16 @@ import type { SidecarDocuments } from "../sidecar/sidecar-listener.ts";
 
 /**
  * The documents of one hub or sidecar: list, sync, history, discovery, over its own tables.
- * @param claimOf which URLs a session may advertise in discovery; any of the right form unless told.
  */
 export function openDocuments(
 	base: RoleBase,
 	tables: SqliteTables<SyncTables>,
-	claimOf?: (identity: Identity) => UrlClaim,
+	more: {
+		/** Which URLs a session may advertise in discovery; any of the right form unless told. */
+		readonly claimOf?: (identity: Identity) => UrlClaim;
+		/** Something was made or renamed. */
+		readonly onListChanged?: () => void;
+	} = {},
 ): SidecarDocuments {
 	const { clock, random, logger, lifetime, health, metrics } = base;
 	const log = new SqliteUpdateLog(tables.statements, clock);
@@ -30,12 +34,13 @@ export function openDocuments(
 		db: tables.db,
 		clock,
 		random,
+		...(more.onListChanged === undefined ? {} : { onListChanged: more.onListChanged }),
 		onAccessChanged: (document, user, access) => void closeAfterAccessChange(relay, document, user, access),
 	});
 	lifetime.own(new LastChanged(relay, documents, { clock, logger }));
 	const history = new DocumentHistory(relay, () => clock.now());
 	metrics.gauge("sync_open_rooms", "Documents and discovery rooms that are open now.", () => relay.openRooms);
 	metrics.gauge("sync_sockets", "Sockets that are joined to a document, links to a hub included.", () => relay.sockets);
-	const access = new DiscoveryAccess({ documents, ...(claimOf === undefined ? {} : { claimOf }) });
+	const access = new DiscoveryAccess({ documents, ...(more.claimOf === undefined ? {} : { claimOf: more.claimOf }) });
 	return { relay, documents, history, access };
 }

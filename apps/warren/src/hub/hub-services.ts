@@ -84,7 +84,7 @@ export async function openHubServices(
 		),
 	);
 	const claims = lifetime.own(await MachineClaims.open(accounts.machines));
-	const documents = openDocuments(base, tables, claims.claimOf);
+	const documents = openDocuments(base, tables, { claimOf: claims.claimOf });
 	const options = { owner: "hub", credentials: ["session"] } as const;
 	return {
 		accounts,

@@ -44,9 +44,9 @@ export function openMemberPart(membership: Membership): OpenPart {
 				sessionMemorySchema,
 			]),
 		);
-		const documents = openDocuments(base, tables);
+		const documents = openDocuments(base, tables, { onListChanged: () => sync.refresh() });
 		const sessions = new SessionClient(link.askSession, clock, new SessionMemory(tables.db, clock));
-		const sync = lifetime.own(
+		const sync: SidecarSync = lifetime.own(
 			new SidecarSync(
 				base,
 				{ hubUrl, ca },
@@ -59,7 +59,7 @@ export function openMemberPart(membership: Membership): OpenPart {
 			),
 		);
 		const place = { port: config.sidecarPort, origins: [...base.urls, hubUrl] };
-		await openSidecar(base, place, sync, { ...documents, onVisited: () => sync.refresh() });
+		await openSidecar(base, place, sync, documents);
 		const forward = lifetime.own(new HubForward({ hubUrl: new URL(hubUrl), ca, nodeToken }, clock));
 		const verify = (ticket: string) => {
 			const verdict = verifyTicket(ticket, [ticketKey], link.revocations, clock.now(), nodeId);

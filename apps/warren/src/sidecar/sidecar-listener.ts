@@ -28,8 +28,6 @@ export interface SidecarDocuments {
 	readonly documents: DocumentsList;
 	readonly history: DocumentHistory;
 	readonly access: RoomAccess;
-	/** Somebody came to a document, or made one: it may be one that the hub does not know yet. */
-	readonly onVisited?: () => void;
 }
 
 export interface SidecarPlace {
@@ -76,7 +74,7 @@ export async function listenSidecar(
 			corsOrigins: new Set([...desktopOrigins, ...origins]),
 			routes: [
 				discovery,
-				...syncRoutes({ ...parts, access: visited(parts), audit }, { owner, credentials }),
+				...syncRoutes({ ...parts, audit }, { owner, credentials }),
 				...workspacesOver(parts, { clock, random }, { owner, credentials }),
 			],
 		},
@@ -101,17 +99,4 @@ export async function openSidecar(
 		const facts = { reason: messageOf(fault as WarrenError), port: String(place.port) };
 		base.health.raise(sidecarAbsent, facts);
 	}
-}
-
-function visited({ access, onVisited }: SidecarDocuments): RoomAccess {
-	return {
-		get revision() {
-			return access.revision;
-		},
-		async permit(identity, id) {
-			const permit = await access.permit(identity, id);
-			onVisited?.();
-			return permit;
-		},
-	};
 }

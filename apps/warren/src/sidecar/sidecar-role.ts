@@ -70,12 +70,12 @@ async function compose(deps: RoleDeps, config: SidecarConfig, lifetime: Lifetime
 	const hub = hubOf(config, data);
 	const requests = lifetime.own(new HubRequests(hub.hubUrl, hub.ca));
 	const sessions = new SessionClient(requests.askSession, clock, new SessionMemory(tables.db, clock));
-	const documents = openDocuments(base, tables);
+	const documents = openDocuments(base, tables, { onListChanged: () => sync.refresh() });
 	const self = { deviceId: deviceId(base), hostname: config.name, url: null };
-	const sync = lifetime.own(new SidecarSync(base, hub, { sessions, documents, self }));
+	const sync: SidecarSync = lifetime.own(new SidecarSync(base, hub, { sessions, documents, self }));
 	const user = followLogin(base, hub, sync);
 	const place = { host: config.host, port: config.port, origins: [hub.hubUrl] };
-	const listener = await listenSidecar(base, place, sync, { ...documents, onVisited: () => sync.refresh() });
+	const listener = await listenSidecar(base, place, sync, documents);
 	return {
 		ready: {
 			url: `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${listener.port}`,
