@@ -9,6 +9,9 @@ const definitions: readonly {
 	readonly load: () => Promise<(program: Command) => void>;
 }[] = [
 	{ commands: ["up", "node", "process"], load: async () => (await import("./node-command.ts")).addNodeCommands },
+	{ commands: ["hub"], load: async () => (await import("./hub-command.ts")).addHubCommand },
+	{ commands: ["sidecar"], load: async () => (await import("./sidecar-command.ts")).addSidecarCommand },
+	{ commands: ["login", "logout", "whoami"], load: async () => (await import("./login-commands.ts")).addLoginCommands },
 	{ commands: ["status", "peers"], load: async () => (await import("./machine-commands.ts")).addMachineCommands },
 	{ commands: ["invite", "join"], load: async () => (await import("./join-commands.ts")).addJoinCommands },
 	{ commands: ["doctor"], load: async () => (await import("./doctor-command.ts")).addDoctorCommand },

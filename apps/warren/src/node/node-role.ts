@@ -133,7 +133,7 @@ async function compose(
 	const port = await choosePort(config);
 
 	const base: NodeBase = {
-		...{ clock, random, logger, lifetime, data, health, audit, feed, access, hubSetup, nodeId, port, db },
+		...{ clock, random, logger, lifetime, data, health, audit, metrics, feed, access, hubSetup, nodeId, port, db },
 		authority: certificates?.authority ?? null,
 		urls: [urlOf(config, port)],
 		hosts: dialledHosts(config),
@@ -203,7 +203,10 @@ async function compose(
 		},
 	);
 	lifetime.own(listener);
-	for (const part of parts) part.listening?.(listener);
+	for (const part of parts) {
+		part.listening?.(listener);
+		if (part.drain !== undefined) lifetime.defer(part.drain);
+	}
 	access.devices.onRevoked((id) => {
 		terminal.endOwner(`device:${id}`);
 		listener.disconnect(
