@@ -17,6 +17,7 @@ const definitions: readonly {
 	{ commands: ["doctor"], load: async () => (await import("./doctor-command.ts")).addDoctorCommand },
 	{ commands: ["logs"], load: async () => (await import("./logs-command.ts")).addLogsCommand },
 	{ commands: ["backup", "restore"], load: async () => (await import("./backup-commands.ts")).addBackupCommands },
+	{ commands: ["update"], load: async () => (await import("./update-command.ts")).addUpdateCommand },
 	{ commands: ["service"], load: async () => (await import("./service-command.ts")).addServiceCommands },
 ];
 
