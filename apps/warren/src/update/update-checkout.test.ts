@@ -45,7 +45,7 @@ describe("an update of a checkout", () => {
 	it("goes back to the former version when the new one cannot be set up", async () => {
 		using folder = tempFolder("update");
 		const { checkout, commit } = checkouts(folder.path);
-		commit("broken", 'node -e "console.error(`no disk`); process.exit(1)"');
+		commit("broken", "echo no disk >&2; exit 1");
 		await expect(updateCheckout(checkout)).rejects.toMatchObject({
 			code: "update_failed",
 			message: expect.stringContaining("no disk"),
