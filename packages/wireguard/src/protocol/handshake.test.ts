@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { exchange, fromA, fromB, twoMachines } from "./machine.testing.ts";
+import { exchange, fromA, fromB, twoMachines } from "../machine.testing.ts";
 
 describe("a handshake", () => {
 	it("H1 carries what was staged, both ways, in initiation, response and data", () => {

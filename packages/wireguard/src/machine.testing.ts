@@ -1,12 +1,12 @@
 import { SeededRandom, VirtualClock } from "@warren/testkit";
-import { nodePrimitives } from "../crypto/node-primitives.ts";
-import { nodeTransportKeys } from "../crypto/node-transport-key.ts";
-import { parseCidr } from "./cidr.ts";
-import { Device, type Origin } from "./device.ts";
-import { type Endpoint, endpointOf } from "./endpoint.ts";
-import { kindOf, type MessageKind } from "./messages.ts";
-import type { Peer } from "./peer.ts";
-import { Timestamps } from "./timestamps.ts";
+import { nodePrimitives } from "./crypto/node-primitives.ts";
+import { nodeTransportKeys } from "./crypto/node-transport-key.ts";
+import { parseCidr } from "./protocol/cidr.ts";
+import { Device, type Origin } from "./protocol/device.ts";
+import { type Endpoint, endpointOf } from "./protocol/endpoint.ts";
+import { kindOf, type MessageKind } from "./protocol/messages.ts";
+import type { Peer } from "./protocol/peer.ts";
+import { Timestamps } from "./protocol/timestamps.ts";
 
 /** A device with its arena, on a virtual clock; what it sends goes to `outbox`. */
 export class TestMachine {
