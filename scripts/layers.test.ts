@@ -19,6 +19,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 	sidecar: { may: ["kernel", "net"], why: "domains never import each other" },
 	terminal: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	sync: { may: ["kernel", "net", "store"], why: "domains never import each other" },
+	wireguard: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	testkit: { may: ["kernel", "net", "store"], why: "what tests share stands on the base alone" },
 	cli: {
 		may: ["kernel", "net", "store", "access", "accounts", "peers", "sidecar", "sync", "terminal"],
