@@ -275,7 +275,8 @@ export class ClientMachine {
 		if (entry === undefined) return;
 		const outcome = message["outcome"] as Outcome;
 		const { retryAfterMs } = message;
-		if (outcome === "rejected" && typeof retryAfterMs === "number") {
+		// A full queue is its receiver's matter: waiting for it would stop everything for everybody else.
+		if (outcome === "rejected" && typeof retryAfterMs === "number" && message["code"] !== "queue_full") {
 			if (message["code"] === "after_rejected") return;
 			// Go back to it: what was sent after it has been rejected as well (rule G13).
 			this.#inflight = this.#inflight.slice(0, index);

@@ -8,22 +8,29 @@ import type { QueuedRow, QueueState, ServerEffect, SocketId } from "./server-eff
 /** How often what is on its way is looked at for its acknowledgement. */
 const sweepMs = 1_000;
 
+/** Whoever keeps the senders' order. */
+export interface SendingHears {
+	/** Its outcome is known; its receipt goes out after this. */
+	settled(sending: Sending): void;
+	/** One of its receivers' queues could not be written. */
+	failed(sending: Sending): void;
+}
+
 /** Passing on: to sockets, into mailboxes, and the receipts of both. Rules G8 to G13. */
 export class Deliveries {
 	readonly #limits: GatewayLimits;
 	readonly #emit: (effect: ServerEffect) => void;
-	readonly #settled: (sending: Sending) => void;
+	readonly #hears: SendingHears;
 	/** Meshes with something on its way. */
 	readonly #awaiting = new Set<Mesh>();
 	readonly #mailboxes = new Set<Mesh>();
 	#sweepAt: number | null = null;
 	#unnamed = 0;
 
-	/** @param settled hears of each sending, once its outcome is known and before its receipt goes out. */
-	constructor(limits: GatewayLimits, emit: (effect: ServerEffect) => void, settled: (sending: Sending) => void) {
+	constructor(limits: GatewayLimits, emit: (effect: ServerEffect) => void, hears: SendingHears) {
 		this.#limits = limits;
 		this.#emit = emit;
-		this.#settled = settled;
+		this.#hears = hears;
 	}
 
 	get queuedCount(): number {
@@ -79,11 +86,18 @@ export class Deliveries {
 		this.done(sending);
 	}
 
+	/** The id has come again after some queues could not be written. */
+	passAgain(sending: Sending, message: SendMessage, now: number, wall: number): void {
+		const targets = sending.failed;
+		Object.assign(sending, { failed: [], refusal: null, receipt: null, waiting: 1 });
+		this.pass(sending, targets, message, now, wall);
+	}
+
 	/** One of those that a sending waits for has its outcome. */
 	done(sending: Sending): void {
 		sending.waiting -= 1;
 		if (sending.waiting > 0 || sending.receipt !== null) return;
-		this.#settled(sending);
+		this.#hears.settled(sending);
 		if (sending.id !== "") this.receipt(sending);
 	}
 
@@ -159,11 +173,13 @@ export class Deliveries {
 			const { sending } = delivery;
 			delivery.sending = null;
 			if (sending === null) continue;
+			sending.failed.push(delivery.mesh);
 			sending.refusal = {
 				code: "store_failed",
 				message: "The gateway cannot write to its disk",
 				retryAfterMs: this.#limits.storeRetryMs,
 			};
+			this.#hears.failed(sending);
 			this.done(sending);
 		}
 	}
@@ -224,6 +240,8 @@ export class Deliveries {
 			return;
 		}
 		sending.waiting += 1;
+		// Whatever is on disk has everything before it on disk as well: a disk that fills up in between reorders nothing.
+		for (const before of mailbox.inflight) this.#store(mailbox, before);
 		this.#emit({ kind: "enqueue", delivery: queued });
 	}
 

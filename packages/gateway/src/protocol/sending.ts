@@ -16,6 +16,8 @@ export interface Sending {
 	readonly id: string;
 	readonly broadcast: boolean;
 	readonly at: number;
+	/** Grows with everything that is sent: which of two came first on their connection. */
+	order: number;
 	/** Whom the receipt goes to; the connection on which the id was seen last. */
 	socket: SocketId;
 	/** Receivers of which nothing is known yet. */
@@ -24,17 +26,24 @@ export interface Sending {
 	queued: number;
 	offline: number;
 	refusal: Refusal | null;
+	/** Receivers whose queue could not be written; all the others have it, and only these get it when it comes again. */
+	failed: Mesh[];
 	receipt: Receipt | null;
 }
 
 export function receiptOf(sending: Sending): Receipt {
-	const { id, delivered, queued, offline, refusal, broadcast } = sending;
+	const { id, delivered, queued, offline, refusal, broadcast, failed } = sending;
+	if (failed.length > 0 && refusal !== null) return { id, outcome: "rejected", ...refusal };
 	const counts = broadcast ? { delivered, queued, offline } : {};
 	if (queued > 0) return { id, outcome: "queued", ...counts };
 	if (delivered > 0) return { id, outcome: "delivered", ...counts };
 	if (refusal !== null) return { id, outcome: "rejected", ...refusal };
 	return { id, outcome: "offline", ...counts };
 }
+
+/** Whether an `ordered` sender has to come back with it before anything else: a full queue stops one receiver alone. */
+export const holdsBack = (receipt: Receipt): boolean =>
+	receipt.retryAfterMs !== undefined && receipt.code !== "queue_full";
 
 /** The ids of the last hour, so that a repeated one is not passed on twice (rule G10). */
 export class RememberedIds {

@@ -260,7 +260,7 @@ describe("receipts, queues, order", () => {
 		const b = Hearing.in(gateway, "b", all);
 		for (let n = 1; n <= 20; n += 1) a.say(relay("b", n, { id: `m${n}` }));
 		expect(b.payloads).toHaveLength(4);
-		expect(gateway.queueOf("b")).toHaveLength(16);
+		expect(gateway.queueOf("b"), "with everything that comes before").toHaveLength(20);
 		for (let count = 1; count <= 20; count += 1) b.say({ type: "gateway_ack", count });
 		expect(b.payloads).toEqual(Array.from({ length: 20 }, (_, index) => ({ type: "x", n: index + 1 })));
 		expect(gateway.queueOf("b")).toEqual([]);

@@ -16,7 +16,7 @@ import { admitEachOther, type Mesh, type MeshRecord, none, recordOf } from "./me
 import { Meshes } from "./meshes.ts";
 import { MinuteLimit } from "./minute-limit.ts";
 import { groupOf, instanceOf, Presence } from "./presence.ts";
-import { RememberedIds, receiptOf, type Sending } from "./sending.ts";
+import { holdsBack, RememberedIds, receiptOf, type Sending } from "./sending.ts";
 import type { Proof, ProofVerdict, QueuedRow, QueueState, ServerEffect, SocketId } from "./server-effects.ts";
 import { noFeatures, type Session } from "./session.ts";
 
@@ -51,12 +51,16 @@ export class ServerMachine {
 	#now = 0;
 	#wall = 0;
 	#draining = false;
+	#order = 0;
 
 	constructor(options: ServerMachineOptions) {
 		this.#limits = { ...gatewayLimits, ...options.limits };
 		this.#nonce = options.nonce;
 		this.#meshes = new Meshes(options.records ?? []);
-		this.#deliveries = new Deliveries(this.#limits, (effect) => this.#effects.push(effect), this.#settled);
+		this.#deliveries = new Deliveries(this.#limits, (effect) => this.#effects.push(effect), {
+			settled: this.#settled,
+			failed: this.#holdBack,
+		});
 		for (const state of options.queues ?? []) this.#deliveries.restore(this.#meshes.known(state.meshId), state);
 		this.#remembered = new RememberedIds(this.#limits.maxRememberedIds, this.#limits.rememberMs);
 		this.#messages = new MinuteLimit(this.#limits.messagesPerMinute);
@@ -390,12 +394,14 @@ export class ServerMachine {
 			id: message.id ?? "",
 			broadcast: message.targetMeshId === null,
 			at: this.#now,
+			order: this.#order++,
 			socket: session.socket,
 			waiting: 1,
 			delivered: 0,
 			queued: 0,
 			offline: 0,
 			refusal: null,
+			failed: [],
 			receipt: null,
 		};
 		if (receipts) {
@@ -404,7 +410,11 @@ export class ServerMachine {
 			if (before !== null) {
 				// Its receipt goes to where it was asked for last; if it is known, at once.
 				before.socket = session.socket;
+				before.order = sending.order;
+				if (before.receipt !== null && before.failed.length > 0)
+					return this.#deliveries.passAgain(before, message, this.#now, this.#wall);
 				if (before.receipt !== null) this.#deliveries.receipt(before);
+				else if (before.failed.length > 0) this.#holdBack(before);
 				return;
 			}
 		}
@@ -421,7 +431,7 @@ export class ServerMachine {
 	/** Rule G13: after a rejection nothing overtakes what was rejected. */
 	#isHeldBack(session: Session, sending: Sending): boolean {
 		if (session.blockedOn === null) return false;
-		if (session.blockedOn === sending.id) {
+		if (session.blockedOn.id === sending.id) {
 			session.blockedOn = null;
 			return false;
 		}
@@ -429,7 +439,7 @@ export class ServerMachine {
 			...sending,
 			refusal: {
 				code: "after_rejected",
-				message: `"${session.blockedOn}" was rejected and comes first`,
+				message: `"${session.blockedOn.id}" was rejected and comes first`,
 				retryAfterMs: 0,
 			},
 		});
@@ -466,11 +476,17 @@ export class ServerMachine {
 	/** A receipt is known: the retryable ones are forgotten, so that the id may come again. */
 	#settled = (sending: Sending): void => {
 		sending.receipt = receiptOf(sending);
+		if (sending.receipt.retryAfterMs === undefined) return;
+		if (sending.failed.length === 0) this.#remembered.forget(sending);
+		if (holdsBack(sending.receipt)) this.#holdBack(sending);
+	};
+
+	/** Also before its receipt is known: others may take their time to acknowledge, and nothing may overtake it meanwhile. */
+	#holdBack = (sending: Sending): void => {
 		const session = this.#sessions.get(sending.socket);
-		if (sending.receipt.retryAfterMs !== undefined) {
-			this.#remembered.forget(sending);
-			if (session?.features.has("ordered") === true) session.blockedOn ??= sending.id;
-		}
+		if (session?.features.has("ordered") !== true) return;
+		const { id, order } = sending;
+		if (session.blockedOn === null || order < session.blockedOn.order) session.blockedOn = { id, order };
 	};
 
 	/** The connection stands for its mesh no more; what it had on its way goes to disk. */

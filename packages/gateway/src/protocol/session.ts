@@ -28,8 +28,8 @@ export interface Session {
 	/** Messages that need an acknowledgement, sent on this connection, and how many of those have theirs. */
 	sent: number;
 	acknowledged: number;
-	/** The id that must come again before anything else is taken (rule G13). */
-	blockedOn: string | null;
+	/** What must come again before anything else is taken (rule G13): the first of all that were rejected. */
+	blockedOn: { readonly id: string; readonly order: number } | null;
 }
 
 export const noFeatures: ReadonlySet<Feature> = new Set();
