@@ -34,3 +34,4 @@ export {
 	type UpstreamRequest,
 	upgradeUpstream,
 } from "./websocket/splice.ts";
+export { TextSocket, TextSockets, type TextSocketsOptions, textSocketLimits } from "./websocket/text-sockets.ts";
