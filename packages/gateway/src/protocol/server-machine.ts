@@ -74,6 +74,10 @@ export class ServerMachine {
 		return this.#meshes.onlineCount;
 	}
 
+	isOnline(meshId: string): boolean {
+		return this.#meshes.get(meshId)?.session != null;
+	}
+
 	/** Messages on disk. */
 	get queued(): number {
 		return this.#deliveries.queuedCount;
