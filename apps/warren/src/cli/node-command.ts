@@ -1,10 +1,8 @@
+import { systemClock, systemRandom } from "@warren/kernel";
 import { type Command, Option } from "commander";
-import { renderUnicodeCompact } from "uqr";
-import { parseNodeConfig } from "../config/node-config.ts";
-import { openHubPart } from "../hub/hub-part.ts";
-import { type NodeReady, openNode } from "../node/node-role.ts";
-import type { OpenPart } from "../node/role-part.ts";
-import { runRole } from "./run-role.ts";
+import { Supervisor } from "../supervisor/supervisor.ts";
+import { dataFolderOf } from "./data-folder-of.ts";
+import { stopped } from "./stopped.ts";
 
 /** Flags of every server; each has its environment variable (`parseNodeConfig`). */
 export function withNodeFlags(command: Command): Command {
@@ -26,45 +24,54 @@ export function withNodeFlags(command: Command): Command {
 export function addNodeCommands(program: Command): void {
 	withNodeFlags(program.command("up"))
 		.description("Start this machine: every role, embedded stores")
-		.action((flags: Record<string, unknown>) => runNode(flags, [openHubPart]));
+		.action((flags: Record<string, unknown>) => runMachine(flags));
 	withNodeFlags(program.command("node"))
 		.description("Start the node role alone: terminals, peers, relay, web UI")
-		.action((flags: Record<string, unknown>) => runNode(flags));
+		.action(async (flags: Record<string, unknown>) => {
+			const { runNode } = await import("../node/run-node.ts");
+			await runNode(flags);
+		});
+	withNodeFlags(program.command("process <name>", { hidden: true }))
+		.description("One of the processes of `warren up`, under its supervisor")
+		.action(async (_name: string, flags: Record<string, unknown>) => {
+			const { runPrivate } = await import("../node/run-node.ts");
+			await runPrivate(flags);
+		});
 }
 
-/** Until SIGTERM or SIGINT. */
-export async function runNode(flags: Record<string, unknown>, parts: readonly OpenPart[] = []): Promise<void> {
-	const config = parseNodeConfig(flags, process.env);
-	await runRole(config, async (deps) => {
-		const role = await openNode(deps, config, parts);
-		if (role.firstCredentials !== null) {
-			const { user, pin } = role.firstCredentials;
-			process.stderr.write(`User ${user}, PIN ${pin}  (shown this once; the setup link changes it)\n`);
-		}
-		return { ready: role.ready, greeting: greeting(config.name, role.ready), close: () => role.close() };
+/** This machine's processes, until SIGTERM or SIGINT. Holds no role itself, so that none can take it down. */
+export async function runMachine(flags: Record<string, unknown>): Promise<void> {
+	const json = flags["json"] === true || ["1", "true"].includes(process.env["WARREN_JSON"] ?? "");
+	const chosen: Record<string, string> = {};
+	let shown: string | null = null;
+	const supervisor = await Supervisor.start(
+		{ clock: systemClock, random: systemRandom },
+		{
+			data: dataFolderOf(flags),
+			flags: () => flagsOf({ ...flags, ...chosen }),
+			beside: [],
+			onReady: ({ ready, greeting, notice }) => {
+				process.stderr.write(notice);
+				const { url, setupUrl } = ready as { url: string; setupUrl: string | null };
+				// A port that the system chose stays this machine's, and a new setup link replaces the printed one.
+				chosen["port"] = new URL(url).port;
+				if (shown === null || (setupUrl !== null && setupUrl !== shown))
+					process.stdout.write(json ? `${JSON.stringify({ ...ready, pid: process.pid })}\n` : greeting);
+				shown = setupUrl ?? "";
+			},
+		},
+	);
+	await stopped();
+	await supervisor.close();
+	process.exit(0);
+}
+
+/** Parsed flags as arguments again. */
+function flagsOf(flags: Readonly<Record<string, unknown>>): string[] {
+	return Object.entries(flags).flatMap(([name, value]) => {
+		const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+		if (value === undefined || value === false) return [];
+		if (value === true) return [flag];
+		return [flag, ...(Array.isArray(value) ? value : [value]).map(String)];
 	});
-}
-
-function greeting(name: string, ready: NodeReady): string {
-	const lines = [`Warren is up on ${name}.`, "", `  Open        ${ready.url}`];
-	if (ready.lanUrl !== null) lines.push(`  On a phone  ${ready.lanUrl}`);
-	if (ready.caFingerprint !== null) {
-		lines.push(
-			`  Trust       ${ready.url}/trust   (once per device, so that browsers stop warning)`,
-			`  CA SHA-256  ${ready.caFingerprint}`,
-		);
-	}
-	if (ready.setupUrl !== null) {
-		const phoneUrl = ready.setupUrl.replace(ready.url, ready.lanUrl ?? ready.url);
-		lines.push(
-			"",
-			"First time here? Open this link once, within a day, or scan it with your phone:",
-			"",
-			`  ${ready.setupUrl}`,
-			"",
-		);
-		lines.push(renderUnicodeCompact(phoneUrl, { border: 1 }));
-	}
-	lines.push("", `Data is in ${ready.data}. Stop with Ctrl-C.`, "");
-	return `${lines.join("\n")}\n`;
 }

@@ -42,6 +42,16 @@ export interface NodeBase {
 	readonly port: number;
 }
 
+export interface RoleRow {
+	readonly name: string;
+	readonly state: "running" | "restarting" | "off";
+	/** Milliseconds since the Unix epoch. */
+	readonly since: number;
+	readonly error?: string;
+	readonly pid?: number | null;
+	readonly memoryBytes?: number | null;
+}
+
 /** A role beside the node, behind the same listener. */
 export interface RolePart {
 	/** As `status` and discovery show it. */
@@ -52,6 +62,8 @@ export interface RolePart {
 	/** Kinds of credential that it lets use the node's own API. */
 	readonly members?: readonly CredentialKind[];
 	readonly cookieName?: string;
+	/** What it shows under `roles` in `status`; its own name, running, unless told. */
+	readonly roles?: () => readonly RoleRow[];
 	/** Once the listener is open. */
 	readonly listening?: (listener: Listener) => void;
 }
