@@ -112,6 +112,11 @@ export class GatewayServer implements Closeable {
 		return this.#machine.connected;
 	}
 
+	/** Messages on disk. */
+	get queued(): number {
+		return this.#machine.queued;
+	}
+
 	routes(): Route[] {
 		const owner = "gateway";
 		return [
