@@ -16,7 +16,9 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 	accounts: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	access: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	overlay: { may: ["kernel", "net"], why: "domains never import each other" },
+	gateway: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	peers: { may: ["kernel", "net", "store"], why: "domains never import each other" },
+	rooms: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	sidecar: { may: ["kernel", "net"], why: "domains never import each other" },
 	terminal: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	sync: { may: ["kernel", "net", "store"], why: "domains never import each other" },
@@ -24,6 +26,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 	testkit: { may: ["kernel", "net", "store"], why: "what tests share stands on the base alone" },
 	cli: {
 		may: ["kernel", "net", "store", "access", "accounts", "overlay", "peers", "sidecar", "sync", "terminal"],
+		may: ["kernel", "net", "store", "access", "accounts", "gateway", "peers", "rooms", "sidecar", "sync", "terminal"],
 		why: "roles are compositions of the packages",
 	},
 	web: { may: ["sync/protocol", "terminal/protocol"], why: "the browser gets protocols, never servers" },

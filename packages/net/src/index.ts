@@ -35,3 +35,4 @@ export {
 	type UpstreamRequest,
 	upgradeUpstream,
 } from "./websocket/splice.ts";
+export { TextSocket, TextSockets, type TextSocketsOptions, textSocketLimits } from "./websocket/text-sockets.ts";

@@ -6,5 +6,6 @@ export { RawClient, type RawClientOptions } from "./raw-client.ts";
 export { SeededRandom } from "./seeded-random.ts";
 export { type StartCommandOptions, type StartedCommand, startCommand } from "./start-command.ts";
 export { type StartedNode, type StartNodeOptions, startNode } from "./start-node.ts";
+export { type StartedServer, startServer } from "./start-server.ts";
 export { tempFolder } from "./temp-folder.ts";
 export { VirtualClock } from "./virtual-clock.ts";

@@ -14,6 +14,7 @@ const definitions: readonly {
 	{ commands: ["login", "logout", "whoami"], load: async () => (await import("./login-commands.ts")).addLoginCommands },
 	{ commands: ["status", "peers"], load: async () => (await import("./machine-commands.ts")).addMachineCommands },
 	{ commands: ["invite", "join"], load: async () => (await import("./join-commands.ts")).addJoinCommands },
+	{ commands: ["gateway"], load: async () => (await import("./gateway-command.ts")).addGatewayCommand },
 	{ commands: ["doctor"], load: async () => (await import("./doctor-command.ts")).addDoctorCommand },
 	{ commands: ["logs"], load: async () => (await import("./logs-command.ts")).addLogsCommand },
 	{ commands: ["backup", "restore"], load: async () => (await import("./backup-commands.ts")).addBackupCommands },
