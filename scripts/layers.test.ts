@@ -14,6 +14,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 	net: { may: ["kernel"], why: "the I/O edge knows no domain" },
 	store: { may: ["kernel"], why: "storage knows no domain" },
 	accounts: { may: ["kernel", "net", "store"], why: "domains never import each other" },
+	ai: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	access: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	peers: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	sidecar: { may: ["kernel", "net"], why: "domains never import each other" },
@@ -21,7 +22,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 	sync: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	testkit: { may: ["kernel", "net", "store"], why: "what tests share stands on the base alone" },
 	cli: {
-		may: ["kernel", "net", "store", "access", "accounts", "peers", "sidecar", "sync", "terminal"],
+		may: ["kernel", "net", "store", "access", "accounts", "ai", "peers", "sidecar", "sync", "terminal"],
 		why: "roles are compositions of the packages",
 	},
 	web: { may: ["sync/protocol", "terminal/protocol"], why: "the browser gets protocols, never servers" },

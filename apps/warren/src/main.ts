@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { addDoctorCommand } from "./cli/doctor-command.ts";
 import { addJoinCommands } from "./cli/join-commands.ts";
+import { addKeysCommand } from "./cli/keys-command.ts";
 import { addMachineCommands } from "./cli/machine-commands.ts";
 import { addNodeCommands } from "./cli/node-command.ts";
 import { reportFailure } from "./cli/run-role.ts";
@@ -12,6 +13,7 @@ const program = new Command("warren").description("Your own machines as one priv
 addNodeCommands(program);
 addMachineCommands(program);
 addJoinCommands(program);
+addKeysCommand(program);
 addDoctorCommand(program);
 addServiceCommands(program);
 

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { defineErrors, parseConfig } from "@warren/kernel";
 import { canonicalHost } from "@warren/net";
 import { z } from "zod";
+import { type AiConfig, parseAiConfig } from "./ai-config.ts";
 import { defaultDataFolder } from "./data-folder.ts";
 
 const configError = defineErrors({ unsafe_config: { status: 500 }, bad_config: { status: 500 } });
@@ -35,10 +36,11 @@ const nodeSchema = z.object({
 	webFolder: z.string().optional(),
 });
 
-export type NodeConfig = z.infer<typeof nodeSchema>;
+type Settings = z.infer<typeof nodeSchema>;
+export type NodeConfig = Settings & { readonly ai: AiConfig };
 
 /** Every flag's environment variable. Nothing else reads the environment. */
-const variables: Readonly<Record<keyof NodeConfig, string>> = {
+const variables: Readonly<Record<keyof Settings, string>> = {
 	data: "WARREN_DATA",
 	host: "WARREN_HOST",
 	port: "WARREN_PORT",
@@ -61,7 +63,7 @@ const variables: Readonly<Record<keyof NodeConfig, string>> = {
 
 /**
  * The node's settings: flags, else environment, else defaults.
- * @throws WarrenError `bad_config`, `unsafe_config` (plain HTTP off loopback).
+ * @throws WarrenError `bad_config`, `unsafe_config` (plain HTTP off loopback, a key in the clear).
  */
 export function parseNodeConfig(
 	flags: Readonly<Record<string, unknown>>,
@@ -93,7 +95,7 @@ export function parseNodeConfig(
 	if ((config.pin !== undefined || config.user !== undefined) && config.pin === undefined) {
 		throw configError("bad_config", "WARREN_USER is set without WARREN_PIN.", { fix: "Set both, or neither." });
 	}
-	return { ...config, data: resolve(config.data) };
+	return { ...config, data: resolve(config.data), ai: parseAiConfig(environment) };
 }
 
 function fromVariable(field: string, text: string): unknown {

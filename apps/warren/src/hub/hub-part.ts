@@ -1,10 +1,12 @@
 import { type AccountsTables, accountsSchema, isRevoked, openAccounts, verifyTicket } from "@warren/accounts";
+import { type AiTables, aiSchema } from "@warren/ai";
 import { closeCodes, newSecret } from "@warren/kernel";
 import { openSqliteTables } from "@warren/store";
 import { type SyncTables, syncLogSchema, syncRoutes, syncSchema } from "@warren/sync";
 import type { NodeBase, OpenPart, RolePart } from "../node/role-part.ts";
 import { openSidecar } from "../sidecar/sidecar-listener.ts";
 import { version } from "../version.ts";
+import { openHubAi } from "./hub-ai.ts";
 import { openDocuments } from "./hub-documents.ts";
 import { NodeTickets } from "./node-tickets.ts";
 
@@ -12,10 +14,11 @@ import { NodeTickets } from "./node-tickets.ts";
 export const openHubPart: OpenPart = async (base, config): Promise<RolePart> => {
 	const { clock, random, logger, audit, data, lifetime, authority } = base;
 	const tables = lifetime.own(
-		await openSqliteTables<AccountsTables & SyncTables>(data.file("hub.db"), [
+		await openSqliteTables<AccountsTables & SyncTables & AiTables>(data.file("hub.db"), [
 			accountsSchema,
 			syncSchema,
 			syncLogSchema,
+			aiSchema,
 		]),
 	);
 	const { db } = tables;
@@ -52,12 +55,14 @@ export const openHubPart: OpenPart = async (base, config): Promise<RolePart> => 
 	const documents = openDocuments(base, tables);
 	// The hub is on this very machine: its windows get the hub's own documents, on the sidecar's address.
 	await openSidecar(base, config.sidecarPort, accounts.authenticator, documents);
+	const ai = lifetime.own(await openHubAi(base, config, tables));
 	const tickets = new NodeTickets(base);
 	return {
 		name: "hub",
 		routes: [
 			...accounts.routes(),
 			...syncRoutes({ ...documents, audit }, { owner: "hub", credentials: ["session"] }),
+			...ai.routes(),
 			...tickets.routes(async (ticket) =>
 				verifyTicket(ticket, [accounts.ticketKey], await accounts.revokedTickets(), clock.now(), base.nodeId),
 			),
