@@ -22,6 +22,7 @@ export type {
 export { StaticFiles } from "./http/static-files.ts";
 export { createLogger, type LoggingOptions } from "./logging.ts";
 export { Metrics } from "./metrics.ts";
+export { MemoryTrim } from "./process/memory-trim.ts";
 export { type RunOptions, type RunResult, run } from "./process/run.ts";
 export {
 	Authority,

@@ -11,6 +11,7 @@ export {
 } from "./providers/fake-provider.ts";
 export { RawClient, type RawClientOptions } from "./raw-client.ts";
 export { SeededRandom } from "./seeded-random.ts";
+export { type StartCommandOptions, type StartedCommand, startCommand } from "./start-command.ts";
 export { type StartedNode, type StartNodeOptions, startNode } from "./start-node.ts";
 export { tempFolder } from "./temp-folder.ts";
 export { VirtualClock } from "./virtual-clock.ts";

@@ -3,7 +3,7 @@ import { KeyFile, providerIds, providerOf, providers } from "@warren/ai";
 import { defineErrors } from "@warren/kernel";
 import type { Command } from "commander";
 import { keyFileName } from "../config/ai-config.ts";
-import { dataFolderOf } from "./local-node.ts";
+import { dataFolderOf } from "./data-folder-of.ts";
 import { renderTable } from "./table.ts";
 
 const keysError = defineErrors({ no_key: { status: 400 }, no_such_key: { status: 400 } });

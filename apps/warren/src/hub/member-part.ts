@@ -8,7 +8,8 @@ import {
 } from "@warren/accounts";
 import { openSqliteTables } from "@warren/store";
 import { type SyncTables, syncLogSchema, syncSchema } from "@warren/sync";
-import type { OpenPart, RolePart } from "../node/role-part.ts";
+import { isLoopback } from "../config/server-config.ts";
+import type { NodeBase, OpenPart, RolePart } from "../node/role-part.ts";
 import { SidecarSync } from "../sidecar/hub-sync.ts";
 import { openSidecar } from "../sidecar/sidecar-listener.ts";
 import { version } from "../version.ts";
@@ -43,10 +44,22 @@ export function openMemberPart(membership: Membership): OpenPart {
 				sessionMemorySchema,
 			]),
 		);
-		const documents = openDocuments(base, tables);
+		const documents = openDocuments(base, tables, { onListChanged: () => sync.refresh() });
 		const sessions = new SessionClient(link.askSession, clock, new SessionMemory(tables.db, clock));
-		const sync = lifetime.own(new SidecarSync(base, { hubUrl, ca }, sessions, documents));
-		await openSidecar(base, config.sidecarPort, sync, { ...documents, onVisited: () => sync.refresh() });
+		const sync: SidecarSync = lifetime.own(
+			new SidecarSync(
+				base,
+				{ hubUrl, ca },
+				{
+					sessions,
+					documents,
+					self: { deviceId: nodeId, hostname: config.name, url: reachedAt(base) },
+					onDevices: () => base.feed.publish({ type: "peers" }),
+				},
+			),
+		);
+		const place = { port: config.sidecarPort, origins: [...base.urls, hubUrl] };
+		await openSidecar(base, place, sync, documents);
 		const forward = lifetime.own(new HubForward({ hubUrl: new URL(hubUrl), ca, nodeToken }, clock));
 		const verify = (ticket: string) => {
 			const verdict = verifyTicket(ticket, [ticketKey], link.revocations, clock.now(), nodeId);
@@ -59,7 +72,15 @@ export function openMemberPart(membership: Membership): OpenPart {
 			name: "member",
 			routes: [...forward.routes(), ...tickets.routes(verify)],
 			authenticators: [],
-			peerSources: [link],
+			peerSources: [link, sync],
+			drain: () => documents.relay.close(),
 		};
 	};
+}
+
+/** As other machines reach this node: by the first of its hosts that means the same there. Null with plain HTTP. */
+function reachedAt({ hosts, port, urls }: NodeBase): string | null {
+	if (urls[0]?.startsWith("https:") !== true) return null;
+	const host = hosts.find((each) => !isLoopback(each)) ?? hosts[0];
+	return host === undefined ? null : `https://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
