@@ -43,7 +43,10 @@ function serviceWorker(): Plugin {
 export default defineConfig({
 	root: here("."),
 	plugins: [react(), serviceWorker()],
-	define: { __WARREN_VERSION__: JSON.stringify(version) },
+	define: {
+		__WARREN_VERSION__: JSON.stringify(version),
+		__WARREN_CLOUD_URL__: JSON.stringify(process.env.WARREN_CLOUD_URL ?? ""),
+	},
 	build: {
 		target: "es2023",
 		assetsDir: "assets",
@@ -56,6 +59,10 @@ export default defineConfig({
 		host: "127.0.0.1",
 		proxy: {
 			"/api": devNode,
+			"/auth": devNode,
+			"/me": devNode,
+			"/rooms": { target: devNode, ws: true },
+			"/v1": { target: devNode, ws: true },
 			"/ca.": devNode,
 			"/r/": { target: devNode, ws: true },
 			"/ws/": { target: devNode, ws: true },
