@@ -3,7 +3,6 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
-import { contentSecurityPolicy } from "./dev/content-security-policy.ts";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const { version } = JSON.parse(readFileSync(here("./package.json"), "utf8")) as { version: string };
@@ -67,9 +66,5 @@ export default defineConfig({
 			"/r/": { target: devNode, ws: true },
 			"/ws/": { target: devNode, ws: true },
 		},
-	},
-	preview: {
-		host: "127.0.0.1",
-		headers: { "content-security-policy": contentSecurityPolicy("http://127.0.0.1:4173") },
 	},
 });

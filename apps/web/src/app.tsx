@@ -17,7 +17,7 @@ import { Shell } from "./shell/shell.tsx";
 import { Skeletons } from "./ui/states.tsx";
 import { Toasts } from "./ui/toast.tsx";
 
-const MachinesPage = lazy(async () => ({ default: (await import("./pages/machines.tsx")).MachinesPage }));
+const MachinesPage = lazy(async () => ({ default: (await import("./pages/machines/machines.tsx")).MachinesPage }));
 const ActivityPage = lazy(async () => ({ default: (await import("./pages/activity.tsx")).ActivityPage }));
 const SettingsPage = lazy(async () => ({ default: (await import("./pages/settings/settings.tsx")).SettingsPage }));
 const AccountPage = lazy(async () => ({ default: (await import("./pages/account/account.tsx")).AccountPage }));

@@ -36,7 +36,7 @@ export function EditorView(props: { document: OpenDocument; title: string; edita
 				</div>
 			)}
 			<div
-				className="prose"
+				className="doc-text"
 				ref={host}
 				onKeyDown={(event) => {
 					if (event.key.toLowerCase() !== "k" || !(event.metaKey || event.ctrlKey) || !event.shiftKey) return;

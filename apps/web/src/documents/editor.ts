@@ -86,7 +86,7 @@ function marksAndBlocks(labels: EditorLabels): Extensions {
 			// It would write a paragraph into every document that is only looked at.
 			trailingNode: false,
 			heading: { levels: [1, 2, 3] },
-			link: { openOnClick: true, defaultProtocol: "https", protocols: ["http", "https", "mailto"] },
+			link: { openOnClick: true, defaultProtocol: "https" },
 		}),
 		TaskList,
 		TaskItem.configure({

@@ -12,6 +12,6 @@ export function useNow(): number {
 
 /** 9:41 left. */
 export function clockOf(ms: number): string {
-	const seconds = Math.max(0, Math.ceil(ms / 1000));
+	const seconds = Math.max(0, Math.floor(ms / 1000));
 	return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }

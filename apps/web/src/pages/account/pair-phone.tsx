@@ -1,7 +1,7 @@
 import { useEffect, useState } from "react";
 import { hub } from "../../api/hub.ts";
 import type { Pairing } from "../../api/hub-types.ts";
-import { reachableOrigin } from "../../api/links.ts";
+import { isLoopback, reachableOrigin } from "../../api/links.ts";
 import { Copyable } from "../../ui/copyable.tsx";
 import { clockOf, useNow } from "../../ui/countdown.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
@@ -125,6 +125,7 @@ function OnePairing({ onAgain, onClose }: { onAgain: () => void; onClose: () => 
 			<QrCode text={link} label={t.pairQr} />
 			<p className="countdown muted">{t.pairLeft(clockOf(offer.expiresAt - now))}</p>
 			<Copyable block text={link} label={t.pairLink} />
+			{isLoopback(new URL(link).hostname) && <Notice tone="warn" title={t.pairLoopback} />}
 			{offer.fingerprint !== null && (
 				<div className="stack tight">
 					<p className="small muted">{t.pairPrint}</p>

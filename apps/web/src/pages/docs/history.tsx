@@ -131,7 +131,7 @@ function Version(props: { path: string; version: Checkpoint; mayRestore: boolean
 			</div>
 			{update.isPending && <Skeletons count={3} height={20} label={t.historyLoading} />}
 			{update.isError && <ErrorNotice failure={update.error} onRetry={() => void update.refetch()} />}
-			<div className="prose preview" ref={host} />
+			<div className="doc-text preview" ref={host} />
 			<Confirm
 				open={confirming}
 				onClose={() => setConfirming(false)}

@@ -85,6 +85,7 @@ export const t = {
 	pairLink: "pairing link",
 	pairPrint: "Its page must show this fingerprint at “Trust this warren”, if the phone asks about the certificate:",
 	pairLeft: (left: string) => `Good for ${left}, once.`,
+	pairLoopback: "This address works on this very machine alone. Open this page by the machine's name or address first.",
 	pairOver: "This code has ended.",
 	pairNew: "Show a new code",
 	claimedTitle: (name: string) => `“${name}” wants to sign in`,
