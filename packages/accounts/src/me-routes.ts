@@ -34,7 +34,7 @@ const invitationBody = z.object({
 
 export const sessionOnly: readonly CredentialKind[] = ["session"];
 
-/** `/me`, `/me/devices`, `/me/invitations`, `/auth/session`: docs/api-hub.md. */
+/** `/me`, `/me/devices`, `/me/people`, `/me/invitations`, `/auth/session`: docs/api-hub.md. */
 export function meRoutes(deps: {
 	readonly people: People;
 	readonly invitations: Invitations;
@@ -137,6 +137,13 @@ export function meRoutes(deps: {
 				record(context, "account.device.revoke", id);
 				return nothing();
 			},
+		},
+		{
+			owner,
+			method: "GET",
+			path: "/me/people",
+			credentials: sessionOnly,
+			handle: async () => answer({ people: await people.everybody() }),
 		},
 		{
 			owner,

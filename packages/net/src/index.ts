@@ -9,7 +9,16 @@ export { Listener } from "./http/listener.ts";
 export { type ListenerDeps, type ListenerOptions, listenerLimits, type TlsIdentity } from "./http/listener-options.ts";
 export { closeCodeFor } from "./http/pending-upgrade.ts";
 export { dataHeaders, errorResponse, faultLine, httpError, writeError } from "./http/responses.ts";
-export type { HandleRoute, Method, RequestContext, Route, StreamRoute, Upgrade, WebSocketRoute } from "./http/route.ts";
+export type {
+	HandleRoute,
+	Method,
+	RequestContext,
+	Route,
+	StreamRoute,
+	TokenPlaces,
+	Upgrade,
+	WebSocketRoute,
+} from "./http/route.ts";
 export { StaticFiles } from "./http/static-files.ts";
 export { createLogger, type LoggingOptions } from "./logging.ts";
 export { Metrics } from "./metrics.ts";

@@ -2,6 +2,13 @@
 export { type FaultRelay, type Faults, faultRelay } from "./fault-relay.ts";
 export { type HostilePeer, type HostilePeerOptions, hostilePeer } from "./hostile-peer.ts";
 export { noPostgres, TestPostgres } from "./postgres.ts";
+export {
+	type FakeProvider,
+	type FakeProviderOptions,
+	fakeProvider,
+	hugeAnswerBytes,
+	type SeenRequest,
+} from "./providers/fake-provider.ts";
 export { RawClient, type RawClientOptions } from "./raw-client.ts";
 export { SeededRandom } from "./seeded-random.ts";
 export { type StartCommandOptions, type StartedCommand, startCommand } from "./start-command.ts";

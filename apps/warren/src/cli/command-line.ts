@@ -15,6 +15,7 @@ const definitions: readonly {
 	{ commands: ["status", "peers"], load: async () => (await import("./machine-commands.ts")).addMachineCommands },
 	{ commands: ["invite", "join"], load: async () => (await import("./join-commands.ts")).addJoinCommands },
 	{ commands: ["gateway"], load: async () => (await import("./gateway-command.ts")).addGatewayCommand },
+	{ commands: ["keys"], load: async () => (await import("./keys-command.ts")).addKeysCommand },
 	{ commands: ["doctor"], load: async () => (await import("./doctor-command.ts")).addDoctorCommand },
 	{ commands: ["logs"], load: async () => (await import("./logs-command.ts")).addLogsCommand },
 	{ commands: ["backup", "restore"], load: async () => (await import("./backup-commands.ts")).addBackupCommands },

@@ -1,5 +1,6 @@
 import { userInfo } from "node:os";
 import { z } from "zod";
+import { type AiConfig, parseAiConfig } from "./ai-config.ts";
 import { configError, parseServerConfig, portSetting, serverSchema, serverVariables } from "./server-config.ts";
 
 const nodeSchema = serverSchema.extend({
@@ -19,10 +20,11 @@ const nodeSchema = serverSchema.extend({
 	webFolder: z.string().optional(),
 });
 
-export type NodeConfig = z.infer<typeof nodeSchema>;
+type Settings = z.infer<typeof nodeSchema>;
+export type NodeConfig = Settings & { readonly ai: AiConfig };
 
 /** Every flag's environment variable. */
-const variables: Readonly<Record<keyof NodeConfig, string>> = {
+const variables: Readonly<Record<keyof Settings, string>> = {
 	...serverVariables,
 	port: "WARREN_PORT",
 	peerPort: "WARREN_PEER_PORT",
@@ -47,7 +49,7 @@ export function parseNodeConfig(
 	const config = parseServerConfig(role, variables, flags, environment);
 	if (config.user !== undefined && config.pin === undefined)
 		throw configError("bad_config", "WARREN_USER is set without WARREN_PIN.", { fix: "Set both, or neither." });
-	return config;
+	return { ...config, ai: parseAiConfig(environment) };
 }
 
 /** The operating system's name of whoever runs this. */

@@ -33,7 +33,11 @@ const forwardedPaths = [
 	"/ai/*",
 	"/proxy/*",
 	"/api/settings/*",
+	"/v1/invites",
+	"/v1/machines",
+	"/v1/machines/*",
 ] as const;
+const forwardedSockets = ["/rooms/:room/sync", "/v1/machines/watch"] as const;
 const hopByHop = new Set([
 	"connection",
 	"keep-alive",
@@ -98,7 +102,9 @@ export class HubForward implements Closeable {
 					stream: (context, incoming, outgoing) => this.#forward(context, incoming, outgoing),
 				}),
 			),
-			{ ...facts, method: "WS", path: "/rooms/:room/sync", open: (context, upgrade) => this.#splice(context, upgrade) },
+			...forwardedSockets.map(
+				(path): Route => ({ ...facts, method: "WS", path, open: (context, upgrade) => this.#splice(context, upgrade) }),
+			),
 		];
 	}
 

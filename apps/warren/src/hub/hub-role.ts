@@ -67,6 +67,7 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 		installId: installId(base),
 		setup,
 		workspaces: config.workspaces,
+		ai: config.ai,
 	});
 	const { accounts } = hub;
 	const console = new ConsoleAccess(random);
@@ -85,7 +86,7 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 			routes: [
 				discoveryRoute("hub", {
 					name: config.name,
-					capabilities: ["accounts", "sync", ...(config.workspaces ? ["workspace"] : [])],
+					capabilities: ["accounts", "sync", "ai", ...(config.workspaces ? ["workspace"] : [])],
 				}),
 				...hub.routes,
 				...machineRoutes({
