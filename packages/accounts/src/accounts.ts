@@ -184,7 +184,12 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 				ownsMachines: async (userId) => (await machines.list()).some((machine) => machine.ownerId === userId),
 			}),
 			...pairingRoutes({ ...common, pairings, addressOf, fingerprint: deps.fingerprint ?? (() => null) }),
-			...machineRoutes({ ...common, join: deps.join ?? null, ticketKey: signer.key }),
+			...machineRoutes({
+				...common,
+				join: deps.join ?? null,
+				ticketKey: signer.key,
+				sessionCookie: sessionCookieName(options.cookieName),
+			}),
 			...joinTokenRoutes({ ...common, tokens }),
 			...hubTicketRoutes({ ...common, tickets, key: signer.key }),
 		],
