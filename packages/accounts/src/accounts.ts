@@ -82,6 +82,8 @@ export interface Accounts extends Closeable {
 	revokedTickets(): Promise<ReadonlySet<string>>;
 	/** Whether the first account was made. */
 	hasOwner(): Promise<boolean>;
+	/** Whose hub this is; empty while nobody has an account. */
+	ownerId(): Promise<string>;
 }
 
 const minSecretLength = 32;
@@ -199,6 +201,7 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 			return new Set(openRevocations(sealed, [signer.key])?.tickets.map((ticket) => ticket.id));
 		},
 		hasOwner: () => admission.hasOwner(),
+		ownerId,
 		close: () => lifetime.close(),
 	};
 }
