@@ -8,7 +8,8 @@ export { canonicalHost, HostTable, parseHost } from "./http/host-table.ts";
 export { Listener } from "./http/listener.ts";
 export { type ListenerDeps, type ListenerOptions, listenerLimits, type TlsIdentity } from "./http/listener-options.ts";
 export { closeCodeFor } from "./http/pending-upgrade.ts";
-export { dataHeaders, errorResponse, faultLine, httpError, writeError } from "./http/responses.ts";
+export { withBody } from "./http/request-context.ts";
+export { dataHeaders, errorResponse, faultLine, httpError, refusal, writeError } from "./http/responses.ts";
 export type {
 	HandleRoute,
 	Method,
@@ -19,6 +20,7 @@ export type {
 	Upgrade,
 	WebSocketRoute,
 } from "./http/route.ts";
+export { type Match, Router } from "./http/router.ts";
 export { StaticFiles } from "./http/static-files.ts";
 export { createLogger, type LoggingOptions } from "./logging.ts";
 export { Metrics } from "./metrics.ts";

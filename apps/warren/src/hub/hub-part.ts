@@ -1,5 +1,8 @@
 import { verifyTicket } from "@warren/accounts";
+import type { PeerSource, UserId } from "@warren/kernel";
+import { DiscoveryView, type SyncRelay } from "@warren/sync";
 import type { OpenPart, RolePart } from "../node/role-part.ts";
+import { candidateOf } from "../sidecar/hub-sync.ts";
 import { openSidecar } from "../sidecar/sidecar-listener.ts";
 import { version } from "../version.ts";
 import { openHubServices, openHubTables } from "./hub-services.ts";
@@ -19,6 +22,7 @@ export const openHubPart: OpenPart = async (base, config): Promise<RolePart> => 
 	lifetime.own(accounts.machines.watch(() => base.feed.publish({ type: "peers" })));
 	// The hub is on this very machine: its windows get the hub's own documents, on the sidecar's address.
 	await openSidecar(base, { port: config.sidecarPort, origins: urls }, accounts.authenticator, documents);
+	lifetime.defer(documents.relay.watchPresence(() => base.feed.publish({ type: "peers" })));
 	const tickets = new NodeTickets(base);
 	return {
 		name: "hub",
@@ -29,7 +33,7 @@ export const openHubPart: OpenPart = async (base, config): Promise<RolePart> => 
 			),
 		],
 		authenticators: [accounts.authenticator],
-		peerSources: [accounts.machines],
+		peerSources: [accounts.machines, presentNodes(documents.relay, accounts.ownerId)],
 		cookieName: accounts.sessionCookieName,
 		listening: (listener) => {
 			hub.listening(listener);
@@ -38,3 +42,15 @@ export const openHubPart: OpenPart = async (base, config): Promise<RolePart> => 
 		drain: hub.drain,
 	};
 };
+
+/** Nodes that are present in their owner's discovery room, for the machine that the hub itself runs on. */
+function presentNodes(relay: SyncRelay, ownerId: () => Promise<string>): PeerSource {
+	const view = new DiscoveryView(relay);
+	return {
+		name: "discovery",
+		candidates: async () => ({
+			candidates: view.devices((await ownerId()) as UserId).flatMap(candidateOf),
+			errors: [],
+		}),
+	};
+}
