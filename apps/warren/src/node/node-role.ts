@@ -41,6 +41,7 @@ import type { Kysely } from "kysely";
 import { publishConsole } from "../config/console-file.ts";
 import { DataFolder } from "../config/data-folder.ts";
 import { type NodeConfig, systemUser } from "../config/node-config.ts";
+import { measureHealth } from "../health-metrics.ts";
 import { openMemberPart } from "../hub/member-part.ts";
 import { readMembership } from "../hub/membership.ts";
 import { version } from "../version.ts";
@@ -111,6 +112,7 @@ async function compose(
 	const membership = readMembership(data);
 	const health = new HealthTable(clock);
 	const metrics = new Metrics(true);
+	measureHealth(metrics, health);
 	const { db } = lifetime.own(
 		await openSqliteTables<Tables>(data.file("node.db"), [
 			nodeSchema,

@@ -1,5 +1,6 @@
 import type { ConditionKind } from "@warren/kernel";
 import type { OpenPart } from "../node/role-part.ts";
+import type { ProcessRow } from "./messages.ts";
 import type { Processes } from "./supervised-role.ts";
 
 const processDown: ConditionKind = {
@@ -12,7 +13,7 @@ const processDown: ConditionKind = {
 
 /** The machine's other processes, as this one's `status` and health show them. */
 export function processesPart(processes: Processes): OpenPart {
-	return async ({ health, feed }) => {
+	return async ({ health, feed, metrics }) => {
 		let before = "";
 		processes.watch(() => {
 			const rows = processes.rows();
@@ -25,6 +26,27 @@ export function processesPart(processes: Processes): OpenPart {
 			if (states !== before) feed.publish({ type: "health" });
 			before = states;
 		});
+		const each = (value: (row: ProcessRow) => number) => () =>
+			processes.rows().map((row) => ({ labels: { process: row.name }, value: value(row) }));
+		const byName = ["process"] as const;
+		metrics.gauges(
+			"process_up",
+			"Whether a process of this machine runs.",
+			byName,
+			each((row) => (row.state === "running" ? 1 : 0)),
+		);
+		metrics.gauges(
+			"process_restarts",
+			"How often it was started again.",
+			byName,
+			each((row) => row.restarts),
+		);
+		metrics.gauges(
+			"process_memory_bytes",
+			"Its resident memory.",
+			byName,
+			each((row) => row.memoryBytes ?? 0),
+		);
 		return {
 			name: "processes",
 			routes: [],
