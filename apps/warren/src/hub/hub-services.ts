@@ -74,7 +74,7 @@ export async function openHubServices(
 					: {
 							join: {
 								ca: authority.certPem,
-								issueLeaf: ({ csr, name, hosts }) => authority.issueForCsr(csr, { name, hosts }),
+								issueLeaf: ({ csr, ...leaf }) => authority.issueForCsr(csr, leaf),
 							},
 						}),
 			},

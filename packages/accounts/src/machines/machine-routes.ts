@@ -13,6 +13,8 @@ export type IssueLeaf = (request: {
 	readonly csr: string;
 	readonly name: string;
 	readonly hosts: readonly string[];
+	/** Stands in the certificate: by it the machine's peers know it. */
+	readonly nodeId: string;
 }) => Promise<string>;
 
 export interface JoinDeps {
@@ -108,7 +110,7 @@ export function machineRoutes(deps: {
 				const { machine, nodeToken, issued } = await machines.join(
 					secret,
 					{ ...said, nodeId: nodeId ?? null },
-					(hosts) => issueLeaf({ csr, name: said.name, hosts }),
+					(hosts, id) => issueLeaf({ csr, name: said.name, hosts, nodeId: id }),
 				);
 				tries.forgive(context.remoteAddress);
 				record(context, "machine.join", machine.nodeId, { details: { name: machine.name } });
@@ -186,7 +188,7 @@ export function machineRoutes(deps: {
 				const machine = await machines.get((context.identity as Extract<Identity, { kind: "node" }>).nodeId);
 				const { csr } = await context.json(renewBody);
 				const hosts = await machines.certifiedHosts(machine.nodeId);
-				const cert = await issueLeaf({ csr, name: machine.name, hosts });
+				const cert = await issueLeaf({ csr, name: machine.name, hosts, nodeId: machine.nodeId });
 				record(context, "machine.certificate", machine.nodeId);
 				return answer({ cert, ca }, 201);
 			},
