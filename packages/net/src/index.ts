@@ -10,7 +10,16 @@ export { type ListenerDeps, type ListenerOptions, listenerLimits, type TlsIdenti
 export { closeCodeFor } from "./http/pending-upgrade.ts";
 export { withBody } from "./http/request-context.ts";
 export { dataHeaders, errorResponse, faultLine, httpError, refusal, writeError } from "./http/responses.ts";
-export type { HandleRoute, Method, RequestContext, Route, StreamRoute, Upgrade, WebSocketRoute } from "./http/route.ts";
+export type {
+	HandleRoute,
+	Method,
+	RequestContext,
+	Route,
+	RouteAbout,
+	StreamRoute,
+	Upgrade,
+	WebSocketRoute,
+} from "./http/route.ts";
 export { type Match, Router } from "./http/router.ts";
 export { StaticFiles } from "./http/static-files.ts";
 export { createLogger, type LoggingOptions } from "./logging.ts";

@@ -14,6 +14,23 @@ interface RouteFacts {
 	readonly path: string;
 	/** Kinds of credential that it takes; with `none` among them, identity may be null. */
 	readonly credentials: readonly CredentialKind[];
+	/** For the API's own description (OpenAPI). */
+	readonly about?: RouteAbout;
+}
+
+/** What a route does, for people and programs that read the API's description. */
+export interface RouteAbout {
+	/** One line, no full stop. */
+	readonly summary: string;
+	/** The schema that the handler reads its JSON body with. */
+	readonly body?: z.ZodType;
+	/** Of a route that stands for many paths: those that clients use. */
+	readonly paths?: readonly {
+		readonly method: Method;
+		readonly path: string;
+		readonly summary: string;
+		readonly body?: z.ZodType;
+	}[];
 }
 
 /** Answers with a standard Response. The usual kind. */
