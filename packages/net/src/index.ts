@@ -15,6 +15,7 @@ export type {
 	Method,
 	RequestContext,
 	Route,
+	RouteAbout,
 	StreamRoute,
 	TokenPlaces,
 	Upgrade,

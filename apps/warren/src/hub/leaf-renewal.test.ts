@@ -83,7 +83,7 @@ describe("a joined machine's leaf", () => {
 		await long.connect();
 		expect(long.asked()).toBe(0);
 		for (let day = 0; day < 32; day++) {
-			long.clock.advance(dayMs);
+			await long.clock.advance(dayMs);
 			await long.renewal.check();
 		}
 		expect(long.used).toHaveLength(1);

@@ -81,6 +81,7 @@ export function machineRoutes(deps: {
 			owner,
 			method: "POST",
 			path: "/v1/invites",
+			about: { summary: "A code with which one more machine joins", body: inviteBody },
 			credentials: adminKinds,
 			handle: async (context) => {
 				const by = administrator(context);
@@ -98,6 +99,7 @@ export function machineRoutes(deps: {
 			owner,
 			method: "POST",
 			path: "/v1/join",
+			about: { summary: "Join as a machine", body: joinBody },
 			credentials: ["none"],
 			handle: async (context) => {
 				const { issueLeaf, ca } = joinOf(deps.join);
@@ -132,6 +134,7 @@ export function machineRoutes(deps: {
 			owner,
 			method: "GET",
 			path: "/v1/machines",
+			about: { summary: "The machines of this warren" },
 			credentials: ["session", "node", "admin"],
 			handle: async () => answer({ machines: await machines.list() }),
 		},
@@ -139,6 +142,7 @@ export function machineRoutes(deps: {
 			owner,
 			method: "WS",
 			path: "/v1/machines/watch",
+			about: { summary: "The machines, and each change" },
 			credentials: ["session", "node", "admin"],
 			open: async (_context, upgrade) => {
 				if (watching >= maxWatchers)
@@ -168,6 +172,7 @@ export function machineRoutes(deps: {
 			owner,
 			method: "PUT",
 			path: "/v1/machines/self",
+			about: { summary: "What a machine says of itself: its heartbeat", body: selfBody },
 			credentials: ["node"],
 			handle: async (context) => {
 				const identity = context.identity as Extract<Identity, { kind: "node" }>;
@@ -182,6 +187,7 @@ export function machineRoutes(deps: {
 			owner,
 			method: "POST",
 			path: "/v1/machines/self/certificate",
+			about: { summary: "A new leaf for a machine", body: renewBody },
 			credentials: ["node"],
 			handle: async (context) => {
 				const { issueLeaf, ca } = joinOf(deps.join);
@@ -197,6 +203,7 @@ export function machineRoutes(deps: {
 			owner,
 			method: "DELETE",
 			path: "/v1/machines/:machine",
+			about: { summary: "Remove a machine from the warren" },
 			credentials: adminKinds,
 			handle: async (context) => {
 				administrator(context);
