@@ -1,4 +1,5 @@
 import { newId, type OutboxEntry, type OutboxOutcome } from "@warren/kernel";
+import { roomError } from "./errors.ts";
 import { roomLimits as limits } from "./limits.ts";
 import type { MessageRow, RoomRow } from "./room.ts";
 import type { RoomsDeps } from "./rooms.ts";
@@ -27,16 +28,24 @@ export class Outbox {
 			: `rejected: ${limits.maxOutbox} messages wait for the gateway already`;
 	}
 
-	/** Within the caller's transaction. */
+	/** Within the caller's transaction. @throws WarrenError `too_long`. */
 	add(type: "new_message" | "edit_message" | "delete_message", room: RoomRow, row: MessageRow): void {
 		const { statements, clock, random } = this.#deps;
+		const payload = JSON.stringify(payloadOf(type, room, row));
+		const bytes = Buffer.byteLength(payload);
+		if (bytes > limits.maxFederatedBytes) {
+			throw roomError(
+				"too_long",
+				`This message has ${bytes} bytes with its envelope, and other warrens take ${limits.maxFederatedBytes}.`,
+			);
+		}
 		if (this.waiting >= limits.maxOutbox) return;
 		statements.run(
 			"INSERT INTO rooms_outbox (id, room, message_id, payload, created_at) VALUES (?, ?, ?, ?, ?)",
 			newId(random),
 			room.name,
 			row.id,
-			JSON.stringify(payloadOf(type, room, row)),
+			payload,
 			clock.now(),
 		);
 	}

@@ -262,6 +262,20 @@ describe("federated rooms", () => {
 		expect(service.messages.page(room.id, owner, { limit: 1 }).messages[0]?.delivery).toBeNull();
 	});
 
+	it("a message that no gateway would take is refused where it is written, to the byte", async () => {
+		await using world = await open();
+		const { service } = world;
+		const room = make(service, "general", { federated: true });
+		const bytes = () => Buffer.byteLength(JSON.stringify(service.pending(0, 1)[0]?.payload));
+		service.messages.post(room.id, "x", owner, "same-length-1");
+		const room3 = Math.floor((roomLimits.maxFederatedBytes - bytes()) / 3);
+		service.messages.post(room.id, `x${"€".repeat(room3)}`, owner, "same-length-2");
+		expect(() => service.messages.post(room.id, `x${"€".repeat(room3 + 1)}`, owner, "same-length-3")).toThrow(
+			/other warrens take 9500/,
+		);
+		expect(service.messages.page(room.id, owner, { limit: 10 }).messages).toHaveLength(2);
+	});
+
 	it("a gateway that never comes fills the outbox to its limit and stops nobody from speaking", async () => {
 		await using world = await open();
 		const { service } = world;

@@ -33,6 +33,10 @@ const nodeSchema = z.object({
 	user: z.string().optional(),
 	pin: z.string().optional(),
 	webFolder: z.string().optional(),
+	/** This warren at a gateway; without both it is what was registered with POST /api/gateway/register. */
+	meshId: z.string().min(1).max(64).optional(),
+	meshSecret: z.string().min(1).max(256).optional(),
+	meshGatewayUrl: z.url({ protocol: /^wss?$/, error: "must be ws://… or wss://…" }).optional(),
 });
 
 export type NodeConfig = z.infer<typeof nodeSchema>;
@@ -57,6 +61,9 @@ const variables: Readonly<Record<keyof NodeConfig, string>> = {
 	user: "WARREN_USER",
 	pin: "WARREN_PIN",
 	webFolder: "WARREN_WEB",
+	meshId: "MESH_ID",
+	meshSecret: "MESH_SECRET",
+	meshGatewayUrl: "MESH_GATEWAY_URL",
 };
 
 /**
@@ -92,6 +99,11 @@ export function parseNodeConfig(
 	}
 	if ((config.pin !== undefined || config.user !== undefined) && config.pin === undefined) {
 		throw configError("bad_config", "WARREN_USER is set without WARREN_PIN.", { fix: "Set both, or neither." });
+	}
+	if ((config.meshId === undefined) !== (config.meshSecret === undefined)) {
+		throw configError("bad_config", "MESH_ID and MESH_SECRET belong together, and one is missing.", {
+			fix: "Set both, or neither.",
+		});
 	}
 	return { ...config, data: resolve(config.data) };
 }
