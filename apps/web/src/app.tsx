@@ -16,6 +16,7 @@ import { Toasts } from "./ui/toast.tsx";
 
 const MachinesPage = lazy(async () => ({ default: (await import("./pages/machines.tsx")).MachinesPage }));
 const ActivityPage = lazy(async () => ({ default: (await import("./pages/activity.tsx")).ActivityPage }));
+const RoomsPage = lazy(async () => ({ default: (await import("./rooms/rooms-page.tsx")).RoomsPage }));
 const SettingsPage = lazy(async () => ({ default: (await import("./pages/settings.tsx")).SettingsPage }));
 const SetupPage = lazy(async () => ({ default: (await import("./pages/setup.tsx")).SetupPage }));
 const SharePage = lazy(async () => ({ default: (await import("./pages/share.tsx")).SharePage }));
@@ -61,6 +62,9 @@ function Pages({ arrival }: { arrival: Arrival }) {
 								<TerminalPage key={`${machine}/${session}`} machine={machine} session={decodeURIComponent(session)} />,
 							)
 						}
+					</Route>
+					<Route path="/m/:machine/rooms/:room?">
+						{({ machine, room }) => inMachine(machine, <RoomsPage key={machine} machine={machine} room={room} />)}
 					</Route>
 					<Route path="/m/:machine/activity">
 						{({ machine }) => inMachine(machine, <ActivityPage machine={machine} />)}

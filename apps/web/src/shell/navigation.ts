@@ -1,5 +1,6 @@
-import { Activity, type LucideIcon, Server, Settings, SquareTerminal } from "lucide-react";
+import { Activity, type LucideIcon, MessagesSquare, Server, Settings, SquareTerminal } from "lucide-react";
 import { activityPath, type MachineId, terminalsPath } from "../api/machine.ts";
+import { roomsPath } from "../rooms/paths.ts";
 
 /** The places of the app. A later role adds its own line here; nothing is listed before it works. */
 export interface Place {
@@ -17,6 +18,13 @@ export const places: readonly Place[] = [
 		icon: SquareTerminal,
 		path: terminalsPath,
 		isAt: (path) => /^\/m\/[^/]+\/terminals/.test(path),
+	},
+	{
+		id: "rooms",
+		label: "Rooms",
+		icon: MessagesSquare,
+		path: roomsPath,
+		isAt: (path) => /^\/m\/[^/]+\/rooms/.test(path),
 	},
 	{ id: "machines", label: "Machines", icon: Server, path: () => "/machines", isAt: (path) => path === "/machines" },
 	{
