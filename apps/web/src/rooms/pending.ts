@@ -1,4 +1,5 @@
 import { useSyncExternalStore } from "react";
+import { Backoff } from "../api/backoff.ts";
 import { ApiError } from "../api/client.ts";
 import type { MachineId } from "../api/machine.ts";
 import { api, queryClient } from "../api/warren.tsx";
@@ -21,6 +22,10 @@ const maxPending = 200;
 let all: readonly Pending[] = load();
 const watchers = new Set<() => void>();
 const flushing = new Map<MachineId, Promise<void>>();
+const waits = new Map<MachineId, { readonly backoff: Backoff; timer: ReturnType<typeof setTimeout> | undefined }>();
+addEventListener("online", () => {
+	for (const machine of new Set(all.map((each) => each.machine))) void flushPending(machine);
+});
 
 export function usePending(machine: MachineId, room: string): readonly Pending[] {
 	const pending = useSyncExternalStore(watch, () => all);
@@ -42,9 +47,21 @@ export function discard(id: string): void {
 export function flushPending(machine: MachineId): Promise<void> {
 	const running = flushing.get(machine);
 	if (running !== undefined) return running;
-	const run = flush(machine).finally(() => flushing.delete(machine));
+	const run = flush(machine).finally(() => {
+		flushing.delete(machine);
+		tryAgain(machine);
+	});
 	flushing.set(machine, run);
 	return run;
+}
+
+/** The network may be back without anybody saying so. */
+function tryAgain(machine: MachineId): void {
+	const wait = waits.get(machine) ?? { backoff: new Backoff(1_000, 30_000), timer: undefined };
+	clearTimeout(wait.timer);
+	if (!all.some((each) => each.machine === machine && each.refused === undefined)) return void waits.delete(machine);
+	wait.timer = setTimeout(() => void flushPending(machine), wait.backoff.nextMs());
+	waits.set(machine, wait);
 }
 
 async function flush(machine: MachineId): Promise<void> {
