@@ -30,9 +30,9 @@ export function RoomsPage({ machine, room }: { machine: MachineId; room: string 
 	);
 	return (
 		<div className={opened === undefined ? "rooms-page" : "rooms-page opened"}>
+			<h1 className="visually-hidden">{t.title}</h1>
 			<div className="rooms-side">
 				<header className="page-head">
-					<h1 className="visually-hidden">{t.title}</h1>
 					<HostChip machine={machine} />
 					<div className="actions">{rooms !== undefined && rooms.length > 0 && newRoom}</div>
 				</header>
