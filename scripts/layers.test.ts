@@ -15,7 +15,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 	store: { may: ["kernel"], why: "storage knows no domain" },
 	accounts: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	access: { may: ["kernel", "net", "store"], why: "domains never import each other" },
-	overlay: { may: ["kernel", "net"], why: "domains never import each other" },
+	overlay: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	peers: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	sidecar: { may: ["kernel", "net"], why: "domains never import each other" },
 	terminal: { may: ["kernel", "net", "store"], why: "domains never import each other" },

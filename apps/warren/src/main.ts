@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 import { Command } from "commander";
+import { addCaCommands } from "./cli/ca-command.ts";
+import { addCoordinatorCommand } from "./cli/coordinator-command.ts";
 import { addDoctorCommand } from "./cli/doctor-command.ts";
 import { addJoinCommands } from "./cli/join-commands.ts";
 import { addMachineCommands } from "./cli/machine-commands.ts";
@@ -13,6 +15,8 @@ addNodeCommands(program);
 addMachineCommands(program);
 addJoinCommands(program);
 addDoctorCommand(program);
+addCaCommands(program);
+addCoordinatorCommand(program);
 addServiceCommands(program);
 
 try {

@@ -21,6 +21,7 @@ export {
 	certificateError,
 	createCsr,
 	type LeafRequest,
+	readRevocationList,
 } from "./tls/authority.ts";
 export { fingerprintOf, fingerprintOfPem, parseFingerprint } from "./tls/fingerprint.ts";
 export { type AcceptOptions, type SendOutcome, WebSocketConnection, webSocketLimits } from "./websocket/connection.ts";

@@ -4,6 +4,7 @@ export { type HostilePeer, type HostilePeerOptions, hostilePeer } from "./hostil
 export { noPostgres, TestPostgres } from "./postgres.ts";
 export { RawClient, type RawClientOptions } from "./raw-client.ts";
 export { SeededRandom } from "./seeded-random.ts";
+export { type NatKind, type SimulatedAddress, type SimulatedHost, SimulatedNetwork } from "./simulated-network.ts";
 export { type StartedNode, type StartNodeOptions, startNode } from "./start-node.ts";
 export { tempFolder } from "./temp-folder.ts";
 export { VirtualClock } from "./virtual-clock.ts";
