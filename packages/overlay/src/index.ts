@@ -20,7 +20,17 @@ export { readCertificate } from "./coordinator/credentials.ts";
 export { type JoinAuthority, joinAuthorityAt, joinAuthorityFrom } from "./coordinator/join-authority.ts";
 export { openRevocationFile } from "./coordinator/revocation-file.ts";
 export { overlayError } from "./errors.ts";
+export { type HostNetwork, linuxNetwork } from "./joiner/host-network.ts";
+export {
+	type HostedApp,
+	Joiner,
+	type JoinerDeps,
+	type JoinerOptions,
+	type OpenDevice,
+	type OpenDeviceOptions,
+} from "./joiner/joiner.ts";
 export type { OverlayPeerId, PeerRecord, Ula, WireGuardKey } from "./protocol/peer-record.ts";
 export { defaultDeny, type Policy, type PolicyReading, readPolicy, tagPattern } from "./protocol/policy.ts";
+export { publicKeyOf } from "./protocol/probe.ts";
 export { RosterMachine, rosterLimits } from "./protocol/roster-machine.ts";
 export type { SubscriberId } from "./protocol/subscriber-queue.ts";

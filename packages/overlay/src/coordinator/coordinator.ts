@@ -140,6 +140,7 @@ export class Coordinator implements Closeable {
 			health: () => ({ status: health.summary(), conditions: health.list(), peers: registry.size }),
 			insecure: options.tls === null,
 			stunPorts: () => stun?.ports ?? [],
+			run: newId(random, 8),
 		});
 		let sweeping: Timer = { cancel() {} };
 		const sweep = () => {

@@ -35,6 +35,8 @@ export interface CoordinatorRouteDeps {
 	/** No certificates: loopback development. */
 	readonly insecure: boolean;
 	readonly stunPorts: () => readonly number[];
+	/** Another after each start: a joiner that sees it change waits for the others to come back as well. */
+	readonly run: string;
 }
 
 const owner = "coordinator";
@@ -64,6 +66,7 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 			observed_ip: caller.remoteAddress,
 			...(endpoint === null ? {} : { observed_endpoint: endpoint }),
 			stun_ports: deps.stunPorts(),
+			run: deps.run,
 		};
 	};
 	/** The peers are bytes already: they go in as they are. */

@@ -139,9 +139,7 @@ export class PathMachine {
 		return this.#peers.has(key);
 	}
 
-	stateOf(
-		key: WireGuardKey,
-	): {
+	stateOf(key: WireGuardKey): {
 		readonly at: PathState["at"];
 		readonly endpoint: MappedAddress | null;
 		readonly rttMs: number | null;
