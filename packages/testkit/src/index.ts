@@ -12,6 +12,7 @@ export {
 export { RawClient, type RawClientOptions } from "./raw-client.ts";
 export { SeededRandom } from "./seeded-random.ts";
 export { type StartCommandOptions, type StartedCommand, startCommand } from "./start-command.ts";
+export { type NatKind, type SimulatedAddress, type SimulatedHost, SimulatedNetwork } from "./simulated-network.ts";
 export { type StartedNode, type StartNodeOptions, startNode } from "./start-node.ts";
 export { type StartedServer, startServer } from "./start-server.ts";
 export { tempFolder } from "./temp-folder.ts";
