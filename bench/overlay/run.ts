@@ -32,6 +32,15 @@ interface Results {
 	readonly secondsPerGb: number[];
 }
 
+interface IperfSum {
+	readonly bits_per_second: number;
+	readonly bytes: number;
+	readonly seconds: number;
+	/** UDP's alone. */
+	readonly packets: number;
+	readonly lost_packets: number;
+}
+
 interface IperfEnd {
 	readonly sum_received?: { readonly bits_per_second: number; readonly bytes: number };
 	readonly sum?: {
@@ -72,8 +81,10 @@ async function measure(hosts: TwoHosts, tunnel: Tunnel, into: Results): Promise<
 	into.oneV6.push(((await iperf(hosts, "fd09::2")).sum_received?.bits_per_second ?? 0) / 1e9);
 	into.four.push(((await iperf(hosts, "10.9.0.2", "-P", "4")).sum_received?.bits_per_second ?? 0) / 1e9);
 	into.loadedMiB.push(memoryMiB(tunnel));
-	const small = (await iperf(hosts, "10.9.0.2", "-u", "-l", "64", "-b", "0")).sum;
-	if (small !== undefined) into.small.push((small.packets - small.lost_packets) / small.seconds);
+	const datagrams = await iperf(hosts, "10.9.0.2", "-u", "-l", "64", "-b", "0");
+	const small = datagrams.sum ?? datagrams.sum_received;
+	if (small === undefined) throw new Error(`iperf3 reported no UDP result: ${JSON.stringify(datagrams)}`);
+	into.small.push((small.packets - small.lost_packets) / small.seconds);
 	const answers = runIn(hosts.a, 60_000, "ping", "-i", "0.01", "-c", String(pings), "10.9.0.2");
 	for (const [, ms] of answers.matchAll(/time=([\d.]+)/g)) into.pingMs.push(Number(ms));
 }

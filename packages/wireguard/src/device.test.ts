@@ -8,7 +8,7 @@ import { nodePrimitives as p } from "./crypto/node-primitives.ts";
 import { type LabDevice, missingForNamespaces, NetworkLab } from "./network-lab.testing.ts";
 
 const missing = missingForNamespaces();
-const transfer = join(import.meta.dirname, "tcp-transfer.testing.ts");
+const transfer = join(import.meta.dirname, "tcp-transfer-process.testing.ts");
 const keyA = Uint8Array.from(randomBytes(32));
 const keyB = Uint8Array.from(randomBytes(32));
 const publicA = p.publicKey(keyA);
