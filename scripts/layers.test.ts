@@ -41,6 +41,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 			"terminal",
 			"terminal/protocol",
 			"testkit",
+			"wireguard",
 			"cli",
 		],
 		why: "benches drive what ships from outside",
