@@ -1,6 +1,6 @@
 import { CSPProvider } from "@base-ui/react/csp-provider";
 import { QueryClientProvider } from "@tanstack/react-query";
-import { lazy, type ReactNode, Suspense, useState } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useState } from "react";
 import { Redirect, Route, Switch, useLocation } from "wouter";
 import { useAccount } from "./api/hub.ts";
 import { self, terminalsPath } from "./api/machine.ts";
@@ -55,7 +55,15 @@ function Pages({ arrival }: { arrival: Arrival }) {
 	const [arrived, setArrived] = useState(false);
 	const onDevice = useCredential(self) !== undefined;
 	const onAccount = useAccount() !== undefined;
-	const done = () => setArrived(true);
+	// An account that has just signed in first tries to enter this machine, too: what it may see depends on that.
+	const [entered, setEntered] = useState(onAccount);
+	useEffect(() => {
+		if (!onDevice && !onAccount) setEntered(false);
+	}, [onDevice, onAccount]);
+	const done = () => {
+		setArrived(true);
+		setEntered(true);
+	};
 	if (!arrived) {
 		switch (arrival.kind) {
 			case "setup":
@@ -72,7 +80,7 @@ function Pages({ arrival }: { arrival: Arrival }) {
 	}
 	if (path === "/share") return <SharePage token={arrival.kind === "share" ? arrival.token : undefined} />;
 	if (path === "/trust") return <TrustPage />;
-	if (!onDevice && !onAccount) return <SignInPage />;
+	if (!onDevice && !(onAccount && entered)) return <SignInPage onEntered={() => setEntered(true)} />;
 	return (
 		<Shell>
 			<Suspense fallback={<Waiting />}>
