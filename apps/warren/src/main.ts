@@ -1,23 +1,9 @@
 #!/usr/bin/env node
-import { Command } from "commander";
-import { addDoctorCommand } from "./cli/doctor-command.ts";
-import { addJoinCommands } from "./cli/join-commands.ts";
-import { addMachineCommands } from "./cli/machine-commands.ts";
-import { addNodeCommands } from "./cli/node-command.ts";
-import { reportFailure } from "./cli/run-role.ts";
-import { addServiceCommands } from "./cli/service-command.ts";
-import { version } from "./version.ts";
+import { enableCompileCache } from "node:module";
+import { homedir } from "node:os";
+import { join } from "node:path";
 
-const program = new Command("warren").description("Your own machines as one private place").version(version);
-addNodeCommands(program);
-addMachineCommands(program);
-addJoinCommands(program);
-addDoctorCommand(program);
-addServiceCommands(program);
-
-try {
-	await program.parseAsync();
-} catch (failure) {
-	reportFailure(failure);
-	process.exitCode = 1;
-}
+// A folder of this user's own: code that others may write must never be run.
+enableCompileCache(join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "warren", "code"));
+const { runCommandLine } = await import("./cli/command-line.ts");
+await runCommandLine(process.argv);

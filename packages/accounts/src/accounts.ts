@@ -82,6 +82,8 @@ export interface Accounts extends Closeable {
 	revokedTickets(): Promise<ReadonlySet<string>>;
 	/** Whether the first account was made. */
 	hasOwner(): Promise<boolean>;
+	/** Whose hub this is; empty while nobody has an account. */
+	ownerId(): Promise<string>;
 }
 
 const minSecretLength = 32;
@@ -184,7 +186,12 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 				ownsMachines: async (userId) => (await machines.list()).some((machine) => machine.ownerId === userId),
 			}),
 			...pairingRoutes({ ...common, pairings, addressOf, fingerprint: deps.fingerprint ?? (() => null) }),
-			...machineRoutes({ ...common, join: deps.join ?? null, ticketKey: signer.key }),
+			...machineRoutes({
+				...common,
+				join: deps.join ?? null,
+				ticketKey: signer.key,
+				sessionCookie: sessionCookieName(options.cookieName),
+			}),
 			...joinTokenRoutes({ ...common, tokens }),
 			...hubTicketRoutes({ ...common, tickets, key: signer.key }),
 		],
@@ -194,6 +201,7 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 			return new Set(openRevocations(sealed, [signer.key])?.tickets.map((ticket) => ticket.id));
 		},
 		hasOwner: () => admission.hasOwner(),
+		ownerId,
 		close: () => lifetime.close(),
 	};
 }

@@ -60,7 +60,7 @@ const main = fileURLToPath(new URL("../../../apps/warren/src/main.ts", import.me
 const readyTimeoutMs = 20_000;
 
 /**
- * Starts `warren node` with a data folder and a HOME of its own and waits for its one JSON line. At dispose the process,
+ * Starts `warren node`, or another command, with a data folder and a HOME of its own and waits for its one JSON line. At dispose the process,
  * its terminal server and its folder are gone.
  * @throws Error with what the process wrote when it does not come up.
  */
@@ -86,6 +86,8 @@ export async function startNode(options: StartNodeOptions = {}): Promise<Started
 	];
 	const child = spawn(command[0] as string, command.slice(1), {
 		stdio: ["ignore", "pipe", "pipe"],
+		// A group of its own: SIGKILL is a power cut, which leaves none of a machine's processes.
+		detached: true,
 		env: {
 			PATH: process.env["PATH"] ?? "",
 			LANG: "C.UTF-8",
@@ -93,6 +95,8 @@ export async function startNode(options: StartNodeOptions = {}): Promise<Started
 			HOME: home,
 			TMPDIR: process.env["TMPDIR"] ?? "/tmp",
 			TMUX_TMPDIR: join(home, "tmux"),
+			// Compiled code: the same for all of them.
+			XDG_CACHE_HOME: fileURLToPath(new URL("../../../node_modules/.cache", import.meta.url)),
 			XDG_STATE_HOME: join(home, "state"),
 			XDG_CONFIG_HOME: join(home, "config"),
 			XDG_RUNTIME_DIR: join(home, "run"),
@@ -106,7 +110,10 @@ export async function startNode(options: StartNodeOptions = {}): Promise<Started
 	});
 	const exited = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
 	const end = (signal: NodeJS.Signals) => {
-		if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+		if (child.exitCode === null && child.signalCode === null) {
+			if (signal === "SIGKILL" && child.pid !== undefined) process.kill(-child.pid, signal);
+			else child.kill(signal);
+		}
 		return exited;
 	};
 	try {

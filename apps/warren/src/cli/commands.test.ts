@@ -144,3 +144,22 @@ describe("warren service", () => {
 		});
 	});
 });
+
+describe("warren completion", () => {
+	it("completes commands, their own commands and flags in bash", async () => {
+		const script = (await warren(["completion", "bash"])).stdout;
+		const complete = async (...words: string[]) => {
+			const asked = `${script}\nCOMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")})\nCOMP_CWORD=${words.length - 1}\n_warren\necho "\${COMPREPLY[@]}"`;
+			const result = await run("bash", ["-c", asked], { timeoutMs: 10_000 });
+			return result.outcome === "exited" ? result.stdout.trim().split(" ") : [];
+		};
+		expect(await complete("warren", "stat")).toEqual(["status"]);
+		expect(await complete("warren", "peers", "a")).toEqual(["add"]);
+		expect(await complete("warren", "up", "--tls")).toEqual(["--tls-cert", "--tls-key"]);
+		expect(await complete("warren", "pro")).toEqual([""]);
+	});
+
+	it("names the shells that it knows", async () => {
+		expect(await warren(["completion", "cmd"])).toMatchObject({ code: 1, stderr: expect.stringContaining("bash") });
+	});
+});

@@ -4,7 +4,8 @@ import { dirname } from "node:path";
 import type { Condition } from "@warren/kernel";
 import { run } from "@warren/net";
 import type { Command } from "commander";
-import { dataFolderOf, LocalNode } from "./local-node.ts";
+import { dataFolderOf } from "./data-folder-of.ts";
+import { LocalNode } from "./local-node.ts";
 
 interface Finding {
 	readonly check: string;

@@ -1,13 +1,8 @@
 import { createInterface } from "node:readline/promises";
 import { defineErrors } from "@warren/kernel";
 import type { Command } from "commander";
-import { DataFolder } from "../config/data-folder.ts";
-import { parseNodeConfig } from "../config/node-config.ts";
-import { becomeMember } from "../hub/membership.ts";
-import { choosePort, dialledHosts } from "../node/node-names.ts";
-import { version } from "../version.ts";
 import { withLocalNode } from "./local-node.ts";
-import { runNode, withNodeFlags } from "./node-command.ts";
+import { runMachine, withNodeFlags } from "./node-command.ts";
 
 const joinError = defineErrors({ no_code: { status: 400, fix: "Make one on the first machine with: warren invite" } });
 
@@ -34,18 +29,14 @@ export function addJoinCommands(program: Command): void {
 		.description("Make this machine one of a warren, and start it; the code comes from `warren invite`")
 		.option("--no-start", "only join; start it later with: warren up")
 		.action(async (url: string, given: string | undefined, flags: Record<string, unknown> & { start: boolean }) => {
+			const { parseNodeConfig } = await import("../config/node-config.ts");
 			const config = parseNodeConfig(flags, process.env);
 			const code = given ?? process.env["WARREN_JOIN_CODE"] ?? (await askForCode());
-			const port = await choosePort(config);
-			const data = DataFolder.open(config.data);
-			try {
-				await becomeMember(data, url, code, { name: config.name, hosts: dialledHosts(config), port, version });
-			} finally {
-				data.close();
-			}
+			const { joinAs } = await import("../hub/join-as.ts");
+			const port = await joinAs(config, url, code);
 			process.stderr.write(`${config.name} has joined the warren at ${url}.\n`);
 			// With --port 0 the hub was told a port: it stays.
-			if (flags.start) await runNode({ ...flags, port: String(port) });
+			if (flags.start) await runMachine({ ...flags, start: undefined, port: String(port) });
 		});
 }
 

@@ -1,16 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { defineErrors, messageOf, WarrenError } from "@warren/kernel";
 import { Agent, request } from "undici";
 import { readConsole } from "../config/console-file.ts";
-import { defaultDataFolder } from "../config/data-folder.ts";
+import { dataFolderOf } from "./data-folder-of.ts";
 
 const localError = defineErrors({ not_running: { status: 503 } });
-
-/** The data folder that a command means: `--data`, WARREN_DATA, or the platform's place. */
-export function dataFolderOf(flags: { readonly data?: string }): string {
-	return resolve(flags.data ?? process.env["WARREN_DATA"] ?? defaultDataFolder(process.env));
-}
 
 /** The node of this machine, as its commands reach it: over loopback, trusting its own CA. */
 export class LocalNode {

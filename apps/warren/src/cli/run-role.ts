@@ -1,14 +1,6 @@
-import {
-	type Clock,
-	type Closeable,
-	type Logger,
-	messageOf,
-	type Random,
-	systemClock,
-	systemRandom,
-	WarrenError,
-} from "@warren/kernel";
-import { createLogger } from "@warren/net";
+import { type Clock, type Closeable, type Logger, type Random, systemClock, systemRandom } from "@warren/kernel";
+import { createLogger, MemoryTrim } from "@warren/net";
+import { stopped } from "./stopped.ts";
 
 export interface RoleDeps {
 	readonly clock: Clock;
@@ -22,6 +14,8 @@ export interface RunningRole extends Closeable {
 	readonly ready: object;
 	/** What the console prints instead. */
 	readonly greeting: string;
+	/** A secret that is shown once, on the terminal alone. */
+	readonly notice?: string;
 }
 
 export interface RoleSettings {
@@ -32,33 +26,12 @@ export interface RoleSettings {
 /** Runs one server in this process: says when it is ready, closes it at SIGTERM or SIGINT. */
 export async function runRole(settings: RoleSettings, open: (deps: RoleDeps) => Promise<RunningRole>): Promise<void> {
 	const logger = createLogger({ level: settings.logLevel, json: settings.json });
+	MemoryTrim.start(systemClock);
 	const role = await open({ clock: systemClock, random: systemRandom, logger });
+	if (role.notice !== undefined) process.stderr.write(role.notice);
 	process.stdout.write(settings.json ? `${JSON.stringify(role.ready)}\n` : role.greeting);
 	await stopped();
 	logger.info("stopping");
 	await role.close();
 	process.exit(0);
-}
-
-/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
-function stopped(): Promise<void> {
-	return new Promise((resolve) => {
-		for (const signal of ["SIGTERM", "SIGINT"] as const) {
-			process.once(signal, () => {
-				process.once(signal, () => process.exit(1));
-				resolve();
-			});
-		}
-	});
-}
-
-/** What a person sees when a command fails: what happened, then what to do. */
-export function reportFailure(failure: unknown): void {
-	if (failure instanceof WarrenError) {
-		process.stderr.write(`warren: ${failure.message}\n${failure.fix === "" ? "" : `        ${failure.fix}\n`}`);
-		return;
-	}
-	process.stderr.write(
-		`warren: unexpected failure: ${messageOf(failure)}\n${failure instanceof Error ? `${failure.stack}\n` : ""}`,
-	);
 }

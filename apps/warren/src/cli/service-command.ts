@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { defineErrors } from "@warren/kernel";
 import { run } from "@warren/net";
 import type { Command } from "commander";
-import { dataFolderOf } from "./local-node.ts";
+import { dataFolderOf } from "./data-folder-of.ts";
 
 const serviceError = defineErrors({ no_service_manager: { status: 500 }, service_failed: { status: 500 } });
 const commandTimeoutMs = 30_000;

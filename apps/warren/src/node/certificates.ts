@@ -4,7 +4,7 @@ import { hostname, networkInterfaces } from "node:os";
 import type { Clock, ConditionKind, Fingerprint, HealthTable, Random } from "@warren/kernel";
 import { Authority, canonicalHost, certificateError, fingerprintOfPem, type TlsIdentity } from "@warren/net";
 import type { DataFolder } from "../config/data-folder.ts";
-import type { NodeConfig } from "../config/node-config.ts";
+import type { ServerConfig } from "../config/server-config.ts";
 
 export const certificateExpiring: ConditionKind = {
 	code: "certificate-expiring",
@@ -39,7 +39,7 @@ export interface CaCertificate {
 }
 
 /** Names by which this machine may be called, without its addresses. */
-export function ownNames(config: NodeConfig): string[] {
+export function ownNames(config: ServerConfig): string[] {
 	const host = canonicalHost(hostname());
 	const short = host.split(".")[0] as string;
 	const name = canonicalHost(config.name);
@@ -67,7 +67,7 @@ export function ownAddresses(): string[] {
  * must change, because peers that never joined have pinned it.
  */
 export async function openCertificates(
-	config: NodeConfig,
+	config: ServerConfig,
 	data: DataFolder,
 	clock: Clock,
 	random: Random,
@@ -109,7 +109,7 @@ export async function openCertificates(
 	};
 }
 
-async function openAuthority(config: NodeConfig, data: DataFolder, clock: Clock, random: Random): Promise<Authority> {
+async function openAuthority(config: ServerConfig, data: DataFolder, clock: Clock, random: Random): Promise<Authority> {
 	const cert = data.read("ca", "ca.crt");
 	const key = data.read("ca", "ca.key");
 	if (cert !== null && key !== null) return Authority.load({ cert, key }, clock, random);

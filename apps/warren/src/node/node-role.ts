@@ -48,7 +48,7 @@ import { openCertificates, ownAddresses, ownNames } from "./certificates.ts";
 import { machineRoutes } from "./machine-routes.ts";
 import { type NodeTables, nodeSchema, openNodeIdentity } from "./node-identity.ts";
 import { choosePort, dialledHosts, lanUrlOf, urlOf } from "./node-names.ts";
-import type { NodeBase, OpenPart, RolePart } from "./role-part.ts";
+import type { NodeBase, OpenPart, RolePart, RoleRow } from "./role-part.ts";
 import { uiRoutes } from "./ui-routes.ts";
 
 type Tables = AccessTables & PeerTables & TerminalTables & AuditTable & NodeTables & EnrolledTables;
@@ -80,15 +80,19 @@ export interface NodeRole extends Closeable {
 	readonly listener: Listener;
 }
 
+/** What runs beside the node in its process. */
+export interface NodeParts {
+	/** On a machine that joined no other's warren. */
+	readonly first?: readonly OpenPart[];
+	/** On every machine. */
+	readonly always?: readonly OpenPart[];
+}
+
 /** A node: terminals, peers and relay, the web UI, behind one listener. Closes what it opened when it cannot start. */
-export async function openNode(
-	deps: NodeRoleDeps,
-	config: NodeConfig,
-	openParts: readonly OpenPart[] = [],
-): Promise<NodeRole> {
+export async function openNode(deps: NodeRoleDeps, config: NodeConfig, beside: NodeParts = {}): Promise<NodeRole> {
 	const lifetime = new Lifetime();
 	try {
-		return await compose(deps, config, openParts, lifetime);
+		return await compose(deps, config, beside, lifetime);
 	} catch (failure) {
 		await lifetime.close();
 		throw failure;
@@ -98,7 +102,7 @@ export async function openNode(
 async function compose(
 	deps: NodeRoleDeps,
 	config: NodeConfig,
-	openParts: readonly OpenPart[],
+	beside: NodeParts,
 	lifetime: Lifetime,
 ): Promise<NodeRole> {
 	const { clock, random, logger } = deps;
@@ -129,14 +133,14 @@ async function compose(
 	const port = await choosePort(config);
 
 	const base: NodeBase = {
-		...{ clock, random, logger, lifetime, data, health, audit, feed, access, hubSetup, nodeId, port, db },
+		...{ clock, random, logger, lifetime, data, health, audit, metrics, feed, access, hubSetup, nodeId, port, db },
 		authority: certificates?.authority ?? null,
 		urls: [urlOf(config, port)],
 		hosts: dialledHosts(config),
 	};
 	const parts: RolePart[] = [];
-	for (const openPart of membership === null ? openParts : [openMemberPart(membership)])
-		parts.push(await openPart(base, config));
+	const own = membership === null ? (beside.first ?? []) : [openMemberPart(membership)];
+	for (const openPart of [...own, ...(beside.always ?? [])]) parts.push(await openPart(base, config));
 	const members: readonly CredentialKind[] = [...memberCredentials, ...parts.flatMap((part) => part.members ?? [])];
 
 	const hosts = new HostTable(ownNames(config));
@@ -149,8 +153,8 @@ async function compose(
 		parts.flatMap((part) => part.peerSources),
 	);
 	const files = await loadUi(config, logger);
-	const roles = () =>
-		["node", ...parts.map((part) => part.name)].map((name) => ({ name, state: "running", since: startedAt }));
+	const running = (name: string): RoleRow => ({ name, state: "running", since: startedAt });
+	const roles = () => [running("node"), ...parts.flatMap((part) => part.roles?.() ?? [running(part.name)])];
 	const cookieName = parts.find((part) => part.cookieName !== undefined)?.cookieName;
 	const url = urlOf(config, port);
 	const listener: Listener = await Listener.open(
@@ -199,7 +203,10 @@ async function compose(
 		},
 	);
 	lifetime.own(listener);
-	for (const part of parts) part.listening?.(listener);
+	for (const part of parts) {
+		part.listening?.(listener);
+		if (part.drain !== undefined) lifetime.defer(part.drain);
+	}
 	access.devices.onRevoked((id) => {
 		terminal.endOwner(`device:${id}`);
 		listener.disconnect(

@@ -1,33 +1,14 @@
 import type { NodeAccess, SetupLink } from "@warren/access";
 import type { EnrolledTables } from "@warren/accounts";
-import type {
-	Audit,
-	Authenticator,
-	Clock,
-	CredentialKind,
-	EventSink,
-	HealthTable,
-	Lifetime,
-	Logger,
-	NodeId,
-	PeerSource,
-	Random,
-} from "@warren/kernel";
+import type { Authenticator, CredentialKind, EventSink, NodeId, PeerSource } from "@warren/kernel";
 import type { Authority, Listener, Route } from "@warren/net";
 import type { Kysely } from "kysely";
-import type { DataFolder } from "../config/data-folder.ts";
 import type { NodeConfig } from "../config/node-config.ts";
+import type { RoleBase } from "../role-base.ts";
 
-/** What a node has opened before its roles are composed; parts add themselves to `lifetime`. */
-export interface NodeBase {
-	readonly clock: Clock;
-	readonly random: Random;
-	readonly logger: Logger;
-	readonly lifetime: Lifetime;
-	readonly data: DataFolder;
+/** What a node has opened before its roles are composed. */
+export interface NodeBase extends RoleBase {
 	readonly db: Kysely<EnrolledTables>;
-	readonly health: HealthTable;
-	readonly audit: Audit;
 	readonly feed: EventSink;
 	readonly access: NodeAccess;
 	/** The setup link as the hub sees it: the same secret, a door of its own. */
@@ -42,6 +23,16 @@ export interface NodeBase {
 	readonly port: number;
 }
 
+export interface RoleRow {
+	readonly name: string;
+	readonly state: "running" | "restarting" | "off";
+	/** Milliseconds since the Unix epoch. */
+	readonly since: number;
+	readonly error?: string;
+	readonly pid?: number | null;
+	readonly memoryBytes?: number | null;
+}
+
 /** A role beside the node, behind the same listener. */
 export interface RolePart {
 	/** As `status` and discovery show it. */
@@ -52,8 +43,12 @@ export interface RolePart {
 	/** Kinds of credential that it lets use the node's own API. */
 	readonly members?: readonly CredentialKind[];
 	readonly cookieName?: string;
+	/** What it shows under `roles` in `status`; its own name, running, unless told. */
+	readonly roles?: () => readonly RoleRow[];
 	/** Once the listener is open. */
 	readonly listening?: (listener: Listener) => void;
+	/** Before the listener closes: tells its own sockets to come back, spread over a moment. */
+	readonly drain?: () => Promise<void>;
 }
 
 export type OpenPart = (base: NodeBase, config: NodeConfig) => Promise<RolePart>;

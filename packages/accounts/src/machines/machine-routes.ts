@@ -66,6 +66,8 @@ export function machineRoutes(deps: {
 	readonly hubUrl: string;
 	readonly ticketKey: TicketKey;
 	readonly ownerId: () => Promise<string>;
+	/** What the session's cookie is called: a machine that stands in for the hub must know it. */
+	readonly sessionCookie: string;
 }): Route[] {
 	const { machines } = deps;
 	const owner = "hub";
@@ -170,7 +172,8 @@ export function machineRoutes(deps: {
 				const said = await context.json(selfBody);
 				const machine = await machines.update(identity.nodeId, defined(said));
 				// A machine may have joined before there was an owner: it learns whose it is here.
-				return answer({ ...machine, owner: { userId: machine.ownerId || (await deps.ownerId()) } });
+				const ownerId = machine.ownerId || (await deps.ownerId());
+				return answer({ ...machine, owner: { userId: ownerId }, sessionCookie: deps.sessionCookie });
 			},
 		},
 		{

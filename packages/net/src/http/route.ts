@@ -14,6 +14,15 @@ interface RouteFacts {
 	readonly path: string;
 	/** Kinds of credential that it takes; with `none` among them, identity may be null. */
 	readonly credentials: readonly CredentialKind[];
+	/** Where else than in Authorization this path's clients may put a bearer token. */
+	readonly tokenPlaces?: TokenPlaces;
+}
+
+/** Vendors' SDKs send their key, and so our token, each in a place of its own. */
+export interface TokenPlaces {
+	/** Lower-case names. */
+	readonly headers: readonly string[];
+	readonly query?: string;
 }
 
 /** Answers with a standard Response. The usual kind. */

@@ -1,0 +1,60 @@
+import { renderUnicodeCompact } from "uqr";
+import { type RoleDeps, type RunningRole, runRole } from "../cli/run-role.ts";
+import { type NodeConfig, parseNodeConfig } from "../config/node-config.ts";
+import { openHubPart } from "../hub/hub-part.ts";
+import { processesPart } from "../supervisor/processes-part.ts";
+import { runSupervised } from "../supervisor/supervised-role.ts";
+import { type NodeParts, type NodeReady, openNode } from "./node-role.ts";
+
+/** The node role alone. */
+export async function runNode(flags: Record<string, unknown>): Promise<void> {
+	const config = parseNodeConfig(flags, process.env);
+	await runRole(config, (deps) => open(deps, config, {}));
+}
+
+/** What is private to a machine's owner: node, hub, sidecar; one process of `warren up`. */
+export async function runPrivate(flags: Record<string, unknown>): Promise<void> {
+	const config = parseNodeConfig(flags, process.env);
+	await runSupervised(config, (deps, processes) =>
+		open(deps, config, { first: [openHubPart], always: [processesPart(processes)] }),
+	);
+}
+
+async function open(deps: RoleDeps, config: NodeConfig, beside: NodeParts): Promise<RunningRole> {
+	const role = await openNode(deps, config, beside);
+	const { firstCredentials } = role;
+	return {
+		ready: role.ready,
+		greeting: greeting(config.name, role.ready),
+		...(firstCredentials === null
+			? {}
+			: {
+					notice: `User ${firstCredentials.user}, PIN ${firstCredentials.pin}  (shown this once; the setup link changes it)\n`,
+				}),
+		close: () => role.close(),
+	};
+}
+
+function greeting(name: string, ready: NodeReady): string {
+	const lines = [`Warren is up on ${name}.`, "", `  Open        ${ready.url}`];
+	if (ready.lanUrl !== null) lines.push(`  On a phone  ${ready.lanUrl}`);
+	if (ready.caFingerprint !== null) {
+		lines.push(
+			`  Trust       ${ready.url}/trust   (once per device, so that browsers stop warning)`,
+			`  CA SHA-256  ${ready.caFingerprint}`,
+		);
+	}
+	if (ready.setupUrl !== null) {
+		const phoneUrl = ready.setupUrl.replace(ready.url, ready.lanUrl ?? ready.url);
+		lines.push(
+			"",
+			"First time here? Open this link once, within a day, or scan it with your phone:",
+			"",
+			`  ${ready.setupUrl}`,
+			"",
+		);
+		lines.push(renderUnicodeCompact(phoneUrl, { border: 1 }));
+	}
+	lines.push("", `Data is in ${ready.data}. Stop with Ctrl-C.`, "");
+	return `${lines.join("\n")}\n`;
+}

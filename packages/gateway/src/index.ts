@@ -1,0 +1,4 @@
+/** Federation between warrens: the gateway's server and a node's link to it. Knows no rooms. */
+export { type GatewayDeps, type GatewayOptions, GatewayServer, gatewayServerLimits } from "./server/gateway-server.ts";
+export { registryLimits } from "./server/registry.ts";
+export { type GatewayTables, gatewaySchema } from "./server/schema.ts";
