@@ -25,7 +25,7 @@ const DocsPage = lazy(async () => ({ default: (await import("./pages/docs/docs.t
 const DocPage = lazy(async () => ({ default: (await import("./pages/docs/doc.tsx")).DocPage }));
 const MorePage = lazy(async () => ({ default: (await import("./pages/more.tsx")).MorePage }));
 const SetupPage = lazy(async () => ({ default: (await import("./pages/setup.tsx")).SetupPage }));
-const FirstAccount = lazy(async () => ({ default: (await import("./pages/setup.tsx")).FirstAccount }));
+const FirstAccountPage = lazy(async () => ({ default: (await import("./pages/setup.tsx")).FirstAccountPage }));
 const InvitedPage = lazy(async () => ({ default: (await import("./pages/invited.tsx")).InvitedPage }));
 const PairPage = lazy(async () => ({ default: (await import("./pages/pair.tsx")).PairPage }));
 const ApproveDevicePage = lazy(async () => ({
@@ -33,7 +33,7 @@ const ApproveDevicePage = lazy(async () => ({
 }));
 const SharePage = lazy(async () => ({ default: (await import("./pages/share.tsx")).SharePage }));
 const TrustPage = lazy(async () => ({ default: (await import("./pages/trust.tsx")).TrustPage }));
-const TerminalPage = lazy(async () => ({ default: (await import("./pages/terminal.tsx")).TerminalPage }));
+const TerminalPage = lazy(async () => ({ default: (await import("./pages/terminal/terminal.tsx")).TerminalPage }));
 
 export function App({ arrival }: { arrival: Arrival }) {
 	return (
@@ -69,7 +69,7 @@ function Pages({ arrival }: { arrival: Arrival }) {
 			case "setup":
 				return <SetupPage secret={arrival.secret} onDone={done} />;
 			case "account":
-				return <FirstAccount secret={arrival.secret} onDone={done} />;
+				return <FirstAccountPage secret={arrival.secret} onDone={done} />;
 			case "invitation":
 				return <InvitedPage code={arrival.secret} onDone={done} />;
 			case "pair":
