@@ -6,6 +6,7 @@ import { browserMissing, launchBrowser } from "./browser.ts";
 import {
 	askHub,
 	expectAccessible,
+	fillSignUp,
 	firstMachine,
 	newContext,
 	newPage,
@@ -223,6 +224,21 @@ describe("the account in the web UI", () => {
 		await desk.getByRole("button", { name: "Change password" }).click();
 		await desk.getByText("The password is changed").waitFor();
 		await expect.poll(async () => (await askHub<{ devices: unknown[] }>(desk, "/me/devices")).devices.length).toBe(1);
+	});
+
+	it("a machine that was set up without an account prints a link for one", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		await using late = await startNode({ ...firstMachine, pin: "lovelace-1815" });
+		expect(late.setupUrl).toContain("/#account=");
+		await using other = await launchBrowser({ ca: late.ca });
+		const page = await newPage(await newContext(other), faults);
+		await page.goto((late.setupUrl as string).replace(/^https:\/\/[^/]+/, originOf(late)));
+		await page.getByRole("heading", { name: "Make your account" }).waitFor();
+		await fillSignUp(page, owner);
+		await page.getByText("No session runs on atlas").waitFor();
+		await late.stop();
+		await using again = await startNode({ ...firstMachine, pin: "lovelace-1815", home: late.home, port: late.port });
+		expect(again.setupUrl).toBeNull();
 	});
 
 	it("raised no fault in any page", (test) => {
