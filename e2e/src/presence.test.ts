@@ -44,7 +44,11 @@ describe("discovery", () => {
 		const { token } = JSON.parse(readFileSync(`${pair.first.data}/console.json`, "utf8")) as { token: string };
 		const answer = await call(pair.first, "GET", "/api/peers", bearer(token));
 		const found = answer.body.peers.find((each: { port: number }) => each.port === pair.second.port);
-		expect(found).toMatchObject({ sources: expect.arrayContaining(["discovery"]) });
+		expect(found).toMatchObject({
+			sources: expect.arrayContaining(["discovery"]),
+			reachable: true,
+			trust: "warren",
+		});
 	}, 60_000);
 
 	it("lets it vanish at once on a clean end and within 30 s of a crash, and shows two of one deviceId", async () => {

@@ -24,6 +24,7 @@ const AccountPage = lazy(async () => ({ default: (await import("./pages/account/
 const DocsPage = lazy(async () => ({ default: (await import("./pages/docs/docs.tsx")).DocsPage }));
 const DocPage = lazy(async () => ({ default: (await import("./pages/docs/doc.tsx")).DocPage }));
 const MorePage = lazy(async () => ({ default: (await import("./pages/more.tsx")).MorePage }));
+const RoomsPage = lazy(async () => ({ default: (await import("./rooms/rooms-page.tsx")).RoomsPage }));
 const SetupPage = lazy(async () => ({ default: (await import("./pages/setup.tsx")).SetupPage }));
 const FirstAccountPage = lazy(async () => ({ default: (await import("./pages/setup.tsx")).FirstAccountPage }));
 const InvitedPage = lazy(async () => ({ default: (await import("./pages/invited.tsx")).InvitedPage }));
@@ -95,6 +96,9 @@ function Pages({ arrival }: { arrival: Arrival }) {
 								<TerminalPage key={`${machine}/${session}`} machine={machine} session={decodeURIComponent(session)} />,
 							)
 						}
+					</Route>
+					<Route path="/m/:machine/rooms/:room?">
+						{({ machine, room }) => inMachine(machine, <RoomsPage key={machine} machine={machine} room={room} />)}
 					</Route>
 					<Route path="/m/:machine/activity">
 						{({ machine }) => inMachine(machine, <ActivityPage machine={machine} />)}

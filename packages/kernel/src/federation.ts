@@ -34,8 +34,10 @@ export interface FederationClient {
 	/** On disk, or of no interest, when it returns; a repeated one is dropped. @throws when it cannot be written. */
 	receive(message: FederatedIncoming): void;
 	/** Rooms that are wanted, and those that others may see. */
-	rooms(): { readonly wanted: readonly string[]; readonly shown: readonly string[] };
+	names(): { readonly wanted: readonly string[]; readonly shown: readonly string[] };
 	participants(): readonly { readonly id: string; readonly name: string; readonly type: string }[];
+	/** How many wait to be sent. */
+	readonly waiting: number;
 	/** Something to send, or other rooms. Returns its own removal. */
 	onChange(watcher: () => void): () => void;
 }

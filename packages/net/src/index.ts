@@ -15,6 +15,7 @@ export type {
 	Method,
 	RequestContext,
 	Route,
+	RouteAbout,
 	StreamRoute,
 	TokenPlaces,
 	Upgrade,
@@ -33,6 +34,7 @@ export {
 	certificateError,
 	createCsr,
 	type LeafRequest,
+	nodeIdOf,
 } from "./tls/authority.ts";
 export { fingerprintOf, fingerprintOfPem, parseFingerprint } from "./tls/fingerprint.ts";
 export { type AcceptOptions, type SendOutcome, WebSocketConnection, webSocketLimits } from "./websocket/connection.ts";

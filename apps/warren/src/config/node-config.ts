@@ -18,6 +18,10 @@ const nodeSchema = serverSchema.extend({
 	user: z.string().optional(),
 	pin: z.string().optional(),
 	webFolder: z.string().optional(),
+	/** This warren at a gateway; without both it is what was registered with POST /api/gateway/register. */
+	meshId: z.string().min(1).max(64).optional(),
+	meshSecret: z.string().min(1).max(256).optional(),
+	meshGatewayUrl: z.url({ protocol: /^wss?$/, error: "must be ws://… or wss://…" }).optional(),
 });
 
 type Settings = z.infer<typeof nodeSchema>;
@@ -35,6 +39,9 @@ const variables: Readonly<Record<keyof Settings, string>> = {
 	user: "WARREN_USER",
 	pin: "WARREN_PIN",
 	webFolder: "WARREN_WEB",
+	meshId: "MESH_ID",
+	meshSecret: "MESH_SECRET",
+	meshGatewayUrl: "MESH_GATEWAY_URL",
 };
 
 /**
@@ -49,6 +56,11 @@ export function parseNodeConfig(
 	const config = parseServerConfig(role, variables, flags, environment);
 	if (config.user !== undefined && config.pin === undefined)
 		throw configError("bad_config", "WARREN_USER is set without WARREN_PIN.", { fix: "Set both, or neither." });
+	if ((config.meshId === undefined) !== (config.meshSecret === undefined)) {
+		throw configError("bad_config", "MESH_ID and MESH_SECRET belong together, and one is missing.", {
+			fix: "Set both, or neither.",
+		});
+	}
 	return { ...config, ai: parseAiConfig(environment) };
 }
 

@@ -12,8 +12,8 @@ import { NodeTickets } from "./node-tickets.ts";
 export const openHubPart: OpenPart = async (base, config): Promise<RolePart> => {
 	const { clock, lifetime, authority, urls, hosts, port, nodeId } = base;
 	const hub = await openHubServices(base, await openHubTables(base), {
-		...{ authority, urls, hosts, port, workspaces: config.workspaces, ai: config.ai },
-		fingerprint: () => authority?.fingerprint ?? null,
+		...{ authority, urls, hosts, port, workspaces: config.workspaces, ai: config.ai, name: config.name },
+		fingerprint: () => base.shown.fingerprint,
 		installId: nodeId,
 		setup: base.hubSetup,
 	});

@@ -61,6 +61,7 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 	const hub = await openHubServices(base, tables, {
 		authority: certificates?.authority ?? null,
 		fingerprint: () => certificates?.fingerprint ?? null,
+		name: config.name,
 		urls: [url],
 		hosts: dialledHosts(config),
 		port,
@@ -84,10 +85,11 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 			trustedProxies: config.trustedProxy,
 			cookieName: accounts.sessionCookieName,
 			routes: [
-				discoveryRoute("hub", {
-					name: config.name,
-					capabilities: ["accounts", "sync", "ai", ...(config.workspaces ? ["workspace"] : [])],
-				}),
+				discoveryRoute(
+					"hub",
+					{ name: config.name, capabilities: ["accounts", "sync", "ai", ...(config.workspaces ? ["workspace"] : [])] },
+					"/admin",
+				),
 				...hub.routes,
 				...machineRoutes({
 					owner: "hub",

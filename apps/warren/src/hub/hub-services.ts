@@ -12,6 +12,7 @@ import type { Authority, Listener, Route } from "@warren/net";
 import { type AuditTable, auditSchema, openSqliteTables, type SqliteTables } from "@warren/store";
 import { type SyncTables, syncLogSchema, syncRoutes, syncSchema } from "@warren/sync";
 import { type AiConfig, keyFileName } from "../config/ai-config.ts";
+import { hubPages } from "../pages/hub-pages.ts";
 import type { RoleBase } from "../role-base.ts";
 import type { SidecarDocuments } from "../sidecar/sidecar-listener.ts";
 import { workspacesOver } from "../sidecar/workspaces.ts";
@@ -24,6 +25,8 @@ export type HubTables = AccountsTables & SyncTables & AiTables & AuditTable;
 export interface HubFacts {
 	/** Null: no machine can join through this hub. */
 	readonly authority: Authority | null;
+	/** This machine's, for people. */
+	readonly name: string;
 	/** SHA-256 of the certificate that new devices shall find here. */
 	readonly fingerprint: () => string | null;
 	/** Best first, port included. */
@@ -74,7 +77,7 @@ export async function openHubServices(
 					: {
 							join: {
 								ca: authority.certPem,
-								issueLeaf: ({ csr, name, hosts }) => authority.issueForCsr(csr, { name, hosts }),
+								issueLeaf: ({ csr, ...leaf }) => authority.issueForCsr(csr, leaf),
 							},
 						}),
 			},
@@ -95,15 +98,16 @@ export async function openHubServices(
 		),
 	);
 	const options = { owner: "hub", credentials: ["session"] } as const;
+	const api = [
+		...accounts.routes(),
+		...ai.routes(),
+		...syncRoutes({ ...documents, audit }, options),
+		...(facts.workspaces ? workspacesOver(documents, { clock, random }, options) : []),
+	];
 	return {
 		accounts,
 		documents,
-		routes: [
-			...accounts.routes(),
-			...ai.routes(),
-			...syncRoutes({ ...documents, audit }, options),
-			...(facts.workspaces ? workspacesOver(documents, { clock, random }, options) : []),
-		],
+		routes: [...api, ...hubPages(api, { health: base.health, name: facts.name, fingerprint: facts.fingerprint })],
 		listening: (listener) =>
 			void lifetime.own(
 				accounts.onRevoked((revoked) => {

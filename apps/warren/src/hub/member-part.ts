@@ -6,6 +6,7 @@ import {
 	sessionMemorySchema,
 	verifyTicket,
 } from "@warren/accounts";
+import { fingerprintOfPem, type TlsIdentity } from "@warren/net";
 import { openSqliteTables } from "@warren/store";
 import { type SyncTables, syncLogSchema, syncRoutes, syncSchema } from "@warren/sync";
 import { isLoopback } from "../config/server-config.ts";
@@ -15,6 +16,7 @@ import { openSidecar } from "../sidecar/sidecar-listener.ts";
 import { version } from "../version.ts";
 import { openDocuments } from "./hub-documents.ts";
 import { HubForward } from "./hub-forward.ts";
+import { LeafRenewal } from "./leaf-renewal.ts";
 import { LocalRooms } from "./local-rooms.ts";
 import type { Membership } from "./membership.ts";
 import { NodeTickets } from "./node-tickets.ts";
@@ -90,6 +92,17 @@ export function openMemberPart(membership: Membership): OpenPart {
 			routes: [...forward.routes(), ...tickets.routes(verify)],
 			authenticators: [],
 			peerSources: [link, sync],
+			listening: (listener) => {
+				// With certificate files of its own it shows no leaf of ours.
+				if (!listener.secure || config.tlsCert !== undefined) return;
+				const use = (tls: TlsIdentity) => {
+					listener.setCertificate(tls);
+					base.shown.fingerprint = fingerprintOfPem(tls.cert);
+				};
+				const renewal = new LeafRenewal(base, { link, ca, name: config.name, hosts: base.hosts, use });
+				lifetime.own(renewal);
+				if (link.state === "connected") void renewal.check();
+			},
 			drain: () => documents.relay.close(),
 		};
 	};

@@ -1,6 +1,6 @@
 import type { NodeAccess, SetupLink } from "@warren/access";
 import type { EnrolledTables } from "@warren/accounts";
-import type { Authenticator, CredentialKind, EventSink, NodeId, PeerSource } from "@warren/kernel";
+import type { Authenticator, CredentialKind, EventSink, Fingerprint, NodeId, PeerSource } from "@warren/kernel";
 import type { Authority, Listener, Route } from "@warren/net";
 import type { Kysely } from "kysely";
 import type { NodeConfig } from "../config/node-config.ts";
@@ -14,6 +14,8 @@ export interface NodeBase extends RoleBase {
 	/** The setup link as the hub sees it: the same secret, a door of its own. */
 	readonly hubSetup: SetupLink;
 	readonly nodeId: NodeId;
+	/** What this node shows; a part that renews it says so. */
+	readonly shown: { fingerprint: Fingerprint | null };
 	/** Null when this machine holds no CA. */
 	readonly authority: Authority | null;
 	/** How this node is called from outside, best first; its port included. */

@@ -4,11 +4,13 @@ import {
 	Ellipsis,
 	FileText,
 	type LucideIcon,
+	MessagesSquare,
 	Server,
 	Settings,
 	SquareTerminal,
 } from "lucide-react";
 import { activityPath, type MachineId, terminalsPath } from "../api/machine.ts";
+import { roomsPath } from "../rooms/paths.ts";
 
 /** The places of the app. A later role adds its own line here; nothing is listed before it works. */
 export interface Place {
@@ -45,6 +47,14 @@ export const places: readonly Place[] = [
 		tab: true,
 		path: () => "/docs",
 		isAt: (path) => /^\/docs(\/|$)/.test(path),
+	},
+	{
+		id: "rooms",
+		label: "Rooms",
+		icon: MessagesSquare,
+		tab: true,
+		path: roomsPath,
+		isAt: (path) => /^\/m\/[^/]+\/rooms/.test(path),
 	},
 	{
 		id: "activity",
