@@ -1,6 +1,6 @@
 import { CSPProvider } from "@base-ui/react/csp-provider";
 import { QueryClientProvider } from "@tanstack/react-query";
-import { lazy, type ReactNode, Suspense, useState } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useState } from "react";
 import { Redirect, Route, Switch, useLocation } from "wouter";
 import { useAccount } from "./api/hub.ts";
 import { self, terminalsPath } from "./api/machine.ts";
@@ -26,7 +26,7 @@ const DocPage = lazy(async () => ({ default: (await import("./pages/docs/doc.tsx
 const MorePage = lazy(async () => ({ default: (await import("./pages/more.tsx")).MorePage }));
 const RoomsPage = lazy(async () => ({ default: (await import("./rooms/rooms-page.tsx")).RoomsPage }));
 const SetupPage = lazy(async () => ({ default: (await import("./pages/setup.tsx")).SetupPage }));
-const FirstAccount = lazy(async () => ({ default: (await import("./pages/setup.tsx")).FirstAccount }));
+const FirstAccountPage = lazy(async () => ({ default: (await import("./pages/setup.tsx")).FirstAccountPage }));
 const InvitedPage = lazy(async () => ({ default: (await import("./pages/invited.tsx")).InvitedPage }));
 const PairPage = lazy(async () => ({ default: (await import("./pages/pair.tsx")).PairPage }));
 const ApproveDevicePage = lazy(async () => ({
@@ -34,7 +34,7 @@ const ApproveDevicePage = lazy(async () => ({
 }));
 const SharePage = lazy(async () => ({ default: (await import("./pages/share.tsx")).SharePage }));
 const TrustPage = lazy(async () => ({ default: (await import("./pages/trust.tsx")).TrustPage }));
-const TerminalPage = lazy(async () => ({ default: (await import("./pages/terminal.tsx")).TerminalPage }));
+const TerminalPage = lazy(async () => ({ default: (await import("./pages/terminal/terminal.tsx")).TerminalPage }));
 
 export function App({ arrival }: { arrival: Arrival }) {
 	return (
@@ -56,13 +56,21 @@ function Pages({ arrival }: { arrival: Arrival }) {
 	const [arrived, setArrived] = useState(false);
 	const onDevice = useCredential(self) !== undefined;
 	const onAccount = useAccount() !== undefined;
-	const done = () => setArrived(true);
+	// An account that has just signed in first tries to enter this machine, too: what it may see depends on that.
+	const [entered, setEntered] = useState(onAccount);
+	useEffect(() => {
+		if (!onDevice && !onAccount) setEntered(false);
+	}, [onDevice, onAccount]);
+	const done = () => {
+		setArrived(true);
+		setEntered(true);
+	};
 	if (!arrived) {
 		switch (arrival.kind) {
 			case "setup":
 				return <SetupPage secret={arrival.secret} onDone={done} />;
 			case "account":
-				return <FirstAccount secret={arrival.secret} onDone={done} />;
+				return <FirstAccountPage secret={arrival.secret} onDone={done} />;
 			case "invitation":
 				return <InvitedPage code={arrival.secret} onDone={done} />;
 			case "pair":
@@ -73,7 +81,7 @@ function Pages({ arrival }: { arrival: Arrival }) {
 	}
 	if (path === "/share") return <SharePage token={arrival.kind === "share" ? arrival.token : undefined} />;
 	if (path === "/trust") return <TrustPage />;
-	if (!onDevice && !onAccount) return <SignInPage />;
+	if (!onDevice && !(onAccount && entered)) return <SignInPage onEntered={() => setEntered(true)} />;
 	return (
 		<Shell>
 			<Suspense fallback={<Waiting />}>

@@ -78,6 +78,8 @@ export interface Accounts extends Closeable {
 	routes(): Route[];
 	/** Called at once when somebody loses access: cut what is open on their behalf (`isRevoked`). */
 	onRevoked(watcher: (revoked: Revoked) => void): Closeable;
+	/** Called after tickets were revoked, later than `onRevoked`: `revokedTickets` has them now. */
+	onTicketsRevoked(watcher: () => void): Closeable;
 	/** Tickets that were revoked and would be good otherwise: for the node that this hub runs on. */
 	revokedTickets(): Promise<ReadonlySet<string>>;
 	/** Whether the first account was made. */
@@ -196,6 +198,7 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 			...hubTicketRoutes({ ...common, tickets, key: signer.key }),
 		],
 		onRevoked: (watcher) => feed.watch(watcher),
+		onTicketsRevoked: (watcher) => tickets.watch(watcher),
 		revokedTickets: async () => {
 			const { sealed } = await tickets.revocations();
 			return new Set(openRevocations(sealed, [signer.key])?.tickets.map((ticket) => ticket.id));

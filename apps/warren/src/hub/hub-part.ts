@@ -37,8 +37,12 @@ export const openHubPart: OpenPart = async (base, config): Promise<RolePart> => 
 		cookieName: accounts.sessionCookieName,
 		listening: (listener) => {
 			hub.listening(listener);
-			lifetime.own(accounts.onRevoked(() => void accounts.revokedTickets().then((ids) => tickets.end([...ids]))));
+			const end = () => void accounts.revokedTickets().then((ids) => tickets.end([...ids]));
+			lifetime.own(accounts.onTicketsRevoked(end));
+			// Revoked, and this process ended before it came to that.
+			end();
 		},
+		hasOwner: () => accounts.hasOwner(),
 		drain: hub.drain,
 	};
 };

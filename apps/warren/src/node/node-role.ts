@@ -21,6 +21,7 @@ import {
 	Lifetime,
 	type Logger,
 	newId,
+	newSecret,
 	type PeerSource,
 	type Random,
 } from "@warren/kernel";
@@ -229,7 +230,7 @@ async function compose(
 			lanUrl: lanUrlOf(config, port),
 			fingerprint: certificates?.fingerprint ?? null,
 			caFingerprint: certificates?.ca?.fingerprint ?? null,
-			setupUrl: await setupUrlOf(base, config, url),
+			setupUrl: await setupUrlOf(base, config, url, parts),
 			data: data.path,
 			pid: process.pid,
 		},
@@ -300,12 +301,28 @@ async function openPeers(
 	};
 }
 
-/** A link while nobody is signed in: one secret, good once at the node and once at the hub beside it. */
-async function setupUrlOf({ access, hubSetup }: NodeBase, config: NodeConfig, url: string): Promise<string | null> {
-	if (access.devices.count > 0 || config.pin !== undefined) return null;
-	const secret = await access.setup.make();
-	await hubSetup.make(secret);
-	return `${url}/#setup=${secret}`;
+/**
+ * A link while nobody is signed in: one secret, good once at the node and once at the hub beside it. A node that is set
+ * up already, with a hub that has no owner yet, gets one for the hub's door alone.
+ */
+async function setupUrlOf(
+	{ access, hubSetup, random }: NodeBase,
+	config: NodeConfig,
+	url: string,
+	parts: readonly RolePart[],
+): Promise<string | null> {
+	if (access.devices.count === 0 && config.pin === undefined) {
+		const secret = await access.setup.make();
+		await hubSetup.make(secret);
+		return `${url}/#setup=${secret}`;
+	}
+	for (const part of parts) {
+		if ((await part.hasOwner?.()) !== false) continue;
+		const secret = newSecret(random);
+		await hubSetup.make(secret);
+		return `${url}/#account=${secret}`;
+	}
+	return null;
 }
 
 function describe(who: Identity, config: NodeConfig): Record<string, unknown> {

@@ -47,6 +47,8 @@ export interface RolePart {
 	readonly cookieName?: string;
 	/** What it shows under `roles` in `status`; its own name, running, unless told. */
 	readonly roles?: () => readonly RoleRow[];
+	/** A hub's: whether anybody has an account there. */
+	readonly hasOwner?: () => Promise<boolean>;
 	/** Once the listener is open. */
 	readonly listening?: (listener: Listener) => void;
 	/** Before the listener closes: tells its own sockets to come back, spread over a moment. */

@@ -1,7 +1,7 @@
 import type { Editor } from "@tiptap/core";
 import { useEffect, useRef, useState } from "react";
 import { t } from "../pages/text/docs.ts";
-import { openEditor } from "./editor.ts";
+import { adapt, openEditor } from "./editor.ts";
 import { LinkDialog } from "./link-dialog.tsx";
 import type { OpenDocument } from "./open-document.ts";
 import { Toolbar } from "./toolbar.tsx";
@@ -12,21 +12,23 @@ export const editorLabels = (title: string) => ({ name: t.text(title), placehold
 export function EditorView(props: { document: OpenDocument; title: string; editable: boolean }) {
 	const { document, editable } = props;
 	const host = useRef<HTMLDivElement>(null);
-	const title = useRef(props.title);
-	title.current = props.title;
+	const first = useRef({ title: props.title, editable });
 	const [editor, setEditor] = useState<Editor>();
 	const [linking, setLinking] = useState(false);
 
 	useEffect(() => {
 		const element = host.current;
 		if (element === null) return;
-		const opened = openEditor(element, document, { editable, labels: editorLabels(title.current) });
+		const opened = openEditor(element, document, first.current.editable, editorLabels(first.current.title));
 		setEditor(opened);
 		return () => {
 			opened.destroy();
 			setEditor(undefined);
 		};
-	}, [document, editable]);
+	}, [document]);
+	useEffect(() => {
+		if (editor !== undefined) adapt(editor, t.text(props.title), editable);
+	}, [editor, props.title, editable]);
 
 	return (
 		<>

@@ -19,11 +19,11 @@ export interface EditorLabels {
 export function openEditor(
 	element: HTMLElement,
 	document: OpenDocument,
-	options: { readonly editable: boolean; readonly labels: EditorLabels },
+	editable: boolean,
+	labels: EditorLabels,
 ): Editor {
-	const { labels } = options;
 	return new Editor({
-		...common(element, labels.name, options.editable),
+		...common(element, labels.name, editable),
 		extensions: [
 			...marksAndBlocks(labels),
 			Placeholder.configure({ placeholder: labels.placeholder }),
@@ -64,18 +64,33 @@ function common(element: HTMLElement, name: string, editable: boolean) {
 		injectCSS: false,
 		// JSON even when empty: text would go through an HTML parser, which Trusted Types forbid.
 		content: emptyContent,
-		editorProps: {
-			attributes: {
-				class: "prose-text",
-				role: "textbox",
-				"aria-multiline": "true",
-				"aria-label": name,
-				"aria-readonly": String(!editable),
-				// A read-only text must be reachable by key too, to scroll it.
-				tabindex: "0",
-			},
-		},
+		editorProps: editorProps(name, editable),
 	};
+}
+
+/** What a title or a permission that changed means for an editor that is open. */
+export function adapt(editor: Editor, name: string, editable: boolean): void {
+	editor.setOptions({ editable, editorProps: editorProps(name, editable) });
+}
+
+function editorProps(name: string, editable: boolean) {
+	return {
+		attributes: {
+			class: "prose-text",
+			role: "textbox",
+			"aria-multiline": "true",
+			"aria-label": name,
+			"aria-readonly": String(!editable),
+			// A read-only text must be reachable by key too, to scroll it.
+			tabindex: "0",
+		},
+		transformPastedHTML: withoutStyles,
+	};
+}
+
+/** The page's policy blocks style attributes even where pasted text is only read: they go before that. */
+function withoutStyles(html: string): string {
+	return html.replace(/<[a-z][^>]*>/gi, (tag) => tag.replace(/\sstyle\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>]+)/gi, ""));
 }
 
 function marksAndBlocks(labels: EditorLabels): Extensions {

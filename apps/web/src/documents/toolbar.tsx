@@ -25,6 +25,8 @@ interface Tool {
 	readonly keys?: string;
 	/** Undefined for what is done, not switched. */
 	active?(editor: Editor): boolean;
+	/** Possible at all times unless told. */
+	able?(editor: Editor): boolean;
 	run(editor: Editor): void;
 }
 
@@ -73,8 +75,20 @@ export function Toolbar({ editor, onLink }: { editor: Editor; onLink: () => void
 		...groups.map((group) => [...group]),
 		[
 			{ label: t.link, icon: Link2, keys: "⇧K", active: () => editor.isActive("link"), run: onLink },
-			{ label: t.undo, icon: Undo2, keys: "Z", run: () => editor.chain().focus().undo().run() },
-			{ label: t.redo, icon: Redo2, keys: "⇧Z", run: () => editor.chain().focus().redo().run() },
+			{
+				label: t.undo,
+				icon: Undo2,
+				keys: "Z",
+				able: () => editor.can().undo(),
+				run: () => editor.chain().focus().undo().run(),
+			},
+			{
+				label: t.redo,
+				icon: Redo2,
+				keys: "⇧Z",
+				able: () => editor.can().redo(),
+				run: () => editor.chain().focus().redo().run(),
+			},
 		],
 	];
 	const count = tools.flat().length;
@@ -108,7 +122,9 @@ export function Toolbar({ editor, onLink }: { editor: Editor; onLink: () => void
 								// The text keeps its selection, and a phone its keyboard.
 								onPointerDown={(event) => event.preventDefault()}
 								onFocus={() => setAt(own)}
-								onClick={() => tool.run(editor)}
+								// Stays a stop of the arrow keys.
+								aria-disabled={tool.able?.(editor) === false}
+								onClick={() => tool.able?.(editor) !== false && tool.run(editor)}
 							>
 								<tool.icon size={18} />
 							</button>

@@ -1,5 +1,6 @@
 import { useState } from "react";
 import { useLocation } from "wouter";
+import { tryEnrolWithAccount } from "../api/enrolment.ts";
 import { ApiError } from "../api/exchange.ts";
 import { useHubRole } from "../api/hub.ts";
 import { self, terminalsPath } from "../api/machine.ts";
@@ -40,8 +41,21 @@ export function SetupPage({ secret, onDone }: { secret: string; onDone: () => vo
 	);
 }
 
+/** The owner's account alone, by a link of its own: on a machine that was set up before. */
+export function FirstAccountPage({ secret, onDone }: { secret: string; onDone: () => void }) {
+	return (
+		<FirstAccount
+			secret={secret}
+			onDone={async () => {
+				if (credentials.get(self) === undefined) await tryEnrolWithAccount(self, location.host);
+				onDone();
+			}}
+		/>
+	);
+}
+
 /** The owner's account, by the same secret. */
-export function FirstAccount(props: { secret: string; step?: string; onDone: () => void }) {
+function FirstAccount(props: { secret: string; step?: string; onDone: () => Promise<void> | void }) {
 	return (
 		<Gate
 			title={account.firstTitle}
@@ -50,7 +64,7 @@ export function FirstAccount(props: { secret: string; step?: string; onDone: () 
 			foot={
 				<>
 					<span>{account.laterHint}</span>
-					<button type="button" className="link" onClick={props.onDone}>
+					<button type="button" className="link" onClick={() => void props.onDone()}>
 						{account.later}
 					</button>
 				</>

@@ -14,7 +14,7 @@ import { t } from "./text/sign-in.ts";
 type Way = "account" | "pin";
 
 /** The way in: by the account, which opens the person's own machines, or by this machine's user and PIN. */
-export function SignInPage() {
+export function SignInPage({ onEntered }: { onEntered: () => void }) {
 	const role = useHubRole();
 	const name = useDiscovery().data?.name;
 	const [chosen, setChosen] = useState<Way>(preferences().signInBy);
@@ -48,7 +48,12 @@ export function SignInPage() {
 			{way === "pin" ? (
 				<NodeSignIn machine={self} machineName={machineName} />
 			) : (
-				<AccountSignIn onDone={async () => void (await tryEnrolWithAccount(self, machineName))} />
+				<AccountSignIn
+					onDone={async () => {
+						await tryEnrolWithAccount(self, machineName);
+						onEntered();
+					}}
+				/>
 			)}
 			{way === "account" && <HubChoice />}
 		</Gate>

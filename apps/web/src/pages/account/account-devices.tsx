@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Ellipsis, Pencil, QrCode, Server, Trash2 } from "lucide-react";
 import { useState } from "react";
+import { useLocation, useSearch } from "wouter";
 import { account, hub } from "../../api/hub.ts";
 import type { AccountDevice } from "../../api/hub-types.ts";
 import { queryClient } from "../../api/warren.tsx";
@@ -20,7 +21,8 @@ const pathOf = (device: AccountDevice) => `/me/devices/${encodeURIComponent(devi
 /** Every sign-in of this person, with who is there now. */
 export function AccountDevices() {
 	const online = useOnline();
-	const [pairing, setPairing] = useState(false);
+	const [, navigate] = useLocation();
+	const pairing = new URLSearchParams(useSearch()).has("pair");
 	const { data, error, refetch } = useQuery({
 		queryKey: [...key, online?.length ?? 0],
 		queryFn: async ({ signal }) => (await hub.request<{ devices: AccountDevice[] }>("/me/devices", { signal })).devices,
@@ -48,14 +50,14 @@ export function AccountDevices() {
 			)}
 			{others.length > 0 && <Sidecars devices={others} />}
 			<div>
-				<button type="button" className="button" onClick={() => setPairing(true)}>
+				<button type="button" className="button" onClick={() => navigate("/account?pair")}>
 					<QrCode size={16} aria-hidden="true" /> {t.pair}
 				</button>
 			</div>
 			<PairPhone
 				open={pairing}
 				onClose={() => {
-					setPairing(false);
+					navigate("/account", { replace: true });
 					void queryClient.invalidateQueries({ queryKey: key });
 				}}
 			/>

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Mail } from "lucide-react";
 import { useState } from "react";
+import { useLocation, useSearch } from "wouter";
 import { hub } from "../../api/hub.ts";
 import type { Invitation } from "../../api/hub-types.ts";
 import { reachableOrigin } from "../../api/links.ts";
@@ -18,7 +19,8 @@ import { t } from "../text/account.ts";
 const key = ["hub", "admin", "invitations"];
 
 export function Invitations() {
-	const [inviting, setInviting] = useState(false);
+	const [, navigate] = useLocation();
+	const inviting = new URLSearchParams(useSearch()).has("invite");
 	const [link, setLink] = useState<string>();
 	const { data, error, refetch } = useQuery({
 		queryKey: key,
@@ -66,7 +68,7 @@ export function Invitations() {
 				</ul>
 			)}
 			<div className="row wrap">
-				<button type="button" className="button" onClick={() => setInviting(true)}>
+				<button type="button" className="button" onClick={() => navigate("/account?invite")}>
 					{t.invite}
 				</button>
 				{data?.length === 0 && <span className="small faint">{t.noInvitations}</span>}
@@ -74,7 +76,7 @@ export function Invitations() {
 			<Dialog
 				open={inviting}
 				onClose={() => {
-					setInviting(false);
+					navigate("/account", { replace: true });
 					setLink(undefined);
 				}}
 				title={t.inviteTitle}

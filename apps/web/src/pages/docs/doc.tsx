@@ -67,7 +67,7 @@ function LiveDocument({ id, document }: { id: string; document: OpenDocument }) 
 				<Link className="icon-button" href="/docs" aria-label={t.back}>
 					<ArrowLeft size={18} />
 				</Link>
-				<TitleField key={record.title} record={record} editable={editable && link.kind === "live"} focus={isNew} />
+				<TitleField record={record} editable={editable && link.kind === "live"} focus={isNew} />
 				<Avatars people={view.people} />
 				<LinkState state={link.kind} />
 				<button

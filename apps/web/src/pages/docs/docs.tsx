@@ -1,6 +1,6 @@
 import { FileText, Plus, Search } from "lucide-react";
-import { useState } from "react";
-import { useLocation } from "wouter";
+import { useEffect, useState } from "react";
+import { useLocation, useSearch } from "wouter";
 import { refreshDocuments, useDocuments } from "../../api/documents.ts";
 import { hub } from "../../api/hub.ts";
 import type { DocumentRecord } from "../../api/hub-types.ts";
@@ -20,14 +20,22 @@ export function DocsPage() {
 	const { data, error, isPending, dataUpdatedAt, refetch } = useDocuments();
 	const found = (data ?? []).filter((each) => each.title.toLowerCase().includes(query.trim().toLowerCase()));
 
+	const wanted = new URLSearchParams(useSearch()).has("new");
+	// biome-ignore lint/correctness/useExhaustiveDependencies: one document for one wish
+	useEffect(() => {
+		if (wanted) void create();
+	}, [wanted]);
+
 	async function create() {
+		if (making) return;
 		setMaking(true);
 		try {
 			const made = await hub.request<DocumentRecord>("/rooms", { method: "POST", body: { title: t.untitled } });
 			await refreshDocuments();
-			navigate(`/docs/${encodeURIComponent(made.id)}?new`);
+			navigate(`/docs/${encodeURIComponent(made.id)}?new`, { replace: wanted });
 		} catch (failure) {
 			toastError(t.create, failure);
+			if (wanted) navigate("/docs", { replace: true });
 			setMaking(false);
 		}
 	}

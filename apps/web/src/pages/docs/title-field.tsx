@@ -10,6 +10,11 @@ export function TitleField(props: { record: DocumentRecord; editable: boolean; f
 	const field = useRef<HTMLInputElement>(null);
 	const wanted = useRef(props.focus);
 	useEffect(() => {
+		const input = field.current;
+		// Another device renamed it; what is being typed here stays.
+		if (input !== null && document.activeElement !== input) input.value = record.title;
+	}, [record.title]);
+	useEffect(() => {
 		if (!editable || !wanted.current) return;
 		wanted.current = false;
 		field.current?.focus();

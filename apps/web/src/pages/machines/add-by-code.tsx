@@ -99,12 +99,7 @@ function Code({ onAgain }: { onAgain: () => void }) {
 		<div className="stack tight">
 			<p className="label">{t.codeCommand}</p>
 			<Copyable block text={`WARREN_JOIN_CODE=${invite.code} ${join}`} label={t.command} />
-			<p className="small muted">
-				{t.codeOr} <code>{join}</code> {t.codeOrAfter}
-			</p>
-			<Copyable text={invite.code} label={t.code} />
 			{isLoopback(new URL(url).hostname) && <Notice tone="warn" title={t.codeLoopback} />}
-			<p className="small faint">{t.codeCheckout}</p>
 			<div className="waiting-line" role="status">
 				<span className="pulse" aria-hidden="true" />
 				<span className="grow">{t.waiting}</span>
@@ -112,6 +107,16 @@ function Code({ onAgain }: { onAgain: () => void }) {
 					{t.codeLeft(clockOf(invite.expiresAt - now))}
 				</span>
 			</div>
+			<details className="other-way">
+				<summary>{t.codeOtherWay}</summary>
+				<div className="stack tight">
+					<p className="small muted">
+						{t.codeOr} <code>{join}</code> {t.codeOrAfter}
+					</p>
+					<Copyable text={invite.code} label={t.code} />
+					<p className="small faint">{t.codeCheckout}</p>
+				</div>
+			</details>
 		</div>
 	);
 }

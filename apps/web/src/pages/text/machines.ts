@@ -11,8 +11,9 @@ export const t = {
 	codeSignIn: "A code is made in the name of your account. Sign in to it, or run “warren invite” on the first machine.",
 	codeCommand: "On the new machine, run",
 	command: "command",
-	codeOr: "Or run",
-	codeOrAfter: "and give this code when it asks:",
+	codeOtherWay: "Other ways",
+	codeOr: "Run",
+	codeOrAfter: "there and give this code when it asks:",
 	code: "join code",
 	codeCheckout: "In a checkout of Warren: npm ci, then node_modules/.bin/warren instead of warren.",
 	codeLoopback:
