@@ -4,6 +4,7 @@ import {
 	Ellipsis,
 	FileText,
 	type LucideIcon,
+	MessageCircle,
 	Server,
 	Settings,
 	SquareTerminal,
@@ -45,6 +46,14 @@ export const places: readonly Place[] = [
 		tab: true,
 		path: () => "/docs",
 		isAt: (path) => /^\/docs(\/|$)/.test(path),
+	},
+	{
+		id: "chat",
+		label: "Chat",
+		icon: MessageCircle,
+		tab: true,
+		path: () => "/chat",
+		isAt: (path) => /^\/chat(\/|$)/.test(path),
 	},
 	{
 		id: "activity",
