@@ -9,6 +9,8 @@ export {
 	hugeAnswerBytes,
 	type SeenRequest,
 } from "./providers/fake-provider.ts";
+export { noNats, TestNats } from "./nats.ts";
+export { freePort, noPostgres, TestPostgres } from "./postgres.ts";
 export { RawClient, type RawClientOptions } from "./raw-client.ts";
 export { SeededRandom } from "./seeded-random.ts";
 export { type StartCommandOptions, type StartedCommand, startCommand } from "./start-command.ts";
