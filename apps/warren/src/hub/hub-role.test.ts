@@ -111,7 +111,7 @@ describe("a hub alone", () => {
 		}
 	}, 60_000);
 
-	it("takes another machine's workspaces only when it was asked to", async () => {
+	it("serves workspaces only when it was asked to", async () => {
 		using folder = tempFolder("hub-workspaces");
 		const config = parseHubConfig({ data: folder.file("data"), port: 0, http: true, workspaces: true }, {});
 		const hub = await openHub(deps, config);
