@@ -57,6 +57,7 @@ export default defineConfig({
 	server: {
 		host: "127.0.0.1",
 		proxy: {
+			"/ai": devNode,
 			"/api": devNode,
 			"/auth": devNode,
 			"/me": devNode,

@@ -5,6 +5,7 @@ import { Redirect, Route, Switch, useLocation } from "wouter";
 import { useAccount } from "./api/hub.ts";
 import { self, terminalsPath } from "./api/machine.ts";
 import { queryClient, useCredential } from "./api/warren.tsx";
+import { t as chatText } from "./chat/text.ts";
 import { SignInPage } from "./pages/sign-in.tsx";
 import { TerminalsPage } from "./pages/terminals.tsx";
 import { t as gateText } from "./pages/text/account-gate.ts";
@@ -23,6 +24,8 @@ const SettingsPage = lazy(async () => ({ default: (await import("./pages/setting
 const AccountPage = lazy(async () => ({ default: (await import("./pages/account/account.tsx")).AccountPage }));
 const DocsPage = lazy(async () => ({ default: (await import("./pages/docs/docs.tsx")).DocsPage }));
 const DocPage = lazy(async () => ({ default: (await import("./pages/docs/doc.tsx")).DocPage }));
+const ChatsPage = lazy(async () => ({ default: (await import("./chat/chats-page.tsx")).ChatsPage }));
+const ChatPage = lazy(async () => ({ default: (await import("./chat/chat-page.tsx")).ChatPage }));
 const MorePage = lazy(async () => ({ default: (await import("./pages/more.tsx")).MorePage }));
 const RoomsPage = lazy(async () => ({ default: (await import("./rooms/rooms-page.tsx")).RoomsPage }));
 const SetupPage = lazy(async () => ({ default: (await import("./pages/setup.tsx")).SetupPage }));
@@ -108,6 +111,10 @@ function Pages({ arrival }: { arrival: Arrival }) {
 					<Route path="/docs/:document">
 						{({ document }) => inAccount(gateText.documents, <DocPage key={document} id={document} />)}
 					</Route>
+					<Route path="/chat">{inAccount(chatText.what, <ChatsPage />)}</Route>
+					<Route path="/chat/:chat">
+						{({ chat }) => inAccount(chatText.what, <ChatPage key={chat} id={decodeURIComponent(chat)} />)}
+					</Route>
 					<Route path="/account">{inAccount(gateText.account, <AccountPage />)}</Route>
 					<Route path="/settings">
 						<SettingsPage />
@@ -130,7 +137,7 @@ const inAccount = (what: string, page: ReactNode) => <AccountGate what={what}>{p
 /** Where `/` leads: back to the last page, which only ever fills in for an address that names none. */
 function startPath(onDevice: boolean): string {
 	const { lastPath } = preferences();
-	if (/^\/(m\/[^/]+\/|docs\/|(docs|machines|settings|account|more)$)/.test(lastPath)) return lastPath;
+	if (/^\/(m\/[^/]+\/|docs\/|chat\/|(docs|chat|machines|settings|account|more)$)/.test(lastPath)) return lastPath;
 	return onDevice ? terminalsPath(self) : "/docs";
 }
 

@@ -35,6 +35,7 @@ export {
 	createCsr,
 	type LeafRequest,
 	nodeIdOf,
+	readRevocationList,
 } from "./tls/authority.ts";
 export { fingerprintOf, fingerprintOfPem, parseFingerprint } from "./tls/fingerprint.ts";
 export { type AcceptOptions, type SendOutcome, WebSocketConnection, webSocketLimits } from "./websocket/connection.ts";

@@ -412,7 +412,7 @@ function countOf(incoming: IncomingMessage, header: string): number {
 
 function certificateOf(incoming: IncomingMessage) {
 	const socket = incoming.socket as {
-		getPeerCertificate?: () => { fingerprint256?: string; subject?: { CN?: string } };
+		getPeerCertificate?: () => { fingerprint256?: string; subject?: { CN?: string }; raw?: Uint8Array };
 	};
 	const certificate = socket.getPeerCertificate?.();
 	if (certificate?.fingerprint256 === undefined) return null;
@@ -420,5 +420,6 @@ function certificateOf(incoming: IncomingMessage) {
 		scheme: "certificate",
 		fingerprint: certificate.fingerprint256.toLowerCase(),
 		subject: certificate.subject?.CN ?? "",
+		der: certificate.raw ?? new Uint8Array(),
 	} as const;
 }

@@ -47,6 +47,8 @@ export interface LeafRequest {
 	readonly hosts: readonly string[];
 	/** Which machine of the warren it is for: stands in the certificate as a URI, and is what its peers believe. */
 	readonly nodeId?: string;
+	/** Further names as URIs (`urn:…`): who it is for, and what it may, beyond its hosts. */
+	readonly uris?: readonly string[];
 	readonly days?: number;
 	/** Servers present it; machines also show it as clients. */
 	readonly usages?: readonly ("server" | "client")[];
@@ -197,11 +199,29 @@ export class Authority {
 				new x509.SubjectAlternativeNameExtension([
 					...hosts.map((host) => ({ type: isIP(host) === 0 ? ("dns" as const) : ("ip" as const), value: host })),
 					...(request.nodeId === undefined ? [] : [{ type: "url" as const, value: nodeUri + request.nodeId }]),
+					...(request.uris ?? []).map((value) => ({ type: "url" as const, value })),
 				]),
 				await x509.AuthorityKeyIdentifierExtension.create(this.#certificate.publicKey),
 				await x509.SubjectKeyIdentifierExtension.create(publicKey),
 			],
 		});
+	}
+
+	/**
+	 * A list of certificates that count no more (RFC 5280 §5), PEM.
+	 * @param serialNumbers hex. @param nextUpdate milliseconds since the Unix epoch: by then there will be a newer one.
+	 */
+	async revocationList(serialNumbers: readonly string[], nextUpdate: number): Promise<string> {
+		const now = new Date(this.#clock.now());
+		const list = await x509.X509CrlGenerator.create({
+			issuer: this.#certificate.subjectName.toJSON(),
+			thisUpdate: now,
+			nextUpdate: new Date(nextUpdate),
+			entries: serialNumbers.map((serialNumber) => ({ serialNumber, revocationDate: now })),
+			signingAlgorithm: keyAlgorithm,
+			signingKey: this.#key,
+		});
+		return `${list.toString("pem")}\n`;
 	}
 
 	/** Whether a leaf for this host would be believed under the constraints. */
@@ -214,6 +234,24 @@ export class Authority {
 			if (isIP(host) === 0)
 				return base.dNSName !== undefined && (host === base.dNSName || host.endsWith(`.${base.dNSName}`));
 			return base.iPAddress !== undefined && withinRange(host, base.iPAddress);
+		});
+	}
+}
+
+/**
+ * The serial numbers (hex, lower case) on a revocation list, once its signature is proved to be this CA's.
+ * @throws WarrenError `bad_certificate`.
+ */
+export async function readRevocationList(pem: string, caPem: string): Promise<Set<string>> {
+	try {
+		const list = new x509.X509Crl(pem);
+		if (!(await list.verify({ publicKey: await new x509.X509Certificate(caPem).publicKey.export() })))
+			throw new Error("its signature is not the CA's");
+		return new Set(list.entries.map((entry) => entry.serialNumber.toLowerCase()));
+	} catch (cause) {
+		throw certificateError("bad_certificate", `The revocation list cannot be used: ${(cause as Error).message}.`, {
+			fix: "Make it anew with: warren ca revoke",
+			cause,
 		});
 	}
 }

@@ -23,6 +23,7 @@ const socketBufferBytes = 7 * 1024 * 1024;
 /** How long a full send buffer may hold the data path before the train is dropped. */
 const sendTimeoutUs = 50_000;
 const receivesPerTurn = 16;
+const retriedOneByOne: readonly number[] = [errors.EIO, errors.EINVAL, errors.EMSGSIZE, errors.EOPNOTSUPP];
 
 /** Within the calls' region. */
 const receiveCall = { message: 0, vector: 64, name: 96, control: 128, controlBytes: 128 } as const;
@@ -101,33 +102,26 @@ export class OffloadSocket implements UdpIo {
 	}
 
 	send(to: Endpoint, offset: number, bytes: number, segment: number): void {
-		if (bytes <= segment || this.hasSegmentation) {
-			if (this.#sendOne(to, offset, bytes, bytes > segment ? segment : 0)) return;
+		if (bytes <= segment) {
+			if (!this.#sendOrForgetSource(to, offset, bytes, 0)) this.sendErrors += 1;
+			return;
+		}
+		if (this.hasSegmentation) {
+			if (this.#sendOrForgetSource(to, offset, bytes, segment)) return;
 			const errno = this.#libc.errno();
-			const isTrain = bytes > segment;
-			if (
-				isTrain &&
-				(errno === errors.EIO || errno === errors.EINVAL || errno === errors.EMSGSIZE || errno === errors.EOPNOTSUPP)
-			) {
-				// A device on the way cannot checksum segments (EIO), or the path is narrower than one: from here on
-				// one by one, and this train again, so that nothing is lost.
-				if (errno !== errors.EMSGSIZE && errno !== errors.EINVAL) {
-					this.hasSegmentation = false;
-					this.#segmentationLost(errno);
-				}
-			} else if (to.local !== null && errno === errors.EINVAL) {
-				// The own address that it was heard on is gone: the system chooses.
-				if (!this.#sendOne({ ...to, local: null }, offset, bytes, 0)) this.sendErrors += 1;
-				return;
-			} else {
+			if (!retriedOneByOne.includes(errno)) {
 				this.sendErrors += 1;
 				return;
 			}
+			// EIO: a device on the way cannot checksum segments, and never will. The others mean this path alone, which
+			// is narrower than a segment. Either way the train goes again one by one, so that nothing is lost.
+			if (errno === errors.EIO || errno === errors.EOPNOTSUPP) {
+				this.hasSegmentation = false;
+				this.#segmentationLost(errno);
+			}
 		}
 		for (let at = 0; at < bytes; at += segment)
-			if (!this.#sendOne(to, offset + at, Math.min(segment, bytes - at), 0))
-				if (to.local === null || !this.#sendOne({ ...to, local: null }, offset + at, Math.min(segment, bytes - at), 0))
-					this.sendErrors += 1;
+			if (!this.#sendOrForgetSource(to, offset + at, Math.min(segment, bytes - at), 0)) this.sendErrors += 1;
 	}
 
 	sendOther(to: Endpoint, bytes: Uint8Array): void {
@@ -219,6 +213,12 @@ export class OffloadSocket implements UdpIo {
 		if (last === null || !equal(last.bytes, from) || last.local === null || !equal(last.local.address, own))
 			this.#lastFrom = endpointFromBytes(from, local < 0 ? null : { address: own, interfaceIndex });
 		return segment > 0 ? segment : received;
+	}
+
+	/** The own address that a peer was heard on may be gone: the system then chooses another. */
+	#sendOrForgetSource(to: Endpoint, offset: number, length: number, segment: number): boolean {
+		if (this.#sendOne(to, offset, length, segment)) return true;
+		return to.local !== null && this.#sendOne({ ...to, local: null }, offset, length, segment);
 	}
 
 	#sendOne(to: Endpoint, offset: number, length: number, segment: number): boolean {

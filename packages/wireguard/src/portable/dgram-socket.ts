@@ -5,6 +5,7 @@ import { type Endpoint, endpointFromBytes, endpointOf } from "../protocol/endpoi
 
 /** Datagrams that Node has taken and the system has not; beyond it they are dropped, as a full wire would. */
 const maxQueuedBytes = 4 * 1024 * 1024;
+const socketBufferBytes = 4 * 1024 * 1024;
 
 /** UDP through node:dgram, a copy and a call a datagram. v4 and v6 on one socket; where v6 is off, v4 alone. */
 export class DgramSocket implements UdpIo {
@@ -83,7 +84,15 @@ export class DgramSocket implements UdpIo {
 
 function bind(type: "udp4" | "udp6", port: number): Promise<Socket> {
 	return new Promise((resolve, reject) => {
-		const socket = createSocket({ type, recvBufferSize: 4 * 1024 * 1024, sendBufferSize: 4 * 1024 * 1024 });
+		const family = type === "udp6" ? 6 : 4;
+		const socket = createSocket({
+			type,
+			recvBufferSize: socketBufferBytes,
+			sendBufferSize: socketBufferBytes,
+			// Addresses are literals. Node's own look-up answers on the next tick, and ticks do not run after a callback of
+			// koffi's poll: packets would wait there until something else happens.
+			lookup: (address, _options, found) => found(null, address, family),
+		});
 		socket.once("error", (failure) => {
 			socket.close();
 			reject(failure);

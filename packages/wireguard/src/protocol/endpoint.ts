@@ -30,11 +30,3 @@ export function endpointFromBytes(bytes: Uint8Array, local: Endpoint["local"]): 
 	const isV4 = words[0] === 0 && words[1] === 0 && words[2] === 0xffff;
 	return { address: formatAddress(isV4 ? words.slice(3) : words), port: view.getUint16(16), bytes, local };
 }
-
-export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
-	if (a === b) return true;
-	for (let at = 0; at < 18; at++) if (a.bytes[at] !== b.bytes[at]) return false;
-	if (a.local === null || b.local === null) return a.local === b.local;
-	for (let at = 0; at < 16; at++) if (a.local.address[at] !== b.local.address[at]) return false;
-	return true;
-}

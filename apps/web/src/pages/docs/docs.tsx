@@ -17,7 +17,9 @@ export function DocsPage() {
 	const [, navigate] = useLocation();
 	const [query, setQuery] = useState("");
 	const [making, setMaking] = useState(false);
-	const { data, error, isPending, dataUpdatedAt, refetch } = useDocuments();
+	const { data: all, error, isPending, dataUpdatedAt, refetch } = useDocuments();
+	// Conversations, settings and workspaces are documents with places of their own.
+	const data = all?.filter((each) => !/^(chat|settings|workspace)-/.test(each.id));
 	const found = (data ?? []).filter((each) => each.title.toLowerCase().includes(query.trim().toLowerCase()));
 
 	const wanted = new URLSearchParams(useSearch()).has("new");
