@@ -119,12 +119,6 @@ export class HubForward implements Closeable {
 			...["/rooms", "/rooms/*"].map(
 				(path): Route => ({ ...facts, method: "ALL", path, handle: (context) => this.#rooms(context) }),
 			),
-			{
-				...facts,
-				method: "WS",
-				path: "/v1/machines/watch",
-				open: (context, upgrade) => this.#splice(context, upgrade),
-			},
 			...["/rooms", "/rooms/:room/sync"].map(
 				(path): Route => ({ ...facts, method: "WS", path, open: (context, upgrade) => this.#room(context, upgrade) }),
 			),
