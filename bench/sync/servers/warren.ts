@@ -1,5 +1,5 @@
 import { type Authenticator, silentLogger, systemClock, type UserId } from "@warren/kernel";
-import { HostTable, Listener } from "@warren/net";
+import { HostTable, Listener, MemoryTrim } from "@warren/net";
 import { openSqliteTables } from "@warren/store";
 import {
 	DocumentHistory,
@@ -36,6 +36,7 @@ const relay = new SyncRelay({ ...deps, log: new SqliteUpdateLog(log.statements, 
 const documents = new DocumentsList({ db: tables.db, clock: systemClock });
 const history = new DocumentHistory(relay, () => Date.now());
 const audit = { record() {}, list: async () => [] };
+MemoryTrim.start(systemClock);
 const listener = await Listener.open(deps, {
 	role: "hub",
 	host: "127.0.0.1",

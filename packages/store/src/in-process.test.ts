@@ -5,7 +5,9 @@ import { busContract } from "./bus.contract.ts";
 import { keyValueContract, onVirtualTime } from "./key-value.contract.ts";
 import { MemoryBus } from "./memory-bus.ts";
 import { MemoryKeyValue } from "./memory-key-value.ts";
+import { SqliteStream, streamSchema } from "./sqlite-stream.ts";
 import { openSqliteTables } from "./sqlite-tables.ts";
+import { contractStream, streamContract } from "./stream.contract.ts";
 import { type ContractTables, tablesContract } from "./tables.contract.ts";
 
 keyValueContract("memory", async () => {
@@ -18,6 +20,27 @@ tablesContract("SQLite", async () => {
 	return {
 		open: (schemas) => openSqliteTables<ContractTables>(folder.file("a.db"), schemas),
 		remove: async () => folder[Symbol.dispose](),
+	};
+});
+
+streamContract("SQLite", async () => {
+	const folder = tempFolder("stream");
+	const clock = new VirtualClock();
+	const tables = await openSqliteTables(folder.file("a.db"), [streamSchema]);
+	const open = () => new SqliteStream(tables.statements, "s", contractStream, { clock, logger: silentLogger });
+	const stream = open();
+	return {
+		stream,
+		reopen: async () => {
+			stream.close();
+			return open();
+		},
+		advance: (ms) => clock.advance(ms),
+		close: async () => {
+			stream.close();
+			await tables.close();
+			folder[Symbol.dispose]();
+		},
 	};
 });
 

@@ -1,15 +1,23 @@
 /**
- * Where state lives: tables, key-value with watch, bus; SQLite, PostgreSQL and in-process here. Knows no domain's schema: each
- * domain hands in its own migrations.
+ * Where state lives: tables, key-value with watch, bus, streams; SQLite and in-process for one machine, PostgreSQL and
+ * NATS for several. Knows no domain's schema: each domain hands in its own migrations.
  */
 export { AuditLog, type AuditTable, auditSchema } from "./audit-log.ts";
 export type { Bus, BusMessage } from "./bus.ts";
+export { storeConditions } from "./conditions.ts";
 export { storeError } from "./errors.ts";
 export type { KeyValue, KeyValueChange, KeyValueEntry } from "./key-value.ts";
 export { MemoryBus } from "./memory-bus.ts";
 export { MemoryKeyValue } from "./memory-key-value.ts";
-export { openPostgresTables, type PostgresOptions } from "./postgres-tables.ts";
+export { Nats, type NatsDeps, type NatsOptions } from "./nats.ts";
+export { NatsBus } from "./nats-bus.ts";
+export { NatsKeyValue } from "./nats-key-value.ts";
+export { NatsStream } from "./nats-stream.ts";
+export { postgresFailure } from "./postgres-client.ts";
+export { openPostgresTables, type PostgresOptions, whileAlone } from "./postgres-tables.ts";
+export { SqliteStream, streamSchema } from "./sqlite-stream.ts";
 export { openSqliteTables } from "./sqlite-tables.ts";
+export type { AppendedMessage, Stream, StreamMessage, StreamOptions } from "./stream.ts";
 export {
 	engineOf,
 	type Schema,

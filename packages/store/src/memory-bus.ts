@@ -50,6 +50,17 @@ export class MemoryBus implements Bus {
 		return { close: () => void this.#subscriptions.delete(subscription) };
 	}
 
+	get connected(): boolean {
+		return true;
+	}
+
+	async settled(): Promise<void> {}
+
+	/** Nothing is ever lost here. */
+	onResumed(): Closeable {
+		return { close() {} };
+	}
+
 	close(): void {
 		this.#subscriptions.clear();
 	}

@@ -1,8 +1,8 @@
-import { silentLogger, systemClock } from "@warren/kernel";
-import { noPostgres, TestPostgres } from "@warren/testkit";
+import { HealthTable, silentLogger, systemClock } from "@warren/kernel";
+import { noPostgres, TestPostgres, VirtualClock } from "@warren/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AuditLog, type AuditTable, auditSchema } from "./audit-log.ts";
-import { openPostgresTables } from "./postgres-tables.ts";
+import { openPostgresTables, whileAlone } from "./postgres-tables.ts";
 import type { Schema } from "./tables.ts";
 
 const reason = noPostgres();
@@ -45,6 +45,41 @@ describe.skipIf(reason !== null)(
 			const where = { host: server.host, user: server.user, database: server.createDatabase() };
 			await (await openPostgresTables<AuditTable>(where, [more])).close();
 			await expect(openPostgresTables<AuditTable>(where, [auditSchema])).rejects.toMatchObject({ code: "store_newer" });
+		});
+
+		it("are brought up to date once, by whichever of several instances comes first", async () => {
+			const where = { host: server.host, user: server.user, database: server.createDatabase() };
+			const opened = await Promise.all(
+				Array.from({ length: 3 }, () => openPostgresTables<AuditTable>(where, [auditSchema])),
+			);
+			let inside = 0;
+			let most = 0;
+			await Promise.all(
+				opened.map((tables) =>
+					whileAlone(tables, systemClock, async () => {
+						inside += 1;
+						most = Math.max(most, inside);
+						await tables.db.selectFrom("audit_records").selectAll().execute();
+						inside -= 1;
+					}),
+				),
+			);
+			expect(most).toBe(1);
+			for (const each of opened) await each.close();
+		});
+
+		it("say that they are away while the server is killed, and go on when it is back", async () => {
+			const health = new HealthTable(new VirtualClock());
+			const where = { host: server.host, user: server.user, database: server.createDatabase() };
+			const tables = await openPostgresTables<AuditTable>(where, [auditSchema], { health });
+			const count = () => tables.db.selectFrom("audit_records").selectAll().execute();
+			await count();
+			server.kill();
+			const away = await count().catch((fault: unknown) => fault);
+			expect(away).toMatchObject({ code: "store_away", retryable: true, status: 503 });
+			server.restart();
+			expect(await count()).toEqual([]);
+			await tables.close();
 		});
 
 		it("say which database cannot be opened", async () => {

@@ -1,8 +1,9 @@
-import { messageOf } from "@warren/kernel";
-import { Kysely, PostgresDialect } from "kysely";
+import { type Clock, delay, type HealthTable, messageOf } from "@warren/kernel";
+import { Kysely, PostgresDialect, sql } from "kysely";
 import { Pool, type PoolConfig, types } from "pg";
 import { storeError } from "./errors.ts";
 import { migrate } from "./migrate.ts";
+import { PostgresPresence, watchedClient } from "./postgres-client.ts";
 import type { Schema, Tables } from "./tables.ts";
 
 /** `host` may be the folder of a Unix socket. The password comes from a file or the environment, never from argv. */
@@ -18,43 +19,110 @@ export interface PostgresOptions {
 	readonly maxConnections?: number;
 }
 
+/** For a connection, or for one to be free. */
 const connectTimeoutMs = 10_000;
+/** An instance that was cut off in the middle of a transaction holds its locks this long at most. */
+const idleInTransactionMs = 5_000;
 const int8 = 20;
 
 /**
  * The same tables and migrations on PostgreSQL, where several processes share them.
+ * A statement that meets no answer throws WarrenError `store_away`, and shows in health.
  * @throws WarrenError `store_unreadable` (no connection, no permission), `store_newer`, `store_migration`.
  */
 export async function openPostgresTables<DB>(
 	options: PostgresOptions,
 	schemas: readonly Schema[],
+	deps: { readonly health?: HealthTable } = {},
 ): Promise<Tables<DB>> {
 	const { ca, maxConnections, ...where } = options;
-	const pool = new Pool({
+	const name = `${options.database} on ${options.host}`;
+	const config = {
 		...where,
 		max: maxConnections ?? 10,
 		connectionTimeoutMillis: connectTimeoutMs,
+		idle_in_transaction_session_timeout: idleInTransactionMs,
+		keepAlive: true,
 		...(ca === undefined ? {} : { ssl: { ca } }),
 		types: {
 			// Our 64-bit columns are times and counters, all below 2^53; the driver would make strings of them.
 			getTypeParser: ((oid: number, format: "text") =>
 				oid === int8 ? Number : types.getTypeParser(oid, format)) as typeof types.getTypeParser,
 		},
-	} satisfies PoolConfig);
+	} satisfies PoolConfig;
+	await bringUpToDate(new Pool(config), schemas, name);
+	const presence = new PostgresPresence(name, deps.health);
+	const pool = new Pool({ ...config, Client: watchedClient(presence) as never });
 	// A connection that breaks while idle is replaced; without a listener it would end the process.
 	pool.on("error", () => {});
-	const db = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
-	const name = `${options.database} on ${options.host}`;
+	const db = new Kysely<DB>({
+		dialect: new PostgresDialect({
+			pool: {
+				connect: () =>
+					pool.connect().catch((cause: unknown) => {
+						throw presence.fault(cause);
+					}),
+				end: () => pool.end(),
+			},
+		}),
+	});
+	return {
+		db,
+		close: async () => {
+			presence.close();
+			await db.destroy();
+		},
+	};
+}
+
+/** By connections without a time limit: a migration of large tables takes as long as it takes. */
+async function bringUpToDate(pool: Pool, schemas: readonly Schema[], name: string): Promise<void> {
+	pool.on("error", () => {});
+	const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
 	try {
 		(await pool.connect()).release();
 		await migrate(db, schemas, name);
 	} catch (failure) {
-		await db.destroy();
 		if ((failure as { status?: unknown }).status !== undefined) throw failure;
 		throw storeError("store_unreadable", `The database ${name} cannot be opened: ${messageOf(failure)}.`, {
 			fix: "Check that PostgreSQL runs there, and its user and password.",
 			cause: failure,
 		});
+	} finally {
+		await db.destroy();
 	}
-	return { db, close: () => db.destroy() };
 }
+
+/** How long one instance waits for another's preparations. */
+const aloneMs = 60_000;
+const askAgainMs = 100;
+
+/**
+ * Runs what only one instance at a time may do: preparations at the start that are not migrations of ours.
+ * @param tables of PostgreSQL. @throws WarrenError `store_busy` when another holds it for a minute.
+ */
+export async function whileAlone<T>(
+	{ db }: { readonly db: Kysely<any> },
+	clock: Clock,
+	work: () => Promise<T>,
+): Promise<T> {
+	return db.connection().execute(async (connection) => {
+		for (let waitedMs = 0; ; waitedMs += askAgainMs) {
+			const { rows } = await sql<{ got: boolean }>`select pg_try_advisory_lock(${aloneLock}) as got`.execute(
+				connection,
+			);
+			if (rows[0]?.got === true) break;
+			if (waitedMs >= aloneMs)
+				throw storeError("store_busy", "Another instance has been preparing the database for a minute.");
+			await delay(clock, askAgainMs);
+		}
+		try {
+			return await work();
+		} finally {
+			await sql`select pg_advisory_unlock(${aloneLock})`.execute(connection);
+		}
+	});
+}
+
+/** Any number that nobody else of this database takes: "warren" in letters of the alphabet. */
+const aloneLock = 231_818_180_514;

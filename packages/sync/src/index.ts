@@ -26,6 +26,7 @@ export type { HubEndpoint } from "./link/hub-endpoint.ts";
 export { type HubDocuments, HubSync, type HubSyncDeps, type HubSyncStatus } from "./link/hub-sync.ts";
 export { HubTransport } from "./link/hub-transport.ts";
 export { type LinkState, UpstreamLink, type UpstreamLinkDeps } from "./link/upstream-link.ts";
+export { PostgresUpdateLog } from "./log/postgres-update-log.ts";
 export { syncLogSchema } from "./log/schema.ts";
 export { SqliteUpdateLog } from "./log/sqlite-update-log.ts";
 export type { Checkpoint, UpdateLog } from "./log/update-log.ts";

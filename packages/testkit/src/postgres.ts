@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -15,11 +16,15 @@ export class TestPostgres implements Disposable {
 	/** The socket's folder: `host` for a client. */
 	readonly host: string;
 	readonly user = "warren";
+	/** On 127.0.0.1, where one was asked for; else 0: the socket alone. */
+	readonly port: number;
 	readonly #folder: string;
 	readonly #bin: string;
 	#databases = 0;
 
-	constructor() {
+	/** @param options.port as `freePort` gives one, to listen on 127.0.0.1 too. */
+	constructor(options: { readonly port?: number } = {}) {
+		this.port = options.port ?? 0;
 		const bin = binaries();
 		if (bin === null) throw new Error(noPostgres() ?? "");
 		this.#bin = bin;
@@ -30,8 +35,7 @@ export class TestPostgres implements Disposable {
 		if (account !== null) for (const folder of [this.#folder, this.host]) chownSync(folder, account.uid, account.gid);
 		try {
 			this.#run("initdb", ["-D", this.#data, "-U", this.user, "--auth=trust", "-E", "UTF8", "--no-sync"]);
-			const options = `-c listen_addresses='' -c fsync=off -k ${this.host}`;
-			this.#run("pg_ctl", ["-D", this.#data, "-w", "-l", join(this.#folder, "log"), "-o", options, "start"]);
+			this.#start();
 		} catch (failure) {
 			rmSync(this.#folder, { recursive: true, force: true });
 			throw failure;
@@ -41,12 +45,39 @@ export class TestPostgres implements Disposable {
 	/** An empty database. @returns its name. */
 	createDatabase(): string {
 		const name = `test${++this.#databases}`;
-		this.#run("createdb", ["-h", this.host, "-U", this.user, name]);
+		const port = this.port === 0 ? [] : ["-p", String(this.port)];
+		this.#run("createdb", ["-h", this.host, ...port, "-U", this.user, name]);
 		return name;
 	}
 
+	/** kill -9 of the server and everything it started: what it had acknowledged is in its folder. */
+	kill(): void {
+		const pid = Number(readFileSync(join(this.#data, "postmaster.pid"), "utf8").split("\n")[0]);
+		const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean);
+		for (const each of [pid, ...children.map(Number)]) end(each);
+	}
+
+	/** With the same data, at the same place. */
+	restart(): void {
+		// Where nobody reaps a killed process its number stays taken, and the server would take it for itself.
+		rmSync(join(this.#data, "postmaster.pid"), { force: true });
+		for (const each of readdirSync(this.host)) rmSync(join(this.host, each), { force: true });
+		this.#start();
+	}
+
+	#start(): void {
+		const listen = this.port === 0 ? "''" : "127.0.0.1";
+		const port = this.port === 0 ? "" : `-p ${this.port}`;
+		const options = `-c listen_addresses=${listen} ${port} -c fsync=off -k ${this.host}`;
+		this.#run("pg_ctl", ["-D", this.#data, "-w", "-l", join(this.#folder, "log"), "-o", options, "start"]);
+	}
+
 	[Symbol.dispose](): void {
-		this.#run("pg_ctl", ["-D", this.#data, "-m", "immediate", "-w", "stop"]);
+		try {
+			this.#run("pg_ctl", ["-D", this.#data, "-m", "immediate", "-w", "stop"]);
+		} catch {
+			// Killed, and not started again.
+		}
 		rmSync(this.#folder, { recursive: true, force: true, maxRetries: 3 });
 	}
 
@@ -65,6 +96,23 @@ export class TestPostgres implements Disposable {
 		if (done.status !== 0)
 			throw new Error(`${program}: ${done.error?.message ?? done.stderr ?? `exit ${done.status}`}`);
 	}
+}
+
+function end(pid: number): void {
+	try {
+		process.kill(pid, "SIGKILL");
+	} catch {
+		// Gone meanwhile.
+	}
+}
+
+/** A port of 127.0.0.1 that nobody holds now. */
+export async function freePort(): Promise<number> {
+	const server = createServer();
+	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+	const { port } = server.address() as { port: number };
+	await new Promise<void>((resolve) => server.close(() => resolve()));
+	return port;
 }
 
 function binaries(): string | null {

@@ -1,24 +1,15 @@
 import { systemClock, systemRandom } from "@warren/kernel";
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { dataFolderOf } from "./data-folder-of.ts";
+import { withServerFlags } from "./server-flags.ts";
 import { stopped } from "./stopped.ts";
 
-/** Flags of every server; each has its environment variable (`parseNodeConfig`). */
+/** Flags of a node. */
 export function withNodeFlags(command: Command): Command {
-	return command
-		.option("--data <dir>", "where state lives [WARREN_DATA]")
-		.option("--port <port>", "port for people, 5151 unless told [WARREN_PORT]")
-		.option("--host <address>", "address to listen on, all unless told [WARREN_HOST]")
-		.option("--name <name>", "this machine's name [WARREN_NAME]")
-		.option("--hostname <name...>", "further names by which it may be called [WARREN_HOSTNAME]")
-		.option("--tls-cert <file>", "own certificate, PEM, leaf first [WARREN_TLS_CERT]")
-		.option("--tls-key <file>", "its key, PEM [WARREN_TLS_KEY]")
-		.option("--http", "plain HTTP, on loopback only [WARREN_HTTP]")
-		.option("--trusted-proxy <cidr...>", "proxies whose X-Forwarded-For counts [WARREN_TRUSTED_PROXY]")
+	return withServerFlags(command, "port for people, 5151 unless told [WARREN_PORT]")
 		.option("--peer-port <port>", "port on which tailnet machines are asked [WARREN_PEER_PORT]")
-		.option("--log-level <level>", "debug, info, warn or error [WARREN_LOG_LEVEL]")
-		.addOption(new Option("--json", "one JSON line when ready, JSON logs [WARREN_JSON]"));
+		.option("--workspaces", "serve workspaces on the hub's own origin too [WARREN_WORKSPACES]");
 }
 
 export function addNodeCommands(program: Command): void {

@@ -1,5 +1,5 @@
 import { type Clock, type Closeable, type Logger, type Random, systemClock, systemRandom } from "@warren/kernel";
-import { createLogger } from "@warren/net";
+import { createLogger, MemoryTrim } from "@warren/net";
 import { stopped } from "./stopped.ts";
 
 export interface RoleDeps {
@@ -26,6 +26,7 @@ export interface RoleSettings {
 /** Runs one server in this process: says when it is ready, closes it at SIGTERM or SIGINT. */
 export async function runRole(settings: RoleSettings, open: (deps: RoleDeps) => Promise<RunningRole>): Promise<void> {
 	const logger = createLogger({ level: settings.logLevel, json: settings.json });
+	MemoryTrim.start(systemClock);
 	const role = await open({ clock: systemClock, random: systemRandom, logger });
 	if (role.notice !== undefined) process.stderr.write(role.notice);
 	process.stdout.write(settings.json ? `${JSON.stringify(role.ready)}\n` : role.greeting);

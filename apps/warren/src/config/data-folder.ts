@@ -73,21 +73,25 @@ export class DataFolder implements Closeable {
 
 	/** Whole or not at all, and on disk when this returns. */
 	write(text: string, ...parts: string[]): void {
-		const path = this.file(...parts);
-		const draft = `${path}.new`;
-		const handle = openSync(draft, "w", 0o600);
-		try {
-			writeFileSync(handle, text);
-			fsyncSync(handle);
-		} finally {
-			closeSync(handle);
-		}
-		renameSync(draft, path);
+		writeWhole(this.file(...parts), text);
 	}
 
 	close(): void {
 		if (this.#lock.isOpen) this.#lock.close();
 	}
+}
+
+/** A file of mode 0600: whole or not at all, and on disk when this returns. */
+export function writeWhole(path: string, text: string): void {
+	const draft = `${path}.new`;
+	const handle = openSync(draft, "w", 0o600);
+	try {
+		writeFileSync(handle, text);
+		fsyncSync(handle);
+	} finally {
+		closeSync(handle);
+	}
+	renameSync(draft, path);
 }
 
 /**

@@ -1,90 +1,60 @@
-import { type AccountsTables, accountsSchema, isRevoked, openAccounts, verifyTicket } from "@warren/accounts";
-import { closeCodes, newSecret } from "@warren/kernel";
-import { openSqliteTables } from "@warren/store";
-import { type SyncTables, syncLogSchema, syncRoutes, syncSchema } from "@warren/sync";
-import type { NodeBase, OpenPart, RolePart } from "../node/role-part.ts";
+import { verifyTicket } from "@warren/accounts";
+import type { PeerSource, UserId } from "@warren/kernel";
+import { DiscoveryView, type SyncRelay } from "@warren/sync";
+import type { OpenPart, RolePart } from "../node/role-part.ts";
+import { candidateOf } from "../sidecar/hub-sync.ts";
 import { openSidecar } from "../sidecar/sidecar-listener.ts";
 import { version } from "../version.ts";
-import { openDocuments } from "./hub-documents.ts";
+import { openHubServices, openHubTables } from "./hub-services.ts";
 import { NodeTickets } from "./node-tickets.ts";
 
-/** Accounts of people, joining machines and device tickets, beside the node that this hub runs on. */
+/** Accounts of people, joining machines, documents and device tickets, beside the node that this hub runs on. */
 export const openHubPart: OpenPart = async (base, config): Promise<RolePart> => {
-	const { clock, random, logger, audit, data, lifetime, authority } = base;
-	const tables = lifetime.own(
-		await openSqliteTables<AccountsTables & SyncTables>(data.file("hub.db"), [
-			accountsSchema,
-			syncSchema,
-			syncLogSchema,
-		]),
-	);
-	const { db } = tables;
-	const accounts = lifetime.own(
-		await openAccounts(
-			{
-				db,
-				clock,
-				random,
-				logger,
-				audit,
-				setup: base.hubSetup,
-				fingerprint: () => authority?.fingerprint ?? null,
-				...(authority === null
-					? {}
-					: {
-							join: {
-								ca: authority.certPem,
-								issueLeaf: ({ csr, name, hosts }) => authority.issueForCsr(csr, { name, hosts }),
-							},
-						}),
-			},
-			{
-				baseUrls: base.urls,
-				trustedOrigins: () => base.hosts.map((host) => originOf(base, host)),
-				secret: hubSecret(base),
-				// Cookies know no port: two installations on one host must not overwrite each other's.
-				cookieName: `warren-${base.nodeId.slice(0, 8)}`,
-			},
-		),
-	);
-	await accounts.registerHub(base.nodeId, { name: config.name, hosts: base.hosts, port: base.port, version });
+	const { clock, lifetime, authority, urls, hosts, port, nodeId } = base;
+	const hub = await openHubServices(base, await openHubTables(base), {
+		...{ authority, urls, hosts, port, workspaces: config.workspaces, ai: config.ai, name: config.name },
+		fingerprint: () => base.shown.fingerprint,
+		installId: nodeId,
+		setup: base.hubSetup,
+	});
+	const { accounts, documents } = hub;
+	await accounts.registerHub(nodeId, { name: config.name, hosts, port, version });
 	lifetime.own(accounts.machines.watch(() => base.feed.publish({ type: "peers" })));
-	const documents = openDocuments(base, tables);
 	// The hub is on this very machine: its windows get the hub's own documents, on the sidecar's address.
-	await openSidecar(base, config.sidecarPort, accounts.authenticator, documents);
+	await openSidecar(base, { port: config.sidecarPort, origins: urls }, accounts.authenticator, documents);
+	lifetime.defer(documents.relay.watchPresence(() => base.feed.publish({ type: "peers" })));
 	const tickets = new NodeTickets(base);
 	return {
 		name: "hub",
 		routes: [
-			...accounts.routes(),
-			...syncRoutes({ ...documents, audit }, { owner: "hub", credentials: ["session"] }),
+			...hub.routes,
 			...tickets.routes(async (ticket) =>
-				verifyTicket(ticket, [accounts.ticketKey], await accounts.revokedTickets(), clock.now(), base.nodeId),
+				verifyTicket(ticket, [accounts.ticketKey], await accounts.revokedTickets(), clock.now(), nodeId),
 			),
 		],
 		authenticators: [accounts.authenticator],
-		peerSources: [accounts.machines],
+		peerSources: [accounts.machines, presentNodes(documents.relay, accounts.ownerId)],
 		cookieName: accounts.sessionCookieName,
 		listening: (listener) => {
-			const watch = accounts.onRevoked((revoked) => {
-				void accounts.revokedTickets().then((ids) => tickets.end([...ids]));
-				listener.disconnect((who) => isRevoked(revoked, who), closeCodes.signIn, "signed out");
-			});
-			lifetime.own(watch);
+			hub.listening(listener);
+			const end = () => void accounts.revokedTickets().then((ids) => tickets.end([...ids]));
+			lifetime.own(accounts.onTicketsRevoked(end));
+			// Revoked, and this process ended before it came to that.
+			end();
 		},
+		hasOwner: () => accounts.hasOwner(),
+		drain: hub.drain,
 	};
 };
 
-/** Made with the hub's data: cookies, two-factor secrets and tickets depend on it. */
-function hubSecret({ data, random }: NodeBase): string {
-	const kept = data.read("hub.secret");
-	if (kept !== null) return kept.trim();
-	const made = newSecret(random);
-	data.write(`${made}\n`, "hub.secret");
-	return made;
-}
-
-function originOf(base: NodeBase, host: string): string {
-	const { protocol } = new URL(base.urls[0] as string);
-	return `${protocol}//${host.includes(":") ? `[${host}]` : host}:${base.port}`;
+/** Nodes that are present in their owner's discovery room, for the machine that the hub itself runs on. */
+function presentNodes(relay: SyncRelay, ownerId: () => Promise<string>): PeerSource {
+	const view = new DiscoveryView(relay);
+	return {
+		name: "discovery",
+		candidates: async () => ({
+			candidates: view.devices((await ownerId()) as UserId).flatMap(candidateOf),
+			errors: [],
+		}),
+	};
 }

@@ -4,7 +4,7 @@ import { hostname, networkInterfaces } from "node:os";
 import type { Clock, ConditionKind, Fingerprint, HealthTable, Random } from "@warren/kernel";
 import { Authority, canonicalHost, certificateError, fingerprintOfPem, type TlsIdentity } from "@warren/net";
 import type { DataFolder } from "../config/data-folder.ts";
-import type { NodeConfig } from "../config/node-config.ts";
+import type { ServerConfig } from "../config/server-config.ts";
 
 export const certificateExpiring: ConditionKind = {
 	code: "certificate-expiring",
@@ -16,7 +16,7 @@ export const certificateExpiring: ConditionKind = {
 
 const dayMs = 24 * 3600 * 1000;
 /** A leaf of ours is renewed this long before its end. */
-const renewBeforeMs = 60 * dayMs;
+export const renewBeforeMs = 60 * dayMs;
 const warnBeforeMs = 14 * dayMs;
 
 export interface NodeCertificates {
@@ -39,7 +39,7 @@ export interface CaCertificate {
 }
 
 /** Names by which this machine may be called, without its addresses. */
-export function ownNames(config: NodeConfig): string[] {
+export function ownNames(config: ServerConfig): string[] {
 	const host = canonicalHost(hostname());
 	const short = host.split(".")[0] as string;
 	const name = canonicalHost(config.name);
@@ -65,13 +65,15 @@ export function ownAddresses(): string[] {
 /**
  * Own files when given; else the warren's CA and a leaf from it, made on the first run. A leaf stays the same until it
  * must change, because peers that never joined have pinned it.
+ * @param nodeId stands in a leaf that is made now; none for a role that is no node.
  */
 export async function openCertificates(
-	config: NodeConfig,
+	config: ServerConfig,
 	data: DataFolder,
 	clock: Clock,
 	random: Random,
 	health: HealthTable,
+	nodeId?: string,
 ): Promise<NodeCertificates> {
 	if (config.tlsCert !== undefined && config.tlsKey !== undefined)
 		return ownFiles(config.tlsCert, config.tlsKey, clock, health);
@@ -98,7 +100,11 @@ export async function openCertificates(
 			ca: authority,
 		};
 	}
-	const leaf = await authority.issue({ name: config.name, hosts: [...names, ...ownAddresses()] });
+	const leaf = await authority.issue({
+		name: config.name,
+		hosts: [...names, ...ownAddresses()],
+		...(nodeId === undefined ? {} : { nodeId }),
+	});
 	data.write(leaf.key, "tls", "node.key");
 	data.write(leaf.cert, "tls", "node.crt");
 	return {
@@ -109,7 +115,7 @@ export async function openCertificates(
 	};
 }
 
-async function openAuthority(config: NodeConfig, data: DataFolder, clock: Clock, random: Random): Promise<Authority> {
+async function openAuthority(config: ServerConfig, data: DataFolder, clock: Clock, random: Random): Promise<Authority> {
 	const cert = data.read("ca", "ca.crt");
 	const key = data.read("ca", "ca.key");
 	if (cert !== null && key !== null) return Authority.load({ cert, key }, clock, random);

@@ -1,8 +1,8 @@
 import { X509Certificate } from "node:crypto";
 import { memberCredentials } from "@warren/access";
-import type { Audit, HealthTable, Identity } from "@warren/kernel";
+import type { Audit, CredentialKind, HealthTable, Identity } from "@warren/kernel";
 import { parseRequest } from "@warren/kernel";
-import { dataHeaders, type Metrics, type RequestContext, type Route } from "@warren/net";
+import { dataHeaders, httpError, type Metrics, type RequestContext, type Route } from "@warren/net";
 import { z } from "zod";
 import type { CaCertificate } from "./certificates.ts";
 
@@ -11,9 +11,14 @@ export interface MachineRouteDeps {
 	readonly audit: Audit;
 	readonly metrics: Metrics;
 	readonly ca: CaCertificate | null;
+	/** The role that answers; `node` unless told. */
+	readonly owner?: string;
+	/** The node's own unless told; of a person's session only an administrator's is taken. */
+	readonly credentials?: readonly CredentialKind[];
 	/** What `GET /api/status` shows beside health and process. */
 	readonly status: () => Record<string, unknown>;
-	readonly describe: (identity: Identity) => Record<string, unknown>;
+	/** What `GET /api/me` says; without it there is none. */
+	readonly describe?: (identity: Identity) => Record<string, unknown>;
 }
 
 const auditQuery = z.object({
@@ -23,27 +28,34 @@ const auditQuery = z.object({
 
 /** Health, status, audit, metrics, the CA for phones: docs/api-node.md. */
 export function machineRoutes(deps: MachineRouteDeps): Route[] {
-	const facts = { owner: "node", method: "GET", credentials: memberCredentials } as const;
+	const { owner = "node", credentials = memberCredentials, describe } = deps;
+	const facts = { owner, method: "GET", credentials } as const;
 	const health = () => ({ status: deps.health.summary(), conditions: deps.health.list() });
 	return [
 		{
 			...facts,
 			path: "/api/health",
-			credentials: ["none", ...memberCredentials],
+			credentials: ["none", ...credentials],
 			handle: ({ identity }) =>
-				Response.json(identity === null ? { status: deps.health.summary() } : health(), { headers: dataHeaders }),
+				Response.json(isOperator(identity) ? health() : { status: deps.health.summary() }, { headers: dataHeaders }),
 		},
-		{
-			...facts,
-			path: "/api/me",
-			credentials: [...memberCredentials, "share"],
-			handle: ({ identity }) => Response.json(deps.describe(identity as Identity), { headers: dataHeaders }),
-		},
+		...(describe === undefined
+			? []
+			: [
+					{
+						...facts,
+						path: "/api/me",
+						credentials: [...credentials, "share"] as const,
+						handle: ({ identity }: RequestContext) =>
+							Response.json(describe(identity as Identity), { headers: dataHeaders }),
+					},
+				]),
 		{
 			...facts,
 			path: "/api/status",
-			handle: () =>
-				Response.json(
+			handle: ({ identity }) => {
+				assertOperator(identity);
+				return Response.json(
 					{
 						...deps.status(),
 						health: health(),
@@ -54,12 +66,14 @@ export function machineRoutes(deps: MachineRouteDeps): Route[] {
 						},
 					},
 					{ headers: dataHeaders },
-				),
+				);
+			},
 		},
 		{
 			...facts,
 			path: "/api/audit",
 			handle: async (context: RequestContext) => {
+				assertOperator(context.identity);
 				const { limit, before } = parseRequest(auditQuery, Object.fromEntries(context.query));
 				return Response.json(
 					{ records: await deps.audit.list({ limit, ...(before === undefined ? {} : { before }) }) },
@@ -70,18 +84,30 @@ export function machineRoutes(deps: MachineRouteDeps): Route[] {
 		{
 			...facts,
 			path: "/metrics",
-			handle: async () =>
-				new Response(await deps.metrics.text(), {
+			handle: async ({ identity }) => {
+				assertOperator(identity);
+				return new Response(await deps.metrics.text(), {
 					headers: { ...dataHeaders, "content-type": deps.metrics.registry.contentType },
-				}),
+				});
+			},
 		},
-		...(deps.ca === null ? [] : authorityRoutes(deps.ca)),
+		...(deps.ca === null ? [] : authorityRoutes(deps.ca, owner)),
 	];
 }
 
+/** Of people with a session only the owner and the administrators run this machine. */
+function isOperator(identity: Identity | null): boolean {
+	return identity !== null && (identity.kind !== "user" || identity.admin);
+}
+
+function assertOperator(identity: Identity | null): void {
+	if (!isOperator(identity))
+		throw httpError("forbidden", "This is only for the owner and the administrators of this hub.");
+}
+
 /** What a phone needs to trust this warren. A CA's certificate is public. */
-function authorityRoutes(authority: CaCertificate): Route[] {
-	const open = { owner: "node", method: "GET", credentials: ["none"] } as const;
+function authorityRoutes(authority: CaCertificate, owner: string): Route[] {
+	const open = { owner, method: "GET", credentials: ["none"] } as const;
 	const download = (type: string, name: string) => ({
 		...dataHeaders,
 		"content-type": type,

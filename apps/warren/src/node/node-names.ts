@@ -1,11 +1,11 @@
 import { createServer, isIP, isIPv4 } from "node:net";
 import { hostname } from "node:os";
 import { canonicalHost } from "@warren/net";
-import { isLoopback, type NodeConfig } from "../config/node-config.ts";
+import { isLoopback, type ListeningConfig, type ServerConfig } from "../config/server-config.ts";
 import { ownAddresses, ownNames } from "./certificates.ts";
 
 /** The address to print: a name that the certificate has and that works from other machines, unless it listens on loopback only. */
-export function urlOf(config: NodeConfig, port: number): string {
+export function urlOf(config: ServerConfig, port: number): string {
 	const bound = boundTo(config);
 	const host =
 		bound === null
@@ -17,7 +17,7 @@ export function urlOf(config: NodeConfig, port: number): string {
 }
 
 /** The same by an address of the local network, for phones; null when there is none. */
-export function lanUrlOf(config: NodeConfig, port: number): string | null {
+export function lanUrlOf(config: ServerConfig, port: number): string | null {
 	if (config.host !== undefined && isLoopback(config.host)) return null;
 	const address = ownAddresses().find((each) => isIPv4(each) && !each.startsWith("127."));
 	return address === undefined ? null : originFor(config, address, port);
@@ -28,7 +28,7 @@ export function lanUrlOf(config: NodeConfig, port: number): string | null {
  * The operating system's name is told only when it is the machine's name here too: two nodes on one host, or two hosts
  * that are both called "raspberrypi", must not claim it from each other.
  */
-export function dialledHosts(config: NodeConfig): string[] {
+export function dialledHosts(config: ServerConfig): string[] {
 	const bound = boundTo(config);
 	const addresses = bound === null ? ownAddresses() : [bound];
 	const reachable = addresses.filter((each) => isIP(each) !== 0).sort((a, b) => rank(a) - rank(b));
@@ -40,7 +40,7 @@ export function dialledHosts(config: NodeConfig): string[] {
 }
 
 /** The port that will be listened on: 0 means any free one, and some of what is made before the listener names it. */
-export async function choosePort(config: NodeConfig): Promise<number> {
+export async function choosePort(config: ListeningConfig): Promise<number> {
 	if (config.port !== 0) return config.port;
 	const probe = createServer();
 	await new Promise<void>((resolve, reject) => {
@@ -52,12 +52,12 @@ export async function choosePort(config: NodeConfig): Promise<number> {
 	return port;
 }
 
-export function originFor(config: NodeConfig, host: string, port: number): string {
+export function originFor(config: ServerConfig, host: string, port: number): string {
 	return `${config.http ? "http" : "https"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 /** Null when it listens on all addresses. */
-function boundTo(config: NodeConfig): string | null {
+function boundTo(config: ServerConfig): string | null {
 	const bound = config.host === undefined ? null : canonicalHost(config.host);
 	return bound === "0.0.0.0" || bound === "::" ? null : bound;
 }

@@ -1,38 +1,21 @@
 import type { NodeAccess, SetupLink } from "@warren/access";
 import type { EnrolledTables } from "@warren/accounts";
-import type {
-	Audit,
-	Authenticator,
-	Clock,
-	CredentialKind,
-	EventSink,
-	HealthTable,
-	Lifetime,
-	Logger,
-	NodeId,
-	PeerSource,
-	Random,
-} from "@warren/kernel";
+import type { Authenticator, CredentialKind, EventSink, Fingerprint, NodeId, PeerSource } from "@warren/kernel";
 import type { Authority, Listener, Route } from "@warren/net";
 import type { Kysely } from "kysely";
-import type { DataFolder } from "../config/data-folder.ts";
 import type { NodeConfig } from "../config/node-config.ts";
+import type { RoleBase } from "../role-base.ts";
 
-/** What a node has opened before its roles are composed; parts add themselves to `lifetime`. */
-export interface NodeBase {
-	readonly clock: Clock;
-	readonly random: Random;
-	readonly logger: Logger;
-	readonly lifetime: Lifetime;
-	readonly data: DataFolder;
+/** What a node has opened before its roles are composed. */
+export interface NodeBase extends RoleBase {
 	readonly db: Kysely<EnrolledTables>;
-	readonly health: HealthTable;
-	readonly audit: Audit;
 	readonly feed: EventSink;
 	readonly access: NodeAccess;
 	/** The setup link as the hub sees it: the same secret, a door of its own. */
 	readonly hubSetup: SetupLink;
 	readonly nodeId: NodeId;
+	/** What this node shows; a part that renews it says so. */
+	readonly shown: { fingerprint: Fingerprint | null };
 	/** Null when this machine holds no CA. */
 	readonly authority: Authority | null;
 	/** How this node is called from outside, best first; its port included. */
@@ -64,8 +47,12 @@ export interface RolePart {
 	readonly cookieName?: string;
 	/** What it shows under `roles` in `status`; its own name, running, unless told. */
 	readonly roles?: () => readonly RoleRow[];
+	/** A hub's: whether anybody has an account there. */
+	readonly hasOwner?: () => Promise<boolean>;
 	/** Once the listener is open. */
 	readonly listening?: (listener: Listener) => void;
+	/** Before the listener closes: tells its own sockets to come back, spread over a moment. */
+	readonly drain?: () => Promise<void>;
 }
 
 export type OpenPart = (base: NodeBase, config: NodeConfig) => Promise<RolePart>;

@@ -14,9 +14,8 @@ export function syncDocumentHost(deps: {
 	readonly history: DocumentHistory;
 	readonly clock: Clock;
 	readonly random: Random;
-	readonly onVisited?: () => void;
 }): DocumentHost {
-	const { relay, documents, history, random, onVisited } = deps;
+	const { relay, documents, history, random } = deps;
 	return {
 		async list(who, kind) {
 			const all = await documents.list(userOf(who));
@@ -27,7 +26,6 @@ export function syncDocumentHost(deps: {
 		},
 		async create(who, { kind, name }) {
 			const made = await documents.create(userOf(who), { id: kindPrefix(kind) + newId(random), title: name });
-			onVisited?.();
 			return factsOf(made, kind);
 		},
 		async rename(who, id, name) {

@@ -1,45 +1,79 @@
-import { type Authenticator, type Closeable, type Verdict } from "@warren/kernel";
-import { type DocumentsList, HubSync, type SyncRelay } from "@warren/sync";
-import { Agent, request } from "undici";
+import type { Authenticator, Closeable, NodeId, PeerSource, UserId, Verdict } from "@warren/kernel";
+import {
+	type DeviceState,
+	DiscoveryAdvert,
+	type DocumentsList,
+	type HubEndpoint,
+	HubSync,
+	httpHubDocuments,
+	type SyncRelay,
+} from "@warren/sync";
+import { Agent, fetch as fetchThrough } from "undici";
 import { z } from "zod";
-import type { NodeBase } from "../node/role-part.ts";
+import type { RoleBase } from "../role-base.ts";
 
-const listSchema = z.object({ rooms: z.array(z.object({ id: z.string(), title: z.string() })) });
 const keptSchema = z.object({ userId: z.string(), token: z.string() });
+/** Whose documents are synced. The token is a secret. */
+export type SyncSession = z.infer<typeof keptSchema>;
+
 const fileName = "sidecar-session.json";
 const callTimeoutMs = 15_000;
+/** In discovery: whoever says so can be dialled as a node. */
+const nodeCapability = "node";
 
 export interface SidecarHub {
 	readonly hubUrl: string;
-	/** PEM. */
-	readonly ca: string;
+	/** PEM; null = a certificate that the system trusts, or plain HTTP on loopback. */
+	readonly ca: string | null;
+}
+
+/** What this machine says of itself in discovery. */
+export interface SidecarSelf {
+	/** Made once an installation. */
+	readonly deviceId: string;
+	readonly hostname: string;
+	/** Of the node beside it, as others reach it; null = only windows of this machine do. */
+	readonly url: string | null;
 }
 
 /**
- * Background sync between a joined machine's sidecar and the hub, on behalf of whoever signed in at a local window last.
- * The session is kept 0600, so that a restart goes on without a window.
+ * Background sync between a machine's sidecar and the hub, and its presence there, on behalf of whoever signed in at a
+ * local window last, or by `warren login`. The session is kept 0600, so that a restart goes on without a window.
  */
-export class SidecarSync implements Closeable, Authenticator {
+export class SidecarSync implements Closeable, Authenticator, PeerSource {
 	readonly kinds = ["session"] as const;
-	readonly #base: NodeBase;
-	readonly #hub: SidecarHub;
+	/** As a source of peers. */
+	readonly name = "discovery";
+	readonly #base: RoleBase;
 	readonly #sessions: Authenticator;
-	readonly #deps: { readonly relay: SyncRelay; readonly documents: DocumentsList };
+	readonly #documents: { readonly relay: SyncRelay; readonly documents: DocumentsList };
+	readonly #self: SidecarSelf;
 	readonly #agent: Agent;
+	readonly #hub: HubEndpoint;
+	readonly #onDevices: () => void;
 	#sync: HubSync | undefined;
-	#session: z.infer<typeof keptSchema> | null = null;
+	#advert: DiscoveryAdvert | undefined;
+	#session: SyncSession | null = null;
 
 	constructor(
-		base: NodeBase,
+		base: RoleBase,
 		hub: SidecarHub,
-		sessions: Authenticator,
-		deps: { readonly relay: SyncRelay; readonly documents: DocumentsList },
+		parts: {
+			readonly sessions: Authenticator;
+			readonly documents: { readonly relay: SyncRelay; readonly documents: DocumentsList };
+			readonly self: SidecarSelf;
+			/** Devices of this person came or went. */
+			readonly onDevices?: () => void;
+		},
 	) {
 		this.#base = base;
-		this.#hub = hub;
-		this.#sessions = sessions;
-		this.#deps = deps;
-		this.#agent = new Agent({ connect: { ca: hub.ca }, headersTimeout: callTimeoutMs, bodyTimeout: callTimeoutMs });
+		this.#sessions = parts.sessions;
+		this.#documents = parts.documents;
+		this.#self = parts.self;
+		this.#onDevices = parts.onDevices ?? (() => {});
+		const tls = hub.ca === null ? {} : { ca: hub.ca };
+		this.#agent = new Agent({ connect: tls, headersTimeout: callTimeoutMs, bodyTimeout: callTimeoutMs });
+		this.#hub = { url: hub.hubUrl, token: async () => this.#session?.token ?? null, dial: { tls } };
 		const kept = base.data.read(fileName);
 		const parsed = kept === null ? null : keptSchema.safeParse(JSON.parse(kept));
 		if (parsed?.success === true) this.#begin(parsed.data);
@@ -49,63 +83,69 @@ export class SidecarSync implements Closeable, Authenticator {
 	authenticate: Authenticator["authenticate"] = async (credential, context): Promise<Verdict | null> => {
 		const verdict = await this.#sessions.authenticate(credential, context);
 		if (verdict?.ok === true && verdict.identity.kind === "user" && credential.scheme === "bearer")
-			this.#adopt({ userId: verdict.identity.userId, token: credential.token });
+			this.signIn({ userId: verdict.identity.userId, token: credential.token });
 		return verdict;
 	};
+
+	/** This session syncs from now on. */
+	signIn(session: SyncSession): void {
+		if (this.#session?.token === session.token) return;
+		this.#base.data.write(JSON.stringify(session), fileName);
+		if (this.#session?.userId === session.userId) {
+			this.#session = session;
+			void this.#sync?.retry();
+			this.#advert?.retry();
+		} else this.#begin(session);
+	}
+
+	/** Whose documents are kept in step; null = nobody signed in yet. */
+	get user(): UserId | null {
+		return (this.#session?.userId ?? null) as UserId | null;
+	}
 
 	/** Compares the lists soon: something may have been made here. */
 	refresh(): void {
 		void this.#sync?.refresh();
 	}
 
+	/** Nodes among this person's devices that are present at the hub now. */
+	candidates: PeerSource["candidates"] = async () => ({
+		candidates: (this.#advert?.devices ?? []).flatMap(candidateOf),
+		errors: [],
+	});
+
 	async close(): Promise<void> {
+		await this.#advert?.close();
 		await this.#sync?.close();
 		await this.#agent.destroy();
 	}
 
-	#adopt(session: z.infer<typeof keptSchema>): void {
-		if (this.#session?.token === session.token) return;
-		this.#base.data.write(JSON.stringify(session), fileName);
-		if (this.#session?.userId === session.userId) {
-			this.#session = session;
-			void this.#sync?.retry();
-		} else this.#begin(session);
-	}
-
-	#begin(session: z.infer<typeof keptSchema>): void {
+	#begin(session: SyncSession): void {
 		const { clock, random, logger } = this.#base;
 		void this.#sync?.close();
+		void this.#advert?.close();
 		this.#session = session;
-		this.#sync = new HubSync(
-			{
-				...this.#deps,
-				clock,
-				random,
-				logger,
-				hubDocuments: {
-					list: async () => listSchema.parse(await this.#call("GET", "/rooms")).rooms,
-					create: async (document) => void (await this.#call("POST", "/rooms", document)),
-				},
-			},
-			{ url: this.#hub.hubUrl, token: async () => this.#session?.token ?? null, dial: { tls: { ca: this.#hub.ca } } },
-			session.userId as never,
-		).start();
+		const request = ((url: string, init: object) => fetchThrough(url, { ...init, dispatcher: this.#agent })) as never;
+		const hubDocuments = httpHubDocuments(this.#hub, request);
+		const deps = { ...this.#documents, clock, random, logger, hubDocuments };
+		this.#sync = new HubSync(deps, this.#hub, session.userId as UserId).start();
+		const { deviceId, hostname, url } = this.#self;
+		const state = {
+			type: "sidecar",
+			deviceId,
+			hostname,
+			capabilities: ["sync", "workspace", ...(url === null ? [] : [nodeCapability])],
+			...(url === null ? {} : { url }),
+		};
+		this.#advert = new DiscoveryAdvert({ clock, random }, this.#hub, state, this.#onDevices).start();
 	}
+}
 
-	/** A document that is there already is what was asked for. */
-	async #call(method: "GET" | "POST", path: string, body?: unknown): Promise<unknown> {
-		const answer = await request(new URL(path, this.#hub.hubUrl), {
-			method,
-			dispatcher: this.#agent,
-			headers: {
-				authorization: `Bearer ${this.#session?.token ?? ""}`,
-				...(body === undefined ? {} : { "content-type": "application/json" }),
-			},
-			...(body === undefined ? {} : { body: JSON.stringify(body) }),
-		});
-		const text = await answer.body.text();
-		if (answer.statusCode >= 400 && answer.statusCode !== 409)
-			throw new Error(`the hub answered ${answer.statusCode} to ${method} ${path}`);
-		return text === "" ? null : JSON.parse(text);
-	}
+/** Where a present device is dialled; nothing for those that are no node. Whom one finds there proves it by certificate. */
+export function candidateOf(device: DeviceState) {
+	if (device.url === undefined || !device.capabilities.includes(nodeCapability)) return [];
+	const { protocol, hostname, port } = new URL(device.url);
+	if (protocol !== "https:") return [];
+	const host = hostname.replace(/^\[|\]$/g, "");
+	return [{ name: device.hostname || host, host, port: Number(port || "443"), nodeId: device.deviceId as NodeId }];
 }

@@ -5,12 +5,11 @@ import {
 	messageOf,
 	type WarrenError,
 } from "@warren/kernel";
-import { dataHeaders, HostTable, Listener, type Route } from "@warren/net";
-import { workspaceRoutes } from "@warren/sidecar";
+import { HostTable, Listener } from "@warren/net";
 import { type DocumentHistory, type DocumentsList, type RoomAccess, type SyncRelay, syncRoutes } from "@warren/sync";
-import type { NodeBase } from "../node/role-part.ts";
-import { version } from "../version.ts";
-import { syncDocumentHost } from "./document-host.ts";
+import { discoveryRoute } from "../hub/discovery-route.ts";
+import type { RoleBase } from "../role-base.ts";
+import { workspacesOver } from "./workspaces.ts";
 
 const sidecarAbsent: ConditionKind = {
 	code: "sidecar-absent",
@@ -29,73 +28,65 @@ export interface SidecarDocuments {
 	readonly documents: DocumentsList;
 	readonly history: DocumentHistory;
 	readonly access: RoomAccess;
-	/** Somebody came to a document, or made one: it may be one that the hub does not know yet. */
-	readonly onVisited?: () => void;
+}
+
+export interface SidecarPlace {
+	/** On loopback; 127.0.0.1 unless told. */
+	readonly host?: string;
+	readonly port: number;
+	/** Of pages that may call, beside the desktop program's: the hub's, this node's own. */
+	readonly origins: readonly string[];
 }
 
 /**
  * The sidecar's own listener: plain HTTP, on loopback only, for windows of this machine. Allow-listed origins, sessions
- * of the hub, no AI, no keys, no accounts. A port that is taken is a condition; the node works without.
+ * of the hub, no AI, no keys, no accounts.
+ * @throws WarrenError when the port is taken.
  */
+export async function listenSidecar(
+	base: RoleBase,
+	{ host = "127.0.0.1", port, origins }: SidecarPlace,
+	authenticator: Authenticator,
+	parts: SidecarDocuments,
+): Promise<Listener> {
+	const { clock, random, logger, audit, lifetime } = base;
+	const owner = "sidecar";
+	const discovery = discoveryRoute(owner, { capabilities: ["sync", "workspace"] });
+	const listener = await Listener.open(
+		{ clock, logger },
+		{
+			role: owner,
+			host,
+			port,
+			tls: null,
+			hosts: new HostTable(["localhost", "127.0.0.1"]),
+			authenticator,
+			corsOrigins: new Set([...desktopOrigins, ...origins]),
+			routes: [
+				discovery,
+				...syncRoutes({ ...parts, audit }, { owner, credentials }),
+				...workspacesOver(parts, { clock, random }, { owner, credentials }),
+			],
+		},
+	);
+	lifetime.own(listener);
+	// Before the listener tells all of them at once.
+	lifetime.defer(() => parts.relay.close());
+	logger.debug("sidecar listens", { port: listener.port });
+	return listener;
+}
+
+/** The same beside a node: a port that is taken is a condition, and the node works without. */
 export async function openSidecar(
-	base: NodeBase,
-	port: number,
+	base: RoleBase,
+	place: SidecarPlace,
 	authenticator: Authenticator,
 	parts: SidecarDocuments,
 ): Promise<void> {
-	const { clock, random, logger, audit, health, lifetime } = base;
-	const owner = "sidecar";
-	const discovery: Route = {
-		owner,
-		method: "GET",
-		path: "/",
-		credentials: ["none"],
-		handle: () =>
-			Response.json(
-				{ app: "warren", version, roles: [owner], capabilities: ["sync", "workspace"] },
-				{ headers: dataHeaders },
-			),
-	};
 	try {
-		const listener = await Listener.open(
-			{ clock, logger },
-			{
-				role: owner,
-				host: "127.0.0.1",
-				port,
-				tls: null,
-				hosts: new HostTable(["localhost", "127.0.0.1"]),
-				authenticator,
-				corsOrigins: new Set([...desktopOrigins, ...base.urls]),
-				routes: [
-					discovery,
-					...syncRoutes({ ...parts, access: visited(parts), audit }, { owner, credentials }),
-					...workspaceRoutes({
-						documents: syncDocumentHost({ ...parts, clock, random }),
-						clock,
-						random,
-						owner,
-						credentials,
-					}),
-				],
-			},
-		);
-		lifetime.own(listener);
-		logger.debug("sidecar listens", { port: listener.port });
+		await listenSidecar(base, place, authenticator, parts);
 	} catch (fault) {
-		health.raise(sidecarAbsent, { reason: messageOf(fault as WarrenError), port: String(port) });
+		const facts = { reason: messageOf(fault as WarrenError), port: String(place.port) };
+		base.health.raise(sidecarAbsent, facts);
 	}
-}
-
-function visited({ access, onVisited }: SidecarDocuments): RoomAccess {
-	return {
-		get revision() {
-			return access.revision;
-		},
-		async permit(identity, id) {
-			const permit = await access.permit(identity, id);
-			onVisited?.();
-			return permit;
-		},
-	};
 }

@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from "react";
 import { Backoff } from "../api/backoff.ts";
-import { ApiError } from "../api/client.ts";
+import { ApiError } from "../api/exchange.ts";
 import type { MachineId } from "../api/machine.ts";
 import { api, queryClient } from "../api/warren.tsx";
 

@@ -34,6 +34,8 @@ export interface DocumentsListDeps {
 	readonly random?: Random;
 	/** Somebody's access to a document changed or ended (`null`): what they have open must close. */
 	readonly onAccessChanged?: (document: string, user: string, access: DocumentAccess | null) => void;
+	/** Something was made or renamed: a sidecar tells its hub. */
+	readonly onListChanged?: () => void;
 }
 
 /** Which documents there are, whose they are, and with whom they are shared. Knows nothing of their content. */
@@ -42,6 +44,7 @@ export class DocumentsList implements RoomAccess {
 	readonly #clock: Clock;
 	readonly #random: Random;
 	readonly #onAccessChanged: NonNullable<DocumentsListDeps["onAccessChanged"]>;
+	readonly #onListChanged: () => void;
 	#revision = 0;
 
 	constructor(deps: DocumentsListDeps) {
@@ -49,6 +52,7 @@ export class DocumentsList implements RoomAccess {
 		this.#clock = deps.clock;
 		this.#random = deps.random ?? systemRandom;
 		this.#onAccessChanged = deps.onAccessChanged ?? (() => {});
+		this.#onListChanged = deps.onListChanged ?? (() => {});
 	}
 
 	get revision(): number {
@@ -101,7 +105,15 @@ export class DocumentsList implements RoomAccess {
 			throw syncError("too_many", `You have ${count} documents already.`, { fix: "Delete one that you do not need." });
 		}
 		const now = this.#clock.now();
-		const row = { id, owner: user as string, title: wanted.title, created_at: now, updated_at: now, deleted_at: null };
+		const row = {
+			id,
+			owner: user as string,
+			title: wanted.title,
+			created_at: now,
+			updated_at: now,
+			deleted_at: null,
+			hub_title: null,
+		};
 		const done = await this.#db
 			.insertInto("sync_documents")
 			.values(row)
@@ -113,6 +125,7 @@ export class DocumentsList implements RoomAccess {
 			if (standing !== null && wanted.id !== undefined && wanted.title === id) return standing;
 			throw syncError("document_exists", `There is a document "${id}" already.`);
 		}
+		this.#onListChanged();
 		return record(row, "owner");
 	}
 
@@ -135,7 +148,24 @@ export class DocumentsList implements RoomAccess {
 		const document = await this.get(user, id, "read-write");
 		const updated_at = this.#clock.now();
 		await this.#db.updateTable("sync_documents").set({ title, updated_at }).where("id", "=", id).execute();
+		this.#onListChanged();
 		return { ...document, title, updatedAt: updated_at };
+	}
+
+	/** Own documents' titles as they last were here and at the hub alike; null = never yet. */
+	async agreedTitles(user: UserId): Promise<ReadonlyMap<string, string | null>> {
+		const rows = await this.#db
+			.selectFrom("sync_documents")
+			.select(["id", "hub_title"])
+			.where("owner", "=", user)
+			.where("deleted_at", "is", null)
+			.execute();
+		return new Map(rows.map((row) => [row.id, row.hub_title]));
+	}
+
+	/** This is its title here and at the hub now. */
+	async agreeTitle(id: string, title: string): Promise<void> {
+		await this.#db.updateTable("sync_documents").set({ title, hub_title: title }).where("id", "=", id).execute();
 	}
 
 	/** The list forgets it at once, and its id is used up; its bytes are the caller's to drop. */

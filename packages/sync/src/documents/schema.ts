@@ -10,6 +10,8 @@ export interface SyncTables {
 		updated_at: number;
 		/** Its id is never used again: a device that was away must not bring it back. */
 		deleted_at: number | null;
+		/** At a sidecar: the title that it and the hub had in common last; null = none yet. Tells whose rename is news. */
+		hub_title: string | null;
 	};
 	sync_shares: {
 		document: string;
@@ -44,6 +46,11 @@ export const syncSchema: Schema = {
 					.addPrimaryKeyConstraint("sync_shares_key", ["document", "user"])
 					.execute();
 				await db.schema.createIndex("sync_shares_user").on("sync_shares").column("user").execute();
+			},
+		},
+		"002-hub-title": {
+			async up(db) {
+				await db.schema.alterTable("sync_documents").addColumn("hub_title", "text").execute();
 			},
 		},
 	},

@@ -11,10 +11,10 @@ const timeoutMs = 10_000;
 
 /** The hub's list over `/rooms`. @param request a fetch that trusts this warren's CA. */
 export function httpHubDocuments(hub: HubEndpoint, request: typeof fetch): HubDocuments {
-	const call = async (method: "GET" | "POST", body?: unknown): Promise<unknown> => {
+	const call = async (method: "GET" | "POST" | "PATCH", body?: unknown, id?: string): Promise<unknown> => {
 		const token = await hub.token();
 		if (token === null) throw syncError("hub_refused", "Nobody is signed in at the hub.");
-		const response = await request(`${hub.url.replace(/\/+$/, "")}/rooms`, {
+		const response = await request(`${hub.url.replace(/\/+$/, "")}/rooms${id === undefined ? "" : `/${id}`}`, {
 			method,
 			headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
 			...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -37,5 +37,6 @@ export function httpHubDocuments(hub: HubEndpoint, request: typeof fetch): HubDo
 				throw fault;
 			}
 		},
+		rename: async ({ id, title }) => void (await call("PATCH", { title }, id)),
 	};
 }

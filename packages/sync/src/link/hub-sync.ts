@@ -16,6 +16,7 @@ export interface HubDocuments {
 	list(): Promise<readonly { readonly id: string; readonly title: string }[]>;
 	/** One that exists already is no fault. */
 	create(document: { readonly id: string; readonly title: string }): Promise<void>;
+	rename(document: { readonly id: string; readonly title: string }): Promise<void>;
 }
 
 export interface HubSyncDeps extends Omit<UpstreamLinkDeps, "transport"> {
@@ -41,6 +42,8 @@ export class HubSync implements Closeable {
 	#listFault: string | null = null;
 	#timer: Timer | undefined;
 	#comparing: Promise<void> | null = null;
+	/** Something changed while the lists were being compared. */
+	#again = false;
 	#closed = false;
 
 	constructor(deps: HubSyncDeps, hub: HubEndpoint, user: UserId) {
@@ -63,8 +66,12 @@ export class HubSync implements Closeable {
 
 	/** Compares the lists now: a document was made, somebody signed in, the network came back. */
 	refresh(): Promise<void> {
+		if (this.#comparing !== null) this.#again = true;
 		this.#comparing ??= this.#compare().finally(() => {
 			this.#comparing = null;
+			if (!this.#again || this.#closed) return;
+			this.#again = false;
+			void this.refresh();
 		});
 		return this.#comparing;
 	}
@@ -88,14 +95,17 @@ export class HubSync implements Closeable {
 		let nextMs: number = hubSyncLimits.listEveryMs;
 		try {
 			const remote = await this.#deps.hubDocuments.list();
+			const agreed = await this.#deps.documents.agreedTitles(this.#user);
 			const here = new Set(local.map((each) => each.id));
-			const there = new Set(remote.map((each) => each.id));
+			const there = new Map(remote.map((each) => [each.id, each.title]));
 			for (const { id, title } of remote) {
 				if (!here.has(id) && (await this.#adopt(id, title))) this.#link(id);
 			}
 			for (const { id, title } of local) {
+				const theirs = there.get(id);
 				// Before it is joined: a link would make it with no title but its id.
-				if (!there.has(id)) await this.#offer(id, title);
+				if (theirs === undefined) await this.#offer(id, title);
+				else await this.#reconcile(id, { ours: title, theirs, agreed: agreed.get(id) ?? null });
 				this.#link(id);
 			}
 			this.#listFault = null;
@@ -113,6 +123,7 @@ export class HubSync implements Closeable {
 	async #adopt(id: string, title: string): Promise<boolean> {
 		try {
 			await this.#deps.documents.create(this.#user, { id, title });
+			await this.#deps.documents.agreeTitle(id, title);
 			return true;
 		} catch (fault) {
 			if (fault instanceof WarrenError && !fault.retryable) return false;
@@ -124,8 +135,31 @@ export class HubSync implements Closeable {
 	async #offer(id: string, title: string): Promise<void> {
 		try {
 			await this.#deps.hubDocuments.create({ id, title });
+			await this.#deps.documents.agreeTitle(id, title);
 		} catch (fault) {
 			this.#deps.logger.warn("a document was not taken by the hub", { document: id, fault: messageOf(fault) });
+		}
+	}
+
+	/** Whoever renamed since both had the same title is heard; when both did, the hub, as every other machine follows it. */
+	async #reconcile(id: string, titles: { ours: string; theirs: string; agreed: string | null }): Promise<void> {
+		const { ours, theirs, agreed } = titles;
+		const { documents, hubDocuments, logger } = this.#deps;
+		if (ours === theirs) {
+			if (agreed !== ours) await documents.agreeTitle(id, ours);
+			return;
+		}
+		// Before they ever agreed, a title that is but the id is nobody's wish.
+		const isOurs = agreed === null ? theirs === id : theirs === agreed;
+		if (!isOurs) return documents.agreeTitle(id, theirs);
+		try {
+			await hubDocuments.rename({ id, title: ours });
+			await documents.agreeTitle(id, ours);
+		} catch (fault) {
+			if (!(fault instanceof WarrenError) || fault.retryable || fault.details["status"] === undefined) throw fault;
+			// Shared read-only, or gone there.
+			logger.info("a title was not taken by the hub", { document: id, fault: messageOf(fault) });
+			await documents.agreeTitle(id, theirs);
 		}
 	}
 

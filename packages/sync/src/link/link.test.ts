@@ -184,4 +184,36 @@ describe("background sync", () => {
 			await sync.close();
 		}
 	});
+
+	it("carries renames both ways, and of two at once keeps the hub's", async () => {
+		await using hub = await openTestHub();
+		await using sidecar = await openTestHub();
+		for (const id of ["one", "two", "three"]) await hub.documents.create(alice, { id, title: id });
+		await sidecar.documents.create(alice, { id: "one", title: "Made here too" });
+		const endpoint = { url: hub.url, token: async () => "session-alice" };
+		const hubDocuments = httpHubDocuments(endpoint, fetch);
+		const { relay, documents } = sidecar;
+		const deps = { relay, documents, hubDocuments, clock: systemClock, random: systemRandom, logger: silentLogger };
+		const sync = new HubSync(deps, endpoint, alice);
+		const titles = async (of: TestHub) =>
+			Object.fromEntries((await of.documents.list(alice)).map((each) => [each.id, each.title]));
+		try {
+			await sync.refresh();
+			const named = { one: "Made here too", two: "two", three: "three" };
+			expect([await titles(hub), await titles(sidecar)]).toEqual([named, named]);
+			await hub.documents.rename(alice, "one", "At the hub");
+			await documents.rename(alice, "two", "At the desk");
+			await hub.documents.rename(alice, "three", "The hub's");
+			await documents.rename(alice, "three", "The desk's");
+			await sync.refresh();
+			const after = { one: "At the hub", two: "At the desk", three: "The hub's" };
+			expect([await titles(hub), await titles(sidecar)]).toEqual([after, after]);
+			// And again the other way, from what both have now.
+			await documents.rename(alice, "one", "Back at the desk");
+			await sync.refresh();
+			expect((await titles(hub))["one"]).toBe("Back at the desk");
+		} finally {
+			await sync.close();
+		}
+	});
 });

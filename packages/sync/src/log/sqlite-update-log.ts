@@ -58,6 +58,10 @@ export class SqliteUpdateLog implements UpdateLog {
 		};
 	}
 
+	async heads(rooms: readonly string[]): Promise<ReadonlyMap<string, number>> {
+		return new Map(rooms.map((room) => [room, this.#row(room)?.head ?? 0] as const).filter(([, head]) => head > 0));
+	}
+
 	async read(room: string, after: number, maxBytes: number): Promise<StoredUpdate[]> {
 		const updates: StoredUpdate[] = [];
 		let bytes = 0;

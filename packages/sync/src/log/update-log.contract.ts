@@ -45,6 +45,10 @@ export function updateLogContract(name: string, make: () => Promise<LogUnderTest
 			});
 			expect(await log.head("nothing")).toMatchObject({ head: 0, snapshot: null });
 			expect(await log.rooms()).toEqual(["a", "b"]);
+			expect([...(await log.heads(["b", "nothing", "a"]))].sort()).toEqual([
+				["a", 3],
+				["b", 1],
+			]);
 		});
 
 		it("has on disk what it resolved", async () => {

@@ -54,13 +54,15 @@ export interface Checkpoint {
 }
 
 /**
- * Where rooms' bytes live. Whatever a method has resolved is on disk. One relay writes a room at a time; that is the
- * caller's to see to.
+ * Where rooms' bytes live. Whatever a method has resolved is on disk. In a file one relay writes a room at a time; in a
+ * shared database several may: numbers follow the order of commits, so a number that shows means that all before it do.
  */
 export interface UpdateLog {
-	/** All of it in one transaction, or nothing. @returns the number of each batch's first update. @throws WarrenError `store_full`, `store_failed`. */
+	/** All of it in one transaction, or nothing. @returns the number of each batch's first update. @throws WarrenError `store_full`, `store_failed`, `store_away` (perhaps it was written). */
 	append(batches: readonly AppendBatch[]): Promise<number[]>;
 	head(room: string): Promise<RoomHead>;
+	/** The number of the last update of each; a room without any is left out. */
+	heads(rooms: readonly string[]): Promise<ReadonlyMap<string, number>>;
 	/** In order, beginning after `after`; stops once `maxBytes` are passed, but gives one at least. */
 	read(room: string, after: number, maxBytes: number): Promise<StoredUpdate[]>;
 	/** The snapshot as one update, or null. @throws WarrenError `log_damaged`. */

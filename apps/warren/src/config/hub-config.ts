@@ -1,0 +1,27 @@
+import { z } from "zod";
+import { type AiConfig, parseAiConfig } from "./ai-config.ts";
+import { parseServerConfig, portSetting, serverSchema, serverVariables } from "./server-config.ts";
+
+const hubSchema = serverSchema.extend({
+	port: portSetting.default(3914),
+	/** Workspaces on the hub itself, for whoever has no sidecar. */
+	workspaces: z.boolean().default(false),
+});
+
+type Settings = z.infer<typeof hubSchema>;
+export type HubConfig = Settings & { readonly ai: AiConfig };
+
+const variables: Readonly<Record<keyof Settings, string>> = {
+	...serverVariables,
+	port: "WARREN_PORT",
+	workspaces: "WARREN_WORKSPACES",
+};
+
+/** @throws WarrenError `bad_config`, `unsafe_config` (plain HTTP off loopback). */
+export function parseHubConfig(
+	flags: Readonly<Record<string, unknown>>,
+	environment: Readonly<Record<string, string | undefined>>,
+): HubConfig {
+	const role = { name: "hub", schema: hubSchema, secrets: "passwords and sessions" };
+	return { ...parseServerConfig(role, variables, flags, environment), ai: parseAiConfig(environment) };
+}

@@ -1,0 +1,42 @@
+import { z } from "zod";
+import {
+	configError,
+	isLoopback,
+	parseServerConfig,
+	portSetting,
+	serverSchema,
+	serverVariables,
+} from "./server-config.ts";
+
+const sidecarSchema = serverSchema.extend({
+	port: portSetting.default(3913),
+	/** Unless told, the hub of the last `warren login` on this data folder. */
+	hub: z.url().optional(),
+});
+
+export type SidecarConfig = z.infer<typeof sidecarSchema> & { readonly host: string };
+
+const variables: Readonly<Record<keyof SidecarConfig, string>> = {
+	...serverVariables,
+	host: "WARREN_SIDECAR_HOST",
+	port: "WARREN_SIDECAR_PORT",
+	hub: "WARREN_HUB",
+};
+
+/**
+ * The sidecar is plain HTTP on loopback, always: windows of this machine are its only clients.
+ * @throws WarrenError `bad_config`, `unsafe_config` (any other address).
+ */
+export function parseSidecarConfig(
+	flags: Readonly<Record<string, unknown>>,
+	environment: Readonly<Record<string, string | undefined>>,
+): SidecarConfig {
+	const role = { name: "sidecar", schema: sidecarSchema, secrets: "sessions" };
+	const config = parseServerConfig(role, variables, { ...flags, http: false }, environment);
+	const host = config.host ?? "127.0.0.1";
+	if (!isLoopback(host))
+		throw configError("unsafe_config", `A sidecar on ${host} would serve others than this machine's own windows.`, {
+			fix: "Leave out --host; other machines reach documents through the hub or a node.",
+		});
+	return { ...config, host };
+}

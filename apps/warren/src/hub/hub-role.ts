@@ -1,0 +1,144 @@
+import { HubSetup } from "@warren/accounts";
+import { type Closeable, firstOf, HealthTable, Lifetime, newId } from "@warren/kernel";
+import { HostTable, Listener, Metrics } from "@warren/net";
+import { AuditLog } from "@warren/store";
+import type { RoleDeps } from "../cli/run-role.ts";
+import { publishConsole } from "../config/console-file.ts";
+import { DataFolder } from "../config/data-folder.ts";
+import type { HubConfig } from "../config/hub-config.ts";
+import { openCertificates, ownNames } from "../node/certificates.ts";
+import { machineRoutes } from "../node/machine-routes.ts";
+import { choosePort, dialledHosts, lanUrlOf, urlOf } from "../node/node-names.ts";
+import type { RoleBase } from "../role-base.ts";
+import { version } from "../version.ts";
+import { ConsoleAccess } from "./console-access.ts";
+import { discoveryRoute } from "./discovery-route.ts";
+import { openHubServices, openHubTables } from "./hub-services.ts";
+
+/** The one line of `--json`. */
+export interface HubReady {
+	readonly url: string;
+	/** The same by an address of the local network; null when there is none. */
+	readonly lanUrl: string | null;
+	readonly fingerprint: string | null;
+	readonly caFingerprint: string | null;
+	/** Null once there is an owner. */
+	readonly setupUrl: string | null;
+	readonly data: string;
+	readonly pid: number;
+}
+
+export interface HubRole extends Closeable {
+	readonly ready: HubReady;
+	readonly listener: Listener;
+}
+
+/** A hub alone: accounts, machines, documents and discovery on one origin. Closes what it opened when it cannot start. */
+export async function openHub(deps: RoleDeps, config: HubConfig): Promise<HubRole> {
+	const lifetime = new Lifetime();
+	try {
+		return await compose(deps, config, lifetime);
+	} catch (failure) {
+		await lifetime.close();
+		throw failure;
+	}
+}
+
+async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): Promise<HubRole> {
+	const { clock, random, logger } = deps;
+	const startedAt = clock.now();
+	const data = lifetime.own(DataFolder.open(config.data));
+	const health = new HealthTable(clock);
+	const metrics = new Metrics(true);
+	const opening = { ...deps, lifetime, data, health, metrics };
+	const tables = await openHubTables(opening);
+	const audit = new AuditLog(tables.db, clock, logger);
+	const base: RoleBase = { ...opening, audit };
+	const certificates = config.http ? null : await openCertificates(config, data, clock, random, health);
+	const port = await choosePort(config);
+	const url = urlOf(config, port);
+	const setup = new HubSetup(tables.db, clock, random);
+	const hub = await openHubServices(base, tables, {
+		authority: certificates?.authority ?? null,
+		fingerprint: () => certificates?.fingerprint ?? null,
+		name: config.name,
+		urls: [url],
+		hosts: dialledHosts(config),
+		port,
+		installId: installId(base),
+		setup,
+		workspaces: config.workspaces,
+		ai: config.ai,
+	});
+	const { accounts } = hub;
+	const console = new ConsoleAccess(random);
+	const roles = () => [{ name: "hub", state: "running", since: startedAt }];
+	const listener: Listener = await Listener.open(
+		{ clock, logger },
+		{
+			role: "hub",
+			...(config.host === undefined ? {} : { host: config.host }),
+			port,
+			tls: certificates?.tls ?? null,
+			hosts: new HostTable(ownNames(config)),
+			authenticator: firstOf(accounts.authenticator, console),
+			trustedProxies: config.trustedProxy,
+			cookieName: accounts.sessionCookieName,
+			routes: [
+				discoveryRoute(
+					"hub",
+					{ name: config.name, capabilities: ["accounts", "sync", "ai", ...(config.workspaces ? ["workspace"] : [])] },
+					"/admin",
+				),
+				...hub.routes,
+				...machineRoutes({
+					owner: "hub",
+					credentials: ["admin", "session"],
+					health,
+					audit,
+					metrics,
+					ca: certificates?.ca ?? null,
+					status: () => ({
+						node: {
+							id: null,
+							name: config.name,
+							version,
+							startedAt,
+							url,
+							fingerprint: certificates?.fingerprint ?? null,
+						},
+						roles: roles(),
+						listeners: [{ role: listener.role, host: listener.host, port: listener.port, secure: listener.secure }],
+					}),
+				}),
+			],
+		},
+	);
+	lifetime.own(listener);
+	hub.listening(listener);
+	lifetime.defer(hub.drain);
+	metrics.gauge("websockets", "Open WebSockets of this hub.", () => listener.webSocketCount);
+	publishConsole(data, lifetime, { url, port, secure: listener.secure, pid: process.pid, token: console.token });
+	return {
+		listener,
+		ready: {
+			url,
+			lanUrl: lanUrlOf(config, port),
+			fingerprint: certificates?.fingerprint ?? null,
+			caFingerprint: certificates?.ca?.fingerprint ?? null,
+			setupUrl: (await accounts.hasOwner()) ? null : `${url}/#setup=${await setup.make()}`,
+			data: data.path,
+			pid: process.pid,
+		},
+		close: () => lifetime.close(),
+	};
+}
+
+/** Tells this installation from others on the same host: its cookies bear it. */
+function installId({ data, random }: RoleBase): string {
+	const kept = data.read("hub.id");
+	if (kept !== null) return kept.trim();
+	const made = newId(random);
+	data.write(`${made}\n`, "hub.id");
+	return made;
+}

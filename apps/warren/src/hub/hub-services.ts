@@ -1,0 +1,133 @@
+import {
+	type Accounts,
+	type AccountsTables,
+	accountsSchema,
+	isRevoked,
+	openAccounts,
+	type SetupSecret,
+} from "@warren/accounts";
+import { type AiTables, aiSchema, openAi } from "@warren/ai";
+import { closeCodes, newSecret } from "@warren/kernel";
+import type { Authority, Listener, Route } from "@warren/net";
+import { type AuditTable, auditSchema, openSqliteTables, type SqliteTables } from "@warren/store";
+import { type SyncTables, syncLogSchema, syncRoutes, syncSchema } from "@warren/sync";
+import { type AiConfig, keyFileName } from "../config/ai-config.ts";
+import { hubPages } from "../pages/hub-pages.ts";
+import type { RoleBase } from "../role-base.ts";
+import type { SidecarDocuments } from "../sidecar/sidecar-listener.ts";
+import { workspacesOver } from "../sidecar/workspaces.ts";
+import { openDocuments } from "./hub-documents.ts";
+import { MachineClaims } from "./machine-claims.ts";
+
+export type HubTables = AccountsTables & SyncTables & AiTables & AuditTable;
+
+/** How this hub is reached, and what it certifies with. */
+export interface HubFacts {
+	/** Null: no machine can join through this hub. */
+	readonly authority: Authority | null;
+	/** This machine's, for people. */
+	readonly name: string;
+	/** SHA-256 of the certificate that new devices shall find here. */
+	readonly fingerprint: () => string | null;
+	/** Best first, port included. */
+	readonly urls: readonly string[];
+	/** Names and addresses, as other machines dial it. */
+	readonly hosts: readonly string[];
+	readonly port: number;
+	/** Cookies know no port: two installations on one host must not overwrite each other's. */
+	readonly installId: string;
+	readonly setup: SetupSecret;
+	/** Whether its own origin serves workspaces too. */
+	readonly workspaces: boolean;
+	readonly ai: AiConfig;
+}
+
+export interface HubServices {
+	readonly accounts: Accounts;
+	readonly documents: SidecarDocuments;
+	readonly routes: readonly Route[];
+	/** Once the listener is open: what is revoked is cut there. */
+	readonly listening: (listener: Listener) => void;
+	readonly drain: () => Promise<void>;
+}
+
+/** A hub's tables: accounts, machines, documents, what AI was used. */
+export function openHubTables({
+	data,
+	lifetime,
+}: Pick<RoleBase, "data" | "lifetime">): Promise<SqliteTables<HubTables>> {
+	const schemas = [accountsSchema, syncSchema, syncLogSchema, aiSchema, auditSchema];
+	return openSqliteTables<HubTables>(data.file("hub.db"), schemas).then((tables) => lifetime.own(tables));
+}
+
+/** Accounts of people, joining machines, documents, discovery and AI: the same alone and beside a node. */
+export async function openHubServices(
+	base: RoleBase,
+	tables: SqliteTables<HubTables>,
+	facts: HubFacts,
+): Promise<HubServices> {
+	const { clock, random, logger, audit, lifetime } = base;
+	const { authority } = facts;
+	const accounts = lifetime.own(
+		await openAccounts(
+			{
+				...{ db: tables.db, clock, random, logger, audit, setup: facts.setup, fingerprint: facts.fingerprint },
+				...(authority === null
+					? {}
+					: {
+							join: {
+								ca: authority.certPem,
+								issueLeaf: ({ csr, ...leaf }) => authority.issueForCsr(csr, leaf),
+							},
+						}),
+			},
+			{
+				baseUrls: facts.urls,
+				trustedOrigins: () => facts.hosts.map((host) => originOf(facts, host)),
+				secret: hubSecret(base),
+				cookieName: `warren-${facts.installId.slice(0, 8)}`,
+			},
+		),
+	);
+	const claims = lifetime.own(await MachineClaims.open(accounts.machines));
+	const documents = openDocuments(base, tables, { claimOf: claims.claimOf });
+	const ai = lifetime.own(
+		await openAi(
+			{ db: tables.db as never, clock, random, logger, audit },
+			{ ...facts.ai, keyFile: base.data.file(keyFileName), owner: "hub" },
+		),
+	);
+	const options = { owner: "hub", credentials: ["session"] } as const;
+	const api = [
+		...accounts.routes(),
+		...ai.routes(),
+		...syncRoutes({ ...documents, audit }, options),
+		...(facts.workspaces ? workspacesOver(documents, { clock, random }, options) : []),
+	];
+	return {
+		accounts,
+		documents,
+		routes: [...api, ...hubPages(api, { health: base.health, name: facts.name, fingerprint: facts.fingerprint })],
+		listening: (listener) =>
+			void lifetime.own(
+				accounts.onRevoked((revoked) => {
+					listener.disconnect((who) => isRevoked(revoked, who), closeCodes.signIn, "signed out");
+				}),
+			),
+		drain: () => documents.relay.close(),
+	};
+}
+
+/** Made with the hub's data: cookies, two-factor secrets and tickets depend on it. */
+function hubSecret({ data, random }: RoleBase): string {
+	const kept = data.read("hub.secret");
+	if (kept !== null) return kept.trim();
+	const made = newSecret(random);
+	data.write(`${made}\n`, "hub.secret");
+	return made;
+}
+
+function originOf(facts: HubFacts, host: string): string {
+	const { protocol } = new URL(facts.urls[0] as string);
+	return `${protocol}//${host.includes(":") ? `[${host}]` : host}:${facts.port}`;
+}
