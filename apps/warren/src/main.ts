@@ -6,6 +6,7 @@ import { addDoctorCommand } from "./cli/doctor-command.ts";
 import { addJoinCommands } from "./cli/join-commands.ts";
 import { addMachineCommands } from "./cli/machine-commands.ts";
 import { addNodeCommands } from "./cli/node-command.ts";
+import { addOverlayCommands } from "./cli/overlay-command.ts";
 import { reportFailure } from "./cli/run-role.ts";
 import { addServiceCommands } from "./cli/service-command.ts";
 import { version } from "./version.ts";
@@ -17,6 +18,7 @@ addJoinCommands(program);
 addDoctorCommand(program);
 addCaCommands(program);
 addCoordinatorCommand(program);
+addOverlayCommands(program);
 addServiceCommands(program);
 
 try {
