@@ -12,6 +12,8 @@ export type Command =
 	| { readonly do: "sendDatagram"; readonly bytes: Uint8Array; readonly to: UdpEndpoint }
 	| { readonly do: "receiveRelayed"; readonly publicKey: Uint8Array; readonly bytes: Uint8Array }
 	| { readonly do: "status"; readonly id: number }
+	/** So many bytes of reports were taken: see `Allowance`. */
+	| { readonly do: "taken"; readonly bytes: number }
 	| { readonly do: "close" };
 
 /** What comes back. */
@@ -34,6 +36,8 @@ export type Report =
 			readonly peers: readonly OverlayPeerStatus[];
 			readonly counters: Counters;
 	  }
+	/** So many bytes of commands were taken. */
+	| { readonly is: "taken"; readonly bytes: number }
 	| { readonly is: "closed" };
 
 /** What was refused or lost since the start, by reason. */

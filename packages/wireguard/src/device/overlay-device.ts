@@ -16,6 +16,7 @@ import {
 } from "@warren/kernel";
 import { wireguardConditions } from "../conditions.ts";
 import { wireguardError } from "../errors.ts";
+import { Allowance } from "./allowance.ts";
 import { checkBytes, checkEndpoint, checkKey, checkMtu, checkOptions, checkPeer, checkRules } from "./checks.ts";
 import type { Command, Counters, EngineOptions, Report } from "./commands.ts";
 import { openEngineHost } from "./engine-host.ts";
@@ -91,6 +92,7 @@ export class WireguardDevice implements OverlayDevice {
 	#onDatagram: (bytes: Uint8Array, from: UdpEndpoint) => void = () => {};
 	#onRelay: (publicKey: Uint8Array, bytes: Uint8Array, urgent: boolean) => void = () => {};
 	#onPeerChange: (publicKey: Uint8Array) => void = () => {};
+	readonly #allowance = new Allowance();
 	#nextStatus = 1;
 	readonly #pending = new Map<
 		number,
@@ -170,7 +172,8 @@ export class WireguardDevice implements OverlayDevice {
 	}
 
 	sendDatagram(bytes: Uint8Array, to: UdpEndpoint): void {
-		this.#post({ do: "sendDatagram", bytes: checkBytes(bytes), to: checkEndpoint(to) });
+		checkEndpoint(to);
+		if (this.#allowance.claim(checkBytes(bytes).length)) this.#post({ do: "sendDatagram", bytes, to });
 	}
 
 	onDatagram(handler: (bytes: Uint8Array, from: UdpEndpoint) => void): void {
@@ -182,7 +185,8 @@ export class WireguardDevice implements OverlayDevice {
 	}
 
 	receiveRelayed(publicKey: Uint8Array, bytes: Uint8Array): void {
-		this.#post({ do: "receiveRelayed", publicKey: checkKey(publicKey), bytes });
+		checkKey(publicKey);
+		if (this.#allowance.claim(bytes.length)) this.#post({ do: "receiveRelayed", publicKey, bytes });
 	}
 
 	onPeerChange(handler: (publicKey: Uint8Array) => void): void {
@@ -223,9 +227,13 @@ export class WireguardDevice implements OverlayDevice {
 				this.#fallback ??= report.fallback;
 				return ready();
 			case "datagram":
+				this.#taken(report.bytes);
 				return this.#onDatagram(report.bytes, report.from);
 			case "relay":
+				this.#taken(report.bytes);
 				return this.#onRelay(report.publicKey, report.bytes, report.urgent);
+			case "taken":
+				return this.#allowance.free(report.bytes);
 			case "peerChange":
 				return this.#onPeerChange(report.publicKey);
 			case "fallback":
@@ -249,6 +257,11 @@ export class WireguardDevice implements OverlayDevice {
 			default:
 				return unreachable(report);
 		}
+	}
+
+	#taken(bytes: Uint8Array): void {
+		const lot = this.#allowance.take(bytes.length);
+		if (lot > 0) this.#post({ do: "taken", bytes: lot });
 	}
 
 	#noteFallback(): void {
