@@ -304,6 +304,22 @@ describe.each(["offload", "portable"] as const)("a device on the %s data plane",
 		expect(net.ip("-n", hosts[0], "-o", "link")).not.toMatch(/wg0/);
 	});
 
+	it("whose interface somebody removes says so in health, and does not spin", async () => {
+		const { hosts, a } = await pair();
+		net.ip("-n", hosts[0], "link", "del", "wg0");
+		let shown: readonly { code: string; title: string }[] = [];
+		// The poll that brings it comes with the event loop's next turns; a call is answered in one.
+		for (let tries = 0; tries < 200 && shown.length === 0; tries++) shown = await a.call("health");
+		expect(shown).toMatchObject([
+			{ code: "overlay-data-plane-dead", title: expect.stringMatching(/removed the interface wg0/) },
+		]);
+		const usage = await a.call<{ user: number; system: number }>("cpuUsage");
+		net.run(hosts[0], "ping", "-q", "-c", "5", "-i", "0.1", "127.0.0.1");
+		const later = await a.call<{ user: number; system: number }>("cpuUsage");
+		expect(later.user + later.system - usage.user - usage.system).toBeLessThan(200_000);
+		await a.stop();
+	});
+
 	it("says what is wrong: a taken name, a taken port, a bad option", async () => {
 		const { hosts, a } = await pair();
 		await expect(net.device(hosts[0], { privateKey: keyA, dataPlane })).rejects.toThrow(/wg0 could not be made/);

@@ -29,6 +29,8 @@ export type Report =
 	| { readonly is: "datagram"; readonly bytes: Uint8Array; readonly from: UdpEndpoint }
 	| { readonly is: "relay"; readonly publicKey: Uint8Array; readonly bytes: Uint8Array; readonly urgent: boolean }
 	| { readonly is: "peerChange"; readonly publicKey: Uint8Array }
+	/** The interface was removed by somebody else: nothing moves any more. */
+	| { readonly is: "lost"; readonly reason: string }
 	| { readonly is: "fallback"; readonly reason: string }
 	| {
 			readonly is: "status";

@@ -96,7 +96,8 @@ export async function openEngineHost(deps: EngineHostDeps, options: EngineOption
 		},
 		options.privateKey,
 	);
-	feed(engine, tun, udp);
+	const gone = () => deps.report({ is: "lost", reason: `somebody removed the interface ${tun.name}` });
+	feed(engine, tun, udp, gone);
 	deps.report({
 		is: "ready",
 		listenPort: udp.port,
@@ -141,9 +142,9 @@ export async function openEngineHost(deps: EngineHostDeps, options: EngineOption
 	};
 }
 
-function feed(engine: Engine, tun: Tun, udp: Socket): void {
+function feed(engine: Engine, tun: Tun, udp: Socket, lost: () => void): void {
 	const turn = () => engine.turn();
-	tun.start((at, length) => engine.outbound(at, length), turn);
+	tun.start((at, length) => engine.outbound(at, length), turn, lost);
 	if (udp instanceof OffloadSocket)
 		udp.start((at, bytes, segment, from) => engine.inbound(at, bytes, segment, from), turn);
 	else if (udp instanceof DgramSocket)

@@ -209,6 +209,7 @@ export class WireguardDevice implements OverlayDevice {
 			for (const { reject } of this.#pending.values()) reject(closedError(this.interfaceName));
 			this.#pending.clear();
 			this.#deps.health.clear(wireguardConditions.slowDataPlane, this.interfaceName);
+			this.#deps.health.clear(wireguardConditions.dataPlaneDead, this.interfaceName);
 			await this.#channel?.close();
 		})();
 		return this.#closing;
@@ -236,6 +237,8 @@ export class WireguardDevice implements OverlayDevice {
 				return this.#allowance.free(report.bytes);
 			case "peerChange":
 				return this.#onPeerChange(report.publicKey);
+			case "lost":
+				return this.#fail(wireguardError("device_failed", report.reason));
 			case "fallback":
 				this.#fallback = report.reason;
 				return this.#noteFallback();

@@ -62,14 +62,22 @@ export class Tun implements TunIo {
 		}
 	}
 
-	/** Calls `packet` for each one read, which lies in the TUN region behind its virtio header; `turn` after a batch. */
-	start(packet: (offset: number, length: number) => void, turn: () => void): void {
+	/**
+	 * Calls `packet` for each one read, which lies in the TUN region behind its virtio header; `turn` after a batch;
+	 * `lost` once, when somebody has removed the interface.
+	 */
+	start(packet: (offset: number, length: number) => void, turn: () => void, lost: () => void): void {
 		const header = this.hasOffload ? virtioHeaderBytes : 0;
 		const { at, bytes } = regions.tun;
 		const address = this.#base + at;
 		this.#poll = koffi.node.poll(this.#fd, { readable: true }, () => {
 			for (let count = 0; count < readsPerTurn && this.#fd >= 0; count++) {
 				const read = Number(this.#libc.read(this.#fd, address, bytes));
+				if (read < 0 && this.#isLost(this.#libc.errno())) {
+					// It would be readable for ever.
+					this.close();
+					return lost();
+				}
 				if (read <= header) break;
 				packet(at + header, read - header);
 			}
@@ -79,10 +87,12 @@ export class Tun implements TunIo {
 
 	write(offset: number, length: number): void {
 		this.#bound(offset, length);
+		if (this.#fd < 0) return;
 		if (this.#libc.write(this.#fd, this.#base + offset, length) < 0) this.writeErrors += 1;
 	}
 
 	writePieces(pieces: readonly number[]): void {
+		if (this.#fd < 0) return;
 		const { view } = this.#arena;
 		const vectors = regions.calls.at + 4096;
 		for (let at = 0; at < pieces.length; at += 2) {
@@ -101,6 +111,10 @@ export class Tun implements TunIo {
 		this.#poll = undefined;
 		if (this.#fd >= 0) this.#libc.close(this.#fd);
 		this.#fd = -1;
+	}
+
+	#isLost(errno: number): boolean {
+		return errno === errors.EBADFD || errno === errors.ENODEV;
 	}
 
 	#bound(offset: number, length: number): void {
