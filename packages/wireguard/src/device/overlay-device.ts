@@ -19,7 +19,6 @@ import { wireguardError } from "../errors.ts";
 import { Allowance } from "./allowance.ts";
 import { checkBytes, checkEndpoint, checkKey, checkMtu, checkOptions, checkPeer, checkRules } from "./checks.ts";
 import type { Command, Counters, EngineOptions, Report } from "./commands.ts";
-import { openEngineHost } from "./engine-host.ts";
 
 export interface OverlayDeviceDeps {
 	readonly clock: Clock;
@@ -118,14 +117,16 @@ export class WireguardDevice implements OverlayDevice {
 			if (message.is === "refused") reject(refusal(message.message, message.code, options));
 			else device.#take(message, resolve);
 		};
+		let isOpen = false;
 		const failed = (fault: Error) => {
 			reject(fault);
-			device.#fail(fault);
+			if (isOpen) device.#fail(fault);
 		};
 		device.#channel =
 			options.dataPlane === "offload" ? inWorker(options, report, failed) : await inThread(deps, options, report);
 		try {
 			await ready;
+			isOpen = true;
 		} catch (failure) {
 			await device.#channel.close();
 			throw failure;
@@ -311,6 +312,8 @@ async function inThread(
 	report: (report: Report) => void,
 ): Promise<Channel> {
 	try {
+		// Loaded only here: where the system calls' library has no binary, the rest of the program must not notice.
+		const { openEngineHost } = await import("./engine-host.ts");
 		const host = await openEngineHost({ clock: deps.clock, random: deps.random ?? systemRandom, report }, options);
 		return {
 			post: (command) => host.command(command),
