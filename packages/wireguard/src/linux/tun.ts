@@ -3,6 +3,7 @@ import { type Arena, regions, virtioHeaderBytes } from "../engine/arena.ts";
 import type { TunIo } from "../engine/packet-io.ts";
 import { type Cidr } from "../protocol/cidr.ts";
 import { errors, type Libc, must, SystemCallError, u32Bytes } from "./libc.ts";
+import { limitSegments } from "./segment-limit.ts";
 
 const readWriteNonBlocking = 0x2 | 0x800;
 const tunSetInterface = 0x400454ca;
@@ -55,7 +56,8 @@ export class Tun implements TunIo {
 			)
 				// The header is there all the same; the kernel just cuts segments itself.
 				libc.ioctlNumber(this.#fd, tunSetOffload, 0);
-			configure(libc, options);
+			const index = configure(libc, options);
+			if (this.hasOffload) limitSegments(libc, index, options.mtu);
 		} catch (failure) {
 			libc.close(this.#fd);
 			throw failure;
@@ -135,7 +137,7 @@ export function setAddress(view: DataView, offset: number, value: number): void 
 	view.setUint32(offset + 4, Math.floor(value / 0x1_0000_0000), true);
 }
 
-function configure(libc: Libc, { name, mtu, addresses }: TunOptions): void {
+function configure(libc: Libc, { name, mtu, addresses }: TunOptions): number {
 	const v4 = must(libc, libc.socket(2, 2 | 0x80000, 0), "socket");
 	const v6 = libc.socket(10, 2 | 0x80000, 0);
 	try {
@@ -169,6 +171,7 @@ function configure(libc: Libc, { name, mtu, addresses }: TunOptions): void {
 				must(libc, libc.ioctl(v6, 0x8916, request), `giving ${name} its v6 address`);
 			}
 		}
+		return index;
 	} finally {
 		libc.close(v4);
 		if (v6 >= 0) libc.close(v6);
