@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from "commander";
+import { addBackboneCommands } from "./cli/backbone-command.ts";
 import { addDoctorCommand } from "./cli/doctor-command.ts";
 import { addJoinCommands } from "./cli/join-commands.ts";
 import { addMachineCommands } from "./cli/machine-commands.ts";
@@ -14,6 +15,7 @@ addMachineCommands(program);
 addJoinCommands(program);
 addDoctorCommand(program);
 addServiceCommands(program);
+addBackboneCommands(program);
 
 try {
 	await program.parseAsync();

@@ -25,6 +25,25 @@ export class Metrics {
 		});
 	}
 
+	/** Totals that are kept elsewhere, because counting there is a plain addition. @param collect reads them when they are scraped. */
+	totals<L extends string>(
+		name: string,
+		help: string,
+		labelNames: readonly L[],
+		collect: () => readonly { readonly labels: Readonly<Record<L, string>>; readonly value: number }[],
+	): void {
+		new Gauge({
+			name: `warren_${name}`,
+			help,
+			labelNames: [...labelNames],
+			registers: [this.registry],
+			collect() {
+				this.reset();
+				for (const { labels, value } of collect()) this.set(labels, value);
+			},
+		});
+	}
+
 	/** @param buckets upper bounds, seconds. */
 	histogram<L extends string>(
 		name: string,
