@@ -30,7 +30,7 @@ export interface ServiceAgentOptions {
 }
 
 export const serviceAgentLimits = {
-	backoff: { firstMs: 250, maxMs: 30_000 },
+	backoff: { firstMs: 250, maxMs: 8_000 },
 	/** Dials at once. */
 	maxDialling: 64,
 	sweepMs: 5_000,

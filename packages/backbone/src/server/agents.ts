@@ -225,8 +225,11 @@ export class Agent implements LinkOwner {
 		for (const link of this.links) {
 			if (link.pingedAt !== 0) {
 				if (link.heardAt > link.pingedAt) link.pingedAt = 0;
-				else if (now - link.pingedAt > agentLimits.pongMs && !link.channel.isPaused())
+				else if (now - link.pingedAt > agentLimits.pongMs && !link.channel.isPaused()) {
 					link.close(`no answer to a ping within ${agentLimits.pongMs} ms`);
+					// What cut this one has most likely cut the others.
+					for (const other of this.links) if (!other.channel.isPaused()) other.ping();
+				}
 			} else if (
 				now - link.heardAt > (link.isIdle ? agentLimits.pingMs : agentLimits.pongMs) &&
 				!link.channel.isPaused()

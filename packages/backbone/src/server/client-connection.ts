@@ -296,7 +296,13 @@ export class ClientConnection implements StreamUser {
 				? this.#front.inspector.begin(service.name, head, target, caller, this.#address)
 				: null;
 		this.#tries = 0;
-		this.#acquire(null);
+		const owedMs = this.#owedMs();
+		if (owedMs === 0) return this.#acquire(null);
+		this.#state = "waiting";
+		this.deadline = Number.POSITIVE_INFINITY;
+		this.#front.clock.after(owedMs, () => {
+			if (this.#state === "waiting") this.#acquire(null);
+		});
 	}
 
 	#isSameOrigin(head: RequestHead): boolean {
@@ -413,14 +419,24 @@ export class ClientConnection implements StreamUser {
 		const service = this.#service?.throttle;
 		const own = this.#caller?.throttle;
 		if ((service === null || service === undefined) && (own === null || own === undefined)) return;
-		const { now } = this.#front;
+		const now = this.#front.clock.monotonic();
 		const waitMs = Math.max(service?.passed(bytes, now) ?? 0, own?.passed(bytes, now) ?? 0);
 		if (waitMs === 0) return;
 		source.pause();
 		this.deadline = Number.POSITIVE_INFINITY;
 		this.#front.clock.after(waitMs, () => {
-			if (this.#state !== "closed") source.resume();
+			// The link may be another request's by now.
+			if (this.#state !== "closed" && (source === this.#socket || source === this.#lease?.link)) source.resume();
 		});
+	}
+
+	/** What was sent over a limit is paid off before the next request begins. */
+	#owedMs(): number {
+		const service = this.#service?.throttle ?? null;
+		const own = this.#caller?.throttle ?? null;
+		if (service === null && own === null) return 0;
+		const now = this.#front.clock.monotonic();
+		return Math.max(service?.waitMs(now) ?? 0, own?.waitMs(now) ?? 0);
 	}
 
 	// ── from the service ──

@@ -35,6 +35,9 @@ const secretNames =
 	/^(authorization|cookie|set-cookie|proxy-.*|.*(token|secret|password|api-?key|session|signature|credential|csrf|jwt).*)$/i;
 const secretQuery = /([?&][^=&]*(?:token|secret|password|key|sig|code|jwt|auth)[^=&]*=)[^&]*/gi;
 
+/** ASCII: it stands in targets, too. */
+const redactedText = "REDACTED";
+
 /** An exchange while it runs. Observes; never touches what passes. */
 export class Exchange {
 	readonly id: string;
@@ -101,7 +104,7 @@ export class Inspector {
 			service,
 			at: this.#clock.now(),
 			method: head.method,
-			target: target.replace(secretQuery, "$1…"),
+			target: target.replace(secretQuery, `$1${redactedText}`),
 			principal: caller.principal?.principal_id ?? null,
 			address,
 			headers: redacted(head.kept),
@@ -141,7 +144,7 @@ function lines(kept: string): [string, string][] {
 }
 
 function redacted(kept: string): [string, string][] {
-	return lines(kept).map(([name, value]) => [name, secretNames.test(name) ? "…" : value.slice(0, 2000)]);
+	return lines(kept).map(([name, value]) => [name, secretNames.test(name) ? redactedText : value.slice(0, 2000)]);
 }
 
 /** A replay carries no secret of the one who asked first. */

@@ -480,6 +480,39 @@ describe("agents", () => {
 		expect(await backbone.raw(get())).toMatch(/ok$/);
 	});
 
+	it("come back after a cut", async () => {
+		const { port } = await backbone.http((_request, response) => response.end("ok"));
+		await using relay = await faultRelay({ host: "127.0.0.1", port: backbone.port });
+		await backbone.agent("web", port, { via: relay.port });
+		expect(await backbone.raw(get())).toMatch(/ok$/);
+		relay.cut();
+		await expect.poll(() => backbone.raw(get()), { timeout: 10_000 }).toMatch(/ok$/);
+	});
+
+	it("that are half-open are found by their pings, and a request of theirs goes to another", {
+		timeout: 60_000,
+	}, async (context) => {
+		context.skip(process.env["WARREN_LONG_TESTS"] !== "1", "it waits for pings: WARREN_LONG_TESTS=1 runs it");
+		const { port } = await backbone.http((_request, response) => response.end("ok"));
+		const token = await backbone.token("web");
+		await using relay = await faultRelay({ host: "127.0.0.1", port: backbone.port });
+		await backbone.agent("web", port, { via: relay.port, token });
+		relay.faults.stalled = true;
+		const asked = backbone.raw(get());
+		await backbone.agent("web", port, { token });
+		expect(await asked).toMatch(/ok$/);
+	});
+
+	it("park ten thousand links, of which each serves", { timeout: 300_000 }, async (context) => {
+		context.skip(process.env["WARREN_LONG_TESTS"] !== "1", "it takes a minute: WARREN_LONG_TESTS=1 runs it");
+		const { port } = await backbone.http((_request, response) => response.end("ok"));
+		await backbone.agent("web", port, { spareLinks: 10_000 });
+		const links = async () =>
+			(await backbone.api("GET", "/admin/api/services")).json.services[0].agents[0].links as number;
+		await expect.poll(links, { timeout: 240_000, interval: 500 }).toBeGreaterThanOrEqual(10_000);
+		for (let each = 0; each < 200; each++) expect(await backbone.raw(get())).toMatch(/ok$/);
+	});
+
 	it("a revoked token ends them at once", async () => {
 		const { port } = await backbone.http((_request, response) => response.end("ok"));
 		const agent = await backbone.agent("web", port);
