@@ -18,6 +18,8 @@ const nodeSchema = serverSchema.extend({
 	user: z.string().optional(),
 	pin: z.string().optional(),
 	webFolder: z.string().optional(),
+	/** The coding agent's program, where it is not found by itself. */
+	opencode: z.string().min(1).optional(),
 });
 
 type Settings = z.infer<typeof nodeSchema>;
@@ -35,6 +37,7 @@ const variables: Readonly<Record<keyof Settings, string>> = {
 	user: "WARREN_USER",
 	pin: "WARREN_PIN",
 	webFolder: "WARREN_WEB",
+	opencode: "WARREN_OPENCODE",
 };
 
 /**
