@@ -1,5 +1,6 @@
 import {
 	Activity,
+	Bot,
 	CircleUser,
 	Ellipsis,
 	FileText,
@@ -54,6 +55,14 @@ export const places: readonly Place[] = [
 		tab: true,
 		path: () => "/chat",
 		isAt: (path) => /^\/chat(\/|$)/.test(path),
+	},
+	{
+		id: "agent",
+		label: "Agent",
+		icon: Bot,
+		tab: false,
+		path: () => "/agent",
+		isAt: (path) => path === "/agent",
 	},
 	{
 		id: "activity",
