@@ -18,6 +18,10 @@ describe("the benches still run", () => {
 		expect(await smoke("terminal/run.ts")).toMatch(/key → glyph p50/);
 	});
 
+	it("ai", { timeout: 150_000 }, async () => {
+		expect(await smoke("ai/run.ts")).toMatch(/warren +c=1 p50 .* 0 failures/);
+	});
+
 	it("sync", { timeout: 150_000 }, async () => {
 		expect(await smoke("sync/sync.bench.ts")).not.toBe("");
 	});

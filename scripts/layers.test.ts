@@ -27,7 +27,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 	},
 	web: { may: ["sync/protocol", "terminal/protocol"], why: "the browser gets protocols, never servers" },
 	bench: {
-		may: ["kernel", "net", "store", "sync", "sync/protocol", "terminal", "terminal/protocol", "testkit", "cli"],
+		may: ["ai", "kernel", "net", "store", "sync", "sync/protocol", "terminal", "terminal/protocol", "testkit", "cli"],
 		why: "benches drive what ships from outside",
 	},
 	e2e: { may: ["kernel", "net", "accounts", "testkit"], why: "end-to-end tests use public doors" },

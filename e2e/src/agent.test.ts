@@ -10,10 +10,10 @@ import {
 	tempFolder,
 } from "@warren/testkit";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { opencodeMissing } from "./opencode.ts";
 
 /** The real coding agent on a real hub's machine, in front of a fake of the providers. */
-const program = new URL("../../node_modules/opencode-linux-x64-baseline/bin/opencode", import.meta.url);
-const missing = existsSync(program) ? null : "the coding agent's program is not installed for this platform";
+const missing = opencodeMissing();
 const person = { name: "Ada", email: "ada@example.test", password: "correct horse battery" };
 const soon = { timeout: 60_000, interval: 200 };
 const home = tempFolder("agent-home");

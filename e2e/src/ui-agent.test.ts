@@ -1,11 +1,10 @@
-import { existsSync } from "node:fs";
 import { AxeBuilder } from "@axe-core/playwright";
 import { type FakeProvider, fakeProvider, type StartedNode, startNode, tempFolder } from "@warren/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
+import { opencodeMissing } from "./opencode.ts";
 
 /** The agent's page: start it, ask it something, watch, stop. */
-const program = new URL("../../node_modules/opencode-linux-x64-baseline/bin/opencode", import.meta.url);
 const missing = existsSync(program)
 	? browserMissing()
 	: "the coding agent's program is not installed for this platform";

@@ -66,10 +66,15 @@ describe("the tools file", () => {
 		await expect(loaded["notes_list"]?.execute({})).rejects.toThrow();
 	});
 
-	it("keeps a workspace's words in their quotes", () => {
+	it("keeps a workspace's words in their quotes", async () => {
 		const evil = { id: "w`${1}", name: '"; process.exit(1); //\u2028', actions: [] };
 		expect(toolsFile(evil)).toContain(JSON.stringify(evil.id));
-		expect(() => new Function(toolsFile({ ...evil, actions: [] }))).not.toThrow();
+		const action = { name: "a_list", kind: "query", description: evil.name, input: {}, run: () => null } as const;
+		const text = toolsFile({ ...evil, actions: [action] });
+		const loaded = (await import(`data:text/javascript,${encodeURIComponent(text)}`)) as {
+			a_list: { description: string };
+		};
+		expect(loaded.a_list.description).toContain(evil.name);
 		expect(toolsFileName({ id: "xyz", name: "../../etc" })).toBe("etc_xyz.js");
 		expect(toolsFileName({ id: "xyz", name: "42" })).toBe("workspace_xyz.js");
 	});
