@@ -45,6 +45,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 			"wireguard",
 			"cli",
 		],
+		may: ["ai", "kernel", "net", "store", "sync", "sync/protocol", "terminal", "terminal/protocol", "testkit", "cli"],
 		why: "benches drive what ships from outside",
 	},
 	e2e: { may: ["kernel", "net", "accounts", "testkit"], why: "end-to-end tests use public doors" },
