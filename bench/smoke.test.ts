@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { run } from "@warren/net";
 import { describe, expect, it } from "vitest";
+import { obstacle } from "./overlay/hosts.ts";
 
 /** Benches that nobody runs rot: one short round each, without peers and without verdicts. */
 const hasTmux = spawnSync("tmux", ["-V"]).error === undefined;
@@ -16,6 +17,12 @@ describe("the benches still run", () => {
 	it("terminal", { timeout: 150_000 }, async (test) => {
 		test.skip(!hasTmux, "tmux is not installed");
 		expect(await smoke("terminal/run.ts")).toMatch(/key → glyph p50/);
+	});
+
+	it("overlay", { timeout: 150_000 }, async (test) => {
+		const reason = obstacle();
+		if (reason !== null) test.skip(true, reason);
+		expect(await smoke("overlay/run.ts")).toMatch(/warren offload +TCP ×1 .*\nwarren portable/);
 	});
 
 	it("sync", { timeout: 150_000 }, async () => {

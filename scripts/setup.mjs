@@ -43,6 +43,7 @@ export function buildWeb() {
 	const wanted = hashFiles([
 		...filesUnder("apps/web"),
 		...filesUnder("packages/terminal/src/protocol"),
+		...filesUnder("packages/sync/src/protocol"),
 		"package-lock.json",
 	]);
 	if (existsSync(webStamp) && readFileSync(webStamp, "utf8") === wanted) return;

@@ -3,7 +3,6 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
-import { contentSecurityPolicy } from "./dev/content-security-policy.ts";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const { version } = JSON.parse(readFileSync(here("./package.json"), "utf8")) as { version: string };
@@ -43,7 +42,10 @@ function serviceWorker(): Plugin {
 export default defineConfig({
 	root: here("."),
 	plugins: [react(), serviceWorker()],
-	define: { __WARREN_VERSION__: JSON.stringify(version) },
+	define: {
+		__WARREN_VERSION__: JSON.stringify(version),
+		__WARREN_CLOUD_URL__: JSON.stringify(process.env.WARREN_CLOUD_URL ?? ""),
+	},
 	build: {
 		target: "es2023",
 		assetsDir: "assets",
@@ -55,14 +57,15 @@ export default defineConfig({
 	server: {
 		host: "127.0.0.1",
 		proxy: {
+			"/ai": devNode,
 			"/api": devNode,
+			"/auth": devNode,
+			"/me": devNode,
+			"/rooms": { target: devNode, ws: true },
+			"/v1": { target: devNode, ws: true },
 			"/ca.": devNode,
 			"/r/": { target: devNode, ws: true },
 			"/ws/": { target: devNode, ws: true },
 		},
-	},
-	preview: {
-		host: "127.0.0.1",
-		headers: { "content-security-policy": contentSecurityPolicy("http://127.0.0.1:4173") },
 	},
 });

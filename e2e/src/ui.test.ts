@@ -1,59 +1,23 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { AxeBuilder } from "@axe-core/playwright";
 import { type StartedNode, startNode } from "@warren/testkit";
 import type { BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
+import {
+	expectAccessible,
+	firstMachine,
+	newContext,
+	newPage,
+	originOf,
+	owner,
+	setUp,
+	sizes,
+	violationsOf,
+} from "./ui-pages.ts";
 
 /** The main job, as a person does it: two machines' terminals in a browser, each reached through the first. */
 const missing = browserMissing();
-
-const sizes: Readonly<Record<string, BrowserContextOptions>> = {
-	desktop: { viewport: { width: 1440, height: 900 }, colorScheme: "light" },
-	phone: {
-		viewport: { width: 390, height: 844 },
-		isMobile: true,
-		hasTouch: true,
-		deviceScaleFactor: 2,
-		colorScheme: "dark",
-	},
-};
-
-type Violations = { directive: string; blocked: string; sample: string }[];
-
-/** Counts every breach of the page's own policy, from the first script on. */
-async function newContext(
-	browser: Awaited<ReturnType<typeof launchBrowser>>,
-	options: BrowserContextOptions,
-): Promise<BrowserContext> {
-	const context = await browser.newContext(options);
-	await context.addInitScript(() => {
-		const seen: Violations = [];
-		Object.assign(globalThis, { policyViolations: seen });
-		document.addEventListener("securitypolicyviolation", (event) => {
-			seen.push({ directive: event.violatedDirective, blocked: event.blockedURI, sample: event.sample });
-		});
-	});
-	return context;
-}
-
-const violationsOf = (page: Page) =>
-	page.evaluate(() => (globalThis as unknown as { policyViolations: Violations }).policyViolations);
-
-async function expectAccessible(page: Page, where: string): Promise<void> {
-	// Colours that are still moving are nobody's contrast.
-	await page.evaluate(() =>
-		Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => {}))),
-	);
-	const { violations, passes } = await new AxeBuilder({ page }).analyze();
-	expect(passes.length, where).toBeGreaterThan(5);
-	expect(
-		violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`),
-		where,
-	).toEqual([]);
-	expect(await violationsOf(page), where).toEqual([]);
-}
 
 /** What a terminal of this machine has on its screen, by the machine's own word. */
 async function screenOf(node: StartedNode, session: string): Promise<string> {
@@ -92,14 +56,12 @@ describe.each(Object.keys(sizes))("the web UI on a %s", (size) => {
 	beforeAll(async () => {
 		if (missing !== null) return;
 		[first, second] = await Promise.all([
-			startNode({ name: "atlas", pin: null }),
+			startNode(firstMachine),
 			startNode({ name: "burrow", user: "bob", pin: "bobs-pin-1" }),
 		]);
 		browser = await launchBrowser({ ca: first.ca });
 		context = await newContext(browser, sizes[size] as BrowserContextOptions);
-		page = await context.newPage();
-		page.setDefaultTimeout(10_000);
-		page.on("pageerror", (error) => faults.push(error.message));
+		page = await newPage(context, faults);
 	});
 	afterAll(async () => {
 		await browser?.close();
@@ -109,19 +71,12 @@ describe.each(Object.keys(sizes))("the web UI on a %s", (size) => {
 
 	it("the setup link makes its holder the owner, and leaves the address bar", async (test) => {
 		test.skip(missing !== null, missing ?? "");
-		await page.goto((first.setupUrl as string).replace(/^https:\/\/[^/]+/, `https://localhost:${first.port}`));
-		await page.getByRole("heading", { name: "Make this machine yours" }).waitFor();
-		expect(page.url()).not.toContain("#");
-		await expectAccessible(page, "setup");
-		await page.getByRole("textbox", { name: "User" }).fill("ada");
-		await page.getByRole("textbox", { name: "PIN", exact: true }).fill("correct horse");
-		await page.getByRole("textbox", { name: "PIN once more" }).fill("correct horse");
-		await page.getByRole("button", { name: "Set up and sign in" }).click();
-		await page.getByText("No session runs on atlas").waitFor();
+		await setUp(page, first, { looks: (where) => expectAccessible(page, where) });
 		await expectAccessible(page, "terminals, empty");
 		const kept = await page.evaluate(() => JSON.stringify({ ...localStorage }));
 		expect(kept).toContain("wd_");
-		expect(kept).not.toContain("correct horse");
+		expect(kept).toContain("warren.account.v1");
+		for (const secret of [owner.pin, owner.password]) expect(kept).not.toContain(secret);
 	});
 
 	it("a terminal runs what is typed, and comes back after a reload", async (test) => {
@@ -131,14 +86,18 @@ describe.each(Object.keys(sizes))("the web UI on a %s", (size) => {
 		await type(page, phone, "echo a$((6*7))z");
 		await expect.poll(() => screenOf(asAda(first), "work"), { timeout: 10_000 }).toContain("a42z");
 		await expectAccessible(page, "terminal");
-		await page.goto(`https://localhost:${first.port}/`);
+		await page.goto(`${originOf(first)}/`);
 		await page.getByRole("heading", { name: "Terminal work" }).waitFor();
 	});
 
 	it("a second machine is added and reached through the first, with a PIN of its own", async (test) => {
 		test.skip(missing !== null, missing ?? "");
-		await page.goto(`https://localhost:${first.port}/machines`);
+		await page.goto(`${originOf(first)}/machines`);
 		await page.getByRole("button", { name: "Add machine" }).first().click();
+		await page.getByText("Waiting for the machine").waitFor();
+		await expectAccessible(page, "add machine by code");
+		await page.getByText("By its address", { exact: true }).click();
+		await expectAccessible(page, "add machine by address");
 		await page.getByRole("textbox", { name: "Host" }).fill("127.0.0.1");
 		await page.getByRole("spinbutton", { name: "Port" }).fill(String(second.port));
 		await page.getByRole("textbox", { name: "Name" }).fill("burrow");
@@ -148,10 +107,10 @@ describe.each(Object.keys(sizes))("the web UI on a %s", (size) => {
 		await page.getByRole("link", { name: "Sign in" }).click();
 		await page.getByRole("textbox", { name: "User" }).fill("bob");
 		await page.getByRole("textbox", { name: "PIN", exact: true }).fill("wrong-pin-1");
-		await page.getByRole("button", { name: "Sign in" }).click();
+		await page.getByRole("button", { name: "Sign in", exact: true }).click();
 		await page.getByText("The user or the PIN is not right").waitFor();
 		await page.getByRole("textbox", { name: "PIN", exact: true }).fill("bobs-pin-1");
-		await page.getByRole("button", { name: "Sign in" }).click();
+		await page.getByRole("button", { name: "Sign in", exact: true }).click();
 		await page.getByText("relayed by atlas").waitFor();
 		await newSession(page, "remote");
 		await page.waitForFunction(() => document.querySelector(".xterm") !== null);
@@ -173,7 +132,7 @@ describe.each(Object.keys(sizes))("the web UI on a %s", (size) => {
 			port: second.port,
 		});
 		expect(again.fingerprint).not.toBe(second.fingerprint);
-		await page.goto(`https://localhost:${first.port}/machines`);
+		await page.goto(`${originOf(first)}/machines`);
 		await page.getByRole("button", { name: "Trust new" }).waitFor();
 		await expectAccessible(page, "changed certificate");
 		const card = await page.locator("main").innerText();
@@ -184,8 +143,8 @@ describe.each(Object.keys(sizes))("the web UI on a %s", (size) => {
 
 	it("every other page is accessible and keeps to its policy", async (test) => {
 		test.skip(missing !== null, missing ?? "");
-		for (const path of ["/m/self/activity", "/settings", "/trust"]) {
-			await page.goto(`https://localhost:${first.port}${path}`);
+		for (const path of ["/m/self/activity", "/settings", "/trust", "/more", "/docs"]) {
+			await page.goto(`${originOf(first)}${path}`);
 			await page.getByRole("heading", { level: 1 }).waitFor();
 			await expectAccessible(page, path);
 		}
@@ -193,7 +152,7 @@ describe.each(Object.keys(sizes))("the web UI on a %s", (size) => {
 
 	it("opens without a network, and says so", async (test) => {
 		test.skip(missing !== null, missing ?? "");
-		await page.goto(`https://localhost:${first.port}/machines`);
+		await page.goto(`${originOf(first)}/machines`);
 		await page.evaluate(async () => void (await navigator.serviceWorker.ready));
 		await context.setOffline(true);
 		await page.reload();
@@ -208,7 +167,7 @@ describe.each(Object.keys(sizes))("the web UI on a %s", (size) => {
 
 	/** The setup changed user and PIN. */
 	function asAda(node: StartedNode): StartedNode {
-		const authorization = `Basic ${Buffer.from("ada:correct horse").toString("base64")}`;
+		const authorization = `Basic ${Buffer.from(`${owner.user}:${owner.pin}`).toString("base64")}`;
 		return { ...node, fetch: (path, init) => node.fetch(path, { ...init, headers: { authorization } }) };
 	}
 });

@@ -1,11 +1,15 @@
 import { CSPProvider } from "@base-ui/react/csp-provider";
 import { QueryClientProvider } from "@tanstack/react-query";
-import { lazy, type ReactNode, Suspense, useState } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useState } from "react";
 import { Redirect, Route, Switch, useLocation } from "wouter";
+import { useAccount } from "./api/hub.ts";
 import { self, terminalsPath } from "./api/machine.ts";
 import { queryClient, useCredential } from "./api/warren.tsx";
+import { t as chatText } from "./chat/text.ts";
 import { SignInPage } from "./pages/sign-in.tsx";
 import { TerminalsPage } from "./pages/terminals.tsx";
+import { t as gateText } from "./pages/text/account-gate.ts";
+import { AccountGate } from "./shell/account-gate.tsx";
 import type { Arrival } from "./shell/arrival.ts";
 import { Boundary } from "./shell/boundary.tsx";
 import { MachineGate } from "./shell/machine-gate.tsx";
@@ -14,13 +18,26 @@ import { Shell } from "./shell/shell.tsx";
 import { Skeletons } from "./ui/states.tsx";
 import { Toasts } from "./ui/toast.tsx";
 
-const MachinesPage = lazy(async () => ({ default: (await import("./pages/machines.tsx")).MachinesPage }));
+const MachinesPage = lazy(async () => ({ default: (await import("./pages/machines/machines.tsx")).MachinesPage }));
 const ActivityPage = lazy(async () => ({ default: (await import("./pages/activity.tsx")).ActivityPage }));
-const SettingsPage = lazy(async () => ({ default: (await import("./pages/settings.tsx")).SettingsPage }));
+const SettingsPage = lazy(async () => ({ default: (await import("./pages/settings/settings.tsx")).SettingsPage }));
+const AccountPage = lazy(async () => ({ default: (await import("./pages/account/account.tsx")).AccountPage }));
+const DocsPage = lazy(async () => ({ default: (await import("./pages/docs/docs.tsx")).DocsPage }));
+const DocPage = lazy(async () => ({ default: (await import("./pages/docs/doc.tsx")).DocPage }));
+const ChatsPage = lazy(async () => ({ default: (await import("./chat/chats-page.tsx")).ChatsPage }));
+const ChatPage = lazy(async () => ({ default: (await import("./chat/chat-page.tsx")).ChatPage }));
+const MorePage = lazy(async () => ({ default: (await import("./pages/more.tsx")).MorePage }));
+const RoomsPage = lazy(async () => ({ default: (await import("./rooms/rooms-page.tsx")).RoomsPage }));
 const SetupPage = lazy(async () => ({ default: (await import("./pages/setup.tsx")).SetupPage }));
+const FirstAccountPage = lazy(async () => ({ default: (await import("./pages/setup.tsx")).FirstAccountPage }));
+const InvitedPage = lazy(async () => ({ default: (await import("./pages/invited.tsx")).InvitedPage }));
+const PairPage = lazy(async () => ({ default: (await import("./pages/pair.tsx")).PairPage }));
+const ApproveDevicePage = lazy(async () => ({
+	default: (await import("./pages/approve-device.tsx")).ApproveDevicePage,
+}));
 const SharePage = lazy(async () => ({ default: (await import("./pages/share.tsx")).SharePage }));
 const TrustPage = lazy(async () => ({ default: (await import("./pages/trust.tsx")).TrustPage }));
-const TerminalPage = lazy(async () => ({ default: (await import("./pages/terminal.tsx")).TerminalPage }));
+const TerminalPage = lazy(async () => ({ default: (await import("./pages/terminal/terminal.tsx")).TerminalPage }));
 
 export function App({ arrival }: { arrival: Arrival }) {
 	return (
@@ -39,14 +56,35 @@ export function App({ arrival }: { arrival: Arrival }) {
 
 function Pages({ arrival }: { arrival: Arrival }) {
 	const [path] = useLocation();
-	const [setupDone, setSetupDone] = useState(false);
-	const signedIn = useCredential(self) !== undefined;
-	if (arrival.kind === "setup" && !setupDone) {
-		return <SetupPage secret={arrival.secret} onDone={() => setSetupDone(true)} />;
+	const [arrived, setArrived] = useState(false);
+	const onDevice = useCredential(self) !== undefined;
+	const onAccount = useAccount() !== undefined;
+	// An account that has just signed in first tries to enter this machine, too: what it may see depends on that.
+	const [entered, setEntered] = useState(onAccount);
+	useEffect(() => {
+		if (!onDevice && !onAccount) setEntered(false);
+	}, [onDevice, onAccount]);
+	const done = () => {
+		setArrived(true);
+		setEntered(true);
+	};
+	if (!arrived) {
+		switch (arrival.kind) {
+			case "setup":
+				return <SetupPage secret={arrival.secret} onDone={done} />;
+			case "account":
+				return <FirstAccountPage secret={arrival.secret} onDone={done} />;
+			case "invitation":
+				return <InvitedPage code={arrival.secret} onDone={done} />;
+			case "pair":
+				return <PairPage code={arrival.secret} onDone={done} />;
+			case "device":
+				return <ApproveDevicePage code={arrival.secret} onDone={done} />;
+		}
 	}
 	if (path === "/share") return <SharePage token={arrival.kind === "share" ? arrival.token : undefined} />;
 	if (path === "/trust") return <TrustPage />;
-	if (!signedIn) return <SignInPage />;
+	if (!onDevice && !(onAccount && entered)) return <SignInPage onEntered={() => setEntered(true)} />;
 	return (
 		<Shell>
 			<Suspense fallback={<Waiting />}>
@@ -62,17 +100,30 @@ function Pages({ arrival }: { arrival: Arrival }) {
 							)
 						}
 					</Route>
+					<Route path="/m/:machine/rooms/:room?">
+						{({ machine, room }) => inMachine(machine, <RoomsPage key={machine} machine={machine} room={room} />)}
+					</Route>
 					<Route path="/m/:machine/activity">
 						{({ machine }) => inMachine(machine, <ActivityPage machine={machine} />)}
 					</Route>
-					<Route path="/machines">
-						<MachinesPage />
+					<Route path="/machines">{inMachine(self, <MachinesPage />)}</Route>
+					<Route path="/docs">{inAccount(gateText.documents, <DocsPage />)}</Route>
+					<Route path="/docs/:document">
+						{({ document }) => inAccount(gateText.documents, <DocPage key={document} id={document} />)}
 					</Route>
+					<Route path="/chat">{inAccount(chatText.what, <ChatsPage />)}</Route>
+					<Route path="/chat/:chat">
+						{({ chat }) => inAccount(chatText.what, <ChatPage key={chat} id={decodeURIComponent(chat)} />)}
+					</Route>
+					<Route path="/account">{inAccount(gateText.account, <AccountPage />)}</Route>
 					<Route path="/settings">
 						<SettingsPage />
 					</Route>
+					<Route path="/more">
+						<MorePage />
+					</Route>
 					<Route>
-						<Redirect to={startPath()} replace />
+						<Redirect to={startPath(onDevice)} replace />
 					</Route>
 				</Switch>
 			</Suspense>
@@ -81,11 +132,13 @@ function Pages({ arrival }: { arrival: Arrival }) {
 }
 
 const inMachine = (machine: string, page: ReactNode) => <MachineGate machine={machine}>{page}</MachineGate>;
+const inAccount = (what: string, page: ReactNode) => <AccountGate what={what}>{page}</AccountGate>;
 
 /** Where `/` leads: back to the last page, which only ever fills in for an address that names none. */
-function startPath(): string {
+function startPath(onDevice: boolean): string {
 	const { lastPath } = preferences();
-	return /^\/(m\/[^/]+\/|machines$|settings$)/.test(lastPath) ? lastPath : terminalsPath(self);
+	if (/^\/(m\/[^/]+\/|docs\/|chat\/|(docs|chat|machines|settings|account|more)$)/.test(lastPath)) return lastPath;
+	return onDevice ? terminalsPath(self) : "/docs";
 }
 
 function Waiting() {

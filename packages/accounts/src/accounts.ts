@@ -78,10 +78,14 @@ export interface Accounts extends Closeable {
 	routes(): Route[];
 	/** Called at once when somebody loses access: cut what is open on their behalf (`isRevoked`). */
 	onRevoked(watcher: (revoked: Revoked) => void): Closeable;
+	/** Called after tickets were revoked, later than `onRevoked`: `revokedTickets` has them now. */
+	onTicketsRevoked(watcher: () => void): Closeable;
 	/** Tickets that were revoked and would be good otherwise: for the node that this hub runs on. */
 	revokedTickets(): Promise<ReadonlySet<string>>;
 	/** Whether the first account was made. */
 	hasOwner(): Promise<boolean>;
+	/** Whose hub this is; empty while nobody has an account. */
+	ownerId(): Promise<string>;
 }
 
 const minSecretLength = 32;
@@ -184,16 +188,23 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 				ownsMachines: async (userId) => (await machines.list()).some((machine) => machine.ownerId === userId),
 			}),
 			...pairingRoutes({ ...common, pairings, addressOf, fingerprint: deps.fingerprint ?? (() => null) }),
-			...machineRoutes({ ...common, join: deps.join ?? null, ticketKey: signer.key }),
+			...machineRoutes({
+				...common,
+				join: deps.join ?? null,
+				ticketKey: signer.key,
+				sessionCookie: sessionCookieName(options.cookieName),
+			}),
 			...joinTokenRoutes({ ...common, tokens }),
 			...hubTicketRoutes({ ...common, tickets, key: signer.key }),
 		],
 		onRevoked: (watcher) => feed.watch(watcher),
+		onTicketsRevoked: (watcher) => tickets.watch(watcher),
 		revokedTickets: async () => {
 			const { sealed } = await tickets.revocations();
 			return new Set(openRevocations(sealed, [signer.key])?.tickets.map((ticket) => ticket.id));
 		},
 		hasOwner: () => admission.hasOwner(),
+		ownerId,
 		close: () => lifetime.close(),
 	};
 }

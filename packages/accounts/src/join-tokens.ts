@@ -139,6 +139,7 @@ export function joinTokenRoutes(deps: {
 			owner,
 			method: "POST",
 			path: "/v1/join-tokens",
+			about: { summary: "A join token of the overlay", body: makeBody },
 			credentials: adminKinds,
 			handle: async (context) => {
 				const by = administrator(context) ?? (await deps.ownerId());
@@ -151,6 +152,7 @@ export function joinTokenRoutes(deps: {
 			owner,
 			method: "GET",
 			path: "/v1/join-tokens",
+			about: { summary: "Join tokens of the overlay" },
 			credentials: adminKinds,
 			handle: async (context) => {
 				administrator(context);
@@ -161,6 +163,7 @@ export function joinTokenRoutes(deps: {
 			owner,
 			method: "DELETE",
 			path: "/v1/join-tokens/:token",
+			about: { summary: "End a join token" },
 			credentials: adminKinds,
 			handle: async (context) => {
 				administrator(context);
@@ -174,6 +177,7 @@ export function joinTokenRoutes(deps: {
 			owner,
 			method: "POST",
 			path: "/v1/validate",
+			about: { summary: "Whether a join token is good", body: validateBody },
 			// The token in the body is the proof.
 			credentials: ["none"],
 			handle: async (context) => {

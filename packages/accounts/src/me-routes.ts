@@ -34,7 +34,7 @@ const invitationBody = z.object({
 
 export const sessionOnly: readonly CredentialKind[] = ["session"];
 
-/** `/me`, `/me/devices`, `/me/invitations`, `/auth/session`: docs/api-hub.md. */
+/** `/me`, `/me/devices`, `/me/people`, `/me/invitations`, `/auth/session`: docs/api-hub.md. */
 export function meRoutes(deps: {
 	readonly people: People;
 	readonly invitations: Invitations;
@@ -54,6 +54,7 @@ export function meRoutes(deps: {
 			owner,
 			method: "GET",
 			path: "/auth/session",
+			about: { summary: "Whose session this is" },
 			credentials: sessionOnly,
 			handle: async (context) => {
 				const user = userOf(context);
@@ -68,6 +69,7 @@ export function meRoutes(deps: {
 			owner,
 			method: "GET",
 			path: "/me",
+			about: { summary: "The person who asks" },
 			credentials: sessionOnly,
 			handle: async (context) => {
 				const user = userOf(context);
@@ -78,6 +80,7 @@ export function meRoutes(deps: {
 			owner,
 			method: "PATCH",
 			path: "/me",
+			about: { summary: "Change one's name", body: personBody },
 			credentials: sessionOnly,
 			handle: async (context) => {
 				const user = userOf(context);
@@ -90,6 +93,7 @@ export function meRoutes(deps: {
 			owner,
 			method: "DELETE",
 			path: "/me",
+			about: { summary: "Remove one's account" },
 			credentials: sessionOnly,
 			handle: async (context) => {
 				const user = userOf(context);
@@ -107,6 +111,7 @@ export function meRoutes(deps: {
 			owner,
 			method: "GET",
 			path: "/me/devices",
+			about: { summary: "Where one is signed in" },
 			credentials: sessionOnly,
 			handle: async (context) => {
 				const user = userOf(context);
@@ -118,6 +123,7 @@ export function meRoutes(deps: {
 			owner,
 			method: "PATCH",
 			path: "/me/devices/:device",
+			about: { summary: "Name a device", body: deviceBody },
 			credentials: sessionOnly,
 			handle: async (context) => {
 				const user = userOf(context);
@@ -130,6 +136,7 @@ export function meRoutes(deps: {
 			owner,
 			method: "DELETE",
 			path: "/me/devices/:device",
+			about: { summary: "Sign a device out: its session, sockets and tickets end" },
 			credentials: sessionOnly,
 			handle: async (context) => {
 				const id = context.params["device"] ?? "";
@@ -140,8 +147,16 @@ export function meRoutes(deps: {
 		},
 		{
 			owner,
+			method: "GET",
+			path: "/me/people",
+			credentials: sessionOnly,
+			handle: async () => answer({ people: await people.everybody() }),
+		},
+		{
+			owner,
 			method: "POST",
 			path: "/me/invitations",
+			about: { summary: "Invite a person", body: invitationBody },
 			credentials: sessionOnly,
 			handle: async (context) => {
 				const user = adminOf(context);
@@ -159,6 +174,7 @@ export function meRoutes(deps: {
 			owner,
 			method: "GET",
 			path: "/me/invitations",
+			about: { summary: "Open invitations" },
 			credentials: sessionOnly,
 			handle: async (context) => {
 				adminOf(context);
@@ -169,6 +185,7 @@ export function meRoutes(deps: {
 			owner,
 			method: "DELETE",
 			path: "/me/invitations/:invitation",
+			about: { summary: "Withdraw an invitation" },
 			credentials: sessionOnly,
 			handle: async (context) => {
 				adminOf(context);

@@ -18,6 +18,22 @@ async function login(hub: TestHub, email: string, device: string): Promise<strin
 
 /** A person's own things: account, devices, pairing. */
 export function meSuite(open: OpenTables): void {
+	it("people see each other's names, for sharing, and no addresses; one who is banned is not shown", async () => {
+		await using hub = await TestHub.open(open);
+		const owner = await hub.owner();
+		const bob = await hub.person(owner, "bob@example.test");
+		const bobId = (await hub.call("GET", "/me", undefined, bearer(bob))).body.user.id;
+		const seen = await hub.call("GET", "/me/people", undefined, bearer(bob));
+		expect(seen.body.people).toHaveLength(2);
+		expect(seen.body.people.map((each: any) => Object.keys(each).sort())).toEqual([
+			["id", "name"],
+			["id", "name"],
+		]);
+		await hub.call("POST", "/auth/admin/ban-user", { userId: bobId }, bearer(owner));
+		expect((await hub.call("GET", "/me/people", undefined, bearer(owner))).body.people).toHaveLength(1);
+		expect((await hub.call("GET", "/me/people")).status).toBe(401);
+	});
+
 	describe("devices", () => {
 		it("are sessions with names, renamed by their owner alone", async () => {
 			await using hub = await TestHub.open(open);

@@ -233,6 +233,7 @@ export function pairingRoutes(deps: {
 			owner,
 			method: "POST",
 			path: "/me/pairings",
+			about: { summary: "A code that signs a new device in" },
 			credentials: ["session"],
 			handle: async (context) => {
 				const user = userOf(context);
@@ -248,6 +249,7 @@ export function pairingRoutes(deps: {
 			owner,
 			method: "GET",
 			path: "/me/pairings/:pairing",
+			about: { summary: "How a pairing stands; ?wait=STATE waits for another" },
 			credentials: ["session"],
 			handle: async (context) => {
 				const id = context.params["pairing"] ?? "";
@@ -263,6 +265,7 @@ export function pairingRoutes(deps: {
 			owner,
 			method: "POST",
 			path: "/me/pairings/:pairing/confirm",
+			about: { summary: "Let the new device in, or not", body: confirmBody },
 			credentials: ["session"],
 			handle: async (context) => {
 				const id = context.params["pairing"] ?? "";
@@ -276,6 +279,7 @@ export function pairingRoutes(deps: {
 			owner,
 			method: "POST",
 			path: "/auth/pair",
+			about: { summary: "Come with a code as the new device, and wait", body: pairBody },
 			credentials: ["none"],
 			handle: async (context) => {
 				const body = await context.json(pairBody);

@@ -48,6 +48,7 @@ interface UserRow {
 }
 
 const maxListedDevices = 500;
+const maxListedPeople = 500;
 
 /** Accounts and their sessions, read and written through the library. */
 export class People implements SessionSource {
@@ -108,6 +109,17 @@ export class People implements SessionSource {
 		const { internalAdapter, adapter } = await this.#auth.$context;
 		await adapter.deleteMany({ model: "apikey", where: [{ field: "referenceId", value: userId }] });
 		await internalAdapter.deleteUser(userId);
+	}
+
+	/** Everybody with an account, by name: whom a document may be shared with. No addresses. */
+	async everybody(): Promise<{ readonly id: string; readonly name: string }[]> {
+		const { adapter } = await this.#auth.$context;
+		const rows = await adapter.findMany<UserRow>({
+			model: "user",
+			sortBy: { field: "name", direction: "asc" },
+			limit: maxListedPeople,
+		});
+		return rows.filter((row) => !isBanned(row, this.#clock.now())).map(({ id, name }) => ({ id, name }));
 	}
 
 	async count(): Promise<number> {

@@ -84,7 +84,13 @@ export type Credential =
 	| { readonly scheme: "setup"; readonly secret: string }
 	/** Single use, for one WebSocket upgrade: POST /api/ws-tickets. */
 	| { readonly scheme: "ws-ticket"; readonly ticket: string }
-	| { readonly scheme: "certificate"; readonly fingerprint: string; readonly subject: string }
+	| {
+			readonly scheme: "certificate";
+			readonly fingerprint: string;
+			readonly subject: string;
+			/** The whole certificate, for whoever reads names beyond the subject. */
+			readonly der: Uint8Array;
+	  }
 	| { readonly scheme: "malformed"; readonly reason: string };
 
 export type Verdict =

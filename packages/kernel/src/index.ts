@@ -10,6 +10,7 @@ export { badRequest, parseConfig, parseRequest } from "./config.ts";
 export { defineErrors, messageOf, unreachable, WarrenError, type WarrenErrorOptions } from "./errors.ts";
 export type { EventSink, LiveEvent } from "./event-sink.ts";
 export { ExpiringMap } from "./expiring-map.ts";
+export type { FederatedIncoming, FederationClient, OutboxEntry, OutboxOutcome } from "./federation.ts";
 export { type Condition, type ConditionKind, HealthTable, type Severity } from "./health.ts";
 export {
 	type AuthenticationContext,

@@ -7,6 +7,8 @@ export interface PeerCandidate {
 	/** Host name or address to dial. */
 	readonly host: string;
 	readonly port: number;
+	/** Further names and addresses of the same machine, best first: tried when the first does not answer. */
+	readonly others?: readonly string[];
 	/** The machine's own identifier, where the source knows it: joins its rows across sources. */
 	readonly nodeId?: NodeId;
 	/** Set when the source keeps identifiers of its own (manual peers). */

@@ -8,8 +8,20 @@ export { canonicalHost, HostTable, parseHost } from "./http/host-table.ts";
 export { Listener } from "./http/listener.ts";
 export { type ListenerDeps, type ListenerOptions, listenerLimits, type TlsIdentity } from "./http/listener-options.ts";
 export { closeCodeFor } from "./http/pending-upgrade.ts";
-export { dataHeaders, errorResponse, faultLine, httpError, writeError } from "./http/responses.ts";
-export type { HandleRoute, Method, RequestContext, Route, StreamRoute, Upgrade, WebSocketRoute } from "./http/route.ts";
+export { withBody } from "./http/request-context.ts";
+export { dataHeaders, errorResponse, faultLine, httpError, refusal, writeError } from "./http/responses.ts";
+export type {
+	HandleRoute,
+	Method,
+	RequestContext,
+	Route,
+	RouteAbout,
+	StreamRoute,
+	TokenPlaces,
+	Upgrade,
+	WebSocketRoute,
+} from "./http/route.ts";
+export { type Match, Router } from "./http/router.ts";
 export { StaticFiles } from "./http/static-files.ts";
 export { createLogger, type LoggingOptions } from "./logging.ts";
 export { Metrics } from "./metrics.ts";
@@ -22,6 +34,8 @@ export {
 	certificateError,
 	createCsr,
 	type LeafRequest,
+	nodeIdOf,
+	readRevocationList,
 } from "./tls/authority.ts";
 export { fingerprintOf, fingerprintOfPem, parseFingerprint } from "./tls/fingerprint.ts";
 export { type AcceptOptions, type SendOutcome, WebSocketConnection, webSocketLimits } from "./websocket/connection.ts";
@@ -35,3 +49,4 @@ export {
 	type UpstreamRequest,
 	upgradeUpstream,
 } from "./websocket/splice.ts";
+export { TextSocket, TextSockets, type TextSocketsOptions, textSocketLimits } from "./websocket/text-sockets.ts";

@@ -25,6 +25,25 @@ export class Metrics {
 		});
 	}
 
+	/** One value a set of labels, all read when they are scraped. */
+	gauges<L extends string>(
+		name: string,
+		help: string,
+		labelNames: readonly L[],
+		collect: () => readonly { readonly labels: Readonly<Record<L, string>>; readonly value: number }[],
+	): void {
+		new Gauge({
+			name: `warren_${name}`,
+			help,
+			labelNames: [...labelNames],
+			registers: [this.registry],
+			collect() {
+				this.reset();
+				for (const { labels, value } of collect()) this.set(labels, value);
+			},
+		});
+	}
+
 	/** @param buckets upper bounds, seconds. */
 	histogram<L extends string>(
 		name: string,

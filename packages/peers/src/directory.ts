@@ -9,11 +9,13 @@ import {
 } from "@warren/kernel";
 import type { Kysely } from "kysely";
 import { addressKey, type PeerAddress, parsePeerHost, peerIdOf } from "./address.ts";
+import { PeerDialer } from "./dialer.ts";
 import { peerError } from "./errors.ts";
 import { askSources, joinAnswers, type KnownPeer } from "./known-peers.ts";
-import { pinMismatch } from "./pinned-connector.ts";
+import { pinMismatch } from "./pin-mismatch.ts";
 import type { Pin, Pins } from "./pins.ts";
-import { type ProbeResult, probe, probeFixes } from "./probe.ts";
+import { type ProbeResult, probeFixes } from "./probe.ts";
+import { type Reached, reach } from "./reach.ts";
 import type { PeerTables } from "./schema.ts";
 import type { ManualPeers } from "./sources/manual.ts";
 
@@ -40,6 +42,10 @@ export interface PeerRow {
 	readonly rttMs?: number;
 	readonly lastSeenAt?: number;
 	readonly checkedAt: number;
+	/** `host:port` that answered, when it is not the first. */
+	readonly reachedAt?: string;
+	/** Why it is believed: this warren's CA, or the certificate of its first contact. */
+	readonly trust: "warren" | "pin";
 	readonly pin?: Pin;
 	readonly error?: {
 		readonly code: string;
@@ -54,6 +60,8 @@ export interface DirectoryDeps {
 	readonly db: Kysely<PeerTables>;
 	readonly clock: Clock;
 	readonly pins: Pins;
+	/** PEM of this warren's CA: its machines prove themselves by it. Null = none is known, and everybody is pinned. */
+	readonly ca?: string | null;
 	readonly manual: ManualPeers;
 	/** Asked in this order; the first that names an address gives its name. `manual` is asked before them. */
 	readonly sources: readonly PeerSource[];
@@ -63,6 +71,8 @@ export interface DirectoryDeps {
 
 /** All peers of this node: joined from every source, probed, remembered. The relay's allow-list. */
 export class PeerDirectory {
+	/** How its peers are connected to. */
+	readonly dialer: PeerDialer;
 	readonly #deps: DirectoryDeps;
 	readonly #seen = new Map<string, { readonly version: string; readonly at: number }>();
 	#known:
@@ -73,10 +83,11 @@ export class PeerDirectory {
 	/** By address: the Host to which it answered last. */
 	readonly #hosts = new Map<string, string>();
 	/** Probes of the last moments, so that a crowd of tabs costs one. */
-	readonly #fresh: ExpiringMap<string, Promise<ProbeResult>>;
+	readonly #fresh: ExpiringMap<PeerId, Promise<Reached>>;
 
 	private constructor(deps: DirectoryDeps) {
 		this.#deps = deps;
+		this.dialer = new PeerDialer(deps.pins, deps.ca ?? null);
 		this.#fresh = new ExpiringMap(deps.clock, 2000);
 	}
 
@@ -142,15 +153,15 @@ export class PeerDirectory {
 	async row(peer: KnownPeer, again = false): Promise<PeerRow> {
 		const { clock, pins } = this.#deps;
 		const key = addressKey(peer.address);
-		if (again) this.#fresh.delete(key);
-		let probing = this.#fresh.get(key);
+		if (again) this.#fresh.delete(peer.id);
+		let probing = this.#fresh.get(peer.id);
 		if (probing === undefined) {
-			probing = probe(peer.address, clock);
-			this.#fresh.set(key, probing, 1000);
+			probing = reach(peer, this.dialer, clock);
+			this.#fresh.set(peer.id, probing, 1000);
 		}
-		const result = await probing;
+		const { address, result } = await probing;
 		const outcome = result.ok
-			? await this.#learn(peer, result)
+			? await this.#learn(peer, address, result)
 			: { code: result.code, message: result.message, fix: probeFixes[result.code] };
 		const seen = this.#seen.get(key);
 		const version = result.ok ? result.version : seen?.version;
@@ -159,6 +170,8 @@ export class PeerDirectory {
 			id: peer.id,
 			name: peer.name,
 			...peer.address,
+			...(result.ok && outcome === null && addressKey(address) !== key ? { reachedAt: addressKey(address) } : {}),
+			trust: this.dialer.provesItself(peer) ? "warren" : "pin",
 			source: peer.source,
 			sources: peer.sources,
 			reachable: outcome === null,
@@ -175,7 +188,8 @@ export class PeerDirectory {
 	away(peer: KnownPeer, reason: string, message: string, fix: string, cause?: unknown): WarrenError {
 		const key = addressKey(peer.address);
 		// What a probe said a moment ago is no longer so.
-		this.#fresh.delete(key);
+		this.#fresh.delete(peer.id);
+		this.dialer.lost(peer);
 		const seen = this.#seen.get(key);
 		const age = seen === undefined ? {} : { lastSeenAt: seen.at, ageMs: Math.max(0, this.#deps.clock.now() - seen.at) };
 		return peerError("upstream_error", message, {
@@ -187,16 +201,17 @@ export class PeerDirectory {
 
 	/** What a peer is called in the Host header, once it was asked. */
 	hostOf(peer: KnownPeer): string {
-		const key = addressKey(peer.address);
+		const key = addressKey(this.dialer.addressOf(peer));
 		return this.#hosts.get(key) ?? key;
 	}
 
 	/**
-	 * Makes sure that a peer has a pin, and a name that it answers to, by a first contact without a credential.
+	 * Makes sure that a peer has a pin or proves itself, and a name that it answers to, by a first contact without a credential.
 	 * @throws WarrenError `upstream_error`, `pin_mismatch`.
 	 */
 	async contact(peer: KnownPeer): Promise<void> {
-		if (this.#deps.pins.get(peer.address) !== null && this.#hosts.has(addressKey(peer.address))) return;
+		const isKnown = this.dialer.provesItself(peer) || this.#deps.pins.get(peer.address) !== null;
+		if (isKnown && this.dialer.isReached(peer)) return;
 		let contact = this.#contacts.get(peer.id);
 		if (contact === undefined) {
 			contact = this.#firstContact(peer).finally(() => this.#contacts.delete(peer.id));
@@ -206,31 +221,33 @@ export class PeerDirectory {
 	}
 
 	async #firstContact(peer: KnownPeer): Promise<void> {
-		const result = await probe(peer.address, this.#deps.clock);
+		const { address, result } = await reach(peer, this.dialer, this.#deps.clock);
 		if (!result.ok) {
 			throw this.away(peer, result.code, `${peer.name} cannot be reached: ${result.message}`, probeFixes[result.code]);
 		}
-		const outcome = await this.#learn(peer, result);
+		const outcome = await this.#learn(peer, address, result);
 		if (outcome !== null) throw pinMismatch(peer, outcome.expected, outcome.actual);
 	}
 
 	async #learn(
 		peer: KnownPeer,
+		reached: PeerAddress,
 		result: Extract<ProbeResult, { ok: true }>,
 	): Promise<null | { code: string; message: string; fix: string; expected: string; actual: Fingerprint }> {
-		const check = this.#deps.pins.check(peer.address, result.fingerprint);
+		const check = this.dialer.check(peer, result.shown);
 		if (check.verdict === "mismatch") {
 			return {
 				code: "pin_mismatch",
-				message: `${peer.name} shows another certificate than before.`,
+				message: `${peer.name} shows another certificate than expected.`,
 				fix: probeFixes.pin_mismatch,
 				expected: check.expected,
-				actual: result.fingerprint,
+				actual: result.shown.fingerprint,
 			};
 		}
-		if (check.verdict === "unknown") await this.#deps.pins.learn(peer.address, result.fingerprint);
+		if (check.verdict === "unknown") await this.#deps.pins.learn(peer.address, result.shown.fingerprint);
+		this.dialer.reached(peer, reached);
+		this.#hosts.set(addressKey(reached), result.host);
 		const address = addressKey(peer.address);
-		this.#hosts.set(address, result.host);
 		const at = this.#deps.clock.now();
 		const before = this.#seen.get(address);
 		this.#seen.set(address, { version: result.version, at });

@@ -9,6 +9,8 @@ export interface KnownPeer {
 	readonly id: PeerId;
 	readonly name: string;
 	readonly address: PeerAddress;
+	/** Where else it may be found; used only for a machine that proves itself. */
+	readonly others: readonly PeerAddress[];
 	/** The first source that named it; the manual one comes first. */
 	readonly source: string;
 	readonly sources: readonly string[];
@@ -38,7 +40,7 @@ export function joinAnswers(answers: readonly SourceAnswer[], isSelf: (address: 
 	/** Places in `peers`, by address and by identifier. */
 	const places = new Map<string, number>();
 	for (const { source, candidates } of answers) {
-		for (const { name, host: text, port, nodeId } of candidates) {
+		for (const { name, host: text, port, nodeId, others = [] } of candidates) {
 			const host = parsePeerHost(text);
 			if (host === null || isSelf({ host, port })) continue;
 			const address = { host, port };
@@ -47,8 +49,13 @@ export function joinAnswers(answers: readonly SourceAnswer[], isSelf: (address: 
 			for (const key of keys) places.set(key, place);
 			const before = peers[place];
 			const known = nodeId ?? before?.nodeId;
+			const further = others
+				.flatMap((each) => parsePeerHost(each) ?? [])
+				.map((other) => ({ host: other, port }))
+				.filter((other) => !isSelf(other));
 			peers[place] = {
 				...(before ?? { id: peerIdOf(address), name, address, source }),
+				others: [...(before === undefined ? [] : [...before.others, address]), ...further],
 				sources: [...new Set([...(before?.sources ?? []), source])],
 				...(known === undefined ? {} : { nodeId: known }),
 			};

@@ -1,11 +1,11 @@
 import type { ClientRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { TLSSocket } from "node:tls";
-import type { Clock, Fingerprint } from "@warren/kernel";
+import type { Clock } from "@warren/kernel";
 import { canonicalHost } from "@warren/net";
 import { z } from "zod";
 import { addressKey, type PeerAddress } from "./address.ts";
-import { shownFingerprint } from "./pinned-connector.ts";
+import type { PeerDialer, Shown } from "./dialer.ts";
 
 export const probeLimits = { timeoutMs: 1_500, maxAnswerBytes: 4096 } as const;
 
@@ -26,7 +26,7 @@ export type ProbeResult =
 			readonly ok: true;
 			readonly app: "warren" | "mobux";
 			readonly version: string;
-			readonly fingerprint: Fingerprint;
+			readonly shown: Shown;
 			readonly rttMs: number;
 			/** The Host by which it answers. */
 			readonly host: string;
@@ -40,6 +40,7 @@ export type ProbeResult =
  */
 export function probe(
 	{ host, port }: PeerAddress,
+	dialer: PeerDialer,
 	clock: Clock,
 	timeoutMs: number = probeLimits.timeoutMs,
 ): Promise<ProbeResult> {
@@ -54,7 +55,7 @@ export function probe(
 			settle({ ok: false, code: "timeout", message: `No answer within ${timeoutMs} ms.` }),
 		);
 		const ask = (called: string) => {
-			asking = identify({ host, port }, called, clock, (answer) => {
+			asking = identify({ host, port }, called, { dialer, clock }, (answer) => {
 				const literal =
 					answer.remoteAddress === null ? called : addressKey({ host: canonicalHost(answer.remoteAddress), port });
 				if (answer.status === wrongHost && literal !== called) ask(literal);
@@ -73,7 +74,7 @@ interface Answer {
 	readonly status: number;
 	/** Null when it was longer than its limit. */
 	readonly body: string | null;
-	readonly fingerprint: Fingerprint | null;
+	readonly shown: Shown | null;
 	readonly remoteAddress: string | null;
 	readonly rttMs: number;
 }
@@ -81,7 +82,7 @@ interface Answer {
 function identify(
 	{ host, port }: PeerAddress,
 	called: string,
-	clock: Clock,
+	{ dialer, clock }: { readonly dialer: PeerDialer; readonly clock: Clock },
 	answered: (answer: Answer) => void,
 ): ClientRequest {
 	const startedAt = clock.monotonic();
@@ -90,14 +91,14 @@ function identify(
 		port,
 		path: "/api/identify",
 		headers: { host: called, accept: "application/json" },
-		rejectUnauthorized: false,
+		...dialer.tls,
 		// An agent of its own: a resumed session would show no certificate.
 		agent: false,
 	});
-	let fingerprint: Fingerprint | null = null;
+	let shown: Shown | null = null;
 	request.once("socket", (socket) => {
 		socket.once("secureConnect", () => {
-			fingerprint = shownFingerprint(socket as TLSSocket);
+			shown = dialer.shown(socket as TLSSocket);
 		});
 	});
 	request.once("response", (response) => {
@@ -112,20 +113,20 @@ function identify(
 			body += chunk;
 			if (body.length <= probeLimits.maxAnswerBytes) return;
 			response.removeAllListeners();
-			answered({ ...facts, fingerprint, body: null });
+			answered({ ...facts, shown, body: null });
 		});
-		response.once("end", () => answered({ ...facts, fingerprint, body }));
+		response.once("end", () => answered({ ...facts, shown, body }));
 	});
 	request.end();
 	return request;
 }
 
-function resultOf({ status, body, fingerprint, rttMs }: Answer, host: string): ProbeResult {
+function resultOf({ status, body, shown, rttMs }: Answer, host: string): ProbeResult {
 	if (body === null) return notWarren("its answer is too long");
 	const identity = status === 200 ? parseIdentity(body) : null;
-	return identity === null || fingerprint === null
+	return identity === null || shown === null
 		? notWarren(`it answered ${status} to /api/identify`)
-		: { ok: true, ...identity, fingerprint, rttMs, host };
+		: { ok: true, ...identity, shown, rttMs, host };
 }
 
 function parseIdentity(body: string): z.infer<typeof identifySchema> | null {

@@ -38,7 +38,7 @@ const pinBody = z.object({ fingerprint: z.string() });
 export function peerRoutes(deps: PeerRouteDeps): Route[] {
 	const { directory, pins, pools, credentials } = deps;
 	const http = new HttpRelay(directory, pools);
-	const webSocket = new WebSocketRelay(directory, pins, deps.clock);
+	const webSocket = new WebSocketRelay(directory, deps.clock);
 	const facts = { owner: "node", credentials } as const;
 	const drop = async (id: PeerId) => {
 		webSocket.drop(id);

@@ -3,9 +3,18 @@ export { type FaultRelay, type Faults, faultRelay } from "./fault-relay.ts";
 export { type HostilePeer, type HostilePeerOptions, hostilePeer } from "./hostile-peer.ts";
 export { noNats, TestNats } from "./nats.ts";
 export { freePort, noPostgres, TestPostgres } from "./postgres.ts";
+export {
+	type FakeProvider,
+	type FakeProviderOptions,
+	fakeProvider,
+	hugeAnswerBytes,
+	type SeenRequest,
+} from "./providers/fake-provider.ts";
 export { RawClient, type RawClientOptions } from "./raw-client.ts";
 export { SeededRandom } from "./seeded-random.ts";
+export { type NatKind, type SimulatedAddress, type SimulatedHost, SimulatedNetwork } from "./simulated-network.ts";
 export { type StartCommandOptions, type StartedCommand, startCommand } from "./start-command.ts";
 export { type StartedNode, type StartNodeOptions, startNode } from "./start-node.ts";
+export { type StartedServer, startServer } from "./start-server.ts";
 export { tempFolder } from "./temp-folder.ts";
 export { VirtualClock } from "./virtual-clock.ts";

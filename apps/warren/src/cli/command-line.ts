@@ -14,9 +14,14 @@ const definitions: readonly {
 	{ commands: ["login", "logout", "whoami"], load: async () => (await import("./login-commands.ts")).addLoginCommands },
 	{ commands: ["status", "peers"], load: async () => (await import("./machine-commands.ts")).addMachineCommands },
 	{ commands: ["invite", "join"], load: async () => (await import("./join-commands.ts")).addJoinCommands },
+	{ commands: ["gateway"], load: async () => (await import("./gateway-command.ts")).addGatewayCommand },
+	{ commands: ["keys"], load: async () => (await import("./keys-command.ts")).addKeysCommand },
+	{ commands: ["ca"], load: async () => (await import("./ca-command.ts")).addCaCommands },
+	{ commands: ["coordinator"], load: async () => (await import("./coordinator-command.ts")).addCoordinatorCommand },
 	{ commands: ["doctor"], load: async () => (await import("./doctor-command.ts")).addDoctorCommand },
 	{ commands: ["logs"], load: async () => (await import("./logs-command.ts")).addLogsCommand },
 	{ commands: ["backup", "restore"], load: async () => (await import("./backup-commands.ts")).addBackupCommands },
+	{ commands: ["update"], load: async () => (await import("./update-command.ts")).addUpdateCommand },
 	{ commands: ["service"], load: async () => (await import("./service-command.ts")).addServiceCommands },
 ];
 

@@ -1,10 +1,10 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, platform, userInfo } from "node:os";
-import { dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { dirname, join } from "node:path";
 import { defineErrors } from "@warren/kernel";
 import { run } from "@warren/net";
 import type { Command } from "commander";
+import { ownCommand } from "../own-command.ts";
 import { dataFolderOf } from "./data-folder-of.ts";
 
 const serviceError = defineErrors({ no_service_manager: { status: 500 }, service_failed: { status: 500 } });
@@ -67,18 +67,17 @@ export function addServiceCommands(program: Command): void {
 }
 
 function serviceManager(): ServiceManager {
-	const program = [process.execPath, resolve(fileURLToPath(new URL("../main.ts", import.meta.url)))];
 	switch (platform()) {
 		case "linux":
-			return systemd(program);
+			return systemd(ownCommand);
 		case "darwin":
-			return launchd(program);
+			return launchd(ownCommand);
 		default:
 			throw serviceError(
 				"no_service_manager",
 				`Warren installs itself under systemd and launchd, and ${platform()} has neither.`,
 				{
-					fix: `Let your system start this at boot: ${program.join(" ")} up`,
+					fix: `Let your system start this at boot: ${ownCommand.join(" ")} up`,
 				},
 			);
 	}

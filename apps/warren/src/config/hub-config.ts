@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { type AiConfig, parseAiConfig } from "./ai-config.ts";
 import { parseServerConfig, portSetting, serverSchema, serverVariables } from "./server-config.ts";
 
 const hubSchema = serverSchema.extend({
@@ -7,9 +8,10 @@ const hubSchema = serverSchema.extend({
 	workspaces: z.boolean().default(false),
 });
 
-export type HubConfig = z.infer<typeof hubSchema>;
+type Settings = z.infer<typeof hubSchema>;
+export type HubConfig = Settings & { readonly ai: AiConfig };
 
-const variables: Readonly<Record<keyof HubConfig, string>> = {
+const variables: Readonly<Record<keyof Settings, string>> = {
 	...serverVariables,
 	port: "WARREN_PORT",
 	workspaces: "WARREN_WORKSPACES",
@@ -21,5 +23,5 @@ export function parseHubConfig(
 	environment: Readonly<Record<string, string | undefined>>,
 ): HubConfig {
 	const role = { name: "hub", schema: hubSchema, secrets: "passwords and sessions" };
-	return parseServerConfig(role, variables, flags, environment);
+	return { ...parseServerConfig(role, variables, flags, environment), ai: parseAiConfig(environment) };
 }

@@ -1,5 +1,6 @@
 import { userInfo } from "node:os";
 import { z } from "zod";
+import { type AiConfig, parseAiConfig } from "./ai-config.ts";
 import { configError, parseServerConfig, portSetting, serverSchema, serverVariables } from "./server-config.ts";
 
 const nodeSchema = serverSchema.extend({
@@ -17,12 +18,17 @@ const nodeSchema = serverSchema.extend({
 	user: z.string().optional(),
 	pin: z.string().optional(),
 	webFolder: z.string().optional(),
+	/** This warren at a gateway; without both it is what was registered with POST /api/gateway/register. */
+	meshId: z.string().min(1).max(64).optional(),
+	meshSecret: z.string().min(1).max(256).optional(),
+	meshGatewayUrl: z.url({ protocol: /^wss?$/, error: "must be ws://… or wss://…" }).optional(),
 });
 
-export type NodeConfig = z.infer<typeof nodeSchema>;
+type Settings = z.infer<typeof nodeSchema>;
+export type NodeConfig = Settings & { readonly ai: AiConfig };
 
 /** Every flag's environment variable. */
-const variables: Readonly<Record<keyof NodeConfig, string>> = {
+const variables: Readonly<Record<keyof Settings, string>> = {
 	...serverVariables,
 	port: "WARREN_PORT",
 	peerPort: "WARREN_PEER_PORT",
@@ -33,6 +39,9 @@ const variables: Readonly<Record<keyof NodeConfig, string>> = {
 	user: "WARREN_USER",
 	pin: "WARREN_PIN",
 	webFolder: "WARREN_WEB",
+	meshId: "MESH_ID",
+	meshSecret: "MESH_SECRET",
+	meshGatewayUrl: "MESH_GATEWAY_URL",
 };
 
 /**
@@ -47,7 +56,12 @@ export function parseNodeConfig(
 	const config = parseServerConfig(role, variables, flags, environment);
 	if (config.user !== undefined && config.pin === undefined)
 		throw configError("bad_config", "WARREN_USER is set without WARREN_PIN.", { fix: "Set both, or neither." });
-	return config;
+	if ((config.meshId === undefined) !== (config.meshSecret === undefined)) {
+		throw configError("bad_config", "MESH_ID and MESH_SECRET belong together, and one is missing.", {
+			fix: "Set both, or neither.",
+		});
+	}
+	return { ...config, ai: parseAiConfig(environment) };
 }
 
 /** The operating system's name of whoever runs this. */

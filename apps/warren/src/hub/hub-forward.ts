@@ -1,10 +1,12 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { vouchHeader } from "@warren/accounts";
-import { type Clock, type Closeable, closeCodes, defineErrors, messageOf, type WarrenError } from "@warren/kernel";
+import { type Clock, type Closeable, closeCodes, defineErrors, messageOf, WarrenError } from "@warren/kernel";
 import { type RequestContext, type Route, spliceUpgrade, type Upgrade, upgradeUpstream } from "@warren/net";
 import { buildConnector, type Dispatcher, Pool } from "undici";
+import type { LocalRooms } from "./local-rooms.ts";
 
 const hubError = defineErrors({
 	hub_away: {
@@ -18,6 +20,8 @@ const hubError = defineErrors({
 const limits = {
 	connectMs: 5_000,
 	headersMs: 60_000,
+	/** For documents, which this machine has too. */
+	roomsHeadersMs: 10_000,
 	bodyMs: 300_000,
 	maxConnections: 128,
 	retryAfterMs: 2_000,
@@ -28,12 +32,14 @@ const forwardedPaths = [
 	"/auth/*",
 	"/me",
 	"/me/*",
-	"/rooms",
-	"/rooms/*",
 	"/ai/*",
 	"/proxy/*",
 	"/api/settings/*",
+	"/v1/invites",
+	"/v1/machines",
+	"/v1/machines/*",
 ] as const;
+const forwardedSockets = ["/v1/machines/watch"] as const;
 const hopByHop = new Set([
 	"connection",
 	"keep-alive",
@@ -62,6 +68,10 @@ export interface HubForwardOptions {
 	/** PEM of the warren's CA; null trusts the system's (a public name). */
 	readonly ca: string | null;
 	readonly nodeToken: string;
+	/** Documents while the hub is away. */
+	readonly local: LocalRooms;
+	/** Whether the hub was tried a moment ago and did not answer. */
+	readonly hubFails: () => boolean;
 }
 
 /**
@@ -98,7 +108,21 @@ export class HubForward implements Closeable {
 					stream: (context, incoming, outgoing) => this.#forward(context, incoming, outgoing),
 				}),
 			),
-			{ ...facts, method: "WS", path: "/rooms/:room/sync", open: (context, upgrade) => this.#splice(context, upgrade) },
+			...forwardedSockets.map(
+				(path): Route => ({ ...facts, method: "WS", path, open: (context, upgrade) => this.#splice(context, upgrade) }),
+			),
+			...["/rooms", "/rooms/*"].map(
+				(path): Route => ({ ...facts, method: "ALL", path, handle: (context) => this.#rooms(context) }),
+			),
+			{
+				...facts,
+				method: "WS",
+				path: "/v1/machines/watch",
+				open: (context, upgrade) => this.#splice(context, upgrade),
+			},
+			...["/rooms", "/rooms/:room/sync"].map(
+				(path): Route => ({ ...facts, method: "WS", path, open: (context, upgrade) => this.#room(context, upgrade) }),
+			),
 		];
 	}
 
@@ -131,9 +155,44 @@ export class HubForward implements Closeable {
 		}
 	}
 
+	/** The hub's documents, or this machine's own copies while it is away. What may have reached the hub is not done again here. */
+	async #rooms(context: RequestContext): Promise<Response> {
+		const { local, hubFails } = this.#options;
+		const isSafe = context.method === "GET" || context.method === "HEAD";
+		const body = isSafe ? null : new Uint8Array(await context.request.arrayBuffer());
+		if (hubFails()) return local.answer(context, body);
+		let answer: Dispatcher.ResponseData;
+		try {
+			answer = await this.#pool.request({
+				path: pathOf(context),
+				method: context.method as Dispatcher.HttpMethod,
+				headers: this.#outgoingHeaders(context),
+				body,
+				headersTimeout: limits.roomsHeadersMs,
+				signal: context.signal,
+			});
+		} catch (fault) {
+			if (context.signal.aborted || !(isSafe || wasNeverSent(fault))) throw this.#away(fault);
+			return local.answer(context, body);
+		}
+		void local.note(context, false);
+		return passedOn(answer);
+	}
+
+	async #room(context: RequestContext, upgrade: Upgrade): Promise<void> {
+		const { local, hubFails } = this.#options;
+		if (hubFails()) return local.open(context, upgrade);
+		void local.note(context, true);
+		try {
+			await this.#splice(context, upgrade);
+		} catch (fault) {
+			if (!(fault instanceof WarrenError) || fault.code !== "hub_away") throw fault;
+			await local.open(context, upgrade);
+		}
+	}
+
 	async #splice(context: RequestContext, upgrade: Upgrade): Promise<void> {
 		const { host, hostname, port, protocol } = this.#options.hubUrl;
-		const query = context.query.size === 0 ? "" : `?${context.query.toString()}`;
 		const socket = await new Promise<Socket>((resolve, reject) => {
 			this.#connect({ hostname, port: port === "" ? "443" : port, protocol }, (fault, connected) =>
 				fault === null ? resolve(connected) : reject(this.#away(fault)),
@@ -145,7 +204,7 @@ export class HubForward implements Closeable {
 			{
 				socket,
 				host,
-				path: `${context.path}${query}`,
+				path: pathOf(context),
 				headers: { ...headers, ...(typeof offered === "string" ? { "sec-websocket-protocol": offered } : {}) },
 				signal: context.signal,
 			},
@@ -205,4 +264,26 @@ function withoutHopByHop(headers: IncomingHttpHeaders): Record<string, string | 
 	for (const [name, value] of Object.entries(headers))
 		if (value !== undefined && !hopByHop.has(name) && !named.has(name)) passed[name] = value;
 	return passed;
+}
+
+function pathOf({ path, query }: RequestContext): string {
+	return query.size === 0 ? path : `${path}?${query.toString()}`;
+}
+
+/** Nothing of the request left this machine: there was no connection to send it on. */
+function wasNeverSent(fault: unknown): boolean {
+	const code = (fault as { code?: string }).code ?? "";
+	return /^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|UND_ERR_CONNECT_TIMEOUT)$/.test(code);
+}
+
+function passedOn(answer: Dispatcher.ResponseData): Response {
+	const headers = new Headers();
+	for (const [name, value] of Object.entries(withoutHopByHop(answer.headers)))
+		for (const each of [value].flat()) headers.append(name, each);
+	const { statusCode: status } = answer;
+	if (status === 204 || status === 205 || status === 304) {
+		void answer.body.dump();
+		return new Response(null, { status, headers });
+	}
+	return new Response(Readable.toWeb(answer.body) as ReadableStream, { status, headers });
 }

@@ -1,5 +1,8 @@
 import { verifyTicket } from "@warren/accounts";
+import type { PeerSource, UserId } from "@warren/kernel";
+import { DiscoveryView, type SyncRelay } from "@warren/sync";
 import type { OpenPart, RolePart } from "../node/role-part.ts";
+import { candidateOf } from "../sidecar/hub-sync.ts";
 import { openSidecar } from "../sidecar/sidecar-listener.ts";
 import { version } from "../version.ts";
 import { openHubServices, openHubTables } from "./hub-services.ts";
@@ -9,8 +12,8 @@ import { NodeTickets } from "./node-tickets.ts";
 export const openHubPart: OpenPart = async (base, config): Promise<RolePart> => {
 	const { clock, lifetime, authority, urls, hosts, port, nodeId } = base;
 	const hub = await openHubServices(base, await openHubTables(base), {
-		...{ authority, urls, hosts, port, workspaces: config.workspaces },
-		fingerprint: () => authority?.fingerprint ?? null,
+		...{ authority, urls, hosts, port, workspaces: config.workspaces, ai: config.ai, name: config.name },
+		fingerprint: () => base.shown.fingerprint,
 		installId: nodeId,
 		setup: base.hubSetup,
 	});
@@ -19,6 +22,7 @@ export const openHubPart: OpenPart = async (base, config): Promise<RolePart> => 
 	lifetime.own(accounts.machines.watch(() => base.feed.publish({ type: "peers" })));
 	// The hub is on this very machine: its windows get the hub's own documents, on the sidecar's address.
 	await openSidecar(base, { port: config.sidecarPort, origins: urls }, accounts.authenticator, documents);
+	lifetime.defer(documents.relay.watchPresence(() => base.feed.publish({ type: "peers" })));
 	const tickets = new NodeTickets(base);
 	return {
 		name: "hub",
@@ -29,12 +33,28 @@ export const openHubPart: OpenPart = async (base, config): Promise<RolePart> => 
 			),
 		],
 		authenticators: [accounts.authenticator],
-		peerSources: [accounts.machines],
+		peerSources: [accounts.machines, presentNodes(documents.relay, accounts.ownerId)],
 		cookieName: accounts.sessionCookieName,
 		listening: (listener) => {
 			hub.listening(listener);
-			lifetime.own(accounts.onRevoked(() => void accounts.revokedTickets().then((ids) => tickets.end([...ids]))));
+			const end = () => void accounts.revokedTickets().then((ids) => tickets.end([...ids]));
+			lifetime.own(accounts.onTicketsRevoked(end));
+			// Revoked, and this process ended before it came to that.
+			end();
 		},
+		hasOwner: () => accounts.hasOwner(),
 		drain: hub.drain,
 	};
 };
+
+/** Nodes that are present in their owner's discovery room, for the machine that the hub itself runs on. */
+function presentNodes(relay: SyncRelay, ownerId: () => Promise<string>): PeerSource {
+	const view = new DiscoveryView(relay);
+	return {
+		name: "discovery",
+		candidates: async () => ({
+			candidates: view.devices((await ownerId()) as UserId).flatMap(candidateOf),
+			errors: [],
+		}),
+	};
+}

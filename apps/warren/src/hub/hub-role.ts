@@ -61,12 +61,14 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 	const hub = await openHubServices(base, tables, {
 		authority: certificates?.authority ?? null,
 		fingerprint: () => certificates?.fingerprint ?? null,
+		name: config.name,
 		urls: [url],
 		hosts: dialledHosts(config),
 		port,
 		installId: installId(base),
 		setup,
 		workspaces: config.workspaces,
+		ai: config.ai,
 	});
 	const { accounts } = hub;
 	const console = new ConsoleAccess(random);
@@ -83,10 +85,11 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 			trustedProxies: config.trustedProxy,
 			cookieName: accounts.sessionCookieName,
 			routes: [
-				discoveryRoute("hub", {
-					name: config.name,
-					capabilities: ["accounts", "sync", ...(config.workspaces ? ["workspace"] : [])],
-				}),
+				discoveryRoute(
+					"hub",
+					{ name: config.name, capabilities: ["accounts", "sync", "ai", ...(config.workspaces ? ["workspace"] : [])] },
+					"/admin",
+				),
 				...hub.routes,
 				...machineRoutes({
 					owner: "hub",

@@ -6,22 +6,27 @@ import {
 	openAccounts,
 	type SetupSecret,
 } from "@warren/accounts";
+import { type AiTables, aiSchema, openAi } from "@warren/ai";
 import { closeCodes, newSecret } from "@warren/kernel";
 import type { Authority, Listener, Route } from "@warren/net";
 import { type AuditTable, auditSchema, openSqliteTables, type SqliteTables } from "@warren/store";
 import { type SyncTables, syncLogSchema, syncRoutes, syncSchema } from "@warren/sync";
+import { type AiConfig, keyFileName } from "../config/ai-config.ts";
+import { hubPages } from "../pages/hub-pages.ts";
 import type { RoleBase } from "../role-base.ts";
 import type { SidecarDocuments } from "../sidecar/sidecar-listener.ts";
 import { workspacesOver } from "../sidecar/workspaces.ts";
 import { openDocuments } from "./hub-documents.ts";
 import { MachineClaims } from "./machine-claims.ts";
 
-export type HubTables = AccountsTables & SyncTables & AuditTable;
+export type HubTables = AccountsTables & SyncTables & AiTables & AuditTable;
 
 /** How this hub is reached, and what it certifies with. */
 export interface HubFacts {
 	/** Null: no machine can join through this hub. */
 	readonly authority: Authority | null;
+	/** This machine's, for people. */
+	readonly name: string;
 	/** SHA-256 of the certificate that new devices shall find here. */
 	readonly fingerprint: () => string | null;
 	/** Best first, port included. */
@@ -34,6 +39,7 @@ export interface HubFacts {
 	readonly setup: SetupSecret;
 	/** Whether its own origin serves workspaces too. */
 	readonly workspaces: boolean;
+	readonly ai: AiConfig;
 }
 
 export interface HubServices {
@@ -45,16 +51,16 @@ export interface HubServices {
 	readonly drain: () => Promise<void>;
 }
 
-/** A hub's tables: accounts, machines, documents. */
+/** A hub's tables: accounts, machines, documents, what AI was used. */
 export function openHubTables({
 	data,
 	lifetime,
 }: Pick<RoleBase, "data" | "lifetime">): Promise<SqliteTables<HubTables>> {
-	const schemas = [accountsSchema, syncSchema, syncLogSchema, auditSchema];
+	const schemas = [accountsSchema, syncSchema, syncLogSchema, aiSchema, auditSchema];
 	return openSqliteTables<HubTables>(data.file("hub.db"), schemas).then((tables) => lifetime.own(tables));
 }
 
-/** Accounts of people, joining machines, documents and discovery: the same alone and beside a node. */
+/** Accounts of people, joining machines, documents, discovery and AI: the same alone and beside a node. */
 export async function openHubServices(
 	base: RoleBase,
 	tables: SqliteTables<HubTables>,
@@ -71,7 +77,7 @@ export async function openHubServices(
 					: {
 							join: {
 								ca: authority.certPem,
-								issueLeaf: ({ csr, name, hosts }) => authority.issueForCsr(csr, { name, hosts }),
+								issueLeaf: ({ csr, ...leaf }) => authority.issueForCsr(csr, leaf),
 							},
 						}),
 			},
@@ -85,15 +91,23 @@ export async function openHubServices(
 	);
 	const claims = lifetime.own(await MachineClaims.open(accounts.machines));
 	const documents = openDocuments(base, tables, { claimOf: claims.claimOf });
+	const ai = lifetime.own(
+		await openAi(
+			{ db: tables.db as never, clock, random, logger, audit },
+			{ ...facts.ai, keyFile: base.data.file(keyFileName), owner: "hub" },
+		),
+	);
 	const options = { owner: "hub", credentials: ["session"] } as const;
+	const api = [
+		...accounts.routes(),
+		...ai.routes(),
+		...syncRoutes({ ...documents, audit }, options),
+		...(facts.workspaces ? workspacesOver(documents, { clock, random }, options) : []),
+	];
 	return {
 		accounts,
 		documents,
-		routes: [
-			...accounts.routes(),
-			...syncRoutes({ ...documents, audit }, options),
-			...(facts.workspaces ? workspacesOver(documents, { clock, random }, options) : []),
-		],
+		routes: [...api, ...hubPages(api, { health: base.health, name: facts.name, fingerprint: facts.fingerprint })],
 		listening: (listener) =>
 			void lifetime.own(
 				accounts.onRevoked((revoked) => {

@@ -6,8 +6,9 @@ import {
 	sessionMemorySchema,
 	verifyTicket,
 } from "@warren/accounts";
+import { fingerprintOfPem, type TlsIdentity } from "@warren/net";
 import { openSqliteTables } from "@warren/store";
-import { type SyncTables, syncLogSchema, syncSchema } from "@warren/sync";
+import { type SyncTables, syncLogSchema, syncRoutes, syncSchema } from "@warren/sync";
 import { isLoopback } from "../config/server-config.ts";
 import type { NodeBase, OpenPart, RolePart } from "../node/role-part.ts";
 import { SidecarSync } from "../sidecar/hub-sync.ts";
@@ -15,13 +16,15 @@ import { openSidecar } from "../sidecar/sidecar-listener.ts";
 import { version } from "../version.ts";
 import { openDocuments } from "./hub-documents.ts";
 import { HubForward } from "./hub-forward.ts";
+import { LeafRenewal } from "./leaf-renewal.ts";
+import { LocalRooms } from "./local-rooms.ts";
 import type { Membership } from "./membership.ts";
 import { NodeTickets } from "./node-tickets.ts";
 
 /** What a joined machine has of its hub: the hub's paths on its own origin, the other machines, device tickets. */
 export function openMemberPart(membership: Membership): OpenPart {
 	return async (base, config): Promise<RolePart> => {
-		const { clock, random, logger, health, lifetime, nodeId } = base;
+		const { clock, random, logger, health, audit, lifetime, nodeId } = base;
 		const { hubUrl, ca, nodeToken, ticketKey, ownerId } = membership;
 		const link = lifetime.own(
 			HubLink.open(
@@ -60,7 +63,23 @@ export function openMemberPart(membership: Membership): OpenPart {
 		);
 		const place = { port: config.sidecarPort, origins: [...base.urls, hubUrl] };
 		await openSidecar(base, place, sync, documents);
-		const forward = lifetime.own(new HubForward({ hubUrl: new URL(hubUrl), ca, nodeToken }, clock));
+		const local = lifetime.own(
+			new LocalRooms({
+				routes: syncRoutes({ ...documents, audit }, { owner: "sidecar", credentials: ["session"] }),
+				sessions,
+				cookieName: () => link.sessionCookie,
+				syncedUser: () => sync.user,
+				// Whoever joined this machine: another person's pages must not take its sync away from them.
+				onSession: (userId, token) => {
+					if (userId === (link.ownerId || ownerId)) sync.signIn({ userId, token });
+				},
+			}),
+		);
+		link.onConnected((connected) => {
+			if (connected) local.release();
+		});
+		const options = { hubUrl: new URL(hubUrl), ca, nodeToken, local, hubFails: () => link.failing };
+		const forward = lifetime.own(new HubForward(options, clock));
 		const verify = (ticket: string) => {
 			const verdict = verifyTicket(ticket, [ticketKey], link.revocations, clock.now(), nodeId);
 			// Whoever joined this machine gave that consent, and only for themselves.
@@ -73,6 +92,17 @@ export function openMemberPart(membership: Membership): OpenPart {
 			routes: [...forward.routes(), ...tickets.routes(verify)],
 			authenticators: [],
 			peerSources: [link, sync],
+			listening: (listener) => {
+				// With certificate files of its own it shows no leaf of ours.
+				if (!listener.secure || config.tlsCert !== undefined) return;
+				const use = (tls: TlsIdentity) => {
+					listener.setCertificate(tls);
+					base.shown.fingerprint = fingerprintOfPem(tls.cert);
+				};
+				const renewal = new LeafRenewal(base, { link, ca, name: config.name, hosts: base.hosts, use });
+				lifetime.own(renewal);
+				if (link.state === "connected") void renewal.check();
+			},
 			drain: () => documents.relay.close(),
 		};
 	};

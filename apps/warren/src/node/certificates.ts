@@ -16,7 +16,7 @@ export const certificateExpiring: ConditionKind = {
 
 const dayMs = 24 * 3600 * 1000;
 /** A leaf of ours is renewed this long before its end. */
-const renewBeforeMs = 60 * dayMs;
+export const renewBeforeMs = 60 * dayMs;
 const warnBeforeMs = 14 * dayMs;
 
 export interface NodeCertificates {
@@ -65,6 +65,7 @@ export function ownAddresses(): string[] {
 /**
  * Own files when given; else the warren's CA and a leaf from it, made on the first run. A leaf stays the same until it
  * must change, because peers that never joined have pinned it.
+ * @param nodeId stands in a leaf that is made now; none for a role that is no node.
  */
 export async function openCertificates(
 	config: ServerConfig,
@@ -72,6 +73,7 @@ export async function openCertificates(
 	clock: Clock,
 	random: Random,
 	health: HealthTable,
+	nodeId?: string,
 ): Promise<NodeCertificates> {
 	if (config.tlsCert !== undefined && config.tlsKey !== undefined)
 		return ownFiles(config.tlsCert, config.tlsKey, clock, health);
@@ -98,7 +100,11 @@ export async function openCertificates(
 			ca: authority,
 		};
 	}
-	const leaf = await authority.issue({ name: config.name, hosts: [...names, ...ownAddresses()] });
+	const leaf = await authority.issue({
+		name: config.name,
+		hosts: [...names, ...ownAddresses()],
+		...(nodeId === undefined ? {} : { nodeId }),
+	});
 	data.write(leaf.key, "tls", "node.key");
 	data.write(leaf.cert, "tls", "node.crt");
 	return {

@@ -21,6 +21,7 @@ import {
 	Lifetime,
 	type Logger,
 	newId,
+	newSecret,
 	type PeerSource,
 	type Random,
 } from "@warren/kernel";
@@ -41,6 +42,7 @@ import type { Kysely } from "kysely";
 import { publishConsole } from "../config/console-file.ts";
 import { DataFolder } from "../config/data-folder.ts";
 import { type NodeConfig, systemUser } from "../config/node-config.ts";
+import { measureHealth } from "../health-metrics.ts";
 import { openMemberPart } from "../hub/member-part.ts";
 import { readMembership } from "../hub/membership.ts";
 import { version } from "../version.ts";
@@ -111,6 +113,7 @@ async function compose(
 	const membership = readMembership(data);
 	const health = new HealthTable(clock);
 	const metrics = new Metrics(true);
+	measureHealth(metrics, health);
 	const { db } = lifetime.own(
 		await openSqliteTables<Tables>(data.file("node.db"), [
 			nodeSchema,
@@ -129,12 +132,13 @@ async function compose(
 	const made = { user: config.user ?? systemUser(), pin: config.pin ?? newId(random, 10) };
 	const access = await NodeAccess.open({ db, clock, random, audit }, { ...made, replace: config.pin !== undefined });
 	const hubSetup = new SetupLink(db, clock, random, "hub");
-	const certificates = config.http ? null : await openCertificates(config, data, clock, random, health);
+	const certificates = config.http ? null : await openCertificates(config, data, clock, random, health, nodeId);
 	const port = await choosePort(config);
 
 	const base: NodeBase = {
 		...{ clock, random, logger, lifetime, data, health, audit, metrics, feed, access, hubSetup, nodeId, port, db },
 		authority: certificates?.authority ?? null,
+		shown: { fingerprint: certificates?.fingerprint ?? null },
 		urls: [urlOf(config, port)],
 		hosts: dialledHosts(config),
 	};
@@ -150,6 +154,7 @@ async function compose(
 		hosts,
 		db,
 		config,
+		certificates?.ca?.certPem ?? null,
 		parts.flatMap((part) => part.peerSources),
 	);
 	const files = await loadUi(config, logger);
@@ -225,7 +230,7 @@ async function compose(
 			lanUrl: lanUrlOf(config, port),
 			fingerprint: certificates?.fingerprint ?? null,
 			caFingerprint: certificates?.ca?.fingerprint ?? null,
-			setupUrl: await setupUrlOf(base, config, url),
+			setupUrl: await setupUrlOf(base, config, url, parts),
 			data: data.path,
 			pid: process.pid,
 		},
@@ -254,6 +259,7 @@ async function openPeers(
 	hosts: HostTable,
 	db: Kysely<Tables>,
 	config: NodeConfig,
+	ca: string | null,
 	sources: readonly PeerSource[],
 ): Promise<{ readonly routes: Route[] }> {
 	const { clock, audit, port, lifetime } = base;
@@ -269,16 +275,17 @@ async function openPeers(
 	lifetime.defer(() => stopping.abort());
 	void tailscale.candidates(stopping.signal);
 	const pins = await Pins.open(db, clock);
-	const pools = lifetime.own(new PeerPools(pins));
 	const directory = await PeerDirectory.open({
 		db,
 		clock,
 		pins,
+		ca,
 		manual: new ManualPeers(db, clock),
 		sources: [...sources, tailscale],
 		isSelf: (address) =>
 			address.port === port && (ownNames(config).includes(address.host) || ownAddresses().includes(address.host)),
 	});
+	const pools = lifetime.own(new PeerPools(directory.dialer));
 	return {
 		routes: peerRoutes({
 			directory,
@@ -294,12 +301,28 @@ async function openPeers(
 	};
 }
 
-/** A link while nobody is signed in: one secret, good once at the node and once at the hub beside it. */
-async function setupUrlOf({ access, hubSetup }: NodeBase, config: NodeConfig, url: string): Promise<string | null> {
-	if (access.devices.count > 0 || config.pin !== undefined) return null;
-	const secret = await access.setup.make();
-	await hubSetup.make(secret);
-	return `${url}/#setup=${secret}`;
+/**
+ * A link while nobody is signed in: one secret, good once at the node and once at the hub beside it. A node that is set
+ * up already, with a hub that has no owner yet, gets one for the hub's door alone.
+ */
+async function setupUrlOf(
+	{ access, hubSetup, random }: NodeBase,
+	config: NodeConfig,
+	url: string,
+	parts: readonly RolePart[],
+): Promise<string | null> {
+	if (access.devices.count === 0 && config.pin === undefined) {
+		const secret = await access.setup.make();
+		await hubSetup.make(secret);
+		return `${url}/#setup=${secret}`;
+	}
+	for (const part of parts) {
+		if ((await part.hasOwner?.()) !== false) continue;
+		const secret = newSecret(random);
+		await hubSetup.make(secret);
+		return `${url}/#account=${secret}`;
+	}
+	return null;
 }
 
 function describe(who: Identity, config: NodeConfig): Record<string, unknown> {

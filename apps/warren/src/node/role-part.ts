@@ -1,6 +1,6 @@
 import type { NodeAccess, SetupLink } from "@warren/access";
 import type { EnrolledTables } from "@warren/accounts";
-import type { Authenticator, CredentialKind, EventSink, NodeId, PeerSource } from "@warren/kernel";
+import type { Authenticator, CredentialKind, EventSink, Fingerprint, NodeId, PeerSource } from "@warren/kernel";
 import type { Authority, Listener, Route } from "@warren/net";
 import type { Kysely } from "kysely";
 import type { NodeConfig } from "../config/node-config.ts";
@@ -14,6 +14,8 @@ export interface NodeBase extends RoleBase {
 	/** The setup link as the hub sees it: the same secret, a door of its own. */
 	readonly hubSetup: SetupLink;
 	readonly nodeId: NodeId;
+	/** What this node shows; a part that renews it says so. */
+	readonly shown: { fingerprint: Fingerprint | null };
 	/** Null when this machine holds no CA. */
 	readonly authority: Authority | null;
 	/** How this node is called from outside, best first; its port included. */
@@ -45,6 +47,8 @@ export interface RolePart {
 	readonly cookieName?: string;
 	/** What it shows under `roles` in `status`; its own name, running, unless told. */
 	readonly roles?: () => readonly RoleRow[];
+	/** A hub's: whether anybody has an account there. */
+	readonly hasOwner?: () => Promise<boolean>;
 	/** Once the listener is open. */
 	readonly listening?: (listener: Listener) => void;
 	/** Before the listener closes: tells its own sockets to come back, spread over a moment. */

@@ -2,6 +2,7 @@ import { renderUnicodeCompact } from "uqr";
 import { type RoleDeps, type RunningRole, runRole } from "../cli/run-role.ts";
 import { type NodeConfig, parseNodeConfig } from "../config/node-config.ts";
 import { openHubPart } from "../hub/hub-part.ts";
+import { openRoomsPart } from "../rooms/rooms-part.ts";
 import { processesPart } from "../supervisor/processes-part.ts";
 import { runSupervised } from "../supervisor/supervised-role.ts";
 import { type NodeParts, type NodeReady, openNode } from "./node-role.ts";
@@ -9,14 +10,14 @@ import { type NodeParts, type NodeReady, openNode } from "./node-role.ts";
 /** The node role alone. */
 export async function runNode(flags: Record<string, unknown>): Promise<void> {
 	const config = parseNodeConfig(flags, process.env);
-	await runRole(config, (deps) => open(deps, config, {}));
+	await runRole(config, (deps) => open(deps, config, { always: [openRoomsPart] }));
 }
 
 /** What is private to a machine's owner: node, hub, sidecar; one process of `warren up`. */
 export async function runPrivate(flags: Record<string, unknown>): Promise<void> {
 	const config = parseNodeConfig(flags, process.env);
 	await runSupervised(config, (deps, processes) =>
-		open(deps, config, { first: [openHubPart], always: [processesPart(processes)] }),
+		open(deps, config, { first: [openHubPart], always: [processesPart(processes), openRoomsPart] }),
 	);
 }
 

@@ -98,6 +98,11 @@ export class SidecarSync implements Closeable, Authenticator, PeerSource {
 		} else this.#begin(session);
 	}
 
+	/** Whose documents are kept in step; null = nobody signed in yet. */
+	get user(): UserId | null {
+		return (this.#session?.userId ?? null) as UserId | null;
+	}
+
 	/** Compares the lists soon: something may have been made here. */
 	refresh(): void {
 		void this.#sync?.refresh();

@@ -5,10 +5,10 @@ import {
 	messageOf,
 	type WarrenError,
 } from "@warren/kernel";
-import { dataHeaders, HostTable, Listener, type Route } from "@warren/net";
+import { HostTable, Listener } from "@warren/net";
 import { type DocumentHistory, type DocumentsList, type RoomAccess, type SyncRelay, syncRoutes } from "@warren/sync";
+import { discoveryRoute } from "../hub/discovery-route.ts";
 import type { RoleBase } from "../role-base.ts";
-import { version } from "../version.ts";
 import { workspacesOver } from "./workspaces.ts";
 
 const sidecarAbsent: ConditionKind = {
@@ -51,17 +51,7 @@ export async function listenSidecar(
 ): Promise<Listener> {
 	const { clock, random, logger, audit, lifetime } = base;
 	const owner = "sidecar";
-	const discovery: Route = {
-		owner,
-		method: "GET",
-		path: "/",
-		credentials: ["none"],
-		handle: () =>
-			Response.json(
-				{ app: "warren", version, roles: [owner], capabilities: ["sync", "workspace"] },
-				{ headers: dataHeaders },
-			),
-	};
+	const discovery = discoveryRoute(owner, { capabilities: ["sync", "workspace"] });
 	const listener = await Listener.open(
 		{ clock, logger },
 		{

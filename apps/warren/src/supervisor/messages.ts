@@ -1,3 +1,5 @@
+import type { RoleRow } from "../node/role-part.ts";
+
 /** What a supervised process and its supervisor tell each other, over Node's own channel. */
 export type FromProcess =
 	/** It serves. */
@@ -10,6 +12,8 @@ export type FromProcess =
 	  }
 	/** It cannot start and says why; it ends after this. */
 	| { readonly type: "failed"; readonly code: string; readonly message: string; readonly fix: string }
+	/** What it runs, at each change. */
+	| { readonly type: "roles"; readonly roles: readonly RoleRow[] }
 	/** Every `aliveEveryMs`, as long as its event loop turns. */
 	| { readonly type: "alive"; readonly memoryBytes: number };
 
@@ -28,6 +32,8 @@ export interface ProcessRow {
 	readonly pid: number | null;
 	/** Resident, bytes; null until it has said so. */
 	readonly memoryBytes: number | null;
+	/** Those that it told of: a process of several roles. */
+	readonly roles: readonly RoleRow[];
 	/** How often it was started again. */
 	readonly restarts: number;
 	/** Why it ended last; null = never did. */

@@ -1,6 +1,15 @@
 import type { ConditionKind } from "@warren/kernel";
-import type { OpenPart } from "../node/role-part.ts";
+import type { OpenPart, RoleRow } from "../node/role-part.ts";
+import type { ProcessRow } from "./messages.ts";
 import type { Processes } from "./supervised-role.ts";
+
+const roleDown: ConditionKind = {
+	code: "role-down",
+	severity: "error",
+	title: "The {name} cannot start: {message}",
+	advice: "It is tried again by itself.",
+	delayMs: 2_000,
+};
 
 const processDown: ConditionKind = {
 	code: "process-down",
@@ -12,36 +21,63 @@ const processDown: ConditionKind = {
 
 /** The machine's other processes, as this one's `status` and health show them. */
 export function processesPart(processes: Processes): OpenPart {
-	return async ({ health, feed }) => {
+	return async ({ health, feed, metrics }) => {
 		let before = "";
 		processes.watch(() => {
 			const rows = processes.rows();
-			for (const { name, state, error } of rows) {
+			for (const { name, state, error, roles } of rows) {
 				if (state === "restarting" && error !== null)
 					health.raise(processDown, { name, message: error.message.replace(/\.$/, ""), fix: error.fix }, name);
 				else if (state === "running") health.clear(processDown, name);
+				for (const role of roles) {
+					if (role.error === undefined) health.clear(roleDown, role.name);
+					else health.raise(roleDown, { name: role.name, message: role.error }, role.name);
+				}
 			}
-			const states = rows.map((row) => row.state).join();
+			const states = rows.flatMap((row) => [row.state, ...row.roles.map((role) => role.state)]).join();
 			if (states !== before) feed.publish({ type: "health" });
 			before = states;
 		});
+		const each = (value: (row: ProcessRow) => number) => () =>
+			processes.rows().map((row) => ({ labels: { process: row.name }, value: value(row) }));
+		const byName = ["process"] as const;
+		metrics.gauges(
+			"process_up",
+			"Whether a process of this machine runs.",
+			byName,
+			each((row) => (row.state === "running" ? 1 : 0)),
+		);
+		metrics.gauges(
+			"process_restarts",
+			"How often it was started again.",
+			byName,
+			each((row) => row.restarts),
+		);
+		metrics.gauges(
+			"process_memory_bytes",
+			"Its resident memory.",
+			byName,
+			each((row) => row.memoryBytes ?? 0),
+		);
 		return {
 			name: "processes",
 			routes: [],
 			authenticators: [],
 			peerSources: [],
-			roles: () =>
-				processes.rows().flatMap(({ name, state, since, pid, memoryBytes, error }) =>
-					name === "private"
-						? []
-						: [
-								{
-									...{ name, since, pid, memoryBytes },
-									state: state === "running" ? "running" : state === "stopped" ? "off" : "restarting",
-									...(error === null ? {} : { error: error.message }),
-								} as const,
-							],
-				),
+			roles: () => processes.rows().flatMap(rolesOf),
 		};
 	};
+}
+
+/** What a process runs; itself, where it runs nothing by a name. */
+function rolesOf({ name, state, since, pid, memoryBytes, roles, error }: ProcessRow): readonly RoleRow[] {
+	if (name === "private") return [];
+	if (state === "running" && roles.length > 0) return roles.map((role) => ({ ...role, pid, memoryBytes }));
+	return [
+		{
+			...{ name, since, pid, memoryBytes },
+			state: state === "running" ? "running" : state === "stopped" ? "off" : "restarting",
+			...(error === null ? {} : { error: error.message }),
+		},
+	];
 }

@@ -61,6 +61,7 @@ export class SupervisedProcess {
 			since: deps.clock.now(),
 			pid: null,
 			memoryBytes: null,
+			roles: [],
 			restarts: 0,
 			error: null,
 		};
@@ -112,6 +113,10 @@ export class SupervisedProcess {
 				this.#stable = this.#deps.clock.after(processLimits.stableMs, () => this.#backoff.reset());
 				this.#deps.onReady(message);
 				return;
+			case "roles":
+				this.#row = { ...this.#row, roles: message.roles };
+				this.#deps.onChange();
+				return;
 			case "failed":
 				this.#failure = { message: message.message, fix: message.fix };
 				return;
@@ -140,7 +145,7 @@ export class SupervisedProcess {
 		this.#timer?.cancel();
 		this.#stable?.cancel();
 		if (this.#stopped !== null) {
-			this.#become({ state: "stopped", pid: null, memoryBytes: null });
+			this.#become({ state: "stopped", pid: null, memoryBytes: null, roles: [] });
 			this.#stopped();
 			return;
 		}
@@ -148,7 +153,7 @@ export class SupervisedProcess {
 			message: this.#killedFor ?? how,
 			fix: `See why with: warren logs --process ${this.name}`,
 		};
-		this.#become({ state: "restarting", pid: null, memoryBytes: null, error });
+		this.#become({ state: "restarting", pid: null, memoryBytes: null, roles: [], error });
 		this.#timer = this.#deps.clock.after(this.#backoff.nextMs(), () => {
 			this.#row = { ...this.#row, restarts: this.#row.restarts + 1 };
 			this.start();

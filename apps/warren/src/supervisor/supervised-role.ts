@@ -1,12 +1,15 @@
 import { messageOf, systemClock, systemRandom, WarrenError } from "@warren/kernel";
 import { createLogger, MemoryTrim } from "@warren/net";
 import type { RoleDeps, RoleSettings, RunningRole } from "../cli/run-role.ts";
+import type { RoleRow } from "../node/role-part.ts";
 import { aliveEveryMs, type FromProcess, type ProcessRow, type ToProcess } from "./messages.ts";
 
 /** What a supervised process learns of all of them. */
 export interface Processes {
 	readonly rows: () => readonly ProcessRow[];
 	readonly watch: (watcher: () => void) => void;
+	/** Tells the supervisor what this process runs. */
+	readonly tell: (roles: readonly RoleRow[]) => void;
 }
 
 /**
@@ -30,7 +33,11 @@ export async function runSupervised(
 	try {
 		role = await open(
 			{ clock: systemClock, random: systemRandom, logger },
-			{ rows: () => rows, watch: (watcher) => void watchers.push(watcher) },
+			{
+				rows: () => rows,
+				watch: (watcher) => void watchers.push(watcher),
+				tell: (roles) => void tell({ type: "roles", roles }),
+			},
 		);
 	} catch (failure) {
 		const { code, fix } = failure instanceof WarrenError ? failure : { code: "unexpected", fix: "" };

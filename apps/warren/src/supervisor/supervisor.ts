@@ -1,12 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { type Clock, type Closeable, type Random, WarrenError } from "@warren/kernel";
+import { ownCommand } from "../own-command.ts";
 import { LogFile, logPath } from "./log-file.ts";
 import type { FromProcess, ToProcess } from "./messages.ts";
 import { type Launched, type LaunchHandlers, SupervisedProcess } from "./supervised-process.ts";
-
-const main = fileURLToPath(new URL("../main.ts", import.meta.url));
 
 /** One of a machine's processes, drawn along lines of trust. */
 export type ProcessName = "private" | "edge" | "joiner";
@@ -112,7 +110,8 @@ export class Supervisor implements Closeable {
 	}
 
 	#launch(name: ProcessName, handlers: LaunchHandlers): Launched {
-		const child = spawn(globalThis.process.execPath, [main, "process", name, ...this.#options.flags(name)], {
+		const [program, ...before] = ownCommand;
+		const child = spawn(program, [...before, "process", name, ...this.#options.flags(name)], {
 			stdio: ["ignore", "inherit", "pipe", "ipc"],
 		});
 		this.#channels.set(name, child);

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
-import { ApiError, basic, createApi } from "./client.ts";
+import { basic, createApi } from "./client.ts";
 import { CredentialStore } from "./credentials.ts";
+import { ApiError } from "./exchange.ts";
 
 function setUp(answer: () => Response) {
 	const store = new CredentialStore({ getItem: () => null, setItem: () => undefined });

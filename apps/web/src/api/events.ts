@@ -1,7 +1,7 @@
 import { Backoff } from "./backoff.ts";
 import type { Api } from "./client.ts";
-import { ApiError } from "./client.ts";
 import { refusedByClose } from "./credentials.ts";
+import { ApiError } from "./exchange.ts";
 import type { MachineId } from "./machine.ts";
 import { openSocket } from "./socket.ts";
 import type { NodeEvent } from "./types.ts";

@@ -1,9 +1,10 @@
 import { QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useSyncExternalStore } from "react";
 import { notify } from "../shell/notifications.ts";
-import { ApiError, createApi } from "./client.ts";
+import { createApi } from "./client.ts";
 import { type Credential, CredentialStore, credentialStorageKey } from "./credentials.ts";
 import { type FeedState, openFeed } from "./events.ts";
+import { ApiError } from "./exchange.ts";
 import { type MachineId, self } from "./machine.ts";
 import type { Me, NodeEvent, PeerList, SessionList, Status, Window } from "./types.ts";
 

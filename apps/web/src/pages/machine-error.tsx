@@ -1,4 +1,4 @@
-import { ApiError } from "../api/client.ts";
+import { ApiError } from "../api/exchange.ts";
 import { type MachineId, self } from "../api/machine.ts";
 import { useMachineName } from "../api/warren.tsx";
 import { ErrorNotice, StaleNotice } from "../ui/states.tsx";

@@ -1,14 +1,17 @@
 import { ArrowLeft } from "lucide-react";
+import { useState } from "react";
 import { Link } from "wouter";
+import { enrolWithAccount } from "../api/enrolment.ts";
+import { useAccount } from "../api/hub.ts";
 import { type MachineId, self } from "../api/machine.ts";
 import { useMachineName, usePeers } from "../api/warren.tsx";
 import { Copyable } from "../ui/copyable.tsx";
-import { Notice } from "../ui/states.tsx";
+import { ErrorNotice, Notice } from "../ui/states.tsx";
+import { NodeSignIn } from "./node-sign-in.tsx";
 import { PinCard } from "./pin-card.tsx";
-import { SignInForm } from "./sign-in.tsx";
 import { t } from "./text/sign-in.ts";
 
-/** Asks for a peer's own user and PIN, once for this browser. */
+/** The way into one machine, once for this browser: by the account of whoever joined it, or its own user and PIN. */
 export function PeerSignIn({ machine }: { machine: MachineId }) {
 	const name = useMachineName(machine);
 	const via = useMachineName(self);
@@ -17,12 +20,14 @@ export function PeerSignIn({ machine }: { machine: MachineId }) {
 	return (
 		<div className="gate">
 			<div className="gate-card">
-				<Link href="/machines" className="row small">
-					<ArrowLeft size={15} aria-hidden="true" /> {t.back}
-				</Link>
+				{machine !== self && (
+					<Link href="/machines" className="row small">
+						<ArrowLeft size={15} aria-hidden="true" /> {t.back}
+					</Link>
+				)}
 				<div className="gate-head">
 					<h1>{t.peerTitle(name)}</h1>
-					<p className="muted">{t.peerLead(name, via)}</p>
+					<p className="muted">{machine === self ? t.selfLead(name) : t.peerLead(name, via)}</p>
 				</div>
 				{changedPin && peer !== undefined ? (
 					<PinCard peer={machine} name={name} />
@@ -33,7 +38,8 @@ export function PeerSignIn({ machine }: { machine: MachineId }) {
 								<span>{peer.error.fix}</span>
 							</Notice>
 						)}
-						<SignInForm machine={machine} machineName={name} />
+						<ByAccount machine={machine} name={name} />
+						<NodeSignIn machine={machine} machineName={name} />
 					</>
 				)}
 				{peer !== undefined && (
@@ -42,6 +48,32 @@ export function PeerSignIn({ machine }: { machine: MachineId }) {
 					</div>
 				)}
 			</div>
+		</div>
+	);
+}
+
+function ByAccount({ machine, name }: { machine: MachineId; name: string }) {
+	const account = useAccount();
+	const [failure, setFailure] = useState<unknown>();
+	const [busy, setBusy] = useState(false);
+	if (account === undefined) return null;
+	async function enrol() {
+		setBusy(true);
+		setFailure(undefined);
+		try {
+			await enrolWithAccount(machine, name);
+		} catch (thrown) {
+			setFailure(thrown);
+			setBusy(false);
+		}
+	}
+	return (
+		<div className="form">
+			<button type="button" className="button primary" disabled={busy} onClick={() => void enrol()}>
+				{t.asAccount(account.name)}
+			</button>
+			{failure !== undefined && <ErrorNotice failure={failure} />}
+			<p className="divider">{t.orPin}</p>
 		</div>
 	);
 }

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { ShieldAlert } from "lucide-react";
 import { useState } from "react";
-import { ApiError } from "../api/client.ts";
+import { ApiError } from "../api/exchange.ts";
 import { type MachineId, self } from "../api/machine.ts";
 import { api, queryClient } from "../api/warren.tsx";
 import { Copyable } from "../ui/copyable.tsx";

@@ -1,121 +1,119 @@
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { useLocation } from "wouter";
-import { ApiError } from "../api/client.ts";
+import { tryEnrolWithAccount } from "../api/enrolment.ts";
+import { ApiError } from "../api/exchange.ts";
+import { useHubRole } from "../api/hub.ts";
 import { self, terminalsPath } from "../api/machine.ts";
 import type { Device } from "../api/types.ts";
 import { api, credentials } from "../api/warren.tsx";
-import { guessDeviceName } from "../shell/device-name.ts";
-import { Mark } from "../shell/mark.tsx";
-import { Field } from "../ui/field.tsx";
-import { ErrorNotice } from "../ui/states.tsx";
+import { Form, SubmitButton, secretOf, TextField, textOf, useSubmit } from "../ui/form.tsx";
+import { AccountSignUp } from "./account-sign-up.tsx";
+import { Gate } from "./gate.tsx";
+import { DeviceNameField, UserField } from "./node-sign-in.tsx";
+import { t as account } from "./text/account-entry.ts";
 import { t } from "./text/setup.ts";
 
-/** The first sign-in ever: reached by the printed link, whose secret is already out of the address bar. */
+/**
+ * The first sign-in ever: reached by the printed link, whose secret is already out of the address bar. It opens two
+ * doors once each: this machine's, and the account of its owner at the hub beside it.
+ */
 export function SetupPage({ secret, onDone }: { secret: string; onDone: () => void }) {
 	const [, navigate] = useLocation();
-	const [failure, setFailure] = useState<unknown>();
-	const [busy, setBusy] = useState(false);
-	const spent = failure instanceof ApiError && failure.status === 401;
+	const [machineDone, setMachineDone] = useState(false);
+	const hasHub = useHubRole() === "hub";
 
-	async function submit(event: FormEvent<HTMLFormElement>) {
-		event.preventDefault();
-		const form = new FormData(event.currentTarget);
-		const pin = String(form.get("pin"));
-		if (pin !== form.get("again")) return setFailure(new Error(t.differ));
-		setBusy(true);
-		setFailure(undefined);
-		try {
-			const { device, token } = await api.request<{ device: Device; token: string }>(self, "/api/setup", {
-				method: "POST",
-				body: { user: String(form.get("user")).trim(), pin, deviceName: String(form.get("device")) },
-				headers: { "x-warren-setup": secret },
-				// Whatever token an earlier life of this origin left must not be offered, nor dropped, here.
-				authorization: null,
-			});
-			credentials.put(self, { token, deviceId: device.id, machineName: location.host, savedAt: Date.now() });
-			onDone();
-			navigate(terminalsPath(self), { replace: true });
-		} catch (thrown) {
-			setFailure(thrown);
-			setBusy(false);
-		}
+	function finish() {
+		onDone();
+		navigate(terminalsPath(self), { replace: true });
 	}
 
+	if (machineDone) return <FirstAccount secret={secret} step={account.setupStep(2)} onDone={finish} />;
 	return (
-		<main className="gate">
-			<div className="gate-card">
-				<div className="gate-head">
-					<Mark size={40} />
-					<h1>{spent ? t.spentTitle : t.title}</h1>
-					<p className="muted">{spent ? t.spent : t.lead}</p>
-				</div>
-				{spent ? (
-					<button
-						type="button"
-						className="button primary"
-						onClick={() => {
-							onDone();
-							navigate("/", { replace: true });
-						}}
-					>
-						{t.signIn}
+		<MachineSetup
+			secret={secret}
+			withStep={hasHub}
+			onDone={() => (hasHub ? setMachineDone(true) : finish())}
+			onSignIn={() => {
+				onDone();
+				navigate("/", { replace: true });
+			}}
+		/>
+	);
+}
+
+/** The owner's account alone, by a link of its own: on a machine that was set up before. */
+export function FirstAccountPage({ secret, onDone }: { secret: string; onDone: () => void }) {
+	return (
+		<FirstAccount
+			secret={secret}
+			onDone={async () => {
+				if (credentials.get(self) === undefined) await tryEnrolWithAccount(self, location.host);
+				onDone();
+			}}
+		/>
+	);
+}
+
+/** The owner's account, by the same secret. */
+function FirstAccount(props: { secret: string; step?: string; onDone: () => Promise<void> | void }) {
+	return (
+		<Gate
+			title={account.firstTitle}
+			lead={account.firstLead}
+			{...(props.step === undefined ? {} : { step: props.step })}
+			foot={
+				<>
+					<span>{account.laterHint}</span>
+					<button type="button" className="link" onClick={() => void props.onDone()}>
+						{account.later}
 					</button>
-				) : (
-					<form className="form" onSubmit={(event) => void submit(event)}>
-						<Field label={t.user}>
-							{(ids) => (
-								<input
-									{...ids}
-									className="input"
-									name="user"
-									autoComplete="username"
-									autoCapitalize="none"
-									spellCheck={false}
-									maxLength={64}
-									required
-								/>
-							)}
-						</Field>
-						<Field label={t.pin} hint={t.pinHint}>
-							{(ids) => (
-								<input
-									{...ids}
-									className="input"
-									name="pin"
-									type="password"
-									autoComplete="new-password"
-									minLength={6}
-									required
-								/>
-							)}
-						</Field>
-						<Field label={t.again}>
-							{(ids) => (
-								<input {...ids} className="input" name="again" type="password" autoComplete="new-password" required />
-							)}
-						</Field>
-						<Field label={t.deviceName}>
-							{(ids) => (
-								<input
-									{...ids}
-									className="input"
-									name="device"
-									defaultValue={guessDeviceName(navigator.userAgent)}
-									maxLength={64}
-									required
-								/>
-							)}
-						</Field>
-						{failure !== undefined && <ErrorNotice failure={failure} />}
-						<button type="submit" className="button primary" disabled={busy}>
-							{t.submit}
-						</button>
-					</form>
-				)}
-				<div className="gate-foot">
-					<span className="mono clip">{location.host}</span>
-				</div>
-			</div>
-		</main>
+				</>
+			}
+		>
+			<AccountSignUp admission={{ setup: props.secret }} onDone={props.onDone} />
+		</Gate>
+	);
+}
+
+function MachineSetup(props: { secret: string; withStep: boolean; onDone: () => void; onSignIn: () => void }) {
+	const submission = useSubmit(async (form) => {
+		const pin = secretOf(form, "pin");
+		if (pin !== secretOf(form, "again")) throw new Error(t.differ);
+		const { device, token } = await api.request<{ device: Device; token: string }>(self, "/api/setup", {
+			method: "POST",
+			body: { user: textOf(form, "user"), pin, deviceName: textOf(form, "device") },
+			headers: { "x-warren-setup": props.secret },
+			// Whatever token an earlier life of this origin left must not be offered, nor dropped, here.
+			authorization: null,
+		});
+		credentials.put(self, { token, deviceId: device.id, machineName: location.host, savedAt: Date.now() });
+		props.onDone();
+	});
+	const spent = submission.failure instanceof ApiError && submission.failure.status === 401;
+	if (spent)
+		return (
+			<Gate title={t.spentTitle} lead={t.spent}>
+				<button type="button" className="button primary" onClick={props.onSignIn}>
+					{t.signIn}
+				</button>
+			</Gate>
+		);
+	return (
+		<Gate title={t.title} lead={t.lead} {...(props.withStep ? { step: account.setupStep(1) } : {})}>
+			<Form submission={submission} action={<SubmitButton submission={submission}>{t.submit}</SubmitButton>}>
+				<UserField newUser />
+				<TextField
+					label={t.pin}
+					hint={t.pinHint}
+					name="pin"
+					type="password"
+					autoComplete="new-password"
+					minLength={6}
+					required
+				/>
+				<TextField label={t.again} name="again" type="password" autoComplete="new-password" required />
+				<DeviceNameField />
+			</Form>
+		</Gate>
 	);
 }

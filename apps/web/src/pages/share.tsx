@@ -3,7 +3,7 @@ import "../styles/terminal.css";
 import { useQuery } from "@tanstack/react-query";
 import { Eye } from "lucide-react";
 import { useRef, useState } from "react";
-import { ApiError } from "../api/client.ts";
+import { ApiError } from "../api/exchange.ts";
 import { self } from "../api/machine.ts";
 import { openSocket } from "../api/socket.ts";
 import type { Me } from "../api/types.ts";

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { ArrowLeft, Download } from "lucide-react";
 import { useState } from "react";
 import { Link } from "wouter";
-import { ApiError } from "../api/client.ts";
+import { ApiError } from "../api/exchange.ts";
 import { self } from "../api/machine.ts";
 import { api } from "../api/warren.tsx";
 import { Mark } from "../shell/mark.tsx";

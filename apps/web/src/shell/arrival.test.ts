@@ -5,6 +5,10 @@ import { guessDeviceName } from "./device-name.ts";
 test.each([
 	["#setup=abc_-1", { kind: "setup", secret: "abc_-1" }],
 	["#share=ws_abc", { kind: "share", token: "ws_abc" }],
+	["#account=abc", { kind: "account", secret: "abc" }],
+	["#pair=abc", { kind: "pair", secret: "abc" }],
+	["#invitation=abc", { kind: "invitation", secret: "abc" }],
+	["#device=ABCD-EFGH", { kind: "device", secret: "ABCD-EFGH" }],
 	["#setup=", { kind: "plain" }],
 	["#main", { kind: "plain" }],
 	["", { kind: "plain" }],

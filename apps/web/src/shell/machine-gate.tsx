@@ -11,7 +11,7 @@ export function MachineGate({ machine, children }: { machine: MachineId; childre
 	useEffect(() => {
 		document.title = name === undefined ? "Warren" : `${name} · Warren`;
 	}, [name]);
-	if (machine === self) return children;
+	if (credential !== undefined && machine === self) return children;
 	if (credential === undefined) return <PeerSignIn machine={machine} />;
 	return <PeerFeed machine={machine}>{children}</PeerFeed>;
 }

@@ -1,11 +1,25 @@
-import { Activity, type LucideIcon, Server, Settings, SquareTerminal } from "lucide-react";
+import {
+	Activity,
+	CircleUser,
+	Ellipsis,
+	FileText,
+	type LucideIcon,
+	MessageCircle,
+	MessagesSquare,
+	Server,
+	Settings,
+	SquareTerminal,
+} from "lucide-react";
 import { activityPath, type MachineId, terminalsPath } from "../api/machine.ts";
+import { roomsPath } from "../rooms/paths.ts";
 
 /** The places of the app. A later role adds its own line here; nothing is listed before it works. */
 export interface Place {
 	readonly id: string;
 	readonly label: string;
 	readonly icon: LucideIcon;
+	/** Has a tab of its own on a phone; the others are under More. */
+	readonly tab: boolean;
 	path(machine: MachineId): string;
 	isAt(path: string): boolean;
 }
@@ -15,16 +29,74 @@ export const places: readonly Place[] = [
 		id: "terminals",
 		label: "Terminals",
 		icon: SquareTerminal,
+		tab: true,
 		path: terminalsPath,
 		isAt: (path) => /^\/m\/[^/]+\/terminals/.test(path),
 	},
-	{ id: "machines", label: "Machines", icon: Server, path: () => "/machines", isAt: (path) => path === "/machines" },
+	{
+		id: "machines",
+		label: "Machines",
+		icon: Server,
+		tab: true,
+		path: () => "/machines",
+		isAt: (path) => path === "/machines",
+	},
+	{
+		id: "docs",
+		label: "Docs",
+		icon: FileText,
+		tab: true,
+		path: () => "/docs",
+		isAt: (path) => /^\/docs(\/|$)/.test(path),
+	},
+	{
+		id: "chat",
+		label: "Chat",
+		icon: MessageCircle,
+		tab: true,
+		path: () => "/chat",
+		isAt: (path) => /^\/chat(\/|$)/.test(path),
+	},
+	{
+		id: "rooms",
+		label: "Rooms",
+		icon: MessagesSquare,
+		tab: false,
+		path: roomsPath,
+		isAt: (path) => /^\/m\/[^/]+\/rooms/.test(path),
+	},
 	{
 		id: "activity",
 		label: "Activity",
 		icon: Activity,
+		tab: false,
 		path: activityPath,
 		isAt: (path) => /^\/m\/[^/]+\/activity/.test(path),
 	},
-	{ id: "settings", label: "Settings", icon: Settings, path: () => "/settings", isAt: (path) => path === "/settings" },
+	{
+		id: "account",
+		label: "Account",
+		icon: CircleUser,
+		tab: false,
+		path: () => "/account",
+		isAt: (path) => path === "/account",
+	},
+	{
+		id: "settings",
+		label: "Settings",
+		icon: Settings,
+		tab: false,
+		path: () => "/settings",
+		isAt: (path) => path === "/settings",
+	},
 ];
+
+/** The phone's last tab: every place without one of its own. */
+export const more: Place = {
+	id: "more",
+	label: "More",
+	icon: Ellipsis,
+	tab: true,
+	path: () => "/more",
+	isAt: (path) => path === "/more" || places.some((place) => !place.tab && place.isAt(path)),
+};

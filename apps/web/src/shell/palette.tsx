@@ -2,15 +2,19 @@ import { Dialog } from "@base-ui/react/dialog";
 import {
 	CircleDot,
 	CornerDownLeft,
+	FileText,
 	type LucideIcon,
+	Mail,
 	Moon,
 	Plus,
+	QrCode,
 	Server,
 	ShieldCheck,
 	SquareTerminal,
 } from "lucide-react";
 import { useEffect, useId, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
+import type { DocumentRecord } from "../api/hub-types.ts";
 import { type MachineId, self, terminalPath, terminalsPath } from "../api/machine.ts";
 import type { SessionList } from "../api/types.ts";
 import { queryClient, useMachineName, usePeers } from "../api/warren.tsx";
@@ -134,6 +138,13 @@ function useCommands(machine: MachineId): Command[] {
 			icon: Server,
 			run: () => navigate(terminalsPath(id)),
 		}));
+		const documents = (queryClient.getQueryData<DocumentRecord[]>(["hub", "rooms"]) ?? []).map((record) => ({
+			id: `document-${record.id}`.replace(/[^\w-]/g, "_"),
+			label: record.title,
+			kind: "Document",
+			icon: FileText,
+			run: () => navigate(`/docs/${encodeURIComponent(record.id)}`),
+		}));
 		const pages = places.map((place) => ({
 			id: `place-${place.id}`,
 			label: place.label,
@@ -150,6 +161,9 @@ function useCommands(machine: MachineId): Command[] {
 				run: () => navigate(`${terminalsPath(machine)}?new`),
 			},
 			{ id: "add-machine", label: "Add a machine", kind: "Action", icon: Plus, run: () => navigate("/machines?add") },
+			{ id: "new-document", label: "New document", kind: "Action", icon: Plus, run: () => navigate("/docs?new") },
+			{ id: "pair", label: "Pair a phone", kind: "Action", icon: QrCode, run: () => navigate("/account?pair") },
+			{ id: "invite", label: "Invite somebody", kind: "Action", icon: Mail, run: () => navigate("/account?invite") },
 			{
 				id: "theme",
 				label: "Switch between light and dark",
@@ -172,7 +186,7 @@ function useCommands(machine: MachineId): Command[] {
 				run: () => navigate("/settings"),
 			},
 		];
-		return [...sessions, ...machines, ...pages, ...actions];
+		return [...sessions, ...machines, ...documents, ...pages, ...actions];
 	}, [machine, navigate, peers, selfName]);
 }
 

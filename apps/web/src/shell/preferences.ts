@@ -11,6 +11,8 @@ export interface Preferences {
 	readonly notifications: boolean;
 	/** Where the app was last, for opening `/` again. The URL always wins. */
 	readonly lastPath: string;
+	/** How somebody signs in here by habit. */
+	readonly signInBy: "account" | "pin";
 }
 
 const storageKey = "warren.preferences.v1";
@@ -23,6 +25,7 @@ const initial: Preferences = {
 	screenReader: false,
 	notifications: false,
 	lastPath: "",
+	signInBy: "account",
 };
 
 let current: Preferences = { ...initial, ...stored() };

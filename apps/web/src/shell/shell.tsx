@@ -2,9 +2,10 @@ import { Plus, Search } from "lucide-react";
 import { type ReactNode, useEffect, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { machineOfPath, self, terminalPath, terminalsPath } from "../api/machine.ts";
-import { useFeed, useMachineName, useSessions } from "../api/warren.tsx";
+import { useCredential, useFeed, useMachineName, useSessions } from "../api/warren.tsx";
+import { useAnnounce } from "../presence/use-announce.ts";
 import { Mark } from "./mark.tsx";
-import { places } from "./navigation.ts";
+import { more, places } from "./navigation.ts";
 import { Palette } from "./palette.tsx";
 import { setPreferences } from "./preferences.ts";
 
@@ -14,6 +15,7 @@ export function Shell({ children }: { children: ReactNode }) {
 	const machine = machineOfPath(path) ?? self;
 	const [searching, setSearching] = useState(false);
 	useFeed(self);
+	useAnnounce();
 
 	useEffect(() => setPreferences({ lastPath: path }), [path]);
 	useEffect(() => {
@@ -55,7 +57,7 @@ export function Shell({ children }: { children: ReactNode }) {
 				{children}
 			</main>
 			<nav className="tabs" aria-label="Main">
-				{places.map(({ id, label, icon: Icon, path: pathOf, isAt }) => (
+				{[...places.filter((place) => place.tab), more].map(({ id, label, icon: Icon, path: pathOf, isAt }) => (
 					<Link key={id} href={pathOf(machine)} aria-current={isAt(path) ? "page" : undefined}>
 						<Icon size={21} aria-hidden="true" /> {label}
 					</Link>
@@ -71,6 +73,7 @@ const isApple = /Mac|iPhone|iPad/.test(navigator.userAgent);
 function RailSessions({ machine, path }: { machine: string; path: string }) {
 	const { data } = useSessions(machine);
 	const name = useMachineName(machine);
+	if (useCredential(machine) === undefined) return null;
 	return (
 		<section className="rail-section" aria-label={`Sessions on ${name}`}>
 			<div className="title">

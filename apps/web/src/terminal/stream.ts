@@ -6,7 +6,7 @@ import {
 	type ViewerMode,
 	type Welcome,
 } from "@warren/terminal/protocol";
-import { ApiError } from "../api/client.ts";
+import { ApiError } from "../api/exchange.ts";
 
 /** What a terminal page shows about its connection. */
 export type StreamState =

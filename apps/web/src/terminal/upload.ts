@@ -1,5 +1,5 @@
-import { ApiError } from "../api/client.ts";
 import { refusedBy } from "../api/credentials.ts";
+import { ApiError } from "../api/exchange.ts";
 import { type MachineId, pathOn, self } from "../api/machine.ts";
 import { api } from "../api/warren.tsx";
 

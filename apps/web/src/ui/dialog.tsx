@@ -10,6 +10,8 @@ export function Dialog(props: {
 	title: string;
 	lead?: ReactNode;
 	wide?: boolean;
+	/** For a list with a view beside it. */
+	large?: boolean;
 	children: ReactNode;
 }) {
 	const popup = useRef<HTMLDivElement>(null);
@@ -19,7 +21,7 @@ export function Dialog(props: {
 				<Base.Backdrop className="backdrop" />
 				<Base.Popup
 					ref={popup}
-					className={props.wide ? "dialog wide" : "dialog"}
+					className={props.large ? "dialog large" : props.wide ? "dialog wide" : "dialog"}
 					// The first field, where that opens no keyboard over the dialog.
 					initialFocus={() => (isCoarse ? popup.current : popup.current?.querySelector("input")) ?? true}
 				>

@@ -1,8 +1,9 @@
 import { type Clock, RateLimit } from "@warren/kernel";
-import { dataHeaders, type RequestContext, type Route, setupHeader } from "@warren/net";
+import { dataHeaders, type RequestContext, type Route, type RouteAbout, setupHeader } from "@warren/net";
 import { type ClientAddressOf, vouchHeader } from "../client-address.ts";
 import { deviceHeader, deviceNameOf } from "../device-name.ts";
 import { accountsError } from "../errors.ts";
+import { aboutAuth } from "./about.ts";
 import { type Auth, addressHeader, basePath } from "./better-auth.ts";
 import { type RequestFacts, requestFacts } from "./request-facts.ts";
 
@@ -48,18 +49,19 @@ export class AuthHandler {
 	}
 
 	routes(): Route[] {
-		const route = (method: "ALL" | "POST", path: string, native: string | null): Route => ({
+		const route = (method: "ALL" | "POST", path: string, native: string | null, about: RouteAbout): Route => ({
 			owner: "hub",
 			method,
 			path,
+			about,
 			// The library judges by itself: some of its paths are open, others take a cookie or a bearer token.
 			credentials: ["none"],
 			handle: (context) => this.answer(context, native ?? context.path),
 		});
 		return [
-			route("POST", `${basePath}/login`, `${basePath}/sign-in/email`),
-			route("POST", `${basePath}/signup`, `${basePath}/sign-up/email`),
-			route("ALL", `${basePath}/*`, null),
+			route("POST", `${basePath}/login`, `${basePath}/sign-in/email`, aboutAuth.login),
+			route("POST", `${basePath}/signup`, `${basePath}/sign-up/email`, aboutAuth.signup),
+			route("ALL", `${basePath}/*`, null, aboutAuth.library),
 		];
 	}
 

@@ -62,12 +62,13 @@ const messageSchema = z.discriminatedUnion("type", [
 	z.object({ type: z.literal("machine-removed"), nodeId: z.string() }),
 ]);
 const revocationsSchema = z.object({ revocations: z.string() });
-const selfSchema = z.object({ owner: z.object({ userId: z.string() }) });
+const selfSchema = z.object({ owner: z.object({ userId: z.string() }), sessionCookie: z.string().default("") });
 const certificateSchema = z.object({ cert: z.string(), ca: z.string() });
 const keptSchema = z.object({
 	machines: z.array(machineSchema),
 	revocations: z.string().nullable(),
 	ownerId: z.string().default(""),
+	sessionCookie: z.string().default(""),
 });
 
 export interface HubLinkOptions {
@@ -104,7 +105,11 @@ export class HubLink implements PeerSource, Closeable {
 	readonly #machineWatchers = new Set<() => void>();
 	readonly #revokedWatchers = new Set<(ticketIds: readonly string[]) => void>();
 	#machines = new Map<string, LinkedMachine>();
+	readonly #stateWatchers = new Set<(connected: boolean) => void>();
 	#ownerId = "";
+	#sessionCookie = "";
+	/** The last try failed, and none has gone well since. */
+	#failing = false;
 	#sealed: string | null = null;
 	#list: RevocationList = { seq: 0, tickets: [] };
 	#revoked: ReadonlySet<string> = new Set();
@@ -157,6 +162,22 @@ export class HubLink implements PeerSource, Closeable {
 		return this.#ownerId;
 	}
 
+	/** What the hub calls its session cookie; null = not heard yet. */
+	get sessionCookie(): string | null {
+		return this.#sessionCookie || null;
+	}
+
+	/** Whether the hub was tried and did not answer. Not so before the first try. */
+	get failing(): boolean {
+		return this.#failing;
+	}
+
+	/** Called when the hub came back, and when it was found away. */
+	onConnected(watcher: (connected: boolean) => void): Closeable {
+		this.#stateWatchers.add(watcher);
+		return { close: () => void this.#stateWatchers.delete(watcher) };
+	}
+
 	machines(): LinkedMachine[] {
 		return [...this.#machines.values()];
 	}
@@ -198,6 +219,7 @@ export class HubLink implements PeerSource, Closeable {
 		await this.#running;
 		await this.#requests.close();
 		this.#machineWatchers.clear();
+		this.#stateWatchers.clear();
 		this.#revokedWatchers.clear();
 	}
 
@@ -240,6 +262,8 @@ export class HubLink implements PeerSource, Closeable {
 		try {
 			await this.#fetchRevocations();
 			this.#state = "connected";
+			this.#failing = false;
+			for (const watcher of this.#stateWatchers) watcher(true);
 			onLive();
 			this.#deps.health.clear(hubAway);
 			this.#deps.health.clear(removedFromWarren);
@@ -300,13 +324,14 @@ export class HubLink implements PeerSource, Closeable {
 	}
 
 	async #beat(): Promise<void> {
-		const { owner } = await this.#requests.ask(selfSchema, "PUT", "/v1/machines/self", {
+		const { owner, sessionCookie } = await this.#requests.ask(selfSchema, "PUT", "/v1/machines/self", {
 			token: this.#options.nodeToken,
 			body: this.#options.self(),
 			signal: this.#abort.signal,
 		});
-		if (owner.userId === this.#ownerId) return;
+		if (owner.userId === this.#ownerId && sessionCookie === this.#sessionCookie) return;
 		this.#ownerId = owner.userId;
+		this.#sessionCookie = sessionCookie;
 		this.#keep();
 	}
 
@@ -344,6 +369,8 @@ export class HubLink implements PeerSource, Closeable {
 
 	#away(reason: string): void {
 		this.#state = "away";
+		this.#failing = true;
+		for (const watcher of this.#stateWatchers) watcher(false);
 		this.#deps.health.raise(hubAway, { hub: this.#options.hubUrl, reason });
 	}
 
@@ -354,7 +381,12 @@ export class HubLink implements PeerSource, Closeable {
 	}
 
 	#keep(): void {
-		const text = JSON.stringify({ machines: this.machines(), revocations: this.#sealed, ownerId: this.#ownerId });
+		const text = JSON.stringify({
+			machines: this.machines(),
+			revocations: this.#sealed,
+			ownerId: this.#ownerId,
+			sessionCookie: this.#sessionCookie,
+		});
 		try {
 			writeFileSync(`${this.#options.file}.new`, text, { mode: 0o600, flush: true });
 			renameSync(`${this.#options.file}.new`, this.#options.file);
@@ -375,6 +407,7 @@ export class HubLink implements PeerSource, Closeable {
 			const kept = keptSchema.parse(JSON.parse(text));
 			this.#machines = new Map(kept.machines.map((machine) => [machine.nodeId, machine]));
 			this.#ownerId = kept.ownerId;
+			this.#sessionCookie = kept.sessionCookie;
 			if (kept.revocations !== null) this.#take(kept.revocations);
 		} catch (fault) {
 			renameSync(this.#options.file, `${this.#options.file}.corrupt`);

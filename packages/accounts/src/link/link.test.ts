@@ -128,7 +128,7 @@ describe("a joined machine's link", () => {
 		const link = open(hub, joined, file);
 		await until(link, () => link.machines().length === 2);
 		expect((await link.candidates(AbortSignal.timeout(1000))).candidates).toEqual([
-			{ name: "burrow", host: "burrow.local", port: 5151, nodeId: "hubnode00" },
+			{ name: "burrow", host: "burrow.local", port: 5151, others: [], nodeId: "hubnode00" },
 		]);
 		const { csr } = await createCsr("cellar");
 		await joinWarren(hub.url, await hub.code(owner), { ...facts, name: "cellar", hosts: ["cellar.local"], csr });

@@ -13,6 +13,8 @@ export type IssueLeaf = (request: {
 	readonly csr: string;
 	readonly name: string;
 	readonly hosts: readonly string[];
+	/** Stands in the certificate: by it the machine's peers know it. */
+	readonly nodeId: string;
 }) => Promise<string>;
 
 export interface JoinDeps {
@@ -66,6 +68,8 @@ export function machineRoutes(deps: {
 	readonly hubUrl: string;
 	readonly ticketKey: TicketKey;
 	readonly ownerId: () => Promise<string>;
+	/** What the session's cookie is called: a machine that stands in for the hub must know it. */
+	readonly sessionCookie: string;
 }): Route[] {
 	const { machines } = deps;
 	const owner = "hub";
@@ -77,6 +81,7 @@ export function machineRoutes(deps: {
 			owner,
 			method: "POST",
 			path: "/v1/invites",
+			about: { summary: "A code with which one more machine joins", body: inviteBody },
 			credentials: adminKinds,
 			handle: async (context) => {
 				const by = administrator(context);
@@ -94,6 +99,7 @@ export function machineRoutes(deps: {
 			owner,
 			method: "POST",
 			path: "/v1/join",
+			about: { summary: "Join as a machine", body: joinBody },
 			credentials: ["none"],
 			handle: async (context) => {
 				const { issueLeaf, ca } = joinOf(deps.join);
@@ -106,7 +112,7 @@ export function machineRoutes(deps: {
 				const { machine, nodeToken, issued } = await machines.join(
 					secret,
 					{ ...said, nodeId: nodeId ?? null },
-					(hosts) => issueLeaf({ csr, name: said.name, hosts }),
+					(hosts, id) => issueLeaf({ csr, name: said.name, hosts, nodeId: id }),
 				);
 				tries.forgive(context.remoteAddress);
 				record(context, "machine.join", machine.nodeId, { details: { name: machine.name } });
@@ -128,6 +134,7 @@ export function machineRoutes(deps: {
 			owner,
 			method: "GET",
 			path: "/v1/machines",
+			about: { summary: "The machines of this warren" },
 			credentials: ["session", "node", "admin"],
 			handle: async () => answer({ machines: await machines.list() }),
 		},
@@ -135,6 +142,7 @@ export function machineRoutes(deps: {
 			owner,
 			method: "WS",
 			path: "/v1/machines/watch",
+			about: { summary: "The machines, and each change" },
 			credentials: ["session", "node", "admin"],
 			open: async (_context, upgrade) => {
 				if (watching >= maxWatchers)
@@ -164,26 +172,29 @@ export function machineRoutes(deps: {
 			owner,
 			method: "PUT",
 			path: "/v1/machines/self",
+			about: { summary: "What a machine says of itself: its heartbeat", body: selfBody },
 			credentials: ["node"],
 			handle: async (context) => {
 				const identity = context.identity as Extract<Identity, { kind: "node" }>;
 				const said = await context.json(selfBody);
 				const machine = await machines.update(identity.nodeId, defined(said));
 				// A machine may have joined before there was an owner: it learns whose it is here.
-				return answer({ ...machine, owner: { userId: machine.ownerId || (await deps.ownerId()) } });
+				const ownerId = machine.ownerId || (await deps.ownerId());
+				return answer({ ...machine, owner: { userId: ownerId }, sessionCookie: deps.sessionCookie });
 			},
 		},
 		{
 			owner,
 			method: "POST",
 			path: "/v1/machines/self/certificate",
+			about: { summary: "A new leaf for a machine", body: renewBody },
 			credentials: ["node"],
 			handle: async (context) => {
 				const { issueLeaf, ca } = joinOf(deps.join);
 				const machine = await machines.get((context.identity as Extract<Identity, { kind: "node" }>).nodeId);
 				const { csr } = await context.json(renewBody);
 				const hosts = await machines.certifiedHosts(machine.nodeId);
-				const cert = await issueLeaf({ csr, name: machine.name, hosts });
+				const cert = await issueLeaf({ csr, name: machine.name, hosts, nodeId: machine.nodeId });
 				record(context, "machine.certificate", machine.nodeId);
 				return answer({ cert, ca }, 201);
 			},
@@ -192,6 +203,7 @@ export function machineRoutes(deps: {
 			owner,
 			method: "DELETE",
 			path: "/v1/machines/:machine",
+			about: { summary: "Remove a machine from the warren" },
 			credentials: adminKinds,
 			handle: async (context) => {
 				administrator(context);

@@ -229,7 +229,7 @@ export function machinesSuite(open: OpenTables): void {
 			const { body: attic } = await joinMachine(hub, owner, "attic", { hosts: ["localhost", "attic.local"] });
 			const { candidates, errors } = await hub.accounts.machines.candidates(AbortSignal.timeout(1000));
 			expect([candidates, errors]).toEqual([
-				[{ name: "attic", host: "attic.local", port: 5151, nodeId: attic.nodeId }],
+				[{ name: "attic", host: "attic.local", port: 5151, others: ["localhost"], nodeId: attic.nodeId }],
 				[],
 			]);
 			const refused = await hub.call("DELETE", "/v1/machines/hubnode00", undefined, bearer(owner));

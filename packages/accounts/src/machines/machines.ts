@@ -135,7 +135,7 @@ export class Machines implements Authenticator, PeerSource, Closeable {
 	async join<T>(
 		secret: string,
 		facts: MachineFacts & { readonly nodeId: string | null },
-		issue: (hosts: readonly string[]) => Promise<T>,
+		issue: (hosts: readonly string[], nodeId: string) => Promise<T>,
 	): Promise<{ readonly machine: Machine; readonly nodeToken: string; readonly issued: T }> {
 		const now = this.#clock.now();
 		const invite = await this.#db
@@ -149,7 +149,7 @@ export class Machines implements Authenticator, PeerSource, Closeable {
 			const nodeId = facts.nodeId ?? newId(this.#random);
 			await this.#checkRoom(nodeId);
 			const { hosts, certified } = await this.#ownHosts(facts.hosts, nodeId);
-			const issued = await issue(certified);
+			const issued = await issue(certified, nodeId);
 			const nodeToken = `${nodeTokenPrefix}${newSecret(this.#random)}`;
 			await this.#put({
 				node_id: nodeId,
@@ -412,11 +412,12 @@ export class Machines implements Authenticator, PeerSource, Closeable {
 	}
 }
 
-/** How a node dials it: the first of its hosts that means the same elsewhere. */
+/** How a node dials it: by the first of its hosts that means the same elsewhere, then by its others. */
 export function candidateOf(machine: Pick<Machine, "nodeId" | "name" | "hosts" | "port">): PeerCandidate[] {
 	const host = machine.hosts.find((each) => !isLoopback(each));
 	if (host === undefined) return [];
-	return [{ name: machine.name, host, port: machine.port, nodeId: machine.nodeId as NodeId }];
+	const others = machine.hosts.filter((each) => each !== host);
+	return [{ name: machine.name, host, port: machine.port, others, nodeId: machine.nodeId as NodeId }];
 }
 
 function isLoopback(host: string): boolean {

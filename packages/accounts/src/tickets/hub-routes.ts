@@ -28,6 +28,7 @@ export function hubTicketRoutes(deps: {
 			owner,
 			method: "POST",
 			path: "/me/tickets",
+			about: { summary: "A ticket that lets a device into one node with the hub away", body: ticketBody },
 			credentials: ["session"],
 			handle: async (context) => {
 				const user = userOf(context);
@@ -51,6 +52,7 @@ export function hubTicketRoutes(deps: {
 			owner,
 			method: "GET",
 			path: "/me/tickets",
+			about: { summary: "One's tickets" },
 			credentials: ["session"],
 			handle: async (context) => answer({ tickets: await tickets.list(userOf(context).userId) }),
 		},
@@ -58,6 +60,7 @@ export function hubTicketRoutes(deps: {
 			owner,
 			method: "DELETE",
 			path: "/me/tickets/:ticket",
+			about: { summary: "Revoke a ticket" },
 			credentials: ["session"],
 			handle: async (context) => {
 				const id = context.params["ticket"] ?? "";
@@ -70,6 +73,7 @@ export function hubTicketRoutes(deps: {
 			owner,
 			method: "GET",
 			path: "/v1/revocations",
+			about: { summary: "Revoked tickets, signed" },
 			credentials: ["node"],
 			handle: async (context) => {
 				const { sealed, etag } = await tickets.revocations();

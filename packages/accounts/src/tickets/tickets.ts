@@ -1,4 +1,4 @@
-import { type Clock, newId, type Random } from "@warren/kernel";
+import { type Clock, type Closeable, newId, type Random } from "@warren/kernel";
 import { type Kysely, sql } from "kysely";
 import { accountsError } from "../errors.ts";
 import type { AccountsTables } from "../schema.ts";
@@ -30,6 +30,7 @@ export class Tickets {
 	readonly #clock: Clock;
 	readonly #random: Random;
 	readonly #signer: TicketSigner;
+	readonly #watchers = new Set<() => void>();
 
 	constructor(db: Kysely<AccountsTables>, clock: Clock, random: Random, signer: TicketSigner) {
 		this.#db = db;
@@ -141,6 +142,12 @@ export class Tickets {
 		await this.revokeDevices(devices.filter((id) => !alive.has(id)));
 	}
 
+	/** Called after tickets were revoked: what they enrolled must end. */
+	watch(watcher: () => void): Closeable {
+		this.#watchers.add(watcher);
+		return { close: () => void this.#watchers.delete(watcher) };
+	}
+
 	/** The signed list, and its ETag. */
 	async revocations(): Promise<{ readonly sealed: string; readonly etag: string }> {
 		const now = this.#clock.now();
@@ -160,6 +167,7 @@ export class Tickets {
 			await this.#publish(id, now);
 			await this.#db.deleteFrom("accounts_tickets").where("id", "=", id).execute();
 		}
+		for (const watcher of this.#watchers) watcher();
 		// The newest stays, ended or not: its number must never be given twice.
 		await this.#db
 			.deleteFrom("accounts_revocations")

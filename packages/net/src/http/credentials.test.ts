@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { describe, expect, it } from "vitest";
-import { parseCredential, readCookie } from "./credentials.ts";
+import { parseCredential, readCookie, tokensElsewhere } from "./credentials.ts";
 
 const basic = (text: string) => `Basic ${Buffer.from(text).toString("base64")}`;
 const malformed = expect.objectContaining({ scheme: "malformed" });
@@ -69,6 +69,22 @@ describe("parseCredential", () => {
 			const parsed = parseCredential(headers, upgrade, null);
 			if (parsed?.scheme === "malformed") expect(parsed.reason).not.toMatch(/a-b_c|aaaa|ssss/);
 		}
+	});
+
+	it("takes a token from the places of a route, once, and never chooses between two", () => {
+		const places = { headers: ["x-api-key", "x-goog-api-key"], query: "key" };
+		const parse = (headers: Record<string, string>, query = "") =>
+			parseCredential(headers, false, cookie, tokensElsewhere(places, headers, new URLSearchParams(query)));
+		const token = { scheme: "bearer", token: "t", from: "header" };
+		expect(parse({ "x-api-key": "t" })).toEqual(token);
+		expect(parse({ "x-goog-api-key": "t" })).toEqual(token);
+		expect(parse({}, "key=t")).toEqual(token);
+		expect(parse({ authorization: "Bearer t", "x-api-key": "t" }, "key=t")).toEqual(token);
+		expect(parse({ authorization: "Bearer t", "x-api-key": "u" })).toMatchObject({ scheme: "malformed" });
+		expect(parse({}, "key=t&key=u")).toMatchObject({ scheme: "malformed" });
+		expect(parse({ "x-api-key": "t, t" })).toMatchObject({ scheme: "malformed" });
+		expect(parse({ "x-api-key": "" })).toMatchObject({ scheme: "malformed" });
+		expect(tokensElsewhere(undefined, { "x-api-key": "t" }, new URLSearchParams("key=t"))).toEqual([]);
 	});
 
 	it("takes no cookie where cookies are no credential", () => {

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Credential } from "@warren/kernel";
+import type { TokenPlaces } from "./route.ts";
 
 /** The one subprotocol that is ever echoed. */
 export const webSocketProtocol = "warren.v1";
@@ -11,14 +12,23 @@ const maxCredentialLength = 8192;
  * What a request offers as proof, or null when it offers nothing. Two different proofs in one request are malformed:
  * never choose between them.
  * @param cookieName this install's session cookie; null where cookies are no credential.
+ * @param elsewhere bearer tokens that the route's own places carried.
  */
 export function parseCredential(
 	headers: IncomingHttpHeaders,
 	upgrade: boolean,
 	cookieName: string | null,
+	elsewhere: readonly string[] = [],
 ): Credential | null {
 	const offered: Credential[] = [];
 	if (headers.authorization !== undefined) offered.push(parseAuthorization(headers.authorization));
+	for (const token of elsewhere) {
+		const credential = parseBearer(token);
+		// The same one twice is one: some clients fill every place that they know.
+		const before = offered[0];
+		if (before?.scheme === "bearer" && credential.scheme === "bearer" && before.token === credential.token) continue;
+		offered.push(credential);
+	}
 	const setup = headers[setupHeader];
 	if (setup !== undefined) {
 		offered.push(
@@ -43,11 +53,7 @@ function parseAuthorization(header: string): Credential {
 	if (match === null) return malformed("the Authorization header");
 	const scheme = (match[1] as string).toLowerCase();
 	const value = (match[2] as string).trimEnd();
-	if (scheme === "bearer") {
-		return /^[A-Za-z0-9._~+/=-]+$/.test(value)
-			? { scheme: "bearer", token: value, from: "header" }
-			: malformed("the bearer token");
-	}
+	if (scheme === "bearer") return parseBearer(value);
 	if (scheme !== "basic")
 		return malformed(`the Authorization scheme "${scheme.slice(0, 20)}": Basic and Bearer are known`);
 	if (!/^[A-Za-z0-9+/]*={0,2}$/.test(value)) return malformed("the Basic credential: it is not base64");
@@ -55,6 +61,28 @@ function parseAuthorization(header: string): Credential {
 	const colon = decoded.indexOf(":");
 	if (colon <= 0) return malformed("the Basic credential: it must be user:pin");
 	return { scheme: "basic", user: decoded.slice(0, colon), password: decoded.slice(colon + 1) };
+}
+
+function parseBearer(token: string): Credential {
+	return token.length <= maxCredentialLength && /^[A-Za-z0-9._~+/=-]+$/.test(token)
+		? { scheme: "bearer", token, from: "header" }
+		: malformed("the bearer token");
+}
+
+/** The tokens in a route's own places, in their order; a place that stands twice counts as two. */
+export function tokensElsewhere(
+	places: TokenPlaces | undefined,
+	headers: IncomingHttpHeaders,
+	query: URLSearchParams,
+): readonly string[] {
+	if (places === undefined) return [];
+	const found: string[] = [];
+	for (const name of places.headers) {
+		const value = headers[name];
+		if (value !== undefined) found.push(...(Array.isArray(value) ? value : [value]));
+	}
+	if (places.query !== undefined) found.push(...query.getAll(places.query));
+	return found;
 }
 
 /** `warren.v1, bearer.<token>` or `warren.v1, ticket.<t>`: the ways of a browser, which cannot set headers. */

@@ -8,7 +8,7 @@ import { WebSocketServer } from "ws";
 import { type AcceptOptions, WebSocketConnection, webSocketLimits } from "../websocket/connection.ts";
 import { listen } from "./bind.ts";
 import { ClientAddress } from "./client-address.ts";
-import { parseCredential, webSocketProtocol } from "./credentials.ts";
+import { parseCredential, tokensElsewhere, webSocketProtocol } from "./credentials.ts";
 import { parseHost } from "./host-table.ts";
 import {
 	type ListenerDeps,
@@ -302,8 +302,10 @@ export class Listener implements Closeable, UpgradeHost {
 		// The parser keeps the first of several and says nothing: whoever stands in front may have checked the last.
 		if (countOf(incoming, "authorization") > 1)
 			throw httpError("unauthorized", "The request has more than one Authorization header.");
+		const elsewhere = tokensElsewhere(route.tokenPlaces, incoming.headers, target.query);
 		const credential =
-			parseCredential(incoming.headers, target.upgrade, this.#options.cookieName ?? null) ?? certificateOf(incoming);
+			parseCredential(incoming.headers, target.upgrade, this.#options.cookieName ?? null, elsewhere) ??
+			certificateOf(incoming);
 		if (credential === null) {
 			if (route.credentials.includes("none")) return contextFor(null, "none", null);
 			throw httpError("unauthorized", "This needs a credential, and the request has none.", {
@@ -410,7 +412,7 @@ function countOf(incoming: IncomingMessage, header: string): number {
 
 function certificateOf(incoming: IncomingMessage) {
 	const socket = incoming.socket as {
-		getPeerCertificate?: () => { fingerprint256?: string; subject?: { CN?: string } };
+		getPeerCertificate?: () => { fingerprint256?: string; subject?: { CN?: string }; raw?: Uint8Array };
 	};
 	const certificate = socket.getPeerCertificate?.();
 	if (certificate?.fingerprint256 === undefined) return null;
@@ -418,5 +420,6 @@ function certificateOf(incoming: IncomingMessage) {
 		scheme: "certificate",
 		fingerprint: certificate.fingerprint256.toLowerCase(),
 		subject: certificate.subject?.CN ?? "",
+		der: certificate.raw ?? new Uint8Array(),
 	} as const;
 }

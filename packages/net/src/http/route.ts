@@ -14,6 +14,32 @@ interface RouteFacts {
 	readonly path: string;
 	/** Kinds of credential that it takes; with `none` among them, identity may be null. */
 	readonly credentials: readonly CredentialKind[];
+	/** Where else than in Authorization this path's clients may put a bearer token. */
+	readonly tokenPlaces?: TokenPlaces;
+	/** For the API's own description (OpenAPI). */
+	readonly about?: RouteAbout;
+}
+
+/** Vendors' SDKs send their key, and so our token, each in a place of its own. */
+export interface TokenPlaces {
+	/** Lower-case names. */
+	readonly headers: readonly string[];
+	readonly query?: string;
+}
+
+/** What a route does, for people and programs that read the API's description. */
+export interface RouteAbout {
+	/** One line, no full stop. */
+	readonly summary: string;
+	/** The schema that the handler reads its JSON body with. */
+	readonly body?: z.ZodType;
+	/** Of a route that stands for many paths: those that clients use. */
+	readonly paths?: readonly {
+		readonly method: Method;
+		readonly path: string;
+		readonly summary: string;
+		readonly body?: z.ZodType;
+	}[];
 }
 
 /** Answers with a standard Response. The usual kind. */

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { connect, createServer, type TLSSocket } from "node:tls";
 import { systemClock, systemRandom } from "@warren/kernel";
 import { describe, expect, it } from "vitest";
-import { Authority, createCsr } from "./authority.ts";
+import { Authority, createCsr, nodeIdOf } from "./authority.ts";
 import { fingerprintOfPem, parseFingerprint } from "./fingerprint.ts";
 
 const make = () => Authority.create("Test warren", ["burrow", "203.0.113.7"], systemClock, systemRandom);
@@ -119,5 +119,27 @@ describe("the warren's CA", () => {
 		await expect(Authority.load({ ...pem, cert: "broken" }, systemClock, systemRandom)).rejects.toMatchObject({
 			code: "bad_certificate",
 		});
+	});
+});
+
+describe("a machine's identifier", () => {
+	it("stands in its leaf, which OpenSSL and a renewal with the same key take", async () => {
+		const { authority } = await make();
+		const { csr, key } = await createCsr("second");
+		const facts = { name: "second", hosts: ["localhost"], nodeId: "abcdefgh12345678" };
+		const cert = await authority.issueForCsr(csr, facts);
+		expect(new X509Certificate(cert).subjectAltName).toBe("DNS:localhost, URI:urn:warren:node:abcdefgh12345678");
+		expect(nodeIdOf(new X509Certificate(cert).raw)).toBe("abcdefgh12345678");
+		expect(await handshake(authority.certPem, { cert, key }, "localhost")).toBe("trusted");
+		const again = await createCsr("second", key);
+		expect(again.key).toBe(key);
+		const renewed = await authority.issueForCsr(again.csr, facts);
+		expect(await handshake(authority.certPem, { cert: renewed, key }, "localhost")).toBe("trusted");
+	});
+
+	it("is nobody's in a leaf without one, whatever its names spell", async () => {
+		const { authority } = await make();
+		const names = ["localhost", "x.urn-warren-node-abcdefgh.local"];
+		expect(nodeIdOf(new X509Certificate((await authority.issue({ name: "x", hosts: names })).cert).raw)).toBeNull();
 	});
 });

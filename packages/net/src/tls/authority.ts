@@ -1,6 +1,7 @@
 // Must come first: the certificate library asks for it when it loads.
 import "reflect-metadata";
 
+import { createPublicKey, X509Certificate } from "node:crypto";
 import { BlockList, isIP } from "node:net";
 import { AsnConvert } from "@peculiar/asn1-schema";
 import {
@@ -11,7 +12,7 @@ import {
 	NameConstraints,
 } from "@peculiar/asn1-x509";
 import * as x509 from "@peculiar/x509";
-import { type Clock, defineErrors, type Fingerprint, type Random } from "@warren/kernel";
+import { type Clock, defineErrors, type Fingerprint, type NodeId, type Random } from "@warren/kernel";
 import { canonicalHost } from "../http/host-table.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 
@@ -44,6 +45,10 @@ export interface LeafRequest {
 	readonly name: string;
 	/** Host names and addresses. */
 	readonly hosts: readonly string[];
+	/** Which machine of the warren it is for: stands in the certificate as a URI, and is what its peers believe. */
+	readonly nodeId?: string;
+	/** Further names as URIs (`urn:…`): who it is for, and what it may, beyond its hosts. */
+	readonly uris?: readonly string[];
 	readonly days?: number;
 	/** Servers present it; machines also show it as clients. */
 	readonly usages?: readonly ("server" | "client")[];
@@ -61,6 +66,8 @@ const privateRanges = [
 	"fe80::/10",
 	"::1/128",
 ] as const;
+/** What makes a machine's identifier a name in a certificate (RFC 5280 §4.2.1.6). */
+const nodeUri = "urn:warren:node:";
 const privateSuffixes = ["internal", "local", "localhost"] as const;
 
 /**
@@ -189,13 +196,32 @@ export class Authority {
 						usage === "server" ? x509.ExtendedKeyUsage.serverAuth : x509.ExtendedKeyUsage.clientAuth,
 					),
 				),
-				new x509.SubjectAlternativeNameExtension(
-					hosts.map((host) => ({ type: isIP(host) === 0 ? ("dns" as const) : ("ip" as const), value: host })),
-				),
+				new x509.SubjectAlternativeNameExtension([
+					...hosts.map((host) => ({ type: isIP(host) === 0 ? ("dns" as const) : ("ip" as const), value: host })),
+					...(request.nodeId === undefined ? [] : [{ type: "url" as const, value: nodeUri + request.nodeId }]),
+					...(request.uris ?? []).map((value) => ({ type: "url" as const, value })),
+				]),
 				await x509.AuthorityKeyIdentifierExtension.create(this.#certificate.publicKey),
 				await x509.SubjectKeyIdentifierExtension.create(publicKey),
 			],
 		});
+	}
+
+	/**
+	 * A list of certificates that count no more (RFC 5280 §5), PEM.
+	 * @param serialNumbers hex. @param nextUpdate milliseconds since the Unix epoch: by then there will be a newer one.
+	 */
+	async revocationList(serialNumbers: readonly string[], nextUpdate: number): Promise<string> {
+		const now = new Date(this.#clock.now());
+		const list = await x509.X509CrlGenerator.create({
+			issuer: this.#certificate.subjectName.toJSON(),
+			thisUpdate: now,
+			nextUpdate: new Date(nextUpdate),
+			entries: serialNumbers.map((serialNumber) => ({ serialNumber, revocationDate: now })),
+			signingAlgorithm: keyAlgorithm,
+			signingKey: this.#key,
+		});
+		return `${list.toString("pem")}\n`;
 	}
 
 	/** Whether a leaf for this host would be believed under the constraints. */
@@ -212,15 +238,56 @@ export class Authority {
 	}
 }
 
-/** A key and a request for it, made where the key stays. */
-export async function createCsr(name: string): Promise<{ csr: string; key: string }> {
-	const keys = (await crypto.subtle.generateKey(keyAlgorithm, true, ["sign", "verify"])) as CryptoKeyPair;
+/**
+ * The serial numbers (hex, lower case) on a revocation list, once its signature is proved to be this CA's.
+ * @throws WarrenError `bad_certificate`.
+ */
+export async function readRevocationList(pem: string, caPem: string): Promise<Set<string>> {
+	try {
+		const list = new x509.X509Crl(pem);
+		if (!(await list.verify({ publicKey: await new x509.X509Certificate(caPem).publicKey.export() })))
+			throw new Error("its signature is not the CA's");
+		return new Set(list.entries.map((entry) => entry.serialNumber.toLowerCase()));
+	} catch (cause) {
+		throw certificateError("bad_certificate", `The revocation list cannot be used: ${(cause as Error).message}.`, {
+			fix: "Make it anew with: warren ca revoke",
+			cause,
+		});
+	}
+}
+
+/** The machine that a certificate is for, or null when it names none. @param der the certificate. */
+export function nodeIdOf(der: Uint8Array): NodeId | null {
+	const names = new X509Certificate(der).subjectAltName ?? "";
+	return (/(?:^|, )URI:urn:warren:node:([a-z0-9]{8,40})(?:,|$)/.exec(names)?.[1] ?? null) as NodeId | null;
+}
+
+/**
+ * A key and a request for it, made where the key stays.
+ * @param given the key that stays, PEM; a new one unless told.
+ */
+export async function createCsr(name: string, given?: string): Promise<{ csr: string; key: string }> {
+	const keys = given === undefined ? await newKeys() : await keysOf(given);
 	const csr = await x509.Pkcs10CertificateRequestGenerator.create({
 		name: [{ CN: [name.slice(0, 64)] }],
 		keys,
 		signingAlgorithm: keyAlgorithm,
 	});
 	return { csr: `${csr.toString("pem")}\n`, key: await privateKeyPem(keys.privateKey) };
+}
+
+async function newKeys(): Promise<CryptoKeyPair> {
+	return (await crypto.subtle.generateKey(keyAlgorithm, true, ["sign", "verify"])) as CryptoKeyPair;
+}
+
+async function keysOf(pem: string): Promise<CryptoKeyPair> {
+	const spki = createPublicKey(pem).export({ type: "spki", format: "der" });
+	return {
+		privateKey: await crypto.subtle.importKey("pkcs8", x509.PemConverter.decodeFirst(pem), keyAlgorithm, true, [
+			"sign",
+		]),
+		publicKey: await crypto.subtle.importKey("spki", new Uint8Array(spki), keyAlgorithm, true, ["verify"]),
+	};
 }
 
 function nameConstraints(names: readonly string[]): x509.Extension {

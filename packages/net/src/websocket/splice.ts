@@ -125,7 +125,7 @@ function handshakeFault(response: IncomingMessage, key: string): string | null {
 		: "it chose a subprotocol that was not offered";
 }
 
-function handshakeAnswer(request: IncomingMessage): string {
+export function handshakeAnswer(request: IncomingMessage): string {
 	const offered = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((each) => each.trim());
 	const protocol = offered.includes(webSocketProtocol) ? `Sec-WebSocket-Protocol: ${webSocketProtocol}\r\n` : "";
 	const accept = acceptOf(String(request.headers["sec-websocket-key"]));

@@ -1,10 +1,9 @@
 import type { Closeable, PeerId } from "@warren/kernel";
 import { Pool } from "undici";
 import { addressKey } from "../address.ts";
+import type { PeerDialer } from "../dialer.ts";
 import { peerError } from "../errors.ts";
 import type { KnownPeer } from "../known-peers.ts";
-import { pinnedConnector } from "../pinned-connector.ts";
-import type { Pins } from "../pins.ts";
 
 export const poolLimits = {
 	maxConnectionsPerPeer: 64,
@@ -16,13 +15,13 @@ export const poolLimits = {
 	keepAliveMs: 30_000,
 } as const;
 
-/** Open connections to peers, each made through the pin. */
+/** Open connections to peers, each judged by its certificate. */
 export class PeerPools implements Closeable {
-	readonly #pins: Pins;
+	readonly #dialer: PeerDialer;
 	readonly #pools = new Map<PeerId, Pool>();
 
-	constructor(pins: Pins) {
-		this.#pins = pins;
+	constructor(dialer: PeerDialer) {
+		this.#dialer = dialer;
 	}
 
 	/** @throws WarrenError `peer_busy`. */
@@ -35,7 +34,7 @@ export class PeerPools implements Closeable {
 		}
 		if (pool === undefined) {
 			pool = new Pool(`https://${addressKey(peer.address)}`, {
-				connect: pinnedConnector(peer, this.#pins),
+				connect: this.#dialer.connector(peer),
 				connections: poolLimits.maxConnectionsPerPeer,
 				pipelining: 1,
 				headersTimeout: poolLimits.headersTimeoutMs,

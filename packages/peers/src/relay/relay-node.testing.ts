@@ -35,7 +35,6 @@ const authenticator: Authenticator = {
 export async function relayNode(clock: Clock = systemClock, more: readonly Route[] = []): Promise<RelayNode> {
 	const tables = await openSqliteTables<PeerTables>(":memory:", [peerSchema]);
 	const pins = await Pins.open(tables.db, systemClock);
-	const pools = new PeerPools(pins);
 	const directory = await PeerDirectory.open({
 		db: tables.db,
 		clock: systemClock,
@@ -44,6 +43,7 @@ export async function relayNode(clock: Clock = systemClock, more: readonly Route
 		sources: [],
 		isSelf: () => false,
 	});
+	const pools = new PeerPools(directory.dialer);
 	const listener = await Listener.open(
 		{ clock: systemClock, logger: silentLogger },
 		{

@@ -11,21 +11,17 @@ import {
 import type { PeerDirectory } from "../directory.ts";
 import { peerError } from "../errors.ts";
 import type { KnownPeer } from "../known-peers.ts";
-import { pinnedConnector } from "../pinned-connector.ts";
-import type { Pins } from "../pins.ts";
 import { assertData, hopHeader, nextHop, upstreamAuthorization } from "./isolation.ts";
 
 /** `/r/:peer/ws/*`: checks the peer's pin, does the handshake with both sides, then splices the two sockets. */
 export class WebSocketRelay {
 	readonly #directory: PeerDirectory;
-	readonly #pins: Pins;
 	readonly #clock: Clock;
 	/** Sockets to each peer that are spliced now. */
 	readonly #open = new Map<PeerId, Set<Socket>>();
 
-	constructor(directory: PeerDirectory, pins: Pins, clock: Clock) {
+	constructor(directory: PeerDirectory, clock: Clock) {
 		this.#directory = directory;
-		this.#pins = pins;
 		this.#clock = clock;
 	}
 
@@ -85,7 +81,7 @@ export class WebSocketRelay {
 
 	#connect(peer: KnownPeer): Promise<Socket> {
 		return new Promise((resolve, reject) => {
-			const connect = pinnedConnector(peer, this.#pins);
+			const connect = this.#directory.dialer.connector(peer);
 			connect({ hostname: peer.address.host, port: String(peer.address.port), protocol: "https:" }, (fault, socket) => {
 				if (fault === null) resolve(socket);
 				else reject(this.#away(peer, fault));

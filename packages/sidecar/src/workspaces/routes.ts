@@ -109,6 +109,7 @@ function documentRoutes(
 			...facts,
 			method: "GET",
 			path: "/workspaces",
+			about: { summary: "Workspaces" },
 			handle: async (context) =>
 				json(200, { workspaces: (await documents.list(who(context), workspaceKind)).map(describe) }),
 		},
@@ -116,6 +117,7 @@ function documentRoutes(
 			...facts,
 			method: "POST",
 			path: "/workspaces",
+			about: { summary: "Make a workspace", body: workspaceBody },
 			handle: async (context) => {
 				const { name, tables } = await context.json(workspaceBody);
 				const created = await documents.create(who(context), { kind: workspaceKind, name });
@@ -138,6 +140,7 @@ function documentRoutes(
 			...facts,
 			method: "PATCH",
 			path: "/workspaces/:workspace",
+			about: { summary: "Rename a workspace", body: renameBody },
 			handle: async (context) => {
 				const { name } = await context.json(renameBody);
 				return json(200, describe(await documents.rename(who(context), context.params["workspace"] ?? "", name)));
@@ -147,6 +150,7 @@ function documentRoutes(
 			...facts,
 			method: "DELETE",
 			path: "/workspaces/:workspace",
+			about: { summary: "Delete a workspace" },
 			handle: async (context) => {
 				await documents.delete(who(context), context.params["workspace"] ?? "");
 				return json(204, undefined);

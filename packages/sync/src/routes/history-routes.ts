@@ -22,6 +22,7 @@ export function historyRoutes({ documents, history, audit }: SyncRoutesDeps, opt
 			...options,
 			method: "GET",
 			path: "/rooms/:id/checkpoints",
+			about: { summary: "A document's history" },
 			handle: async (context) => {
 				const document = await documents.get(userOf(context.identity), documentId(context));
 				return json(200, { checkpoints: await history.checkpoints(document.id) });
@@ -31,6 +32,7 @@ export function historyRoutes({ documents, history, audit }: SyncRoutesDeps, opt
 			...options,
 			method: "POST",
 			path: "/rooms/:id/checkpoints",
+			about: { summary: "Keep the document as it is now", body: checkpointBody },
 			handle: async (context) => {
 				const { label } = await context.json(checkpointBody);
 				const document = await documents.get(userOf(context.identity), documentId(context), "read-write");
@@ -41,6 +43,7 @@ export function historyRoutes({ documents, history, audit }: SyncRoutesDeps, opt
 			...options,
 			method: "GET",
 			path: "/rooms/:id/checkpoints/:checkpoint",
+			about: { summary: "The document as it was then, a Yjs update" },
 			handle: async (context) => {
 				const document = await documents.get(userOf(context.identity), documentId(context));
 				const checkpoint = checkpointId(context);
@@ -52,6 +55,7 @@ export function historyRoutes({ documents, history, audit }: SyncRoutesDeps, opt
 			...options,
 			method: "POST",
 			path: "/rooms/:id/checkpoints/:checkpoint/restore",
+			about: { summary: "Bring that content back" },
 			handle: async (context) => {
 				const document = await documents.get(userOf(context.identity), documentId(context), "read-write");
 				const checkpoint = checkpointId(context);

@@ -23,12 +23,14 @@ export function listRoutes({ relay, documents, audit, history }: SyncRoutesDeps,
 			...options,
 			method: "GET",
 			path: "/rooms",
+			about: { summary: "Documents, own and shared" },
 			handle: async (context) => json(200, { rooms: await documents.list(userOf(context.identity)) }),
 		},
 		{
 			...options,
 			method: "POST",
 			path: "/rooms",
+			about: { summary: "Make a document", body: createBody },
 			handle: async (context) => {
 				const body = await context.json(createBody);
 				const wanted = { title: body.title, ...(body.id === undefined ? {} : { id: body.id }) };
@@ -41,6 +43,7 @@ export function listRoutes({ relay, documents, audit, history }: SyncRoutesDeps,
 			...options,
 			method: "GET",
 			path: "/rooms/:id",
+			about: { summary: "One document" },
 			handle: async (context) => {
 				const document = await documents.get(userOf(context.identity), documentId(context));
 				const { head, quarantine, snapshot, tail } = await relay.log.head(document.id);
@@ -52,6 +55,7 @@ export function listRoutes({ relay, documents, audit, history }: SyncRoutesDeps,
 			...options,
 			method: "PATCH",
 			path: "/rooms/:id",
+			about: { summary: "Rename a document", body: renameBody },
 			handle: async (context) => {
 				const body = await context.json(renameBody);
 				const document = await documents.rename(userOf(context.identity), documentId(context), body.title);
@@ -63,6 +67,7 @@ export function listRoutes({ relay, documents, audit, history }: SyncRoutesDeps,
 			...options,
 			method: "DELETE",
 			path: "/rooms/:id",
+			about: { summary: "Delete a document for good" },
 			handle: async (context) => {
 				await documents.delete(userOf(context.identity), documentId(context));
 				await relay.drop(documentId(context));
@@ -74,6 +79,7 @@ export function listRoutes({ relay, documents, audit, history }: SyncRoutesDeps,
 			...options,
 			method: "GET",
 			path: "/rooms/:id/export",
+			about: { summary: "The whole document; ?format=update or json" },
 			handle: async (context) => {
 				const document = await documents.get(userOf(context.identity), documentId(context));
 				const format = context.query.get("format") ?? "update";
@@ -86,6 +92,7 @@ export function listRoutes({ relay, documents, audit, history }: SyncRoutesDeps,
 			...options,
 			method: "GET",
 			path: "/rooms/:id/hash",
+			about: { summary: "A hash, equal for equal documents" },
 			handle: async (context) => {
 				const document = await documents.get(userOf(context.identity), documentId(context));
 				return json(200, { hash: await history.hash(document.id) });

@@ -15,6 +15,7 @@ export function shareRoutes({ documents, audit }: SyncRoutesDeps, options: SyncR
 			...options,
 			method: "GET",
 			path: "/rooms/:id/shares",
+			about: { summary: "With whom a document is shared" },
 			handle: async (context) =>
 				json(200, { shares: await documents.shares(userOf(context.identity), documentId(context)) }),
 		},
@@ -22,6 +23,7 @@ export function shareRoutes({ documents, audit }: SyncRoutesDeps, options: SyncR
 			...options,
 			method: "PUT",
 			path: "/rooms/:id/shares/:user",
+			about: { summary: "Share a document, or change how", body: shareBody },
 			handle: async (context) => {
 				const { access } = await context.json(shareBody);
 				const share = await documents.share(userOf(context.identity), documentId(context), otherUser(context), access);
@@ -33,6 +35,7 @@ export function shareRoutes({ documents, audit }: SyncRoutesDeps, options: SyncR
 			...options,
 			method: "DELETE",
 			path: "/rooms/:id/shares/:user",
+			about: { summary: "End a share" },
 			handle: async (context) => {
 				await documents.unshare(userOf(context.identity), documentId(context), otherUser(context));
 				record(audit, context, "document.unshare", documentId(context), { user: otherUser(context) });

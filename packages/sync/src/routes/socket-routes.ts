@@ -19,6 +19,7 @@ export function socketRoutes(deps: SyncRoutesDeps, options: SyncRoutesOptions): 
 			...options,
 			method: "WS",
 			path: "/rooms/:id/sync",
+			about: { summary: "A live document, as the stock Yjs provider speaks" },
 			open: async (context, upgrade) => {
 				const { permit, room } = await enter(deps, context.identity, context.params["id"] ?? "");
 				const connection = upgrade.accept({ ...acceptOptions, subprotocols: [ackSubprotocol] });
@@ -30,6 +31,7 @@ export function socketRoutes(deps: SyncRoutesDeps, options: SyncRoutesOptions): 
 			...options,
 			method: "WS",
 			path: "/rooms",
+			about: { summary: "Many live documents on one socket (warren.sync-mux.v1)" },
 			open: (context, upgrade) => {
 				const connection = upgrade.accept({ ...acceptOptions, subprotocols: [muxSubprotocol] });
 				const base = new WebSocketSync(connection);

@@ -50,4 +50,7 @@ export const t = {
 	offlineLead: "This page opens without a network. Remove the copy if it misbehaves; the next visit makes a new one.",
 	offlineRemove: "Remove and reload",
 	signOut: "Sign this browser out",
+	signOutTitle: "Sign this browser out?",
+	signOutBody:
+		"It leaves this machine and your account. Copies of documents on this device go with it: edits that the hub does not have yet are lost.",
 } as const;

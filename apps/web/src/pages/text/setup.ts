@@ -1,12 +1,10 @@
 export const t = {
 	title: "Make this machine yours",
 	lead: "Choose a user and a PIN for it. They open its terminals, so choose a PIN that nobody guesses.",
-	user: "User",
 	pin: "PIN",
 	pinHint: "At least 6 characters; a short sentence is best.",
 	again: "PIN once more",
 	differ: "The two PINs differ.",
-	deviceName: "Name of this browser",
 	submit: "Set up and sign in",
 	spentTitle: "This link is used up",
 	spent:

@@ -1,0 +1,103 @@
+import { resolve } from "node:path";
+import { defineErrors, parseConfig } from "@warren/kernel";
+import { tagPattern } from "@warren/overlay";
+import { z } from "zod";
+import { isLoopback } from "./server-config.ts";
+
+const configError = defineErrors({ unsafe_config: { status: 500 }, bad_config: { status: 500 } });
+
+const port = z.coerce.number().pipe(z.int().min(0).max(65535));
+const schema = z.object({
+	data: z.string().min(1).optional(),
+	host: z.string().min(1).default("0.0.0.0"),
+	port: port.default(8888),
+	tlsCert: z.string().optional(),
+	tlsKey: z.string().optional(),
+	tlsCa: z.string().optional(),
+	tlsCrl: z.string().optional(),
+	policyFile: z.string().optional(),
+	authUrl: z.url({ protocol: /^https?$/ }).optional(),
+	joinTokens: z.string().optional(),
+	adminToken: z.string().min(16).optional(),
+	defaultTag: z.array(z.string().regex(tagPattern)).default([]),
+	hostname: z.array(z.string().min(1)).default([]),
+	trustedProxy: z.array(z.string().min(1)).default([]),
+	insecure: z.boolean().default(false),
+	stunPort: port.default(3478),
+	stun: z.boolean().default(true),
+	json: z.boolean().default(false),
+	logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
+});
+
+export type CoordinatorConfig = z.infer<typeof schema>;
+
+/** Each field's environment variables, the first that is set counts; seed 3's own names beside ours. */
+const variables: Readonly<Partial<Record<keyof CoordinatorConfig | "bind", readonly string[]>>> = {
+	data: ["WARREN_COORDINATOR_DATA"],
+	bind: ["WARREN_COORDINATOR_BIND"],
+	tlsCert: ["WARREN_COORDINATOR_TLS_CERT"],
+	tlsKey: ["WARREN_COORDINATOR_TLS_KEY"],
+	tlsCa: ["WARREN_COORDINATOR_TLS_CA"],
+	tlsCrl: ["WARREN_COORDINATOR_TLS_CRL"],
+	policyFile: ["WARREN_POLICY_FILE"],
+	authUrl: ["AUTH_URL", "WARREN_AUTH_URL"],
+	joinTokens: ["WARREN_JOIN_TOKENS"],
+	adminToken: ["WARREN_ADMIN_TOKEN"],
+	stunPort: ["WARREN_STUN_PORT"],
+	logLevel: ["WARREN_LOG_LEVEL"],
+};
+
+/**
+ * The coordinator's settings: flags, else environment, else defaults.
+ * @throws WarrenError `bad_config`, `unsafe_config` (no certificates without both signs that this is meant).
+ */
+export function parseCoordinatorConfig(
+	flags: Readonly<Record<string, unknown>>,
+	environment: Readonly<Record<string, string | undefined>>,
+): CoordinatorConfig {
+	const input: Record<string, unknown> = {};
+	for (const [field, names] of Object.entries(variables)) {
+		const set = names.map((name) => environment[name]).find((value) => value !== undefined && value !== "");
+		if (set !== undefined) input[field] = set;
+	}
+	for (const [field, value] of Object.entries(flags)) if (value !== undefined) input[field] = value;
+	const { bind, insecureNoMtls, ...rest } = input;
+	const wanted = { ...rest, insecure: insecureNoMtls === true, ...(bind === undefined ? {} : splitBind(String(bind))) };
+	const config = parseConfig(schema, wanted, "coordinator");
+	const given = [config.tlsCert, config.tlsKey, config.tlsCa].filter((file) => file !== undefined).length;
+	if (config.insecure) {
+		if (environment["WARREN_ALLOW_INSECURE"] !== "1" && environment["TABBIFY_ALLOW_INSECURE"] !== "1") {
+			throw configError("unsafe_config", "--insecure-no-mtls lets whoever reaches this port be any peer.", {
+				fix: "Give --tls-cert, --tls-key and --tls-ca. For development alone, set WARREN_ALLOW_INSECURE=1 as well.",
+			});
+		}
+		if (given > 0)
+			throw configError("bad_config", "--insecure-no-mtls and certificate files exclude each other.", {
+				fix: "Leave out one of the two.",
+			});
+	} else if (given !== 3) {
+		throw configError(
+			"bad_config",
+			"The coordinator needs --tls-cert, --tls-key and --tls-ca, and not all are given.",
+			{
+				fix: "Make them with: warren ca init --out DIR --host ADDRESS, then warren ca issue-peer --host ADDRESS",
+			},
+		);
+	}
+	if (config.authUrl !== undefined && config.joinTokens !== undefined)
+		throw configError("bad_config", "--auth-url and --join-tokens exclude each other.", {
+			fix: "Leave out one of the two.",
+		});
+	if (config.authUrl?.startsWith("http:") === true && !isLoopback(new URL(config.authUrl).hostname) && !config.insecure)
+		throw configError("unsafe_config", `--auth-url ${config.authUrl} would send join tokens in the clear.`, {
+			fix: "Use https, or an authority on this machine.",
+		});
+	return { ...config, ...(config.data === undefined ? {} : { data: resolve(config.data) }) };
+}
+
+function splitBind(bind: string): { host: string; port: string } {
+	const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(bind.trim());
+	if (match === null)
+		throw configError("bad_config", `--bind ${bind} is not ADDRESS:PORT.`, { fix: "For example: --bind 0.0.0.0:8888" });
+	return { host: match[1] ?? (match[2] === "" ? "0.0.0.0" : (match[2] as string)), port: match[3] as string };
+}

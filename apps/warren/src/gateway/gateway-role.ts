@@ -1,0 +1,119 @@
+import { readFileSync } from "node:fs";
+import { GatewayServer, type GatewayTables, gatewaySchema } from "@warren/gateway";
+import { type Clock, firstOf, HealthTable, Lifetime, type Logger, type Random } from "@warren/kernel";
+import { dataHeaders, HostTable, Listener, Metrics, type TlsIdentity } from "@warren/net";
+import { openSqliteTables } from "@warren/store";
+import { DataFolder } from "../config/data-folder.ts";
+import type { GatewayConfig } from "../config/gateway-config.ts";
+
+export interface GatewayDeps {
+	readonly clock: Clock;
+	readonly random: Random;
+	readonly logger: Logger;
+}
+
+/** The one line of `--json`. */
+export interface GatewayReady {
+	readonly url: string;
+	readonly data: string;
+	readonly pid: number;
+	/** Whether anybody may register. */
+	readonly open: boolean;
+}
+
+export interface GatewayRole {
+	readonly ready: GatewayReady;
+	/** Tells everybody to come back, keeps what is under way, closes. */
+	close(): Promise<void>;
+}
+
+/** Behind proxies and in containers a gateway has names that it cannot know; it holds nothing that a page could borrow. */
+class AnyHost extends HostTable {
+	override accepts(): boolean {
+		return true;
+	}
+}
+
+/** A gateway on its own: a listener, a database, the server. Closes what it opened when it cannot start. */
+export async function openGateway(deps: GatewayDeps, config: GatewayConfig): Promise<GatewayRole> {
+	const lifetime = new Lifetime();
+	try {
+		return await compose(deps, config, lifetime);
+	} catch (failure) {
+		await lifetime.close();
+		throw failure;
+	}
+}
+
+async function compose(deps: GatewayDeps, config: GatewayConfig, lifetime: Lifetime): Promise<GatewayRole> {
+	const { clock, logger } = deps;
+	const data = lifetime.own(DataFolder.open(config.data));
+	const { statements } = lifetime.own(
+		await openSqliteTables<GatewayTables>(data.file("gateway.db"), [gatewaySchema]).then((tables) => ({
+			statements: tables.statements,
+			close: () => tables.close(),
+		})),
+	);
+	const health = new HealthTable(clock);
+	const { payloadBytes, messagesPerMinute, maxConnections } = config;
+	const server = new GatewayServer(
+		{ ...deps, health, statements },
+		{ limits: { payloadBytes, messagesPerMinute }, invitation: config.invitation ?? null, maxConnections },
+	);
+	const metrics = new Metrics(true);
+	metrics.gauge("gateway_connected", "Meshes that are signed in", () => server.connected);
+	metrics.gauge("gateway_queued", "Messages on disk for meshes that are away", () => server.queued);
+	const listener = await Listener.open(
+		{ clock, logger },
+		{
+			role: "gateway",
+			...(config.host === undefined ? {} : { host: config.host }),
+			port: config.port,
+			tls: tlsOf(config),
+			hosts: config.hostname.length === 0 ? new AnyHost([]) : new HostTable([...config.hostname, "localhost"]),
+			authenticator: firstOf(),
+			trustedProxies: config.trustedProxy,
+			limits: { maxConnections: maxConnections + 100 },
+			routes: [
+				...server.routes(),
+				{
+					owner: "gateway",
+					method: "GET",
+					path: "/api/health",
+					credentials: ["none"],
+					handle: () =>
+						Response.json({ status: health.summary(), conditions: health.list() }, { headers: dataHeaders }),
+				},
+				{
+					owner: "gateway",
+					method: "GET",
+					path: "/metrics",
+					credentials: ["none"],
+					handle: async () =>
+						new Response(await metrics.text(), {
+							headers: { ...dataHeaders, "content-type": "text/plain; version=0.0.4" },
+						}),
+				},
+			],
+		},
+	);
+	lifetime.own(listener);
+	// Before the listener, which would cut the sockets.
+	lifetime.own(server);
+	const scheme = listener.secure ? "https" : "http";
+	const host = config.hostname[0] ?? (config.host === undefined ? "localhost" : config.host);
+	return {
+		ready: {
+			url: `${scheme}://${host.includes(":") ? `[${host}]` : host}:${listener.port}`,
+			data: data.path,
+			pid: process.pid,
+			open: config.invitation === undefined,
+		},
+		close: () => lifetime.close(),
+	};
+}
+
+function tlsOf(config: GatewayConfig): TlsIdentity | null {
+	if (config.tlsCert === undefined || config.tlsKey === undefined) return null;
+	return { cert: readFileSync(config.tlsCert, "utf8"), key: readFileSync(config.tlsKey, "utf8") };
+}

@@ -1,0 +1,46 @@
+import { memberCredentials } from "@warren/access";
+import { Federation, federationRoutes, type LinkSettings } from "@warren/gateway";
+import type { CredentialKind } from "@warren/kernel";
+import { RoomsService, type RoomsTables, roomRoutes, roomsSchema } from "@warren/rooms";
+import { openSqliteTables } from "@warren/store";
+import type { NodeConfig } from "../config/node-config.ts";
+import type { OpenPart, RolePart } from "../node/role-part.ts";
+
+/** As the original's nodes have it. */
+const defaultGatewayUrl = "ws://localhost:4000/gateway";
+const settingsFile = "gateway-link.json";
+
+/** Chat rooms of this machine, and its place at a gateway. */
+export const openRoomsPart: OpenPart = async (base, config): Promise<RolePart> => {
+	const { clock, random, logger, health, audit, feed, data, lifetime } = base;
+	const { statements } = lifetime.own(await openSqliteTables<RoomsTables>(data.file("rooms.db"), [roomsSchema]));
+	const rooms = new RoomsService({ statements, clock, random, events: feed });
+	const federation = lifetime.own(
+		new Federation(
+			{ clock, random, logger, health, events: feed, federation: rooms },
+			{
+				fixed: fixedOf(config),
+				defaultGatewayUrl: config.meshGatewayUrl ?? defaultGatewayUrl,
+				name: config.name,
+				load: () => data.read(settingsFile),
+				save: (text) => data.write(text, settingsFile),
+			},
+		),
+	);
+	const credentials: readonly CredentialKind[] = [...memberCredentials, "session"];
+	return {
+		name: "rooms",
+		routes: [
+			...roomRoutes(rooms, { credentials, audit }),
+			...federationRoutes(federation, { credentials, owners: memberCredentials, audit }),
+		],
+		authenticators: [],
+		peerSources: [],
+		listening: () => federation.start(),
+	};
+};
+
+function fixedOf({ meshId, meshSecret, meshGatewayUrl }: NodeConfig): LinkSettings | null {
+	if (meshId === undefined || meshSecret === undefined) return null;
+	return { meshId, secret: meshSecret, gatewayUrl: meshGatewayUrl ?? defaultGatewayUrl };
+}

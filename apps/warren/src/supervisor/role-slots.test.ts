@@ -1,0 +1,58 @@
+import { silentLogger, WarrenError } from "@warren/kernel";
+import { SeededRandom, VirtualClock } from "@warren/testkit";
+import { describe, expect, it } from "vitest";
+import { RoleSlots } from "./role-slots.ts";
+
+function slots() {
+	const clock = new VirtualClock();
+	let changes = 0;
+	const made = new RoleSlots({
+		clock,
+		random: new SeededRandom(3),
+		logger: silentLogger,
+		onChange: () => {
+			changes += 1;
+		},
+	});
+	return { clock, made, changes: () => changes };
+}
+
+describe("roles of one process", () => {
+	it("one that cannot start is shown with its fix, and tried until it can; the others go on", async () => {
+		const { clock, made, changes } = slots();
+		let taken = true;
+		const closed: string[] = [];
+		await made.start("gateway", async () => ({ close: () => void closed.push("gateway") }));
+		await made.start("backbone", async () => {
+			if (taken) throw new WarrenError("port_taken", "Port 5152 is taken.", { status: 500, fix: "Free it." });
+			return { close: () => void closed.push("backbone") };
+		});
+		expect(made.rows()).toMatchObject([
+			{ name: "gateway", state: "running" },
+			{ name: "backbone", state: "restarting", error: "Port 5152 is taken. Free it." },
+		]);
+		await clock.advance(300_000);
+		expect(made.rows()[1]).toMatchObject({ state: "restarting" });
+		taken = false;
+		await clock.advance(60_000);
+		expect(made.rows()[1]).toEqual({ name: "backbone", state: "running", since: expect.any(Number) });
+		const seen = changes();
+		await clock.advance(300_000);
+		expect(changes()).toBe(seen);
+		await made.close();
+		expect(closed).toEqual(["backbone", "gateway"]);
+	});
+
+	it("is not tried any more once it was closed", async () => {
+		const { clock, made } = slots();
+		let tries = 0;
+		await made.start("gateway", async () => {
+			tries += 1;
+			throw new Error("no");
+		});
+		await made.close();
+		await clock.advance(300_000);
+		expect(tries).toBe(1);
+		expect(clock.pending).toBe(0);
+	});
+});

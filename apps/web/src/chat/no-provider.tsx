@@ -1,0 +1,13 @@
+import { Copyable } from "../ui/copyable.tsx";
+import { Notice } from "../ui/states.tsx";
+import { t } from "./text.ts";
+
+/** What to do while no provider can be used. */
+export function NoProvider() {
+	return (
+		<Notice title={t.noKeyTitle}>
+			<span className="muted">{t.noKey}</span>
+			<Copyable text={t.noKeyCommand} label="command" block />
+		</Notice>
+	);
+}

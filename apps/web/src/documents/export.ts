@@ -1,0 +1,35 @@
+import { documentPath, fileNameOf } from "../api/documents.ts";
+import { hub } from "../api/hub.ts";
+import type { DocumentRecord } from "../api/hub-types.ts";
+import { contentOf } from "./editor.ts";
+import { toMarkdown } from "./markdown.ts";
+
+export type ExportFormat = "markdown" | "json" | "update";
+
+/** Asks the hub for the document as it is now, and hands it to the browser as a file. */
+export async function exportDocument({ id, title }: DocumentRecord, format: ExportFormat): Promise<void> {
+	const asked = format === "json" ? "json" : "update";
+	saveExport(title, format, await hub.bytes(`${documentPath(id)}/export?format=${asked}`));
+}
+
+/** @param bytes a Yjs update, or the JSON as the hub wrote it. */
+export function saveExport(title: string, format: ExportFormat, bytes: Uint8Array): void {
+	switch (format) {
+		case "markdown":
+			return save(fileNameOf(title, "md"), new TextEncoder().encode(toMarkdown(contentOf(bytes))), "text/markdown");
+		case "json":
+			return save(fileNameOf(title, "json"), bytes, "application/json");
+		case "update":
+			return save(fileNameOf(title, "yjs"), bytes, "application/octet-stream");
+	}
+}
+
+function save(name: string, bytes: Uint8Array, type: string): void {
+	const url = URL.createObjectURL(new Blob([bytes.slice()], { type }));
+	const link = document.createElement("a");
+	link.href = url;
+	link.download = name;
+	link.click();
+	// The browser reads the blob after the click has returned.
+	setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}

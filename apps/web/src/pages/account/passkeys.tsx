@@ -1,0 +1,117 @@
+import { useQuery } from "@tanstack/react-query";
+import { KeyRound, Trash2 } from "lucide-react";
+import { useState } from "react";
+import { hub, useHubRole } from "../../api/hub.ts";
+import type { Passkey } from "../../api/hub-types.ts";
+import { addPasskey, passkeyObstacle, passkeysSupported, wasDismissed } from "../../api/passkeys.ts";
+import { queryClient } from "../../api/warren.tsx";
+import { guessDeviceName } from "../../shell/device-name.ts";
+import { Confirm, Dialog } from "../../ui/dialog.tsx";
+import { Form, SubmitButton, TextField, textOf, useSubmit } from "../../ui/form.tsx";
+import { ErrorNotice, Skeletons } from "../../ui/states.tsx";
+import { dayOf } from "../../ui/time.ts";
+import { toast } from "../../ui/toast.tsx";
+import { t } from "../text/account.ts";
+
+const key = ["hub", "passkeys"];
+
+export function Passkeys() {
+	const role = useHubRole();
+	const [adding, setAdding] = useState(false);
+	const [removing, setRemoving] = useState<Passkey>();
+	const { data, error, refetch } = useQuery({
+		queryKey: key,
+		queryFn: ({ signal }) => hub.request<Passkey[]>("/auth/passkey/list-user-passkeys", { signal }),
+	});
+	const obstacle = role === "member" ? "member" : passkeyObstacle(location.hostname, passkeysSupported());
+	const nameOf = (passkey: Passkey) => passkey.name || t.unnamed;
+	return (
+		<section className="section" aria-labelledby="passkeys">
+			<header>
+				<h2 id="passkeys">{t.passkeys}</h2>
+				<p>{t.passkeysLead}</p>
+			</header>
+			{error !== null && <ErrorNotice failure={error} onRetry={() => void refetch()} />}
+			{data === undefined && error === null && <Skeletons count={1} height={52} label={t.passkeys} />}
+			{data !== undefined && data.length > 0 && (
+				<ul className="card list">
+					{data.map((passkey) => (
+						<li key={passkey.id}>
+							<KeyRound size={17} aria-hidden="true" />
+							<span className="grow clip">{nameOf(passkey)}</span>
+							{passkey.createdAt && (
+								<span className="small faint">{t.keySince(dayOf(Date.parse(passkey.createdAt)))}</span>
+							)}
+							<button
+								type="button"
+								className="icon-button"
+								aria-label={t.removePasskey(nameOf(passkey))}
+								onClick={() => setRemoving(passkey)}
+							>
+								<Trash2 size={16} />
+							</button>
+						</li>
+					))}
+				</ul>
+			)}
+			{obstacle !== null ? (
+				<p className="small muted">{t.obstacles[obstacle]}</p>
+			) : (
+				<div className="row wrap">
+					<button type="button" className="button" onClick={() => setAdding(true)}>
+						{t.addPasskey}
+					</button>
+					{data?.length === 0 && <span className="small faint">{t.noPasskeys}</span>}
+				</div>
+			)}
+			<Dialog open={adding} onClose={() => setAdding(false)} title={t.addPasskey} lead={t.passkeysLead}>
+				<AddForm onDone={() => setAdding(false)} />
+			</Dialog>
+			<Confirm
+				open={removing !== undefined}
+				onClose={() => setRemoving(undefined)}
+				title={t.removePasskeyTitle(removing === undefined ? "" : nameOf(removing))}
+				action={t.remove}
+				onConfirm={async () => {
+					await hub.request("/auth/passkey/delete-passkey", { method: "POST", body: { id: removing?.id } });
+					await queryClient.invalidateQueries({ queryKey: key });
+				}}
+			>
+				{t.removePasskeyBody}
+			</Confirm>
+		</section>
+	);
+}
+
+function AddForm({ onDone }: { onDone: () => void }) {
+	const submission = useSubmit(async (form) => {
+		try {
+			await addPasskey(hub, textOf(form, "name"));
+		} catch (failure) {
+			if (wasDismissed(failure)) return;
+			throw failure;
+		}
+		toast.add({ title: t.passkeyAdded, type: "info" });
+		await queryClient.invalidateQueries({ queryKey: key });
+		onDone();
+	});
+	return (
+		<Form
+			submission={submission}
+			action={
+				<SubmitButton submission={submission} end>
+					{t.add}
+				</SubmitButton>
+			}
+		>
+			<TextField
+				label={t.passkeyName}
+				name="name"
+				defaultValue={guessDeviceName(navigator.userAgent)}
+				maxLength={64}
+				autoComplete="off"
+				required
+			/>
+		</Form>
+	);
+}

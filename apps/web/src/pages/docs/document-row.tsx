@@ -1,0 +1,44 @@
+import { Ellipsis, FileText } from "lucide-react";
+import { useState } from "react";
+import { Link, useLocation } from "wouter";
+import type { DocumentRecord } from "../../api/hub-types.ts";
+import { Menu, MenuItem, MenuSeparator } from "../../ui/menu.tsx";
+import { agoOf } from "../../ui/time.ts";
+import { t } from "../text/docs.ts";
+import { DocumentDialogs, DocumentMenuItems, type DocumentOverlay } from "./document-actions.tsx";
+
+export function DocumentRow({ record }: { record: DocumentRecord }) {
+	const [, navigate] = useLocation();
+	const [overlay, setOverlay] = useState<DocumentOverlay>();
+	const href = `/docs/${encodeURIComponent(record.id)}`;
+	return (
+		<li className="doc-row">
+			<FileText size={18} aria-hidden="true" />
+			<div className="grow">
+				<Link href={href} className="doc-link">
+					<h2 className="clip">{record.title}</h2>
+				</Link>
+				<p className="small faint row wrap">
+					<span>{t.changed(agoOf(record.updatedAt))}</span>
+					{record.access !== "owner" && <span className="tag">{t.shared}</span>}
+					{record.access === "read-only" && <span className="tag">{t.readOnly}</span>}
+				</p>
+			</div>
+			<Menu
+				label={t.actions(record.title)}
+				trigger={
+					<button type="button" className="icon-button">
+						<Ellipsis size={17} />
+					</button>
+				}
+			>
+				<MenuItem icon={<FileText size={16} />} onSelect={() => navigate(href)}>
+					{t.open}
+				</MenuItem>
+				<MenuSeparator />
+				<DocumentMenuItems record={record} onOverlay={setOverlay} />
+			</Menu>
+			<DocumentDialogs record={record} overlay={overlay} onClose={() => setOverlay(undefined)} />
+		</li>
+	);
+}

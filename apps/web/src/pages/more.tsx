@@ -1,0 +1,45 @@
+import { ChevronRight, ShieldCheck } from "lucide-react";
+import { Link } from "wouter";
+import { useAccount } from "../api/hub.ts";
+import { self } from "../api/machine.ts";
+import { useMachineName } from "../api/warren.tsx";
+import { places } from "../shell/navigation.ts";
+import { t } from "./text/more.ts";
+
+/** What a phone's four tabs have no room for. */
+export function MorePage() {
+	const account = useAccount();
+	const name = useMachineName(self);
+	const subs: Readonly<Record<string, string>> = {
+		activity: t.activity(name),
+		account: account === undefined ? t.noAccount : account.email,
+		settings: t.settings,
+	};
+	const rows = [
+		...places
+			.filter((place) => !place.tab)
+			.map(({ id, label, icon, path }) => ({ id, label, icon, href: path(self), sub: subs[id] ?? "" })),
+		{ id: "trust", label: t.trust, icon: ShieldCheck, href: "/trust", sub: t.trustSub },
+	];
+	return (
+		<div className="page narrow">
+			<header className="page-head">
+				<h1>{t.title}</h1>
+			</header>
+			<ul className="card more-list">
+				{rows.map(({ id, label, icon: Icon, href, sub }) => (
+					<li key={id}>
+						<Link href={href}>
+							<Icon size={20} aria-hidden="true" />
+							<span className="grow">
+								<span className="more-label">{label}</span>
+								<span className="small muted clip">{sub}</span>
+							</span>
+							<ChevronRight size={18} aria-hidden="true" />
+						</Link>
+					</li>
+				))}
+			</ul>
+		</div>
+	);
+}

@@ -1,0 +1,15 @@
+export const t = {
+	cloud: "Warren Cloud",
+	selfHosted: "self-hosted",
+	at: (name: string) => `Hub: ${name}`,
+	reached: (name: string) => `Hub reached through ${name}`,
+	another: "Use another hub",
+	title: "Another hub",
+	lead: "Each hub serves its own page, with its own accounts and documents. What this browser keeps for this one stays here.",
+	useCloud: "Use Warren Cloud",
+	orOwn: "Or a hub of your own:",
+	address: "Its address",
+	addressHint: "As Warren printed it there, or a link that you were sent: atlas.local:5151",
+	open: "Open it",
+	bad: "That is no hub's address. Type a name or an https address, like atlas.local:5151.",
+} as const;

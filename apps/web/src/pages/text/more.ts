@@ -1,0 +1,8 @@
+export const t = {
+	title: "More",
+	activity: (name: string) => `Who did what on ${name}`,
+	settings: "Look, notifications, devices, this machine",
+	noAccount: "Not signed in",
+	trust: "Trust this warren",
+	trustSub: "Install its certificate on a device",
+} as const;

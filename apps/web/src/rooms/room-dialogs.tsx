@@ -1,0 +1,114 @@
+import { type FormEvent, useState } from "react";
+import type { MachineId } from "../api/machine.ts";
+import { api, queryClient } from "../api/warren.tsx";
+import { Dialog } from "../ui/dialog.tsx";
+import { Field, Segments } from "../ui/field.tsx";
+import { ErrorNotice } from "../ui/states.tsx";
+import { type Room } from "./api.ts";
+import { apiPath } from "./paths.ts";
+import { t } from "./text.ts";
+
+type Values = Pick<Room, "name" | "visibility" | "federated">;
+
+export function NewRoom(props: {
+	open: boolean;
+	machine: MachineId;
+	onClose: () => void;
+	onMade: (room: string) => void;
+}) {
+	const { machine } = props;
+	return (
+		<Dialog open={props.open} onClose={props.onClose} title={t.createTitle}>
+			<RoomForm
+				action={t.create}
+				initial={{ name: "", visibility: "public", federated: false }}
+				onSubmit={async (values) => {
+					const { room } = await api.request<{ room: Room }>(machine, "/api/rooms", { method: "POST", body: values });
+					await queryClient.invalidateQueries({ queryKey: [machine, "rooms"] });
+					props.onClose();
+					props.onMade(room.id);
+				}}
+			/>
+		</Dialog>
+	);
+}
+
+export function RoomSettings(props: { open: boolean; machine: MachineId; room: Room; onClose: () => void }) {
+	const { machine, room } = props;
+	return (
+		<Dialog open={props.open} onClose={props.onClose} title={t.settingsTitle(room.name)}>
+			<RoomForm
+				action={t.save}
+				initial={room}
+				onSubmit={async (values) => {
+					await api.request(machine, apiPath(room.id), { method: "PATCH", body: values });
+					await queryClient.invalidateQueries({ queryKey: [machine, "rooms"] });
+					props.onClose();
+				}}
+			/>
+		</Dialog>
+	);
+}
+
+function RoomForm(props: { action: string; initial: Values; onSubmit: (values: Values) => Promise<void> }) {
+	const [visibility, setVisibility] = useState(props.initial.visibility);
+	const [federated, setFederated] = useState(props.initial.federated);
+	const [failure, setFailure] = useState<unknown>();
+	const [busy, setBusy] = useState(false);
+	async function submit(event: FormEvent<HTMLFormElement>) {
+		event.preventDefault();
+		const name = String(new FormData(event.currentTarget).get("name")).trim();
+		setBusy(true);
+		setFailure(undefined);
+		try {
+			await props.onSubmit({ name, visibility, federated: federated && visibility === "public" });
+		} catch (thrown) {
+			setFailure(thrown);
+		}
+		setBusy(false);
+	}
+	return (
+		<form className="form" onSubmit={(event) => void submit(event)}>
+			<Field label={t.name} hint={t.nameHint}>
+				{(ids) => (
+					<input
+						{...ids}
+						className="input"
+						name="name"
+						defaultValue={props.initial.name}
+						maxLength={80}
+						autoComplete="off"
+						required
+					/>
+				)}
+			</Field>
+			<div className="field">
+				<span className="label">{t.visibility}</span>
+				<Segments
+					label={t.visibility}
+					value={visibility}
+					options={[
+						["public", t.public],
+						["private", t.private],
+					]}
+					onChange={setVisibility}
+				/>
+			</div>
+			{visibility === "public" && (
+				<div className="field">
+					<label className="row">
+						<input type="checkbox" checked={federated} onChange={(event) => setFederated(event.target.checked)} />
+						{t.federate}
+					</label>
+					<span className="hint">{t.federateHint}</span>
+				</div>
+			)}
+			{failure !== undefined && <ErrorNotice failure={failure} />}
+			<div className="row end">
+				<button type="submit" className="button primary" disabled={busy}>
+					{props.action}
+				</button>
+			</div>
+		</form>
+	);
+}

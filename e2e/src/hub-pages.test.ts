@@ -1,0 +1,128 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type StartedCommand, startCommand } from "@warren/testkit";
+import type { Browser, Page } from "playwright-core";
+import { Agent, fetch } from "undici";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { browserMissing, launchBrowser } from "./browser.ts";
+
+/** The hub's own pages, as a person uses them: setup, approving a command line, inviting, trying the API. */
+const missing = browserMissing();
+let hub: StartedCommand;
+let ready: { url: string; setupUrl: string; fingerprint: string };
+let origin: string;
+let agent: Agent;
+let browser: (Browser & AsyncDisposable) | undefined;
+
+beforeAll(async () => {
+	hub = startCommand(["hub", "--name", "atlas", "--host", "127.0.0.1", "--port", "0", "--json"]);
+	ready = await hub.line();
+	origin = `https://localhost:${new URL(ready.url).port}`;
+	const ca = readFileSync(join(hub.data, "ca/ca.crt"), "utf8");
+	agent = new Agent({ connect: { ca } });
+	if (missing === null) browser = await launchBrowser({ ca });
+});
+afterAll(async () => {
+	await browser?.close();
+	await agent?.destroy();
+	await hub?.[Symbol.asyncDispose]();
+});
+
+/** A page that remembers what its policy refused. */
+async function open(url: string): Promise<{ page: Page; faults: string[] }> {
+	const page = await (await (browser as Browser).newContext()).newPage();
+	const faults: string[] = [];
+	page.on("pageerror", (fault) => faults.push(fault.message));
+	page.on("console", (message) => {
+		if (/Content Security Policy|TrustedHTML/.test(message.text())) faults.push(message.text());
+	});
+	await page.goto(url);
+	return { page, faults };
+}
+
+describe("the API's description", () => {
+	it("is made from the routes, with the schemas that they read", async () => {
+		const answer = await fetch(`${origin}/openapi`, { dispatcher: agent, headers: { accept: "application/json" } });
+		expect(answer.headers.get("content-security-policy")).toContain("default-src 'none'");
+		const api = (await answer.json()) as { openapi: string; paths: Record<string, any> };
+		expect(api.openapi).toBe("3.1.0");
+		expect(Object.keys(api.paths).length).toBeGreaterThan(35);
+		expect(api.paths["/rooms/{id}/shares/{user}"].put).toMatchObject({
+			parameters: [{ name: "id" }, { name: "user" }],
+			requestBody: {
+				content: { "application/json": { schema: { properties: { access: { enum: ["read-only", "read-write"] } } } } },
+			},
+			security: [{ session: [] }],
+		});
+		expect(api.paths["/auth/login"].post.requestBody.content["application/json"].schema.required).toEqual([
+			"email",
+			"password",
+		]);
+		expect(api.paths["/v1/validate"].post.security).toEqual([{}]);
+		for (const [path, verbs] of Object.entries(api.paths))
+			for (const [verb, operation] of Object.entries(verbs as Record<string, { summary: string }>))
+				expect(operation.summary, `${verb} ${path}`).not.toBe("");
+	});
+});
+
+describe("in a browser", () => {
+	it("the setup link makes the owner, who invites, approves and looks at the hub", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		const { page, faults } = await open(ready.setupUrl.replace(new URL(ready.setupUrl).origin, origin));
+		await page.getByRole("heading", { name: "Make the first account" }).waitFor();
+		expect(page.url()).toBe(`${origin}/admin`);
+		await page.getByLabel("Name").fill("Ada");
+		await page.getByLabel("Email").fill("ada@example.test");
+		await page.getByLabel(/Password/).fill("correct horse battery");
+		await page.getByRole("button", { name: "Make the account" }).click();
+		await page.getByText("Signed in as Ada").waitFor();
+		await page.getByText("atlas, version").waitFor();
+
+		await page.getByRole("button", { name: "Invite a machine" }).click();
+		await page.getByText(/^wj_/).waitFor();
+		await page.getByRole("button", { name: "Show a code" }).click();
+		await page.getByText(ready.fingerprint).first().waitFor();
+		await page.getByRole("button", { name: "Invite a person" }).click();
+		await page.getByText(/#invitation=/).waitFor();
+
+		const made = await fetch(`${origin}/auth/device/code`, {
+			method: "POST",
+			dispatcher: agent,
+			body: new URLSearchParams({ client_id: "warren-cli" }),
+		});
+		const code = (await made.json()) as { user_code: string; device_code: string; verification_uri_complete: string };
+		const approving = await page.context().newPage();
+		await approving.goto(code.verification_uri_complete);
+		await approving.getByRole("button", { name: "Approve" }).click();
+		await approving.getByText("Approved").waitFor();
+		const token = await fetch(`${origin}/auth/device/token`, {
+			method: "POST",
+			dispatcher: agent,
+			body: new URLSearchParams({
+				grant_type: "urn:ietf:params:oauth:grant-type:device_code",
+				device_code: code.device_code,
+				client_id: "warren-cli",
+			}),
+		});
+		expect(token.status).toBe(200);
+
+		const api = await page.context().newPage();
+		await api.goto(`${origin}/openapi`);
+		const me = api.locator("details", { has: api.locator("code", { hasText: /^\/me$/ }) }).filter({ hasText: "GET" });
+		await me.first().locator("summary").first().click();
+		await me.first().getByRole("button", { name: "Send" }).click();
+		await me.first().getByText("ada@example.test").waitFor();
+		expect(faults).toEqual([]);
+		await page.context().close();
+	}, 60_000);
+
+	it("a stranger sees a sign-in and no more, and health is the administrators'", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		const context = await (browser as Browser).newContext();
+		const page = await context.newPage();
+		await page.goto(`${origin}/admin`);
+		await page.getByRole("heading", { name: "Sign in" }).waitFor();
+		expect(await page.evaluate(async () => (await globalThis.fetch("/admin/health")).status)).toBe(401);
+		await context.close();
+	}, 30_000);
+});

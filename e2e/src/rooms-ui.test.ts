@@ -1,0 +1,177 @@
+import { AxeBuilder } from "@axe-core/playwright";
+import { type StartedNode, type StartedServer, startNode, startServer, tempFolder } from "@warren/testkit";
+import type { BrowserContextOptions, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { browserMissing, launchBrowser } from "./browser.ts";
+
+/** Two warrens that meet at a gateway, each seen by its own person. */
+const missing = browserMissing();
+
+const sizes: Readonly<Record<string, BrowserContextOptions>> = {
+	desktop: { viewport: { width: 1280, height: 800 }, colorScheme: "light" },
+	phone: { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, colorScheme: "dark" },
+};
+
+async function expectAccessible(page: Page, where: string): Promise<void> {
+	await page.evaluate(() =>
+		Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => {}))),
+	);
+	const { violations, passes } = await new AxeBuilder({ page }).analyze();
+	expect(passes.length, where).toBeGreaterThan(5);
+	expect(
+		violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`),
+		where,
+	).toEqual([]);
+	// Nothing is wider than the screen.
+	expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), where).toBe(true);
+}
+
+describe.each(Object.keys(sizes))("rooms on a %s", (size) => {
+	const folder = tempFolder("rooms-ui");
+	let gateway: StartedServer;
+	let here: StartedNode;
+	let there: StartedNode;
+	let browser: Awaited<ReturnType<typeof launchBrowser>>;
+	let page: Page;
+	let thereRoom = "";
+	const faults: string[] = [];
+
+	const api = async (node: StartedNode, method: string, path: string, body?: object) => {
+		const answer = await node.fetch(path, {
+			method,
+			...(body === undefined ? {} : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+		});
+		if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+		return (await answer.json()) as Record<string, any>;
+	};
+	const gatewayUrl = () => `${(gateway.ready["url"] as string).replace("http", "ws")}/gateway`;
+	const heardThere = async () => {
+		const { messages } = await api(there, "GET", `/api/rooms/${thereRoom}/messages`);
+		return (messages as { content: string }[]).map((message) => message.content);
+	};
+	const opened = () => page.getByRole("region", { name: "general" });
+	const say = async (text: string) => {
+		await page.getByRole("textbox", { name: "Message general" }).fill(text);
+		await page.getByRole("button", { name: "Send" }).click();
+	};
+
+	beforeAll(async () => {
+		if (missing !== null) return;
+		gateway = await startServer(["gateway", "--data", folder.path, "--host", "127.0.0.1", "--port", "0"]);
+		[here, there] = await Promise.all([startNode({ name: "atlas" }), startNode({ name: "burrow" })]);
+		await api(there, "POST", "/api/gateway/register", { gatewayUrl: gatewayUrl(), name: "Burrow" });
+		thereRoom = (await api(there, "POST", "/api/rooms", { name: "general", federated: true }))["room"].id;
+		browser = await launchBrowser({ ca: here.ca });
+		page = await (await browser.newContext(sizes[size] as BrowserContextOptions)).newPage();
+		page.setDefaultTimeout(10_000);
+		page.on("pageerror", (error) => faults.push(error.message));
+	}, 60_000);
+	afterAll(async () => {
+		await browser?.close();
+		await here?.[Symbol.asyncDispose]();
+		await there?.[Symbol.asyncDispose]();
+		await gateway?.kill("SIGKILL");
+		folder[Symbol.dispose]();
+	});
+
+	it("a machine registers at a gateway, and makes a federated room", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		await page.goto(`https://localhost:${here.port}/`);
+		await page.getByRole("textbox", { name: "User" }).fill(here.user);
+		await page.getByRole("textbox", { name: "PIN", exact: true }).fill(here.pin);
+		await page.getByRole("button", { name: "Sign in" }).click();
+		await page.getByRole("link", { name: "Rooms" }).click();
+		await page.getByText("No room on atlas yet").waitFor();
+		await expectAccessible(page, "no rooms");
+		await page.getByRole("button", { name: "No gateway" }).click();
+		await page.getByRole("textbox", { name: "Address" }).fill(gatewayUrl());
+		await page.getByRole("button", { name: "Register and connect" }).click();
+		await page.getByRole("button", { name: "Close" }).click();
+		await page.getByRole("button", { name: "Gateway connected" }).waitFor();
+		await page.getByRole("button", { name: "New room" }).click();
+		await page.getByRole("textbox", { name: "Name" }).fill("general");
+		await page.getByRole("checkbox", { name: "Share with other warrens" }).check();
+		await expectAccessible(page, "new room");
+		await page.getByRole("button", { name: "Create" }).click();
+		await page.getByRole("heading", { name: "general" }).waitFor();
+	});
+
+	it("what is said here is heard there and the other way round, marked with where it came from", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		await say("hello from atlas");
+		await page.getByRole("img", { name: "delivered" }).waitFor();
+		await expect.poll(heardThere, { timeout: 10_000 }).toEqual(["hello from atlas"]);
+		await api(there, "POST", `/api/rooms/${thereRoom}/messages`, {
+			content: "<img src=x onerror=alert(1)> & hello back",
+		});
+		await opened().getByText("<img src=x onerror=alert(1)> & hello back").waitFor();
+		await page.getByText("from Burrow", { exact: true }).waitFor();
+		await expectAccessible(page, "conversation");
+	});
+
+	it("an edit and a deletion follow", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		await opened().getByText("hello from atlas").hover();
+		await page.getByRole("button", { name: "Edit", exact: true }).click();
+		await page.getByRole("textbox", { name: "Edit", exact: true }).fill("hello from atlas, again");
+		await page.getByRole("button", { name: "Save" }).click();
+		await expect.poll(async () => (await heardThere())[0], { timeout: 10_000 }).toBe("hello from atlas, again");
+		await opened().getByText("hello from atlas, again").hover();
+		await page.getByRole("button", { name: "Delete", exact: true }).click();
+		await page.getByRole("alertdialog").getByRole("button", { name: "Delete", exact: true }).click();
+		await expect.poll(async () => (await heardThere())[0], { timeout: 10_000 }).toBe("");
+		await page.getByText("deleted", { exact: true }).waitFor();
+	});
+
+	it("search finds words, and unread counts what came while another room was open", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		await page.getByRole("button", { name: "Search in general" }).click();
+		await page.getByRole("searchbox", { name: "Search in general" }).fill("hello bac");
+		await opened().getByText("& hello back").waitFor();
+		await page.getByRole("button", { name: "Close search" }).click();
+		await page.goto(`https://localhost:${here.port}/m/self/rooms`);
+		await page.getByRole("link", { name: /general/ }).waitFor();
+		await api(there, "POST", `/api/rooms/${thereRoom}/messages`, { content: "are you there?" });
+		await page.getByText("1 unread").waitFor({ state: "attached" });
+		await expectAccessible(page, "list");
+		await page.getByRole("link", { name: /general/ }).click();
+		await opened().getByText("are you there?").waitFor();
+		await expect.poll(() => page.getByText("1 unread").count(), { timeout: 10_000 }).toBe(0);
+	});
+
+	it("with the gateway away, what is said is here at once, waits in sight, and follows in order", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		const before = gateway;
+		const port = new URL(before.ready["url"] as string).port;
+		await before.kill("SIGKILL");
+		await say("one");
+		await say("two");
+		await page.getByRole("img", { name: "waiting for the gateway" }).nth(1).waitFor();
+		if (size === "phone") await page.getByRole("link", { name: "All rooms" }).click();
+		await page.getByText("2 waiting to be sent").waitFor();
+		await expectAccessible(page, "gateway away");
+		gateway = await startServer(["gateway", "--data", folder.path, "--host", "127.0.0.1", "--port", port]);
+		await expect.poll(async () => (await heardThere()).slice(-2), { timeout: 25_000 }).toEqual(["one", "two"]);
+		await page.getByRole("button", { name: "Gateway connected" }).waitFor({ timeout: 25_000 });
+	});
+
+	it("with the machine itself away, what is written waits in the browser and is sent once", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		await page.goto(`https://localhost:${here.port}/m/self/rooms`);
+		await page.getByRole("link", { name: /general/ }).click();
+		await page.getByRole("heading", { name: "general" }).waitFor();
+		await page.context().setOffline(true);
+		await say("from the train");
+		await opened().getByText("not sent yet").waitFor();
+		await page.context().setOffline(false);
+		await expect
+			.poll(async () => (await heardThere()).filter((text) => text === "from the train"), { timeout: 40_000 })
+			.toEqual(["from the train"]);
+		await expect.poll(() => opened().getByText("not sent yet").count(), { timeout: 10_000 }).toBe(0);
+	}, 60_000);
+
+	it("raised no fault in the page", (test) => {
+		test.skip(missing !== null, missing ?? "");
+		expect(faults).toEqual([]);
+	});
+});

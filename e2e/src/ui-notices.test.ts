@@ -1,0 +1,113 @@
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type StartedNode, startNode } from "@warren/testkit";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { browserMissing, launchBrowser } from "./browser.ts";
+import { expectAccessible, newContext, newPage, originOf, sizes } from "./ui-pages.ts";
+
+/** What a terminal tells somebody who is elsewhere: bells, finished commands, text for the clipboard. */
+const missing = browserMissing();
+
+describe("notices of terminals", () => {
+	let node: StartedNode;
+	let browser: Browser;
+	let page: Page;
+	const faults: string[] = [];
+
+	beforeAll(async () => {
+		if (missing !== null) return;
+		node = await startNode({ name: "atlas" });
+		browser = await launchBrowser({ ca: node.ca });
+		const context = await newContext(browser as never, sizes["desktop"]);
+		await context.grantPermissions(["notifications", "clipboard-read", "clipboard-write"], { origin: originOf(node) });
+		page = await newPage(context, faults);
+		await page.goto(`${originOf(node)}/`);
+		await page.getByRole("heading", { name: "Sign in" }).waitFor();
+		await page.getByRole("textbox", { name: "User" }).fill(node.user);
+		await page.getByRole("textbox", { name: "PIN", exact: true }).fill(node.pin);
+		await page.getByRole("button", { name: "Sign in", exact: true }).click();
+		await page.getByText("No session runs on atlas").waitFor();
+	});
+	afterAll(async () => {
+		await browser?.close();
+		await node?.[Symbol.asyncDispose]();
+	});
+
+	const run = async (name: string, command: string) => {
+		const made = await node.fetch("/api/sessions", {
+			method: "POST",
+			headers: { "content-type": "application/json" },
+			body: JSON.stringify({ name, command }),
+		});
+		expect(made.status).toBe(201);
+	};
+	/** Types into a session as its owner at the machine would. */
+	const typeIn = async (name: string, line: string) => {
+		await page.goto(`${originOf(node)}/m/self/terminals`);
+		await page.getByRole("link", { name, exact: true }).first().click();
+		await page.getByRole("heading", { name: `Terminal ${name}` }).waitFor();
+		await page.getByRole("textbox", { name: "Terminal input" }).focus();
+		await page.keyboard.type(line);
+		await page.keyboard.press("Enter");
+	};
+
+	it("a machine alone asks for its PIN and offers no account, nor documents", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		await page.goto(`${originOf(node)}/docs`);
+		await page.getByText("This machine has no hub").waitFor();
+		await expectAccessible(page, "no hub");
+	});
+
+	it("a bell elsewhere shows as a notice that leads there", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		const cord = join(node.home, "cord");
+		expect(spawnSync("mkfifo", [cord]).status).toBe(0);
+		await run("ringer", `sh -c 'read line < ${cord}; printf "\\a"; read line'`);
+		await page.goto(`${originOf(node)}/m/self/terminals`);
+		await page.getByRole("link", { name: "ringer" }).first().waitFor();
+		await page.getByText("connected", { exact: true }).waitFor();
+		await page.getByRole("link", { name: "Machines" }).click();
+		writeFileSync(cord, "pull\n");
+		await page.getByText("Bell in ringer").waitFor();
+		await expectAccessible(page, "a notice");
+		await page.getByRole("button", { name: "Open", exact: true }).click();
+		await page.getByRole("heading", { name: "Terminal ringer" }).waitFor();
+	});
+
+	it("a program's text for the clipboard (OSC 52) arrives there", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		await run("copier", "sh");
+		const text = Buffer.from("from the far side ✓").toString("base64");
+		await typeIn("copier", `printf '\\033]52;c;${text}\\007'`);
+		await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toBe("from the far side ✓");
+	});
+
+	it("a long command that ends tells by the system when nobody looks at the page", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		await page.goto(`${originOf(node)}/settings`);
+		await page.evaluate(async () => void (await navigator.serviceWorker.ready));
+		// The browser asks its user first, so that the box changes a moment later.
+		await page.getByRole("checkbox", { name: "Show notifications" }).click();
+		await page.getByRole("checkbox", { name: "Show notifications", checked: true }).waitFor();
+		await run("worker", "sh");
+		// A shell first, then the command: what ends is then known to have been one.
+		await typeIn("worker", "sleep 11");
+		await page.getByRole("link", { name: "Machines" }).click();
+		await page.evaluate(() => Object.defineProperty(document, "visibilityState", { value: "hidden" }));
+		const shown = () =>
+			page.evaluate(async () => {
+				const registration = await navigator.serviceWorker.getRegistration();
+				return ((await registration?.getNotifications()) ?? []).map(({ title, body }) => `${title} | ${body}`);
+			});
+		await expect
+			.poll(shown, { timeout: 20_000 })
+			.toEqual([expect.stringMatching(/^sleep finished in worker \| It ran for 1\d s/)]);
+	});
+
+	it("raised no fault in the page", (test) => {
+		test.skip(missing !== null, missing ?? "");
+		expect(faults).toEqual([]);
+	});
+});

@@ -1,0 +1,327 @@
+import {
+	type Clock,
+	type Closeable,
+	type ConditionKind,
+	closeCodes,
+	type HealthTable,
+	type Logger,
+	messageOf,
+	newSecret,
+	type Random,
+	type Timer,
+} from "@warren/kernel";
+import { dataHeaders, encodeFrame, type Frame, type Route, type TextSocket, TextSockets } from "@warren/net";
+import type { Statements } from "@warren/store";
+import { gatewayError } from "../errors.ts";
+import {
+	type GatewayLimits,
+	gatewayLimits,
+	type Proof,
+	type ServerEffect,
+	ServerMachine,
+	type SocketId,
+} from "../protocol/index.ts";
+import { QueueStore } from "./queue-store.ts";
+import { Registry } from "./registry.ts";
+
+export interface GatewayDeps {
+	readonly clock: Clock;
+	readonly random: Random;
+	readonly logger: Logger;
+	readonly health: HealthTable;
+	/** Of a database with `gatewaySchema`, the gateway's alone. */
+	readonly statements: Statements;
+}
+
+export interface GatewayOptions {
+	readonly limits?: Partial<GatewayLimits>;
+	/** Whoever registers must show it; null = anybody may register. */
+	readonly invitation: string | null;
+	readonly maxConnections: number;
+}
+
+export const gatewayServerLimits = {
+	/** Connections of one address that have not signed in. */
+	maxWaitingPerAddress: 500,
+	/** Of what waits for a slow reader. */
+	maxBufferedBytes: 4 * 1024 * 1024,
+	maxRegisterBytes: 8 * 1024,
+	expireEveryMs: 60_000,
+	expireBatch: 1_000,
+} as const;
+
+const storeFails: ConditionKind = {
+	code: "gateway-store-failing",
+	severity: "error",
+	title: "The gateway cannot write its queues: messages for meshes that are away are sent back.",
+	advice: "Free disk space, and look at the log.",
+	delayMs: 0,
+};
+
+interface Connection {
+	readonly id: SocketId;
+	readonly socket: TextSocket;
+	/** Not signed in yet: counts against this address. */
+	waitingAddress: string | null;
+}
+
+/** The gateway's loop: sockets, clock, disk and credentials around the machine, and its routes. */
+export class GatewayServer implements Closeable {
+	readonly #deps: GatewayDeps;
+	readonly #options: GatewayOptions;
+	readonly #registry: Registry;
+	readonly #store: QueueStore;
+	readonly #machine: ServerMachine;
+	readonly #sockets: TextSockets;
+	readonly #byId = new Map<SocketId, Connection>();
+	readonly #bySocket = new Map<TextSocket, Connection>();
+	readonly #waiting = new Map<string, number>();
+	#nextId = 1;
+	#timer: { readonly at: number; readonly timer: Timer } | null = null;
+	#expiry: Timer;
+	#performing = false;
+	#lastText = "";
+	#lastFrame: Frame | null = null;
+	#stopping: Promise<void> | null = null;
+
+	constructor(deps: GatewayDeps, options: GatewayOptions) {
+		this.#deps = deps;
+		this.#options = options;
+		this.#registry = new Registry(deps.statements, deps.clock, options.invitation);
+		this.#store = new QueueStore(deps.statements, this.#registry, deps.logger);
+		this.#machine = new ServerMachine({
+			limits: { ...options.limits },
+			records: this.#registry.records(),
+			queues: this.#store.states(),
+			nonce: () => newSecret(deps.random),
+		});
+		this.#registry.onChanged = (meshId) => {
+			this.#machine.revoked(meshId, this.#now(), this.#wall());
+			this.#perform();
+		};
+		this.#sockets = new TextSockets(deps.clock, {
+			maxMessageBytes: Math.max(gatewayLimits.maxMessageBytes, (options.limits?.payloadBytes ?? 0) * 2),
+			maxBufferedBytes: gatewayServerLimits.maxBufferedBytes,
+			onMessage: (socket, text) => this.#onMessage(socket, text),
+			onClose: (socket) => this.#onClose(socket),
+		});
+		this.#expiry = this.#armExpiry();
+	}
+
+	get connected(): number {
+		return this.#machine.connected;
+	}
+
+	/** Messages on disk. */
+	get queued(): number {
+		return this.#machine.queued;
+	}
+
+	routes(): Route[] {
+		const owner = "gateway";
+		return [
+			{
+				owner,
+				method: "POST",
+				path: "/register",
+				credentials: ["none"],
+				maxBodyBytes: gatewayServerLimits.maxRegisterBytes,
+				handle: async ({ request, remoteAddress }) => {
+					await this.#registry.register(await readJson(request), remoteAddress);
+					return Response.json({ ok: true }, { headers: dataHeaders });
+				},
+			},
+			{
+				owner,
+				method: "GET",
+				path: "/health",
+				credentials: ["none"],
+				handle: () => Response.json({ ok: true, connected: this.connected }, { headers: dataHeaders }),
+			},
+			{
+				owner,
+				method: "WS",
+				path: "/gateway",
+				credentials: ["none"],
+				open: ({ remoteAddress, origin }, upgrade) => {
+					const socket = this.#sockets.accept(upgrade);
+					const connection: Connection = { id: this.#nextId++, socket, waitingAddress: remoteAddress };
+					this.#byId.set(connection.id, connection);
+					this.#bySocket.set(socket, connection);
+					const waiting = (this.#waiting.get(remoteAddress) ?? 0) + 1;
+					this.#waiting.set(remoteAddress, waiting);
+					if (waiting > gatewayServerLimits.maxWaitingPerAddress || this.#byId.size > this.#options.maxConnections)
+						return socket.close(closeCodes.unavailable, "too many connections");
+					const host = new URL(origin).host;
+					this.#machine.opened(connection.id, { address: remoteAddress, host }, this.#now());
+					this.#perform();
+				},
+			},
+		];
+	}
+
+	/** Rule G18: what is under way goes to disk, everybody is told to come back, then the sockets close. */
+	close(): Promise<void> {
+		this.#stopping ??= this.#stop();
+		return this.#stopping;
+	}
+
+	async #stop(): Promise<void> {
+		this.#machine.stop(this.#now(), this.#wall());
+		this.#perform();
+		this.#commit();
+		this.#expiry.cancel();
+		this.#timer?.timer.cancel();
+		// One turn for the last words, which are already in the sockets.
+		await new Promise((resolve) => setImmediate(resolve));
+		this.#sockets.close();
+	}
+
+	#onMessage(socket: TextSocket, text: string): void {
+		const connection = this.#bySocket.get(socket);
+		if (connection === undefined) return;
+		try {
+			this.#machine.receive(connection.id, text, this.#now(), this.#wall());
+		} catch (fault) {
+			// Rule G19: a fault of ours costs the one connection that met it.
+			this.#deps.logger.error("a gateway message failed", { fault: messageOf(fault) });
+			socket.close(closeCodes.unavailable, "the gateway failed on this message");
+		}
+		this.#perform();
+	}
+
+	#onClose(socket: TextSocket): void {
+		const connection = this.#bySocket.get(socket);
+		if (connection === undefined) return;
+		this.#bySocket.delete(socket);
+		this.#byId.delete(connection.id);
+		this.#noLongerWaiting(connection);
+		this.#machine.closed(connection.id, this.#now(), this.#wall());
+		this.#perform();
+	}
+
+	#noLongerWaiting(connection: Connection): void {
+		const address = connection.waitingAddress;
+		if (address === null) return;
+		connection.waitingAddress = null;
+		const waiting = (this.#waiting.get(address) ?? 1) - 1;
+		if (waiting === 0) this.#waiting.delete(address);
+		else this.#waiting.set(address, waiting);
+	}
+
+	/** Effects in order; those that effects bring about come after them. */
+	#perform(): void {
+		if (this.#performing) return;
+		this.#performing = true;
+		try {
+			for (let effects = this.#machine.drain(); effects.length > 0; effects = this.#machine.drain())
+				for (const effect of effects) this.#do(effect);
+		} finally {
+			this.#performing = false;
+		}
+		this.#arm();
+	}
+
+	#do(effect: ServerEffect): void {
+		switch (effect.kind) {
+			case "send":
+				return this.#byId.get(effect.to)?.socket.sendFrame(this.#frameOf(effect.text));
+			case "fanout": {
+				const frame = this.#frameOf(effect.text);
+				for (const to of effect.to) this.#byId.get(to)?.socket.sendFrame(frame);
+				return;
+			}
+			case "close":
+				return this.#byId.get(effect.socket)?.socket.close(effect.code, effect.reason);
+			case "verify":
+				return void this.#verify(effect.socket, effect.proof);
+			case "save":
+				return this.#write({ kind: "save", record: effect.record });
+			case "enqueue":
+				return this.#write({ kind: "enqueue", delivery: effect.delivery });
+			case "dequeue":
+				return this.#write({ kind: "dequeue", meshId: effect.meshId, seqs: effect.seqs });
+			case "load": {
+				this.#commit();
+				const rows = this.#store.load(effect.meshId, effect.after, effect.limit);
+				const complete = rows.length < effect.limit;
+				return this.#machine.loaded(effect.meshId, rows, complete, this.#now(), this.#wall());
+			}
+		}
+	}
+
+	#write(write: Parameters<QueueStore["add"]>[0]): void {
+		if (this.#store.add(write)) setImmediate(() => this.#commit());
+	}
+
+	#commit(): void {
+		const { deliveries, ok } = this.#store.commit();
+		if (ok) this.#deps.health.clear(storeFails);
+		else this.#deps.health.raise(storeFails);
+		if (deliveries.length === 0) return;
+		if (ok) this.#machine.stored(deliveries, this.#now());
+		else this.#machine.storeFailed(deliveries, this.#now());
+		this.#perform();
+	}
+
+	async #verify(id: SocketId, proof: Proof): Promise<void> {
+		const verdict = await this.#registry.verify(proof).catch((fault: unknown) => {
+			this.#deps.logger.error("a login could not be checked", { fault: messageOf(fault) });
+			return { ok: false, reason: "limited", retryAfterMs: 5000 } as const;
+		});
+		const connection = this.#byId.get(id);
+		if (verdict.ok && connection !== undefined) this.#noLongerWaiting(connection);
+		this.#machine.verified(id, verdict, this.#now(), this.#wall());
+		this.#perform();
+	}
+
+	/** The same text to one after another is framed once. */
+	#frameOf(text: string): Frame {
+		if (this.#lastFrame === null || this.#lastText !== text) {
+			this.#lastText = text;
+			this.#lastFrame = encodeFrame(text);
+		}
+		return this.#lastFrame;
+	}
+
+	#arm(): void {
+		const due = this.#machine.deadline();
+		if (due === null || (this.#timer !== null && this.#timer.at <= due)) return;
+		this.#timer?.timer.cancel();
+		const timer = this.#deps.clock.after(Math.max(0, due - this.#now()), () => {
+			this.#timer = null;
+			this.#machine.tick(this.#now(), this.#wall());
+			this.#perform();
+		});
+		this.#timer = { at: due, timer };
+	}
+
+	#armExpiry(): Timer {
+		return this.#deps.clock.after(gatewayServerLimits.expireEveryMs, () => {
+			try {
+				const isAway = (meshId: string) => !this.#machine.isOnline(meshId);
+				const gone = this.#store.expire(this.#wall(), isAway, gatewayServerLimits.expireBatch);
+				for (const [meshId, rows] of gone) this.#machine.expired(meshId, rows);
+			} catch (fault) {
+				this.#deps.logger.warn("old messages could not be dropped", { fault: messageOf(fault) });
+			}
+			this.#expiry = this.#armExpiry();
+		});
+	}
+
+	#now(): number {
+		return this.#deps.clock.monotonic();
+	}
+
+	#wall(): number {
+		return this.#deps.clock.now();
+	}
+}
+
+async function readJson(request: Request): Promise<unknown> {
+	try {
+		return JSON.parse(await request.text());
+	} catch (cause) {
+		throw gatewayError("bad_mesh", "Invalid JSON: meshId, secret and name are required.", { cause });
+	}
+}

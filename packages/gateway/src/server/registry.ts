@@ -1,0 +1,214 @@
+import { createHmac, createPublicKey, randomBytes, timingSafeEqual, verify as verifySignature } from "node:crypto";
+import { type Clock, ExpiringMap, equalSecrets, parseRequest, RateLimit } from "@warren/kernel";
+import type { Statements } from "@warren/store";
+import { z } from "zod";
+import { gatewayError } from "../errors.ts";
+import { gatewayLimits, type MeshRecord, meshIdPattern, type Proof, type ProofVerdict } from "../protocol/index.ts";
+import { type SecretHash, SecretHasher } from "./secret-hash.ts";
+
+export const registryLimits = {
+	maxMeshes: 100_000,
+	minSecretLength: 8,
+	registersPerSecond: 0.2,
+	registerBurst: 20,
+	/** Wrong credentials of one address. */
+	failuresPerSecond: 0.2,
+	failureBurst: 20,
+	maxAddresses: 10_000,
+	/** Secrets that were right lately need no slow hash again. */
+	maxRecent: 50_000,
+	recentMs: 24 * 3_600_000,
+} as const;
+
+const publicKeyLength = 32;
+
+const registration = z.object({
+	meshId: z
+		.string()
+		.max(gatewayLimits.maxMeshIdLength)
+		.regex(
+			meshIdPattern,
+			"must be letters, digits, dots, dashes, underscores, @ and colons, the first a letter or digit",
+		),
+	secret: z.string().min(registryLimits.minSecretLength).max(gatewayLimits.maxSecretLength),
+	name: z.string().trim().min(1).max(gatewayLimits.maxNameLength),
+	/** Ed25519, base64url of the raw 32 bytes. */
+	publicKey: z
+		.string()
+		.refine((text) => Buffer.from(text, "base64url").length === publicKeyLength, "must be 32 bytes in base64url")
+		.optional(),
+	previousSecret: z.string().max(gatewayLimits.maxSecretLength).optional(),
+	invitation: z.string().max(gatewayLimits.maxSecretLength).optional(),
+});
+
+interface Row {
+	readonly mesh_id: string;
+	readonly name: string;
+	readonly secret: string;
+	readonly public_key: string | null;
+	readonly durable: number;
+	readonly rooms: string | null;
+	readonly allow: string | null;
+	readonly block: string;
+}
+
+/** Which meshes there are, and what proves that somebody is one of them. Secrets are hashed, and never overwritten. */
+export class Registry {
+	readonly #statements: Statements;
+	readonly #clock: Clock;
+	/** Null = anybody may register. */
+	readonly #invitation: string | null;
+	readonly #hasher = new SecretHasher();
+	readonly #registers: RateLimit;
+	readonly #failures: RateLimit;
+	/** meshId → keyed hash of the secret that was right. */
+	readonly #recent: ExpiringMap<string, Buffer>;
+	readonly #recentKey = randomBytes(32);
+	/** Hears of a mesh whose credentials changed. */
+	onChanged: (meshId: string) => void = () => {};
+
+	constructor(statements: Statements, clock: Clock, invitation: string | null) {
+		this.#statements = statements;
+		this.#clock = clock;
+		this.#invitation = invitation;
+		const { registersPerSecond, registerBurst, failuresPerSecond, failureBurst, maxAddresses } = registryLimits;
+		this.#registers = new RateLimit(clock, {
+			perSecond: registersPerSecond,
+			burst: registerBurst,
+			maxKeys: maxAddresses,
+		});
+		this.#failures = new RateLimit(clock, {
+			perSecond: failuresPerSecond,
+			burst: failureBurst,
+			maxKeys: maxAddresses,
+		});
+		this.#recent = new ExpiringMap(clock, registryLimits.maxRecent);
+	}
+
+	/**
+	 * Registers a mesh; again with the same secret changes its name and key, with `previousSecret` its secret.
+	 * @throws WarrenError `bad_request`, `rate_limited`, `invitation_required`, `mesh_taken`, `too_many_meshes`.
+	 */
+	async register(body: unknown, address: string): Promise<"new" | "same" | "rotated"> {
+		const wanted = parseRequest(registration, body);
+		const retryAfterMs = this.#registers.take(address);
+		if (retryAfterMs > 0 || this.#hasher.isBusy) {
+			throw gatewayError("rate_limited", `Too many registrations from your address.`, {
+				details: { retryAfterMs: Math.max(retryAfterMs, 1000) },
+				fix: `Try again in ${Math.ceil(Math.max(retryAfterMs, 1000) / 1000)} s.`,
+			});
+		}
+		const stands = this.#find(wanted.meshId);
+		if (stands !== null) return this.#again(stands, wanted);
+		if (this.#invitation !== null && !equalSecrets(wanted.invitation ?? "", this.#invitation))
+			throw gatewayError("invitation_required", "This gateway registers only those with an invitation.");
+		const [count] = this.#statements.all<{ count: number }>("SELECT count(*) AS count FROM gateway_meshes");
+		if ((count?.count ?? 0) >= registryLimits.maxMeshes)
+			throw gatewayError("too_many_meshes", `This gateway knows ${registryLimits.maxMeshes} meshes already.`);
+		const secret = JSON.stringify(await this.#hasher.hash(wanted.secret));
+		// Between the look-up and here somebody else may have come: the first one stays.
+		const inserted = this.#statements.run(
+			"INSERT INTO gateway_meshes (mesh_id, name, secret, public_key, durable, rooms, allow, block, created_at) VALUES (?, ?, ?, ?, 0, NULL, NULL, '[]', ?) ON CONFLICT DO NOTHING",
+			wanted.meshId,
+			wanted.name,
+			secret,
+			wanted.publicKey ?? null,
+			this.#clock.now(),
+		);
+		if (inserted === 0) throw taken(wanted.meshId);
+		return "new";
+	}
+
+	/** A yes or no; never throws for what a client sent. */
+	async verify(proof: Proof): Promise<ProofVerdict> {
+		const retryAfterMs = this.#failures.waitMs(proof.address);
+		if (retryAfterMs > 0) return { ok: false, reason: "limited", retryAfterMs };
+		const row = this.#find(proof.meshId);
+		if (proof.by === "secret") {
+			const keyed = createHmac("sha256", this.#recentKey).update(proof.secret).digest();
+			const recent = this.#recent.get(proof.meshId);
+			const known = recent !== undefined && timingSafeEqual(recent, keyed);
+			if (!known && this.#hasher.isBusy) return { ok: false, reason: "limited", retryAfterMs: 2000 };
+			if (known || (await this.#hasher.matches(proof.secret, row === null ? null : hashOf(row)))) {
+				this.#recent.set(proof.meshId, keyed, registryLimits.recentMs);
+				return { ok: true, meshId: proof.meshId, name: row?.name ?? proof.meshId };
+			}
+		} else if (row?.public_key != null && row.public_key === proof.publicKey && isSigned(proof))
+			return { ok: true, meshId: proof.meshId, name: row.name };
+		this.#failures.take(proof.address);
+		return { ok: false, reason: "invalid" };
+	}
+
+	/** Those with something kept, for the machine's start. */
+	records(): MeshRecord[] {
+		return this.#statements
+			.all<Row>("SELECT * FROM gateway_meshes WHERE durable = 1 OR allow IS NOT NULL OR block <> '[]'")
+			.map((row) => ({
+				meshId: row.mesh_id,
+				name: row.name,
+				durable: row.durable === 1,
+				rooms: parseList(row.rooms),
+				allow: parseList(row.allow),
+				block: parseList(row.block) ?? [],
+			}));
+	}
+
+	save(record: MeshRecord): void {
+		this.#statements.run(
+			"UPDATE gateway_meshes SET durable = ?, rooms = ?, allow = ?, block = ? WHERE mesh_id = ?",
+			record.durable ? 1 : 0,
+			record.rooms === null ? null : JSON.stringify(record.rooms),
+			record.allow === null ? null : JSON.stringify(record.allow),
+			JSON.stringify(record.block),
+			record.meshId,
+		);
+	}
+
+	async #again(row: Row, wanted: z.infer<typeof registration>): Promise<"same" | "rotated"> {
+		if (await this.#hasher.matches(wanted.secret, hashOf(row))) {
+			this.#update(row, wanted, row.secret);
+			return "same";
+		}
+		const proves =
+			wanted.previousSecret !== undefined && (await this.#hasher.matches(wanted.previousSecret, hashOf(row)));
+		if (!proves) throw taken(wanted.meshId);
+		this.#update(row, wanted, JSON.stringify(await this.#hasher.hash(wanted.secret)));
+		this.#recent.delete(row.mesh_id);
+		this.onChanged(row.mesh_id);
+		return "rotated";
+	}
+
+	#update(row: Row, wanted: z.infer<typeof registration>, secret: string): void {
+		// Only over what was proved: another rotation may have come first.
+		const changed = this.#statements.run(
+			"UPDATE gateway_meshes SET name = ?, secret = ?, public_key = ? WHERE mesh_id = ? AND secret = ?",
+			wanted.name,
+			secret,
+			wanted.publicKey ?? row.public_key,
+			row.mesh_id,
+			row.secret,
+		);
+		if (changed === 0) throw taken(row.mesh_id);
+	}
+
+	#find(meshId: string): Row | null {
+		return this.#statements.all<Row>("SELECT * FROM gateway_meshes WHERE mesh_id = ?", meshId)[0] ?? null;
+	}
+}
+
+const hashOf = (row: Row) => JSON.parse(row.secret) as SecretHash;
+
+function isSigned(proof: Extract<Proof, { by: "key" }>): boolean {
+	if (proof.text === "") return false;
+	const signature = Buffer.from(proof.signature, "base64url");
+	const key = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: proof.publicKey }, format: "jwk" });
+	return signature.length === 64 && verifySignature(null, Buffer.from(proof.text), key, signature);
+}
+
+function taken(meshId: string) {
+	return gatewayError("mesh_taken", `"${meshId}" is registered already, with another secret.`);
+}
+
+function parseList(text: string | null): string[] | null {
+	return text === null ? null : (JSON.parse(text) as string[]);
+}

@@ -1,0 +1,260 @@
+import type { Duplex } from "node:stream";
+import { type Clock, type Closeable, closeCodes, type Timer } from "@warren/kernel";
+import type { Upgrade } from "../http/route.ts";
+import { encodeFrame, type Frame } from "./frame.ts";
+import { MessageReader } from "./message-reader.ts";
+import { handshakeAnswer } from "./splice.ts";
+
+export interface TextSocketsOptions {
+	readonly maxMessageBytes: number;
+	/** Bytes that may wait for a slow reader; above it the socket closes 1013. */
+	readonly maxBufferedBytes: number;
+	onMessage(socket: TextSocket, text: string): void;
+	/** Once a socket; also for those that were cut (1006). */
+	onClose(socket: TextSocket, code: number): void;
+}
+
+export const textSocketLimits = {
+	/** Whoever is silent this long is pinged… */
+	pingMs: 20_000,
+	/** …and whoever stays silent this long is gone. */
+	silenceMs: 45_000,
+	/** How often a part of the sockets is looked at; all of them within `lapMs`. */
+	sweepMs: 100,
+	lapMs: 5_000,
+	closeMs: 3_000,
+} as const;
+
+/**
+ * Many WebSockets with small text messages: one heartbeat for all, one write per socket and turn of the event loop, and
+ * what several sockets are sent alike is framed and joined once. A socket costs an object and a reader.
+ */
+export class TextSockets implements Closeable {
+	readonly options: TextSocketsOptions;
+	readonly #clock: Clock;
+	readonly #sockets = new Set<TextSocket>();
+	readonly #closing = new Map<TextSocket, number>();
+	#dirty: TextSocket[] = [];
+	#lap: Iterator<TextSocket> | null = null;
+	#sweep: Timer | null = null;
+
+	constructor(clock: Clock, options: TextSocketsOptions) {
+		this.#clock = clock;
+		this.options = options;
+	}
+
+	get size(): number {
+		return this.#sockets.size;
+	}
+
+	accept(upgrade: Upgrade): TextSocket {
+		const { request, socket, head } = upgrade.take();
+		const opened = new TextSocket(this, socket, this.#clock.monotonic());
+		this.#sockets.add(opened);
+		if (this.#sweep === null) this.#armSweep();
+		socket.write(handshakeAnswer(request));
+		opened.listen(head);
+		return opened;
+	}
+
+	/** The same frame to many. */
+	sendFrame(frame: Frame, to: Iterable<TextSocket>): void {
+		for (const socket of to) socket.sendFrame(frame);
+	}
+
+	/** Cuts what is left. */
+	close(): void {
+		this.#sweep?.cancel();
+		for (const socket of this.#sockets) socket.terminate();
+	}
+
+	/** For TextSocket alone. */
+	now(): number {
+		return this.#clock.monotonic();
+	}
+
+	/** For TextSocket alone. */
+	dirty(socket: TextSocket): void {
+		if (this.#dirty.push(socket) === 1) setImmediate(() => this.#flush());
+	}
+
+	/** For TextSocket alone. */
+	ending(socket: TextSocket): void {
+		this.#closing.set(socket, this.#clock.monotonic() + textSocketLimits.closeMs);
+	}
+
+	/** For TextSocket alone. */
+	ended(socket: TextSocket, code: number): void {
+		this.#closing.delete(socket);
+		if (this.#sockets.delete(socket)) this.options.onClose(socket, code);
+	}
+
+	/** Neighbours often get the same frames: those are joined once. */
+	#flush(): void {
+		const dirty = this.#dirty;
+		this.#dirty = [];
+		let frames: readonly Frame[] = [];
+		let joined: Buffer | null = null;
+		for (const socket of dirty) {
+			const pending = socket.takePending();
+			if (pending.length === 0) continue;
+			if (joined === null || !isSame(frames, pending)) {
+				frames = pending;
+				joined = pending.length === 1 ? (pending[0] as Buffer) : Buffer.concat(pending);
+			}
+			socket.write(joined);
+		}
+	}
+
+	#armSweep(): void {
+		this.#sweep = this.#clock.after(textSocketLimits.sweepMs, () => {
+			const now = this.#clock.monotonic();
+			const share = Math.ceil((this.#sockets.size * textSocketLimits.sweepMs) / textSocketLimits.lapMs);
+			for (let count = 0; count < share; count += 1) {
+				this.#lap ??= this.#sockets.values();
+				const next = this.#lap.next();
+				if (next.done === true) {
+					this.#lap = null;
+					break;
+				}
+				next.value.beat(now);
+			}
+			for (const [socket, at] of this.#closing) {
+				if (at > now) break;
+				socket.terminate();
+			}
+			if (this.#sockets.size > 0) this.#armSweep();
+			else this.#sweep = null;
+		});
+	}
+}
+
+/** One of many (`TextSockets`). */
+export class TextSocket {
+	readonly #all: TextSockets;
+	readonly #socket: Duplex;
+	readonly #reader: MessageReader;
+	#pending: Frame[] = [];
+	#pendingBytes = 0;
+	#state: "open" | "closing" | "closed" = "open";
+	#code = 1006;
+	#heardAt: number;
+	#pingedAt: number;
+
+	constructor(all: TextSockets, socket: Duplex, now: number) {
+		this.#all = all;
+		this.#socket = socket;
+		this.#heardAt = now;
+		this.#pingedAt = now;
+		this.#reader = new MessageReader(this, all.options.maxMessageBytes);
+	}
+
+	get isOpen(): boolean {
+		return this.#state === "open";
+	}
+
+	/** For TextSockets alone. */
+	listen(head: Buffer): void {
+		const socket = this.#socket as Duplex & { setNoDelay?: (on: boolean) => void };
+		socket.setNoDelay?.(true);
+		socket.on("data", (chunk: Buffer) => {
+			this.#heardAt = this.#all.now();
+			this.#reader.read(chunk);
+		});
+		socket.once("end", () => socket.end());
+		socket.once("close", () => {
+			this.#state = "closed";
+			this.#pending = [];
+			this.#all.ended(this, this.#code);
+		});
+		if (head.length > 0) this.#reader.read(head);
+	}
+
+	send(text: string): void {
+		this.sendFrame(encodeFrame(text));
+	}
+
+	sendFrame(frame: Frame): void {
+		if (this.#state !== "open") return;
+		if (this.#pendingBytes + this.#socket.writableLength + frame.length > this.#all.options.maxBufferedBytes) {
+			this.#pending = [];
+			this.#pendingBytes = 0;
+			return this.close(closeCodes.tooSlow, "too slow: the reader fell behind");
+		}
+		this.#pendingBytes += frame.length;
+		if (this.#pending.push(frame) === 1) this.#all.dirty(this);
+	}
+
+	/** What was sent before still goes out; cut when the other side does not answer. Safe to call twice. */
+	close(code: number, reason: string): void {
+		if (this.#state !== "open") return;
+		this.#code = code;
+		this.#pending.push(closeFrame(code, reason));
+		this.#state = "closing";
+		const pending = this.takePending();
+		this.#socket.end(Buffer.concat(pending));
+		this.#all.ending(this);
+	}
+
+	terminate(): void {
+		this.#socket.destroy();
+	}
+
+	/** For TextSockets alone. */
+	takePending(): readonly Frame[] {
+		const pending = this.#pending;
+		this.#pending = [];
+		this.#pendingBytes = 0;
+		return pending;
+	}
+
+	/** For TextSockets alone. */
+	write(bytes: Buffer): void {
+		if (this.#state === "open") this.#socket.write(bytes);
+	}
+
+	/** For TextSockets alone. */
+	beat(now: number): void {
+		if (now - this.#heardAt >= textSocketLimits.silenceMs) return this.terminate();
+		if (now - this.#heardAt < textSocketLimits.pingMs || now - this.#pingedAt < textSocketLimits.pingMs) return;
+		this.#pingedAt = now;
+		this.sendFrame(pingFrame);
+	}
+
+	onText(text: string): void {
+		if (this.#state === "open") this.#all.options.onMessage(this, text);
+	}
+
+	onPing(payload: Buffer): void {
+		if (this.#state === "open") this.sendFrame(controlFrame(0xa, payload));
+	}
+
+	onClose(code: number): void {
+		this.#code = code;
+		this.close(code === 1005 ? 1000 : code, "");
+		this.#code = code;
+	}
+
+	onFault(code: number, reason: string): void {
+		this.close(code, reason);
+	}
+}
+
+const pingFrame = controlFrame(0x9, Buffer.alloc(0));
+
+function controlFrame(opcode: number, payload: Uint8Array): Frame {
+	return Buffer.concat([Buffer.from([0x80 | opcode, payload.length]), payload]);
+}
+
+function closeFrame(code: number, reason: string): Frame {
+	let text = Buffer.from(reason);
+	// A cut through a character would not be UTF-8.
+	for (let length = reason.length; text.length > 123; length -= 1) text = Buffer.from(reason.slice(0, length));
+	return controlFrame(0x8, Buffer.concat([Buffer.from([code >> 8, code & 0xff]), text]));
+}
+
+function isSame(a: readonly Frame[], b: readonly Frame[]): boolean {
+	if (a.length !== b.length) return false;
+	for (let index = 0; index < a.length; index += 1) if (a[index] !== b[index]) return false;
+	return true;
+}

@@ -1,0 +1,239 @@
+import { X509Certificate } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { type Clock, messageOf, newId, type Random } from "@warren/kernel";
+import { Authority, canonicalHost } from "@warren/net";
+import { z } from "zod";
+import { peerUrn, tagUrn } from "../coordinator/credentials.ts";
+import { overlayError } from "../errors.ts";
+import { tagPattern } from "../protocol/policy.ts";
+
+export const authorityFolderLimits = {
+	defaultDays: 397,
+	maxDays: 3650,
+	maxTags: 32,
+	revocationDays: 30,
+	maxIssued: 100_000,
+} as const;
+
+const indexSchema = z.object({
+	peers: z.record(
+		z.string(),
+		z.object({
+			id: z.string(),
+			serials: z.array(z.object({ serial: z.string(), notAfter: z.number() })),
+		}),
+	),
+	revoked: z.array(z.string()).default([]),
+});
+type Index = z.infer<typeof indexSchema>;
+
+export interface IssuedPeer {
+	readonly name: string;
+	readonly certFile: string;
+	readonly keyFile: string;
+	readonly caFile: string;
+	readonly serialNumber: string;
+	/** Milliseconds since the Unix epoch. */
+	readonly notAfter: number;
+	readonly tags: readonly string[];
+	readonly hosts: readonly string[];
+}
+
+/**
+ * The overlay's CA as files: `ca.crt`, `ca.key`, and `index.json` (who has which certificates), each name's identity
+ * kept over renewals; `ca.crl` once something is revoked. Made on one machine, carried nowhere.
+ */
+export class AuthorityFolder {
+	readonly #folder: string;
+	readonly #authority: Authority;
+	readonly #clock: Clock;
+	readonly #random: Random;
+
+	private constructor(folder: string, authority: Authority, clock: Clock, random: Random) {
+		this.#folder = folder;
+		this.#authority = authority;
+		this.#clock = clock;
+		this.#random = random;
+	}
+
+	/** Makes `ca.crt` and `ca.key`. @param hosts names and public addresses that its servers may have. @throws WarrenError `conflict` when there is one already. */
+	static async init(
+		folder: string,
+		name: string,
+		hosts: readonly string[],
+		clock: Clock,
+		random: Random,
+	): Promise<AuthorityFolder> {
+		const path = resolve(folder);
+		if (existsSync(join(path, "ca.key")) || existsSync(join(path, "ca.crt")))
+			throw overlayError("conflict", `${path} already holds a CA.`, {
+				fix: "Choose another folder with --out DIR; a new CA would shut out every peer of the old one.",
+			});
+		mkdirSync(path, { recursive: true, mode: 0o700 });
+		chmodSync(path, 0o700);
+		const { authority, pem } = await Authority.create(name, hosts, clock, random);
+		write(join(path, "ca.key"), pem.key, 0o600);
+		write(join(path, "ca.crt"), pem.cert, 0o644);
+		return new AuthorityFolder(path, authority, clock, random);
+	}
+
+	/** @throws WarrenError `bad_authority`. */
+	static async open(folder: string, clock: Clock, random: Random): Promise<AuthorityFolder> {
+		const path = resolve(folder);
+		try {
+			const pem = { cert: readFileSync(join(path, "ca.crt"), "utf8"), key: readFileSync(join(path, "ca.key"), "utf8") };
+			return new AuthorityFolder(path, await Authority.load(pem, clock, random), clock, random);
+		} catch (cause) {
+			throw overlayError("bad_authority", `There is no usable CA in ${path}: ${messageOf(cause)}.`, {
+				fix: `Make one with: warren ca init --out ${path}`,
+				cause,
+			});
+		}
+	}
+
+	get certFile(): string {
+		return join(this.#folder, "ca.crt");
+	}
+
+	get fingerprint(): string {
+		return this.#authority.fingerprint;
+	}
+
+	get notAfter(): number {
+		return this.#authority.notAfter;
+	}
+
+	/**
+	 * Writes `peer.crt`, `peer.key` (0600) and `ca.crt` to `out`. The same name again is a renewal: the coordinator knows
+	 * it as the same machine. With hosts it is a server's certificate as well.
+	 * @throws WarrenError `bad_authority` when a host or tag cannot be certified.
+	 */
+	async issuePeer(request: {
+		readonly name: string;
+		readonly out: string;
+		readonly tags: readonly string[];
+		readonly hosts: readonly string[];
+		readonly days: number;
+	}): Promise<IssuedPeer> {
+		const { name, tags, days } = request;
+		const hosts = request.hosts.map(canonicalHost);
+		if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(name))
+			throw overlayError(
+				"bad_authority",
+				`"${name.slice(0, 80)}" cannot be a name: letters, digits, dots, dashes and underscores, 63 at most.`,
+			);
+		const badTag = tags.find((tag) => !tagPattern.test(tag));
+		if (badTag !== undefined || tags.length > authorityFolderLimits.maxTags)
+			throw overlayError(
+				"bad_authority",
+				`"${(badTag ?? tags.join(" ")).slice(0, 80)}" cannot be a tag, or they are more than ${authorityFolderLimits.maxTags}.`,
+			);
+		if (!Number.isInteger(days) || days < 1 || days > authorityFolderLimits.maxDays)
+			throw overlayError("bad_authority", `--days ${days} is not between 1 and ${authorityFolderLimits.maxDays}.`);
+		const foreign = hosts.find((host) => !this.#authority.allows(host));
+		if (foreign !== undefined) {
+			throw overlayError(
+				"bad_authority",
+				`This CA may not speak for ${foreign}: it is bound to private addresses, .internal, .local and the names that it was made with.`,
+				{
+					fix: `Make the CA with: warren ca init --host ${foreign}`,
+				},
+			);
+		}
+		const index = this.#index();
+		const known = index.peers[name];
+		if (known === undefined && Object.keys(index.peers).length >= authorityFolderLimits.maxIssued)
+			throw overlayError("bad_authority", `This CA already has ${authorityFolderLimits.maxIssued} peers.`);
+		const id = known?.id ?? newId(this.#random);
+		const leaf = await this.#authority.issue({
+			name,
+			hosts,
+			uris: [`${peerUrn}${id}`, ...tags.map((tag) => `${tagUrn}${tag}`)],
+			days,
+			usages: hosts.length > 0 ? ["server", "client"] : ["client"],
+		});
+		const certificate = new X509Certificate(leaf.cert);
+		const serialNumber = certificate.serialNumber.toLowerCase();
+		const notAfter = Date.parse(certificate.validTo);
+		const out = resolve(request.out);
+		mkdirSync(out, { recursive: true, mode: 0o700 });
+		const serials = (known?.serials ?? []).filter((each) => each.notAfter > this.#clock.now());
+		// First the index: a certificate that nobody knows of could never be revoked.
+		this.#save({
+			...index,
+			peers: { ...index.peers, [name]: { id, serials: [...serials, { serial: serialNumber, notAfter }] } },
+		});
+		write(join(out, "peer.key"), leaf.key, 0o600);
+		write(join(out, "peer.crt"), leaf.cert, 0o644);
+		if (out !== this.#folder) write(join(out, "ca.crt"), this.#authority.certPem, 0o644);
+		return {
+			name,
+			certFile: join(out, "peer.crt"),
+			keyFile: join(out, "peer.key"),
+			caFile: join(out, "ca.crt"),
+			serialNumber,
+			notAfter,
+			tags,
+			hosts,
+		};
+	}
+
+	/**
+	 * Revokes every certificate of a name that has not ended, and writes `ca.crl`. The name may be issued anew: that is
+	 * another machine then.
+	 * @returns the list's file and what was added. @throws WarrenError `unknown_peer`.
+	 */
+	async revoke(name: string): Promise<{ readonly file: string; readonly serialNumbers: readonly string[] }> {
+		const index = this.#index();
+		const known = index.peers[name];
+		if (known === undefined)
+			throw overlayError("unknown_peer", `This CA has issued nothing to "${name.slice(0, 80)}".`, {
+				fix: "List the names with: warren ca list",
+			});
+		const serialNumbers = known.serials.map((each) => each.serial);
+		const { [name]: _gone, ...peers } = index.peers;
+		this.#save({ peers, revoked: [...new Set([...index.revoked, ...serialNumbers])] });
+		return { file: await this.writeRevocations(), serialNumbers };
+	}
+
+	/** Writes `ca.crl` anew, as it stands. */
+	async writeRevocations(): Promise<string> {
+		const until = this.#clock.now() + authorityFolderLimits.revocationDays * 24 * 3600 * 1000;
+		const file = join(this.#folder, "ca.crl");
+		write(file, await this.#authority.revocationList(this.#index().revoked, until), 0o644);
+		return file;
+	}
+
+	list(): { readonly name: string; readonly notAfter: number; readonly serialNumbers: readonly string[] }[] {
+		return Object.entries(this.#index().peers).map(([name, { serials }]) => ({
+			name,
+			notAfter: Math.max(0, ...serials.map((each) => each.notAfter)),
+			serialNumbers: serials.map((each) => each.serial),
+		}));
+	}
+
+	#index(): Index {
+		const file = join(this.#folder, "index.json");
+		if (!existsSync(file)) return { peers: {}, revoked: [] };
+		try {
+			return indexSchema.parse(JSON.parse(readFileSync(file, "utf8")));
+		} catch (cause) {
+			throw overlayError("bad_authority", `${file} cannot be read: ${messageOf(cause)}.`, {
+				fix: "Restore it from a backup: it says what was issued and revoked.",
+				cause,
+			});
+		}
+	}
+
+	#save(index: Index): void {
+		write(join(this.#folder, "index.json"), `${JSON.stringify(index, null, "\t")}\n`, 0o600);
+	}
+}
+
+/** Whole or not at all, and on disk when it returns. */
+function write(path: string, text: string, mode: number): void {
+	writeFileSync(`${path}.new`, text, { mode, flush: true });
+	chmodSync(`${path}.new`, mode);
+	renameSync(`${path}.new`, path);
+}

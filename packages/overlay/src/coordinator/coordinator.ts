@@ -1,0 +1,188 @@
+import {
+	type Audit,
+	type Authenticator,
+	type Clock,
+	type Closeable,
+	closeCodes,
+	HealthTable,
+	Lifetime,
+	type Logger,
+	messageOf,
+	newId,
+	type Random,
+	type Timer,
+} from "@warren/kernel";
+import { type Listener, Metrics, type Route, type TlsIdentity } from "@warren/net";
+import { defaultDeny } from "../protocol/policy.ts";
+import { RosterMachine } from "../protocol/roster-machine.ts";
+import { AddressBook, type AddressStore, noAddressStore } from "./address-book.ts";
+import { coordinatorConditions } from "./conditions.ts";
+import { CoordinatorCredentials, readCertificate } from "./credentials.ts";
+import type { JoinAuthority } from "./join-authority.ts";
+import { coordinatorLimits } from "./limits.ts";
+import { PolicyDesk, parse } from "./policy-desk.ts";
+import { Punches } from "./punches.ts";
+import { Registry } from "./registry.ts";
+import { Relay } from "./relay.ts";
+import { noRevocations, type RevocationFile } from "./revocation-file.ts";
+import { RosterSigner } from "./roster-signer.ts";
+import { coordinatorRoutes } from "./routes.ts";
+import { Streams } from "./streams.ts";
+import { StunServer } from "./stun-server.ts";
+
+export interface CoordinatorDeps {
+	readonly clock: Clock;
+	readonly random: Random;
+	readonly logger: Logger;
+	readonly audit: Audit;
+	/** Null = state in memory, as the original. */
+	readonly addresses: AddressStore | null;
+	/** Null = machines are admitted by their certificates alone. */
+	readonly joinTokens: JoinAuthority | null;
+	readonly revocations?: RevocationFile;
+}
+
+export interface CoordinatorOptions {
+	/** Null = insecure: no TLS and no certificates. The caller has made sure that this is meant. */
+	readonly tls: TlsIdentity | null;
+	/** The policy's text; default deny unless told. */
+	readonly policy?: string;
+	/** What a saved policy is handed to. */
+	readonly savePolicy?: (text: string) => void;
+	/** `hashToken` of the administrator's; null = nobody administers by HTTP. */
+	readonly adminTokenHash: string | null;
+	/** Tags of machines whose certificates name none. */
+	readonly defaultTags?: readonly string[];
+	/** UDP port of the STUN server, and the next; null = none. 0 = free ones. */
+	readonly stunPort: number | null;
+	readonly host?: string;
+	readonly heartbeatTimeoutMs?: number;
+}
+
+/** The overlay's control plane, without its listener: routes and an authenticator for one. */
+export class Coordinator implements Closeable {
+	readonly routes: readonly Route[];
+	readonly health: HealthTable;
+	readonly registry: Registry;
+	readonly #lifetime: Lifetime;
+	readonly #stun: StunServer | null;
+	readonly #credentials: CoordinatorCredentials;
+	readonly #revocations: RevocationFile;
+
+	private constructor(
+		routes: readonly Route[],
+		credentials: CoordinatorCredentials,
+		revocations: RevocationFile,
+		health: HealthTable,
+		registry: Registry,
+		lifetime: Lifetime,
+		stun: StunServer | null,
+	) {
+		this.routes = routes;
+		this.#credentials = credentials;
+		this.#revocations = revocations;
+		this.health = health;
+		this.registry = registry;
+		this.#lifetime = lifetime;
+		this.#stun = stun;
+	}
+
+	/** @throws WarrenError `bad_policy`, `policy_test_failed`. */
+	static async open(deps: CoordinatorDeps, options: CoordinatorOptions): Promise<Coordinator> {
+		const { clock, random } = deps;
+		const lifetime = new Lifetime();
+		const health = new HealthTable(clock);
+		const metrics = new Metrics();
+		const roster = new RosterMachine(parse(options.policy ?? defaultDeny), () => newId(random, 8));
+		const registry = new Registry(roster, new AddressBook(deps.addresses ?? noAddressStore), clock, random, {
+			durable: deps.addresses !== null,
+			defaultTags: options.defaultTags ?? [],
+			heartbeatTimeoutMs: options.heartbeatTimeoutMs ?? coordinatorLimits.heartbeatTimeoutMs,
+		});
+		const revocations = deps.revocations ?? noRevocations;
+		const credentials = new CoordinatorCredentials(clock, options.adminTokenHash, revocations);
+		const streams = new Streams(roster, clock, random);
+		lifetime.own(streams);
+		const punches = new Punches(roster, clock);
+		const relay = new Relay(registry, punches, clock);
+		const policy = new PolicyDesk(roster, (text) => options.savePolicy?.(text));
+		const stun =
+			options.stunPort === null ? null : lifetime.own(await StunServer.open(options.host, options.stunPort, clock));
+		const check = () => {
+			if (roster.policy.rules.length === 0) health.raise(coordinatorConditions.policyEmpty);
+			else health.clear(coordinatorConditions.policyEmpty);
+			if (options.tls !== null) {
+				const { notAfter } = readCertificate(Buffer.from(options.tls.cert));
+				if (notAfter - clock.now() < 30 * 24 * 3600 * 1000)
+					health.raise(coordinatorConditions.certificateExpiring, {
+						date: new Date(notAfter).toISOString().slice(0, 10),
+					});
+			}
+		};
+		if (options.tls === null) health.raise(coordinatorConditions.insecure);
+		check();
+		metrics.gauge("overlay_peers", "Registered peers", () => registry.size);
+		metrics.gauge("overlay_streams", "Open roster streams", () => streams.size);
+		metrics.gauge("overlay_relay_lanes", "Open relay connections", () => relay.size);
+		metrics.gauge("overlay_relay_forwarded", "Datagrams that the relay passed on", () => relay.forwarded);
+		metrics.gauge("overlay_relay_dropped", "Datagrams that the relay dropped", () => relay.dropped);
+		const routes = coordinatorRoutes({
+			registry,
+			streams,
+			punches,
+			relay,
+			policy,
+			credentials,
+			joinTokens: deps.joinTokens,
+			signer: options.tls === null ? null : new RosterSigner(options.tls, clock),
+			audit: deps.audit,
+			metrics,
+			health: () => ({ status: health.summary(), conditions: health.list(), peers: registry.size }),
+			insecure: options.tls === null,
+			stunPorts: () => stun?.ports ?? [],
+			run: newId(random, 8),
+		});
+		let sweeping: Timer = { cancel() {} };
+		const sweep = () => {
+			try {
+				if (registry.sweep() > 0) relay.sweep();
+				revocations
+					.refresh()
+					.catch((failure: unknown) =>
+						deps.logger.warn("the revocation list cannot be read", { fault: messageOf(failure) }),
+					);
+				streams.changed();
+				check();
+			} finally {
+				sweeping = clock.after(coordinatorLimits.sweepMs, sweep);
+			}
+		};
+		sweeping = clock.after(coordinatorLimits.sweepMs, sweep);
+		lifetime.defer(() => sweeping.cancel());
+		return new Coordinator(routes, credentials, revocations, health, registry, lifetime, stun);
+	}
+
+	get authenticator(): Authenticator {
+		return this.#credentials;
+	}
+
+	get stunPorts(): readonly number[] {
+		return this.#stun?.ports ?? [];
+	}
+
+	/** Once the listener is there: cuts what a revoked certificate has open. */
+	listening(listener: Listener): void {
+		this.#revocations.onChange(() => {
+			listener.disconnect(
+				(identity) => this.#revocations.isRevoked(this.#credentials.factsOf(identity)?.serialNumber ?? ""),
+				closeCodes.forbidden,
+				"the certificate is revoked",
+			);
+			this.registry.dropRevoked((serialNumber) => this.#revocations.isRevoked(serialNumber));
+		});
+	}
+
+	close(): Promise<void> {
+		return this.#lifetime.close();
+	}
+}

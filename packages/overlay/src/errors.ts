@@ -1,0 +1,31 @@
+import { defineErrors } from "@warren/kernel";
+
+export const overlayError = defineErrors({
+	bad_key: { status: 400, fix: "Send the WireGuard public key as base64 of its 32 bytes." },
+	bad_ula: { status: 400 },
+	bad_peer: { status: 400 },
+	bad_token: { status: 401, fix: "Get a new join token from whoever runs this overlay." },
+	not_your_peer: { status: 403, fix: "Use the certificate with which this peer was registered." },
+	removed: {
+		status: 403,
+		fix: "An administrator removed this machine from the overlay; only they can let it back in.",
+	},
+	unknown_peer: { status: 404, fix: "Register again." },
+	unknown_viewer: { status: 401, fix: "Register first, then open the stream." },
+	conflict: { status: 409 },
+	policy_stale: { status: 412, fix: "Read the policy again, and send its ETag as If-Match." },
+	policy_unmatched: { status: 428, fix: "Read the policy, and send its ETag as If-Match." },
+	bad_policy: { status: 422 },
+	policy_test_failed: { status: 422 },
+	no_admin: { status: 403, fix: "Set WARREN_ADMIN_TOKEN, or give a state folder with --data, and start again." },
+	too_many: { status: 503, retryable: true },
+	exhausted: { status: 503, fix: "Remove peers that are gone, or use another network." },
+	token_authority_away: { status: 503, retryable: true },
+	unsafe_config: { status: 500 },
+	bad_config: { status: 500 },
+	bad_authority: { status: 500 },
+	not_joined: { status: 404, fix: "Join first with: warren overlay join" },
+	coordinator_away: { status: 503, retryable: true },
+	refused: { status: 502 },
+	no_network: { status: 500 },
+});

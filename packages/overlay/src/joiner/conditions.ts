@@ -1,0 +1,46 @@
+import type { ConditionKind } from "@warren/kernel";
+
+export const joinerConditions = {
+	coordinatorAway: {
+		code: "overlay-coordinator-away",
+		severity: "warning",
+		title: "The overlay's coordinator does not answer: {fault}",
+		advice: "Peers go on with what they know. Check the coordinator and this machine's network.",
+		delayMs: 30_000,
+	},
+	refused: {
+		code: "overlay-refused",
+		severity: "error",
+		title: "The coordinator does not admit this machine: {fault}",
+		advice: "Join again with a good certificate and token: warren overlay join",
+		delayMs: 0,
+	},
+	insecure: {
+		code: "overlay-insecure",
+		severity: "error",
+		title: "The overlay is joined without certificates: whoever stands between can be any peer.",
+		advice: "Join with --tls-cert, --tls-key and --tls-ca.",
+		delayMs: 0,
+	},
+	names: {
+		code: "overlay-names-not-resolved",
+		severity: "info",
+		title: "Names under warren.internal are not resolved by this system: {fault}",
+		advice: "Send queries for warren.internal to {server}, or install systemd-resolved.",
+		delayMs: 0,
+	},
+	routes: {
+		code: "overlay-routes",
+		severity: "error",
+		title: "The overlay's routes cannot be set: {fault}",
+		advice: "Install iproute2, and run the joiner as root or with CAP_NET_ADMIN.",
+		delayMs: 0,
+	},
+	dataPlane: {
+		code: "overlay-data-plane",
+		severity: "info",
+		title: "The overlay runs on the {plane} data plane: {fault}",
+		advice: "It works, more slowly. `warren doctor` says what is missing.",
+		delayMs: 0,
+	},
+} as const satisfies Record<string, ConditionKind>;

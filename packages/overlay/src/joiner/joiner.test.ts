@@ -1,0 +1,273 @@
+import { Resolver } from "node:dns/promises";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { join } from "node:path";
+import { silentLogger, systemClock, systemRandom } from "@warren/kernel";
+import { tempFolder } from "@warren/testkit";
+import { describe, expect, it } from "vitest";
+import { appUla, keyBytes } from "../addresses.ts";
+import { everybody, makeCertificates, startCoordinator, TestJoiner } from "../coordinator/coordinator.testing.ts";
+import type { WireGuardKey } from "../protocol/peer-record.ts";
+import { FakeDevice, FakeNetwork } from "./fake-device.testing.ts";
+import { Joiner, type JoinerOptions } from "./joiner.ts";
+import { addStaticDevice, stockConfig } from "./static-device.ts";
+
+async function join_(folder: string, coordinators: readonly string[], options: Partial<JoinerOptions> = {}) {
+	let device: FakeDevice | undefined;
+	const network = new FakeNetwork();
+	const joiner = await Joiner.open(
+		{
+			clock: systemClock,
+			random: systemRandom,
+			logger: silentLogger,
+			network,
+			openDevice: async (wanted) => {
+				device = await FakeDevice.open(wanted);
+				return device;
+			},
+		},
+		{
+			folder,
+			coordinators,
+			tls: null,
+			name: "peer",
+			network: "default",
+			tags: [],
+			interfaceName: "test0",
+			listenPort: 0,
+			relayOnly: false,
+			dataPlane: "auto",
+			apps: [],
+			namePort: null,
+			localCandidates: false,
+			softwareVersion: "warren/0.1.0",
+			bindAddress: () => "::1",
+			...options,
+		},
+	);
+	return {
+		joiner,
+		device: device as FakeDevice,
+		network,
+		key: joiner.publicKey as WireGuardKey,
+		[Symbol.asyncDispose]: () => joiner.close(),
+	};
+}
+
+const app = { uuid: "0191e7c2-1111-7222-8333-444455556666", host: "127.0.0.1", port: 1 };
+
+describe("a joiner", () => {
+	it("J1 two meet: device peers, /128 routes, a direct path by probes, datagrams arrive", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		await using a = await join_(folder.file("a"), [server.url], { name: "alpha" });
+		await using b = await join_(folder.file("b"), [server.url], { name: "beta", apps: [app] });
+		await a.device.until(() => a.device.routes.get(b.key) === "direct");
+		await b.device.until(() => b.device.routes.get(a.key) === "direct");
+		expect(a.device.options.addresses).toEqual([`${a.joiner.ula}/128`]);
+		const ula = appUla(app.uuid) as string;
+		expect(a.device.peers.get(b.key)?.allowedIps).toEqual([`${b.joiner.ula}/128`, `${ula}/128`]);
+		expect([...a.network.routes]).toEqual([b.joiner.ula, ula]);
+		expect(b.network.addresses.has(ula)).toBe(true);
+		a.device.send(keyBytes(b.key), "hello");
+		await b.device.until(() => b.device.received.length > 0);
+		expect(b.device.received).toEqual([{ via: "direct", text: "hello" }]);
+		await a.device.until(() => a.device.mtus.get(b.key) === 1420);
+		await b.joiner.leave();
+		await a.device.until(() => a.device.peers.size === 0);
+		await a.joiner.close();
+		expect(a.network.routes.size).toBe(0);
+	});
+
+	it("J2 a relay-only peer is reached through the relay, both ways", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		await using a = await join_(folder.file("a"), [server.url]);
+		await using b = await join_(folder.file("b"), [server.url], { relayOnly: true });
+		await Promise.all([
+			a.device.until(() => a.device.routes.get(b.key) === "relay"),
+			b.device.until(() => b.device.routes.get(a.key) === "relay"),
+		]);
+		// The lanes open by themselves; what is sent before is lost, as on any network, and sent again.
+		const send = setInterval(() => {
+			a.device.send(keyBytes(b.key), "there");
+			b.device.send(keyBytes(a.key), "back");
+		}, 50);
+		await Promise.all([
+			b.device.until(() => b.device.received.length > 0),
+			a.device.until(() => a.device.received.length > 0),
+		]);
+		clearInterval(send);
+		expect(b.device.received[0]).toEqual({ via: "relay", text: "there" });
+		expect(a.device.received[0]).toEqual({ via: "relay", text: "back" });
+	});
+
+	it("J3 with mutual TLS it boots from its signed roster while every coordinator is down; a tampered one is not believed", async () => {
+		using folder = tempFolder("joiner");
+		using certificates = await makeCertificates({ a: ["x"], b: ["x"] });
+		const options = { tls: certificates.peers["a"] as { ca: string; cert: string; key: string } };
+		let url = "";
+		let peer = "";
+		let ula = "";
+		{
+			await using server = await startCoordinator({ tls: certificates.server });
+			url = server.url;
+			await using other = new TestJoiner(server.url, certificates.peers["b"]);
+			await other.register({ display_name: "other", listen_endpoint: "127.0.0.1:9" });
+			peer = other.key;
+			await using a = await join_(folder.file("a"), [url], options);
+			expect(a.device.peers.has(peer)).toBe(true);
+			await a.joiner.saveRoster();
+			ula = a.joiner.ula;
+		}
+		{
+			await using a = await join_(folder.file("a"), [url], options);
+			expect(a.joiner.ula).toBe(ula);
+			expect(a.device.peers.has(peer)).toBe(true);
+			await a.device.until(() => a.device.routes.get(peer) === "direct");
+			expect((await a.joiner.status()).connected).toBe(false);
+		}
+		const file = folder.file("a/roster.json");
+		const signed = JSON.parse(readFileSync(file, "utf8")) as { roster: string };
+		writeFileSync(file, JSON.stringify({ ...signed, roster: signed.roster.replace("other", "0ther") }));
+		await expect(join_(folder.file("a"), [url], options)).rejects.toThrow(/cannot be asked/);
+		expect(existsSync(folder.file("a/identity.json"))).toBe(true);
+	});
+
+	it("J4 a coordinator that is restarted finds its peers again, with their addresses", async () => {
+		using folder = tempFolder("joiner");
+		const first = await startCoordinator();
+		await using a = await join_(folder.file("a"), [first.url]);
+		await using b = await join_(folder.file("b"), [first.url]);
+		const before = [a.joiner.ula, b.joiner.ula];
+		await first[Symbol.asyncDispose]();
+		await using second = await startCoordinator({ port: first.port });
+		while (second.coordinator.registry.size < 2) await new Promise((resolve) => setImmediate(resolve));
+		expect([a.joiner.ula, b.joiner.ula]).toEqual(before);
+		// Whoever talks goes on talking: neither was ever taken from the other's device.
+		expect(a.device.peers.has(b.key) && b.device.peers.has(a.key)).toBe(true);
+		expect([a.device.removals, b.device.removals]).toEqual([0, 0]);
+	});
+
+	it("J5 the next coordinator is asked when the first does not answer", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		const dead = await startCoordinator();
+		await dead[Symbol.asyncDispose]();
+		await using a = await join_(folder.file("a"), [server.url]);
+		expect(a.joiner.connected).toBe(true);
+		await expect(join_(folder.file("b"), [dead.url])).rejects.toThrow(/cannot be asked/);
+	});
+
+	it("J6 its secrets are 0600, and a corrupt file is set aside", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		const path = folder.file("a");
+		let key = "";
+		{
+			await using a = await join_(path, [server.url]);
+			key = a.key;
+			for (const name of ["private.key", "identity.json"])
+				expect(statSync(join(path, name)).mode & 0o777, name).toBe(0o600);
+			expect(statSync(path).mode & 0o777).toBe(0o700);
+		}
+		writeFileSync(join(path, "private.key"), "gone wrong");
+		writeFileSync(join(path, "identity.json"), "{");
+		await using again = await join_(path, [server.url]);
+		expect(again.key).not.toBe(key);
+		expect(readFileSync(join(path, "private.key.corrupt"), "utf8")).toBe("gone wrong");
+		expect(existsSync(join(path, "identity.json.corrupt"))).toBe(true);
+	});
+
+	it("J7 an app's address answers on the host that serves it; names resolve", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		const service = createServer((socket) => socket.end("from the app"));
+		await new Promise<void>((resolve) => service.listen(0, "127.0.0.1", resolve));
+		const { port } = service.address() as { port: number };
+		await using a = await join_(folder.file("a"), [server.url], {
+			name: "Alpha One",
+			apps: [{ ...app, port }],
+			namePort: 0,
+		});
+		await using b = await join_(folder.file("b"), [server.url], { name: "beta", namePort: 0 });
+		const text = await new Promise<string>((resolve, reject) => {
+			let received = "";
+			const socket = connect(a.joiner.appPortOf(appUla(app.uuid) as string) as number, "::1");
+			socket
+				.on("data", (part) => (received += part.toString()))
+				.on("end", () => resolve(received))
+				.on("error", reject);
+		});
+		expect(text).toBe("from the app");
+		const resolver = new Resolver({ timeout: 2_000, tries: 1 });
+		resolver.setServers([`[::1]:${b.joiner.namePort}`]);
+		const short = (ula: string) => new URL(`http://[${ula}]`).hostname.slice(1, -1);
+		expect(await resolver.resolve6("alpha-one.warren.internal")).toEqual([short(a.joiner.ula)]);
+		expect(await resolver.resolve6("beta.warren.internal")).toEqual([short(b.joiner.ula)]);
+		expect(await resolver.resolve6(`${app.uuid}.warren.internal`)).toEqual([appUla(app.uuid)]);
+		await expect(resolver.resolve6("nobody.warren.internal")).rejects.toMatchObject({ code: "ENOTFOUND" });
+		await expect(resolver.resolve6("example.org")).rejects.toMatchObject({ code: "EREFUSED" });
+		await new Promise((resolve) => service.close(resolve));
+	});
+
+	it("J8 ports and directions of the policy become the device's rules", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator({
+			policy: '{"acls":[{"action":"accept","src":["tag:web"],"dst":["tag:db"],"proto":"tcp","ports":[5432]}]}',
+		});
+		await using db = await join_(folder.file("db"), [server.url], { tags: ["db"] });
+		await using web = await join_(folder.file("web"), [server.url], { tags: ["web"] });
+		await db.device.until(() => db.device.rules !== null);
+		await web.device.until(() => web.device.rules !== null);
+		expect(db.device.rules).toEqual([
+			{ direction: "in", addresses: [`${web.joiner.ula}/128`], protocol: "tcp", ports: [[5432, 5432]] },
+		]);
+		expect(web.device.rules).toEqual([
+			{ direction: "out", addresses: [`${db.joiner.ula}/128`], protocol: "tcp", ports: [[5432, 5432]] },
+		]);
+	});
+
+	it("J9 a stock client behind a node is its peer there, and everybody else's by way of that node", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		await using a = await join_(folder.file("a"), [server.url], { name: "gate" });
+		await using b = await join_(folder.file("b"), [server.url]);
+		const phone = new TestJoiner("").key;
+		const device = await addStaticDevice(
+			{ folder: folder.file("a"), coordinators: [server.url], tls: null, clock: systemClock, logger: silentLogger },
+			"phone",
+			phone,
+		);
+		await a.device.until(() => a.device.peers.has(phone));
+		expect(a.device.peers.get(phone)?.allowedIps).toEqual([`${device.ula}/128`]);
+		expect(a.network.forwards).toBe(true);
+		await b.device.until(() => (b.device.peers.get(a.key)?.allowedIps.length ?? 0) > 1);
+		expect(b.device.peers.get(a.key)?.allowedIps).toEqual([`${a.joiner.ula}/128`, `${device.ula}/128`]);
+		expect(b.device.peers.has(phone)).toBe(false);
+		const text = stockConfig({
+			privateKey: "PRIVATE",
+			ula: device.ula,
+			gatewayKey: a.key,
+			gatewayEndpoint: "192.0.2.1:51820",
+			dns: a.joiner.ula,
+		});
+		expect(text).toContain(`Address = ${device.ula}/128`);
+		expect(text).toContain("AllowedIPs = fd5a:1f00::/32, fd5a:1f02::/32");
+	});
+
+	it("J10 a refused machine is told why, and has no device", async () => {
+		using folder = tempFolder("joiner");
+		using certificates = await makeCertificates({ a: ["x"] });
+		await using server = await startCoordinator({
+			tls: certificates.server,
+			policy: everybody,
+			joinTokens: { validate: async () => null },
+		});
+		const tls = certificates.peers["a"] as { ca: string; cert: string; key: string };
+		await expect(join_(folder.file("a"), [server.url], { tls })).rejects.toMatchObject({
+			code: "bad_token",
+			status: 401,
+		});
+	});
+});

@@ -1,0 +1,745 @@
+import {
+	Backoff,
+	type Clock,
+	type Closeable,
+	delay,
+	HealthTable,
+	Lifetime,
+	type Logger,
+	messageOf,
+	type OverlayDevice,
+	type Random,
+	type Timer,
+	WarrenError,
+} from "@warren/kernel";
+import { z } from "zod";
+import { appPort, appUla, canonicalUla, keyOf } from "../addresses.ts";
+import { parseEndpoint } from "../endpoint.ts";
+import { overlayError } from "../errors.ts";
+import { labelOf, overlayDomain } from "../names/answer.ts";
+import { NameResponder } from "../names/responder.ts";
+import type { Ula, WireGuardKey } from "../protocol/peer-record.ts";
+import { publicKeyOf } from "../protocol/probe.ts";
+import type { StreamEvent } from "../protocol/sse.ts";
+import { AppForwarder } from "./app-forwarder.ts";
+import { joinerConditions } from "./conditions.ts";
+import { CoordinatorLink, type LinkTls } from "./coordinator-link.ts";
+import type { HostNetwork } from "./host-network.ts";
+import { JoinerFiles, type JoinerIdentity } from "./joiner-files.ts";
+import { PathDriver } from "./path-driver.ts";
+import { type PeerInfo, PeerTable, rulesFor, type WantedPeer } from "./peer-table.ts";
+import { RelayLanes } from "./relay-lanes.ts";
+import { verifyRoster } from "./signed-roster.ts";
+import { registerStaticDevice } from "./static-device.ts";
+
+/** How a joiner asks for its device; the wireguard package makes it. */
+export interface OpenDeviceOptions {
+	readonly interfaceName: string;
+	/** 32 bytes. */
+	readonly privateKey: Uint8Array;
+	/** UDP; 0 = any free one. */
+	readonly listenPort: number;
+	/** CIDRs of the interface. */
+	readonly addresses: readonly string[];
+	readonly mtu: number;
+	readonly dataPlane: "auto" | "kernel" | "offload" | "portable";
+	/** Where the device keeps what must survive a restart. */
+	readonly stateFile: string;
+}
+export type OpenDevice = (options: OpenDeviceOptions) => Promise<OverlayDevice>;
+
+export interface HostedApp {
+	readonly uuid: string;
+	readonly host: string;
+	readonly port: number;
+}
+
+export interface JoinerOptions {
+	/** Its files; 0700. */
+	readonly folder: string;
+	/** Tried in turn. */
+	readonly coordinators: readonly string[];
+	/** Null = insecure. */
+	readonly tls: LinkTls | null;
+	readonly joinToken?: string;
+	readonly name: string;
+	readonly network: string;
+	/** Asked for; a token or certificate decides. */
+	readonly tags: readonly string[];
+	readonly interfaceName: string;
+	readonly listenPort: number;
+	/** Where others reach it, when it knows. */
+	readonly listenEndpoint?: string;
+	readonly relayOnly: boolean;
+	readonly dataPlane: OpenDeviceOptions["dataPlane"];
+	readonly apps: readonly HostedApp[];
+	/** Port of the DNS responder on the overlay's address; null = none. */
+	readonly namePort: number | null;
+	/** Its own addresses are told to peers, so that machines of one network meet inside it. */
+	readonly localCandidates: boolean;
+	readonly softwareVersion: string;
+	/** Where an address of the overlay is bound; itself unless told (tests have no such address). */
+	readonly bindAddress?: (ula: string) => string;
+}
+
+export interface JoinerDeps {
+	readonly clock: Clock;
+	readonly random: Random;
+	readonly logger: Logger;
+	readonly openDevice: OpenDevice;
+	readonly network: HostNetwork;
+	readonly health?: HealthTable;
+}
+
+export const joinerLimits = {
+	heartbeatMs: 20_000,
+	statusMs: 5_000,
+	backoff: { firstMs: 500, maxMs: 30_000 },
+	/** After a change of the roster, before it is fetched signed. */
+	rosterPauseMs: 5_000,
+	/** Changes of this long reach the device together. */
+	syncPauseMs: 20,
+	/** Who is not in a restarted coordinator's roster yet is kept this long: its own 60 s for a heartbeat. */
+	settleMs: 60_000,
+	mtu: 1420,
+	/** A heartbeat tells of this many paths. */
+	maxPaths: 1_000,
+} as const;
+
+const registered = z.object({
+	peer_id: z.string().min(1).max(64),
+	ula: z.string().refine((ula) => canonicalUla(ula) !== null, "is not an address of the overlay"),
+	network: z.string().max(64).optional(),
+	peers: z.array(z.unknown()),
+	/** Another after each start of the coordinator. */
+	run: z.string().max(64).optional(),
+	observed_endpoint: z.string().max(64).optional(),
+	stun_ports: z.array(z.number().int().min(1).max(65535)).max(4).default([]),
+});
+const beaten = z.object({
+	peers: z.array(z.unknown()),
+	observed_endpoint: z.string().max(64).optional(),
+	pending_commands: z
+		.array(z.looseObject({ type: z.string() }))
+		.max(64)
+		.default([]),
+});
+const punchEvent = z.object({
+	initiator_peer_id: z.string(),
+	target_peer_id: z.string(),
+	target_external_endpoint: z.string(),
+});
+
+/** Keeps one device in step with the overlay: registers, beats, follows the roster, finds paths, serves apps and names. */
+export class Joiner implements Closeable {
+	readonly health: HealthTable;
+	readonly #deps: JoinerDeps;
+	readonly #options: JoinerOptions;
+	readonly #files: JoinerFiles;
+	readonly #link: CoordinatorLink;
+	readonly #table: PeerTable;
+	readonly #privateKey: Uint8Array;
+	readonly #key: WireGuardKey;
+	readonly #lifetime = new Lifetime();
+	readonly #stop = new AbortController();
+	#identity: JoinerIdentity | null;
+	/** The coordinator's, of the last registration. */
+	#coordinatorRun: string | null = null;
+	#observedEndpoint: string | null = null;
+	#device: OverlayDevice | null = null;
+	#paths: PathDriver | null = null;
+	#relay: RelayLanes | null = null;
+	#names: NameResponder | null = null;
+	readonly #forwarders = new Map<Ula, AppForwarder>();
+	readonly #applied = new Map<WireGuardKey, WantedPeer>();
+	#appliedRules = "null";
+	#lastEventId: string | null = null;
+	#connected = false;
+	#streaming = false;
+	#running: Promise<void> = Promise.resolve();
+	#syncTimer: Timer | null = null;
+	#syncing: Promise<void> = Promise.resolve();
+	#rosterTimer: Timer | null = null;
+	#beatTimer: Timer | null = null;
+	#statusTimer: Timer | null = null;
+	#monotonicLag = 0;
+	#forwarding = false;
+
+	private constructor(deps: JoinerDeps, options: JoinerOptions) {
+		this.#deps = deps;
+		this.#options = options;
+		this.health = deps.health ?? new HealthTable(deps.clock);
+		this.#table = new PeerTable(deps.clock);
+		this.#files = new JoinerFiles(options.folder, deps.logger);
+		this.#privateKey = this.#files.privateKey(deps.random);
+		this.#key = keyOf(publicKeyOf(this.#privateKey));
+		this.#identity = this.#files.identity();
+		this.#link = new CoordinatorLink(options.coordinators, options.tls, deps.clock);
+		if (options.tls === null) this.health.raise(joinerConditions.insecure);
+	}
+
+	/**
+	 * Joins, or goes on with what an earlier join left on disk when no coordinator answers.
+	 * @throws WarrenError when the coordinator refuses, or cannot be asked and nothing is on disk.
+	 */
+	static async open(deps: JoinerDeps, options: JoinerOptions): Promise<Joiner> {
+		const joiner = new Joiner(deps, options);
+		try {
+			await joiner.#start();
+			return joiner;
+		} catch (failure) {
+			await joiner.close();
+			throw failure;
+		}
+	}
+
+	get ula(): string {
+		return this.#identity?.ula ?? "";
+	}
+
+	get peerId(): string {
+		return this.#identity?.peer_id ?? "";
+	}
+
+	get publicKey(): string {
+		return this.#key;
+	}
+
+	get connected(): boolean {
+		return this.#connected;
+	}
+
+	/** Peers as the device has them. */
+	get peerCount(): number {
+		return this.#applied.size;
+	}
+
+	async close(): Promise<void> {
+		this.#stop.abort(new Error("the joiner stops"));
+		for (const timer of [this.#syncTimer, this.#rosterTimer, this.#beatTimer, this.#statusTimer]) timer?.cancel();
+		await this.#running;
+		await this.#syncing;
+		for (const forwarder of this.#forwarders.values()) await forwarder.close();
+		this.#forwarders.clear();
+		await this.#names?.close();
+		this.#names = null;
+		this.#paths?.close();
+		await this.#relay?.close();
+		await this.#lifetime.close();
+		await this.#device?.close();
+		this.#device = null;
+		await this.#link.close();
+	}
+
+	/** Tells the coordinator that this machine goes. Its address stays its own. @throws WarrenError `coordinator_away`. */
+	async leave(): Promise<void> {
+		if (this.#identity !== null)
+			await this.#link.call("POST", "/v1/mesh/deregister", { peer_id: this.#identity.peer_id });
+	}
+
+	/** What `warren overlay status` shows; also in `status.json`. */
+	async status() {
+		const device = await this.#device?.status();
+		return {
+			name: this.#options.name,
+			peer_id: this.peerId,
+			ula: this.ula,
+			wg_public_key: this.#key,
+			coordinator: this.#link.url,
+			/** Where others may reach it, best guess first. */
+			endpoint: this.#options.listenEndpoint ?? this.#paths?.candidates()[0] ?? this.#observedEndpoint,
+			connected: this.#connected,
+			interface: device?.interfaceName ?? this.#options.interfaceName,
+			listen_port: device?.listenPort ?? 0,
+			data_plane: device?.dataPlane ?? null,
+			nat: this.#paths?.nat ?? null,
+			relay: this.#relay?.available ?? false,
+			hosted_app_ulas: this.#appUlas(),
+			updated_at: this.#deps.clock.now(),
+			conditions: this.health.list(),
+			peers: [...this.#applied.values()].map((peer) => {
+				const path = this.#paths?.stateOf(peer.key);
+				const seen = device?.peers.find((each) => keyOf(each.publicKey) === peer.key);
+				return {
+					peer_id: peer.info.peer_id,
+					display_name: peer.info.display_name,
+					ula: peer.addresses[0],
+					addresses: peer.addresses,
+					path: peer.info.relay_only ? "relay" : (path?.at ?? "relay"),
+					endpoint: path?.endpoint ?? seen?.endpoint ?? null,
+					rtt_ms: path?.rttMs ?? null,
+					mtu: seen?.mtu ?? null,
+					last_handshake_at: seen?.lastHandshakeAt ?? null,
+					rx_bytes: seen?.receivedBytes ?? 0,
+					tx_bytes: seen?.sentBytes ?? 0,
+				};
+			}),
+		};
+	}
+
+	async #start(): Promise<void> {
+		const offline = this.#rosterOnDisk();
+		try {
+			await this.#register();
+		} catch (failure) {
+			const away = failure instanceof WarrenError && (failure.status >= 500 || failure.code === "coordinator_away");
+			if (!away || offline === null) throw failure;
+			this.#deps.logger.warn("no coordinator answers: starting with the roster on disk", { fault: messageOf(failure) });
+			this.health.raise(joinerConditions.coordinatorAway, { fault: messageOf(failure) });
+			this.#table.replace(offline);
+		}
+		await this.#openDevice();
+		await this.#syncNow();
+		this.#running = this.#run();
+		this.#armStatus();
+	}
+
+	#rosterOnDisk(): unknown[] | null {
+		const signed = this.#files.signedRoster();
+		if (signed === null || this.#identity === null) return null;
+		const verified = verifyRoster(signed, this.#options.tls?.ca ?? null);
+		if (verified !== null && verified.peerId === this.#identity.peer_id) return verified.peers;
+		this.#deps.logger.warn("the roster on disk is not signed by this overlay's coordinator, and is not used");
+		return null;
+	}
+
+	async #register(): Promise<void> {
+		const { name, network, tags, relayOnly, listenEndpoint, softwareVersion, joinToken } = this.#options;
+		const answer = registered.parse(
+			await this.#link.call("POST", "/v1/mesh/register", {
+				wg_public_key: this.#key,
+				wg_listen_port: this.#device?.listenPort ?? (this.#options.listenPort || undefined),
+				...(listenEndpoint === undefined ? {} : { listen_endpoint: listenEndpoint }),
+				display_name: name,
+				network,
+				tags,
+				kind: "peer",
+				hosted_app_ulas: this.#appUlas(),
+				relay_only: relayOnly,
+				software_version: softwareVersion,
+				candidates: this.#paths?.candidates() ?? [],
+				// What it had: a coordinator without a memory gives it back.
+				...(this.#identity === null ? {} : { requested_ula: this.#identity.ula }),
+				...(joinToken === undefined ? {} : { join_token: joinToken.trim() }),
+			}),
+		);
+		const before = this.#identity;
+		this.#identity = {
+			peer_id: answer.peer_id,
+			ula: canonicalUla(answer.ula) as string,
+			network: answer.network ?? network,
+			coordinator: this.#link.url,
+		};
+		this.#files.write("identity.json", `${JSON.stringify(this.#identity)}\n`);
+		const restarted = answer.run === undefined || answer.run !== this.#coordinatorRun;
+		this.#table.replace(answer.peers, restarted ? joinerLimits.settleMs : 0);
+		this.#coordinatorRun = answer.run ?? null;
+		this.#observedEndpoint = answer.observed_endpoint ?? this.#observedEndpoint;
+		this.#lastEventId = null;
+		this.#connected = true;
+		this.health.clear(joinerConditions.coordinatorAway);
+		this.health.clear(joinerConditions.refused);
+		if (this.#device !== null && before !== null && before.ula !== this.#identity.ula)
+			await this.#moveAddress(before.ula, this.#identity.ula);
+		this.#stunPorts = answer.stun_ports;
+		void this.#paths?.useStun(new URL(this.#link.url).hostname, this.#stunPorts);
+		for (const device of this.#files.devices()) {
+			// A parent that came back brings its devices with it.
+			await registerStaticDevice(this.#link, this.#identity, device).catch((failure: unknown) =>
+				this.#deps.logger.warn("a device could not be registered", { device: device.name, fault: messageOf(failure) }),
+			);
+		}
+		this.#fetchRosterSoon();
+		this.#sync();
+	}
+
+	#stunPorts: readonly number[] = [];
+
+	async #openDevice(): Promise<void> {
+		const { clock, random } = this.#deps;
+		const device = await this.#deps.openDevice({
+			interfaceName: this.#options.interfaceName,
+			privateKey: this.#privateKey,
+			listenPort: this.#options.listenPort,
+			addresses: [`${this.ula}/128`],
+			mtu: joinerLimits.mtu,
+			dataPlane: this.#options.dataPlane,
+			stateFile: this.#files.deviceStateFile,
+		});
+		this.#device = device;
+		const relay = new RelayLanes(this.#link, this.#key, clock, random);
+		this.#relay = relay;
+		const paths = new PathDriver(device, relay, clock, random, {
+			privateKey: this.#privateKey,
+			localCandidates: this.#options.localCandidates,
+		});
+		this.#paths = paths;
+		paths.onPunch((key) => this.#askForPunch(key));
+		paths.onCandidates(() => this.#beatSoon());
+		relay.start();
+		if (this.#connected) void paths.useStun(new URL(this.#link.url).hostname, this.#stunPorts);
+		const { dataPlane, fallback } = await device.status();
+		if (fallback !== null) this.health.raise(joinerConditions.dataPlane, { plane: dataPlane, fault: fallback });
+		await this.#openApps();
+		await this.#openNames();
+	}
+
+	#appUlas(): Ula[] {
+		return this.#options.apps.flatMap((app) => appUla(app.uuid) ?? []);
+	}
+
+	async #openApps(): Promise<void> {
+		const device = this.#device as OverlayDevice;
+		await this.#network(() =>
+			this.#deps.network.apply(device.interfaceName, {
+				addAddresses: this.#appUlas(),
+				removeAddresses: [],
+				routes: [],
+				removeRoutes: [],
+			}),
+		);
+		for (const app of this.#options.apps) {
+			const ula = appUla(app.uuid);
+			if (ula === null) throw overlayError("bad_config", `"${app.uuid.slice(0, 64)}" is not the UUID of an app.`);
+			this.#forwarders.set(
+				ula,
+				await AppForwarder.open(
+					{ host: this.#bind(ula), port: this.#options.bindAddress === undefined ? appPort : 0 },
+					app,
+				),
+			);
+		}
+	}
+
+	/** Where an app of this machine is served. For tests. */
+	appPortOf(ula: string): number | null {
+		return this.#forwarders.get(ula as Ula)?.port ?? null;
+	}
+
+	get namePort(): number | null {
+		return this.#names?.port ?? null;
+	}
+
+	async #openNames(): Promise<void> {
+		const { namePort, bindAddress } = this.#options;
+		if (namePort === null) return;
+		try {
+			this.#names = await NameResponder.open(this.#deps.clock, {
+				host: this.#bind(this.ula),
+				port: namePort,
+				lookup: (name) => this.#resolve(name),
+				forwardsFor: (address) => this.#children().some((child) => canonicalUla(child.ula) === canonicalUla(address)),
+			});
+			const fault =
+				bindAddress === undefined
+					? await this.#deps.network.useNames(this.#device?.interfaceName ?? "", this.ula, overlayDomain)
+					: null;
+			if (fault !== null) this.health.raise(joinerConditions.names, { fault, server: this.ula });
+		} catch (failure) {
+			// Names are a convenience: the overlay works without them.
+			this.health.raise(joinerConditions.names, { fault: messageOf(failure), server: this.ula });
+		}
+	}
+
+	/** Stock clients behind this machine. */
+	#children(): PeerInfo[] {
+		return [...this.#table.all()].filter((info) => info.parent === this.peerId);
+	}
+
+	/** A peer's name, or an app's UUID. Two peers of one name: the lower address has it, so that it does not flap. */
+	#resolve(name: string): readonly string[] | null {
+		if (name === labelOf(this.#options.name)) return [this.ula];
+		const app = appUla(name);
+		if (app !== null)
+			return [...this.#applied.values()].some((peer) => peer.addresses.includes(app)) || this.#appUlas().includes(app)
+				? [app]
+				: null;
+		const found = [...this.#table.all()]
+			.filter((info) => labelOf(info.display_name) === name)
+			.flatMap((info) => canonicalUla(info.ula) ?? []);
+		return found.length === 0 ? null : [found.sort()[0] as string];
+	}
+
+	#bind(ula: string): string {
+		return this.#options.bindAddress?.(ula) ?? ula;
+	}
+
+	async #moveAddress(from: string, to: string): Promise<void> {
+		this.#deps.logger.warn("the coordinator gave another address", { from, to });
+		await this.#network(() =>
+			this.#deps.network.apply(this.#device?.interfaceName ?? "", {
+				addAddresses: [to],
+				removeAddresses: [from],
+				routes: [],
+				removeRoutes: [],
+			}),
+		);
+		await this.#names?.close();
+		this.#names = null;
+		await this.#openNames();
+	}
+
+	async #allowForwarding(): Promise<void> {
+		if (this.#forwarding) return;
+		this.#forwarding = true;
+		const fault = await this.#deps.network.forward(this.#device?.interfaceName ?? "");
+		if (fault !== null) this.health.raise(joinerConditions.routes, { fault });
+	}
+
+	/** Stays connected until `close`: the stream, then all over again. */
+	async #run(): Promise<void> {
+		const { clock, random, logger } = this.#deps;
+		const backoff = new Backoff(joinerLimits.backoff, random);
+		const { signal } = this.#stop;
+		this.#armBeat();
+		while (!signal.aborted) {
+			try {
+				if (!this.#connected) await this.#register();
+				const openedAt = clock.monotonic();
+				await this.#link.stream(
+					`/v1/mesh/peers/stream?peer_id=${this.peerId}&deltas=1`,
+					this.#lastEventId,
+					(event) => this.#onEvent(event),
+					signal,
+				);
+				if (clock.monotonic() - openedAt > joinerLimits.backoff.maxMs) backoff.reset();
+			} catch (failure) {
+				if (signal.aborted) return;
+				this.#onFailure(failure);
+				logger.debug("the coordinator's stream ended", { fault: messageOf(failure) });
+			}
+			this.#streaming = false;
+			await delay(clock, backoff.nextMs(), signal).catch(() => {});
+		}
+	}
+
+	#onFailure(failure: unknown): void {
+		const status = failure instanceof WarrenError ? failure.status : 0;
+		// Unknown there: a coordinator that was restarted, or we were silent for too long.
+		if (status === 401 || status === 404) this.#connected = false;
+		if (status === 401 || status === 403 || status === 409)
+			this.health.raise(joinerConditions.refused, { fault: messageOf(failure) });
+		if (failure instanceof WarrenError && failure.code === "coordinator_away") {
+			this.health.raise(joinerConditions.coordinatorAway, { fault: messageOf(failure) });
+			if (this.#options.coordinators.length > 1) {
+				this.#link.next();
+				this.#connected = false;
+			}
+		}
+	}
+
+	#onEvent({ event, data, id }: StreamEvent): void {
+		let value: unknown;
+		try {
+			value = JSON.parse(data);
+		} catch {
+			// One unreadable event: the next snapshot or heartbeat mends what it said.
+			return;
+		}
+		this.#streaming = true;
+		this.health.clear(joinerConditions.coordinatorAway);
+		if (event === "error") this.#connected = false;
+		else if (event === "holepunch_initiate") this.#punch(value);
+		else if (event === "relay_wake") return;
+		else if (this.#table.apply(event, value)) {
+			this.#sync();
+			this.#fetchRosterSoon();
+		}
+		// The id only once what came before it is in the table.
+		if (id !== null) this.#lastEventId = id;
+	}
+
+	#punch(value: unknown): void {
+		const punch = punchEvent.safeParse(value);
+		if (!punch.success) return;
+		const { initiator_peer_id: initiator, target_peer_id: target, target_external_endpoint: endpoint } = punch.data;
+		const other = initiator === this.peerId ? target : initiator;
+		const to =
+			initiator === this.peerId ? parseEndpoint(endpoint) : parseEndpoint(this.#table.ofId(other)?.endpoint ?? "");
+		const peer = [...this.#applied.values()].find((each) => each.info.peer_id === other);
+		if (peer !== undefined && to !== null) this.#paths?.punch(peer.key, to);
+	}
+
+	#askForPunch(key: WireGuardKey): void {
+		const target = this.#applied.get(key)?.info.peer_id;
+		if (target === undefined || !this.#connected) return;
+		// One that is refused or lost is asked for again by the paths themselves.
+		void this.#link
+			.call("POST", "/v1/mesh/punch", { peer_id: this.peerId, target_peer_id: target }, this.#stop.signal)
+			.catch((failure: unknown) => this.#deps.logger.debug("no punch", { fault: messageOf(failure) }));
+	}
+
+	#armBeat(): void {
+		this.#beatTimer?.cancel();
+		this.#beatTimer = this.#deps.clock.after(
+			joinerLimits.heartbeatMs * (0.9 + 0.1 * this.#deps.random.fraction()),
+			() => void this.#beat(),
+		);
+	}
+
+	#beatSoon(): void {
+		if (!this.#connected) return;
+		this.#beatTimer?.cancel();
+		this.#beatTimer = this.#deps.clock.after(200, () => void this.#beat());
+	}
+
+	async #beat(): Promise<void> {
+		const { clock } = this.#deps;
+		// A host that slept: its monotonic clock stood still while the world went on.
+		const lag = clock.now() - clock.monotonic();
+		if (this.#monotonicLag !== 0 && Math.abs(lag - this.#monotonicLag) > 5_000) this.#paths?.networkChanged();
+		this.#monotonicLag = lag;
+		if (this.#table.fade()) this.#sync();
+		try {
+			if (this.#connected) {
+				const paths = [...this.#applied.values()]
+					.slice(0, joinerLimits.maxPaths)
+					.map((peer) => ({ peer_id: peer.info.peer_id, direct: this.#paths?.stateOf(peer.key)?.at === "direct" }));
+				const nat = this.#paths?.nat ?? null;
+				const answer = beaten.parse(
+					await this.#link.call(
+						"POST",
+						"/v1/mesh/heartbeat",
+						{
+							peer_id: this.peerId,
+							hosted_app_ulas: this.#appUlas(),
+							wg_listen_port: this.#device?.listenPort,
+							peer_paths: paths,
+							dataplane_healthy: this.#device !== null,
+							candidates: this.#paths?.candidates() ?? [],
+							...(nat === null ? {} : { nat }),
+							follows_stream: this.#streaming,
+						},
+						this.#stop.signal,
+					),
+				);
+				this.health.clear(joinerConditions.coordinatorAway);
+				this.#observedEndpoint = answer.observed_endpoint ?? this.#observedEndpoint;
+				if (!this.#streaming) {
+					this.#table.replace(answer.peers);
+					this.#sync();
+				}
+				for (const { type, ...command } of answer.pending_commands)
+					if (type === "holepunch_initiate") this.#punch(command);
+			}
+		} catch (failure) {
+			if (this.#stop.signal.aborted) return;
+			this.#onFailure(failure);
+			if (!this.#connected) await this.#register().catch((again: unknown) => this.#onFailure(again));
+		}
+		if (!this.#stop.signal.aborted) this.#armBeat();
+	}
+
+	#sync(): void {
+		if (this.#device === null || this.#stop.signal.aborted) return;
+		this.#syncTimer ??= this.#deps.clock.after(joinerLimits.syncPauseMs, () => {
+			this.#syncTimer = null;
+			this.#syncing = this.#syncing.then(() => this.#syncNow());
+		});
+	}
+
+	/** Brings device, routes and rules in step with the roster. */
+	async #syncNow(): Promise<void> {
+		const device = this.#device;
+		if (device === null) return;
+		const apps = new Set(this.#appUlas());
+		const own = { peerId: this.peerId, key: this.#key, addresses: new Set([canonicalUla(this.ula) as Ula, ...apps]) };
+		const wanted = this.#table.wanted(own);
+		const keys = new Set(wanted.map((peer) => peer.key));
+		const gone = [...this.#applied.values()].filter((peer) => !keys.has(peer.key));
+		const still = new Set(wanted.flatMap((peer) => peer.addresses));
+		const removeRoutes: string[] = [];
+		for (const peer of gone) {
+			device.removePeer(peer.device.publicKey);
+			this.#paths?.removePeer(peer.key);
+			this.#applied.delete(peer.key);
+			removeRoutes.push(...peer.addresses.filter((address) => !still.has(address)));
+		}
+		if (this.#children().length > 0) await this.#allowForwarding();
+		const rules = rulesFor(wanted);
+		const text = JSON.stringify(rules);
+		if (text !== this.#appliedRules) {
+			this.#appliedRules = text;
+			device.setRules(rules);
+		}
+		const routes: string[] = [];
+		for (const peer of wanted) {
+			const before = this.#applied.get(peer.key);
+			this.#applied.set(peer.key, peer);
+			if (
+				before !== undefined &&
+				JSON.stringify(before.info) === JSON.stringify(peer.info) &&
+				before.addresses.join() === peer.addresses.join()
+			)
+				continue;
+			removeRoutes.push(...(before?.addresses ?? []).filter((address) => !still.has(address)));
+			// Every update, not only the first: a route that something else removed comes back.
+			routes.push(...peer.addresses);
+			// Without an endpoint: what roaming or the paths found is not overwritten by an older word.
+			device.setPeer(peer.device);
+			this.#paths?.setPeer(peer.key, {
+				candidates: peer.endpoints,
+				relayOnly: peer.info.relay_only || this.#options.relayOnly,
+				probes: peer.info.software_version?.startsWith("warren/") === true,
+				hardNat: peer.info.nat === "hard",
+			});
+		}
+		await this.#network(() =>
+			this.#deps.network.apply(device.interfaceName, { addAddresses: [], removeAddresses: [], routes, removeRoutes }),
+		);
+	}
+
+	async #network(change: () => Promise<void>): Promise<void> {
+		try {
+			await change();
+			this.health.clear(joinerConditions.routes);
+		} catch (failure) {
+			this.health.raise(joinerConditions.routes, { fault: messageOf(failure) });
+			this.#deps.logger.warn("routes could not be set", { fault: messageOf(failure) });
+		}
+	}
+
+	/** The roster as it may be believed after a restart without a coordinator. */
+	#fetchRosterSoon(): void {
+		this.#rosterTimer ??= this.#deps.clock.after(joinerLimits.rosterPauseMs, () => {
+			this.#rosterTimer = null;
+			void this.saveRoster().catch((failure: unknown) =>
+				this.#deps.logger.debug("the roster was not saved", { fault: messageOf(failure) }),
+			);
+		});
+	}
+
+	/** Fetches and keeps the signed roster now. @throws WarrenError. */
+	async saveRoster(): Promise<void> {
+		const signed = await this.#link.call<Parameters<typeof verifyRoster>[0]>(
+			"GET",
+			`/v1/mesh/roster?peer_id=${this.peerId}`,
+			undefined,
+			this.#stop.signal,
+		);
+		if (verifyRoster(signed, this.#options.tls?.ca ?? null) === null)
+			throw overlayError("refused", "The coordinator's roster is not signed as it must be.");
+		this.#files.write("roster.json", `${JSON.stringify(signed)}\n`);
+	}
+
+	#armStatus(): void {
+		const write = async () => {
+			const status = await this.status();
+			for (const peer of status.peers) {
+				const wanted = [...this.#applied.values()].find((each) => each.info.peer_id === peer.peer_id);
+				if (wanted !== undefined) this.#paths?.traffic(wanted.key, peer.rx_bytes + peer.tx_bytes);
+			}
+			this.#files.write("status.json", `${JSON.stringify(status, null, "\t")}\n`);
+		};
+		const round = () => {
+			void write()
+				.catch((failure: unknown) =>
+					this.#deps.logger.warn("the status file could not be written", { fault: messageOf(failure) }),
+				)
+				.finally(() => {
+					if (!this.#stop.signal.aborted) this.#statusTimer = this.#deps.clock.after(joinerLimits.statusMs, round);
+				});
+		};
+		round();
+	}
+}

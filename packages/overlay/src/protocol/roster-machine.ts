@@ -1,0 +1,439 @@
+import { lightFields, type OverlayPeerId, type PeerRecord } from "./peer-record.ts";
+import type { Policy } from "./policy.ts";
+import { type Edge, PolicyGraph, type TagClass, tagClass } from "./policy-graph.ts";
+import { encodeEvent } from "./sse.ts";
+import { type Subscriber, type SubscriberId, SubscriberQueue } from "./subscriber-queue.ts";
+
+export const rosterLimits = {
+	/** Changes of this long are published together. */
+	coalesceMs: 2,
+	/** Changes that a reader who was away can catch up with; beyond it, everything anew. */
+	loggedChanges: 16_384,
+	/** Bytes that may wait for one reader; beyond it, everything anew once it reads. */
+	maxQueuedBytes: 1024 * 1024,
+} as const;
+
+interface Published {
+	readonly record: PeerRecord;
+	/** Without its closing brace: the edge's words follow, where there are any. */
+	readonly json: string;
+	readonly inClass: TagClass;
+	/** `peer_added`, by the edge's words: made once, shared by all readers. */
+	readonly added: Map<string, Buffer>;
+}
+
+interface Change {
+	readonly peerId: OverlayPeerId;
+	readonly before: string | null;
+	readonly after: string | null;
+}
+
+/**
+ * Who sees whom, and what changed for whom. Takes records and a policy; gives each reader a first full roster, then
+ * deltas through the same visibility. A delta costs the readers that it concerns. Rules: SPEC.md.
+ */
+export class RosterMachine {
+	#graph: PolicyGraph;
+	readonly #limits: { readonly [K in keyof typeof rosterLimits]: number };
+	/** Tells this run's sequence from an earlier one's. */
+	#epoch: string;
+	readonly #nextEpoch: () => string;
+	#sequence = 0;
+	readonly #classes = new Map<string, TagClass>();
+	readonly #members = new Map<string, Map<OverlayPeerId, Published>>();
+	readonly #published = new Map<OverlayPeerId, Published>();
+	readonly #dirty = new Map<OverlayPeerId, PeerRecord | null>();
+	#dirtySince: number | null = null;
+	#log: Change[] = [];
+	#logStart = 0;
+	readonly #subscribers = new Map<SubscriberId, Subscriber>();
+	readonly #readers = new Map<OverlayPeerId, Set<Subscriber>>();
+	readonly #readersOfClass = new Map<string, Set<Subscriber>>();
+	#ready = new Set<SubscriberId>();
+
+	/** @param nextEpoch a fresh word each time: readers of another epoch get everything anew. */
+	constructor(policy: Policy, nextEpoch: () => string, limits: Partial<typeof rosterLimits> = {}) {
+		this.#graph = new PolicyGraph(policy);
+		this.#nextEpoch = nextEpoch;
+		this.#epoch = nextEpoch();
+		this.#limits = { ...rosterLimits, ...limits };
+	}
+
+	get policy(): Policy {
+		return this.#graph.policy;
+	}
+
+	get size(): number {
+		return this.#published.size;
+	}
+
+	get subscriberCount(): number {
+		return this.#subscribers.size;
+	}
+
+	/** Adds a peer or changes it. Seen by others after the next `flush`. */
+	upsert(record: PeerRecord, now: number): void {
+		this.#dirty.set(record.peer_id, record);
+		this.#dirtySince ??= now;
+	}
+
+	remove(peerId: OverlayPeerId, now: number): void {
+		if (this.#published.has(peerId)) {
+			this.#dirty.set(peerId, null);
+			this.#dirtySince ??= now;
+		} else this.#dirty.delete(peerId);
+	}
+
+	/** When to call `flush`; null = nothing waits. */
+	get deadline(): number | null {
+		return this.#dirtySince === null ? null : this.#dirtySince + this.#limits.coalesceMs;
+	}
+
+	/** The records of the peers that this one sees, as a JSON array. */
+	rosterOf(viewer: OverlayPeerId): string {
+		this.flush();
+		const parts: string[] = [];
+		this.#eachSeen(viewer, (peer, edge) => parts.push(jsonOf(peer, edge)));
+		return `[${parts.join(",")}]`;
+	}
+
+	/** Whether the policy lets the two see each other. */
+	sees(viewer: OverlayPeerId, other: OverlayPeerId): boolean {
+		this.flush();
+		const [from, to] = [this.#published.get(viewer), this.#published.get(other)];
+		return (
+			from !== undefined &&
+			to !== undefined &&
+			viewer !== other &&
+			this.#graph.edge(from.inClass.key, to.inClass.key) !== null
+		);
+	}
+
+	edgeBetween(viewer: OverlayPeerId, other: OverlayPeerId): Edge | null {
+		this.flush();
+		const [from, to] = [this.#published.get(viewer), this.#published.get(other)];
+		return from === undefined || to === undefined ? null : this.#graph.edge(from.inClass.key, to.inClass.key);
+	}
+
+	/** Where the roster stands: what a reader names to go on from here. */
+	get position(): string {
+		return `${this.#epoch}-${this.#sequence}`;
+	}
+
+	/**
+	 * A reader of the stream. @param after the id that it saw last; a roster that is known from there is continued.
+	 * @param patches it takes `peer_patched`, `snapshot_begin`, `snapshot_end`.
+	 * @returns false when this viewer is not registered.
+	 */
+	subscribe(id: SubscriberId, viewer: OverlayPeerId, patches: boolean, after: string | null): boolean {
+		this.flush();
+		const at = this.#published.get(viewer);
+		if (at === undefined) return false;
+		const subscriber: Subscriber = {
+			id,
+			viewer,
+			patches,
+			classKey: at.inClass.key,
+			queue: new SubscriberQueue(this.#limits.maxQueuedBytes),
+		};
+		this.#subscribers.set(id, subscriber);
+		addTo(this.#readers, viewer, subscriber);
+		addTo(this.#readersOfClass, subscriber.classKey, subscriber);
+		if (!this.#resume(subscriber, after)) this.#snapshot(subscriber);
+		this.#ready.add(id);
+		return true;
+	}
+
+	unsubscribe(id: SubscriberId): void {
+		const subscriber = this.#subscribers.get(id);
+		if (subscriber === undefined) return;
+		this.#subscribers.delete(id);
+		this.#ready.delete(id);
+		removeFrom(this.#readers, subscriber.viewer, subscriber);
+		removeFrom(this.#readersOfClass, subscriber.classKey, subscriber);
+	}
+
+	/** An event for every stream of one peer. @returns false when it has none. */
+	tell(viewer: OverlayPeerId, event: string, data: object): boolean {
+		const readers = this.#readers.get(viewer);
+		if (readers === undefined) return false;
+		const bytes = encodeEvent(event, JSON.stringify(data));
+		for (const reader of readers) this.#push(reader, bytes);
+		return true;
+	}
+
+	/** Readers for whom something waits, since this was asked last. */
+	takeReady(): Iterable<SubscriberId> {
+		const ready = this.#ready;
+		this.#ready = new Set();
+		return ready;
+	}
+
+	/**
+	 * All that waits for a reader, in one piece; null = nothing. `end`: its peer is gone, or it fell too far behind for a
+	 * stream without snapshots: close it after this.
+	 */
+	take(id: SubscriberId): { readonly bytes: Buffer; readonly end: boolean } | null {
+		const subscriber = this.#subscribers.get(id);
+		if (subscriber === undefined) return null;
+		if (subscriber.queue.overflowed && subscriber.patches) {
+			this.flush();
+			subscriber.queue.reset();
+			this.#snapshot(subscriber);
+		}
+		return subscriber.queue.take();
+	}
+
+	setPolicy(policy: Policy): void {
+		this.flush();
+		const before = this.#graph;
+		this.#graph = new PolicyGraph(policy, this.#classes.values());
+		this.#epoch = this.#nextEpoch();
+		this.#log = [];
+		this.#logStart = this.#sequence;
+		for (const [viewerClass, readers] of this.#readersOfClass) {
+			const [was, is] = [before.neighbours(viewerClass), this.#graph.neighbours(viewerClass)];
+			for (const seen of new Set([...was.keys(), ...is.keys()])) {
+				const change = kindOf(was.get(seen), is.get(seen));
+				if (change === "same") continue;
+				for (const peer of this.#members.get(seen)?.values() ?? []) {
+					const bytes = this.#frame(change, peer, is.get(seen), this.position);
+					for (const reader of readers) if (reader.viewer !== peer.record.peer_id) this.#push(reader, bytes);
+				}
+			}
+		}
+	}
+
+	/** Publishes what changed. */
+	flush(): void {
+		if (this.#dirtySince === null) return;
+		this.#dirtySince = null;
+		const dirty = [...this.#dirty];
+		this.#dirty.clear();
+		for (const [peerId, record] of dirty) this.#publish(peerId, record);
+	}
+
+	#publish(peerId: OverlayPeerId, record: PeerRecord | null): void {
+		const before = this.#published.get(peerId);
+		const after = record === null ? undefined : this.#prepare(record);
+		if (before?.json === after?.json) return;
+		this.#sequence += 1;
+		if (before !== undefined) this.#members.get(before.inClass.key)?.delete(peerId);
+		if (after === undefined) this.#published.delete(peerId);
+		else {
+			this.#published.set(peerId, after);
+			addMember(this.#members, after);
+		}
+		this.#remember({ peerId, before: before?.inClass.key ?? null, after: after?.inClass.key ?? null });
+		this.#tellReaders(peerId, before, after);
+		if (after === undefined) this.#endReaders(peerId);
+		else if (before !== undefined && before.inClass !== after.inClass)
+			this.#moveReaders(peerId, before.inClass, after.inClass);
+		if (before !== undefined) this.#dropEmpty(before.inClass);
+	}
+
+	#tellReaders(peerId: OverlayPeerId, before: Published | undefined, after: Published | undefined): void {
+		const was = before === undefined ? none : this.#graph.neighbours(before.inClass.key);
+		const is = after === undefined ? none : this.#graph.neighbours(after.inClass.key);
+		const patch =
+			before !== undefined && after !== undefined && before.inClass === after.inClass
+				? lightPatch(before.record, after.record)
+				: null;
+		const patchFrame = patch === null ? null : encodeEvent("peer_patched", patch, this.position);
+		const shown = (after ?? before) as Published;
+		const made = new Map<string, Buffer>();
+		const seen =
+			before === undefined
+				? is.keys()
+				: after === undefined || is === was
+					? was.keys()
+					: new Set([...was.keys(), ...is.keys()]);
+		for (const viewerClass of seen) {
+			const readers = this.#readersOfClass.get(viewerClass);
+			if (readers === undefined) continue;
+			const edge = after === undefined ? undefined : (this.#graph.edge(viewerClass, after.inClass.key) ?? undefined);
+			const kind = was.has(viewerClass) ? (edge === undefined ? "removed" : "updated") : "added";
+			const key = `${kind} ${edge?.words ?? ""}`;
+			for (const reader of readers) {
+				if (reader.viewer === peerId) continue;
+				if (kind === "updated" && patchFrame !== null && reader.patches) {
+					this.#push(reader, patchFrame);
+					continue;
+				}
+				let bytes = made.get(key);
+				if (bytes === undefined) {
+					bytes = this.#frame(kind, shown, edge, this.position);
+					made.set(key, bytes);
+				}
+				this.#push(reader, bytes);
+			}
+		}
+	}
+
+	/** The viewer's own tags changed: others come and go for it. */
+	#moveReaders(viewer: OverlayPeerId, from: TagClass, to: TagClass): void {
+		const readers = this.#readers.get(viewer);
+		if (readers === undefined) return;
+		for (const reader of readers) {
+			removeFrom(this.#readersOfClass, from.key, reader);
+			reader.classKey = to.key;
+			addTo(this.#readersOfClass, to.key, reader);
+		}
+		const [was, is] = [this.#graph.neighbours(from.key), this.#graph.neighbours(to.key)];
+		for (const seen of new Set([...was.keys(), ...is.keys()])) {
+			const change = kindOf(was.get(seen), is.get(seen));
+			if (change === "same") continue;
+			for (const peer of this.#members.get(seen)?.values() ?? []) {
+				if (peer.record.peer_id === viewer) continue;
+				const bytes = this.#frame(change, peer, is.get(seen), this.position);
+				for (const reader of readers) this.#push(reader, bytes);
+			}
+		}
+	}
+
+	#endReaders(viewer: OverlayPeerId): void {
+		const bytes = encodeEvent(
+			"error",
+			JSON.stringify({ error: "unknown_peer", message: "This peer is no longer registered: register again." }),
+		);
+		for (const reader of [...(this.#readers.get(viewer) ?? [])]) {
+			reader.queue.end(bytes);
+			this.#ready.add(reader.id);
+		}
+	}
+
+	/** Continues from `after` when the log reaches back to it. */
+	#resume(subscriber: Subscriber, after: string | null): boolean {
+		const match = /^(.+)-(\d{1,15})$/.exec(after ?? "");
+		if (match === null || match[1] !== this.#epoch) return false;
+		const from = Number(match[2]);
+		if (from < this.#logStart || from > this.#sequence) return false;
+		const changed = new Map<OverlayPeerId, boolean>();
+		for (const change of this.#log.slice(from - this.#logStart)) {
+			if (change.peerId === subscriber.viewer) {
+				if (change.before !== change.after) return false;
+				continue;
+			}
+			const seenBefore = change.before !== null && this.#graph.edge(subscriber.classKey, change.before) !== null;
+			changed.set(change.peerId, (changed.get(change.peerId) ?? false) || seenBefore);
+		}
+		for (const [peerId, known] of changed) {
+			const peer = this.#published.get(peerId);
+			const edge = peer === undefined ? null : this.#graph.edge(subscriber.classKey, peer.inClass.key);
+			if (peer !== undefined && edge !== null)
+				this.#push(subscriber, this.#frame(known ? "updated" : "added", peer, edge));
+			// A class that is gone has no edges any more: a removal too many does no harm.
+			else this.#push(subscriber, encodeEvent("peer_removed", JSON.stringify({ peer_id: peerId })));
+		}
+		this.#push(subscriber, encodeEvent("roster_resumed", JSON.stringify({ changes: changed.size }), this.position));
+		return true;
+	}
+
+	#snapshot(subscriber: Subscriber): void {
+		const frames: Buffer[] = [];
+		if (subscriber.patches) frames.push(encodeEvent("snapshot_begin", "{}"));
+		let count = 0;
+		this.#eachSeen(subscriber.viewer, (peer, edge) => {
+			frames.push(addedFrame(peer, edge));
+			count += 1;
+		});
+		if (subscriber.patches) frames.push(encodeEvent("snapshot_end", JSON.stringify({ peers: count }), this.position));
+		// However large: it is what the reader asked for, and it replaces all that waited.
+		subscriber.queue.replace(frames);
+		this.#ready.add(subscriber.id);
+	}
+
+	#eachSeen(viewer: OverlayPeerId, visit: (peer: Published, edge: Edge) => void): void {
+		const at = this.#published.get(viewer);
+		if (at === undefined) return;
+		for (const [seen, edge] of this.#graph.neighbours(at.inClass.key))
+			for (const peer of this.#members.get(seen)?.values() ?? []) if (peer.record.peer_id !== viewer) visit(peer, edge);
+	}
+
+	#frame(kind: "added" | "updated" | "removed", peer: Published, edge: Edge | undefined, id?: string): Buffer {
+		if (kind === "removed" || edge === undefined)
+			return encodeEvent("peer_removed", JSON.stringify({ peer_id: peer.record.peer_id }), id);
+		return encodeEvent(kind === "added" ? "peer_added" : "peer_updated", jsonOf(peer, edge), id);
+	}
+
+	#push(subscriber: Subscriber, bytes: Buffer): void {
+		subscriber.queue.push(bytes);
+		this.#ready.add(subscriber.id);
+	}
+
+	#prepare(record: PeerRecord): Published {
+		const wanted = tagClass(record.network, record.tags);
+		let inClass = this.#classes.get(wanted.key);
+		if (inClass === undefined) {
+			inClass = wanted;
+			this.#classes.set(wanted.key, wanted);
+			this.#graph.add(wanted);
+		}
+		return { record, json: JSON.stringify(record).slice(0, -1), inClass, added: new Map() };
+	}
+
+	#remember(change: Change): void {
+		this.#log.push(change);
+		if (this.#log.length < 2 * this.#limits.loggedChanges) return;
+		const gone = this.#log.length - this.#limits.loggedChanges;
+		this.#log = this.#log.slice(gone);
+		this.#logStart += gone;
+	}
+
+	#dropEmpty(emptied: TagClass): void {
+		const members = this.#members.get(emptied.key);
+		if ((members?.size ?? 0) > 0 || this.#readersOfClass.has(emptied.key)) return;
+		this.#members.delete(emptied.key);
+		this.#classes.delete(emptied.key);
+		this.#graph.remove(emptied.key);
+	}
+}
+
+const none: ReadonlyMap<string, Edge> = new Map();
+
+function kindOf(was: Edge | undefined, is: Edge | undefined): "added" | "updated" | "removed" | "same" {
+	if (was === undefined) return is === undefined ? "same" : "added";
+	if (is === undefined) return "removed";
+	return was.words === is.words ? "same" : "updated";
+}
+
+function jsonOf(peer: Published, edge: Edge): string {
+	return edge.words === "" ? `${peer.json}}` : `${peer.json},${edge.words}}`;
+}
+
+function addedFrame(peer: Published, edge: Edge): Buffer {
+	const known = peer.added.get(edge.words);
+	if (known !== undefined) return known;
+	const made = encodeEvent("peer_added", jsonOf(peer, edge));
+	peer.added.set(edge.words, made);
+	return made;
+}
+
+/** The patch between two records that differ in light fields alone, else null. A field that is gone is null. */
+function lightPatch(before: PeerRecord, after: PeerRecord): string | null {
+	const patch: Record<string, unknown> = { peer_id: after.peer_id };
+	for (const name of new Set([...Object.keys(before), ...Object.keys(after)]) as Set<keyof PeerRecord>) {
+		if (JSON.stringify(before[name]) === JSON.stringify(after[name])) continue;
+		if (!(lightFields as readonly string[]).includes(name)) return null;
+		patch[name] = after[name] ?? null;
+	}
+	return JSON.stringify(patch);
+}
+
+function addTo<K>(map: Map<K, Set<Subscriber>>, key: K, subscriber: Subscriber): void {
+	const known = map.get(key);
+	if (known === undefined) map.set(key, new Set([subscriber]));
+	else known.add(subscriber);
+}
+
+function removeFrom<K>(map: Map<K, Set<Subscriber>>, key: K, subscriber: Subscriber): void {
+	const known = map.get(key);
+	known?.delete(subscriber);
+	if (known?.size === 0) map.delete(key);
+}
+
+function addMember(members: Map<string, Map<OverlayPeerId, Published>>, peer: Published): void {
+	const known = members.get(peer.inClass.key);
+	if (known === undefined) members.set(peer.inClass.key, new Map([[peer.record.peer_id, peer]]));
+	else known.set(peer.record.peer_id, peer);
+}

@@ -1,0 +1,155 @@
+import { createServer } from "node:https";
+import { createServer as createSilentServer, type Server } from "node:net";
+import { type NodeId, type PeerCandidate, systemClock, systemRandom } from "@warren/kernel";
+import { Authority } from "@warren/net";
+import { openSqliteTables, type Tables } from "@warren/store";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { PeerDirectory } from "./directory.ts";
+import { Pins } from "./pins.ts";
+import { type PeerTables, peerSchema } from "./schema.ts";
+import { ManualPeers } from "./sources/manual.ts";
+
+/** Peers that prove themselves by the warren's CA, on real sockets. */
+const one = "node0000one" as NodeId;
+const two = "node0000two" as NodeId;
+let authority: Authority;
+let stranger: Authority;
+let tables: Tables<PeerTables>;
+let pins: Pins;
+const servers: Server[] = [];
+
+beforeAll(async () => {
+	authority = (await Authority.create("Ours", [], systemClock, systemRandom)).authority;
+	stranger = (await Authority.create("Theirs", [], systemClock, systemRandom)).authority;
+});
+beforeEach(async () => {
+	tables = await openSqliteTables<PeerTables>(":memory:", [peerSchema]);
+	pins = await Pins.open(tables.db, systemClock);
+});
+afterEach(async () => {
+	for (const server of servers.splice(0)) {
+		if ("closeAllConnections" in server) (server as { closeAllConnections(): void }).closeAllConnections();
+		await new Promise((resolve) => server.close(resolve));
+	}
+	await tables.close();
+});
+
+const leaf = (ca: Authority, nodeId?: NodeId) =>
+	ca.issue({ name: "burrow", hosts: ["localhost"], ...(nodeId === undefined ? {} : { nodeId }) });
+
+async function listen(server: Server, host: string, port: number): Promise<number> {
+	servers.push(server);
+	await new Promise<void>((resolve, reject) => {
+		server.once("error", reject);
+		server.listen(port, host, resolve);
+	});
+	return (server.address() as { port: number }).port;
+}
+
+async function node(pair: { cert: string; key: string }, host = "127.0.0.1", port = 0): Promise<number> {
+	const body = JSON.stringify({ app: "warren", version: "1.2.3" });
+	const server = createServer({ ...pair, cert: pair.cert }, (_request, response) => response.end(body));
+	return listen(server, host, port);
+}
+
+function directory(...candidates: PeerCandidate[]): Promise<PeerDirectory> {
+	return PeerDirectory.open({
+		db: tables.db,
+		clock: systemClock,
+		pins,
+		ca: authority.certPem,
+		manual: new ManualPeers(tables.db, systemClock),
+		sources: [{ name: "hub", candidates: async () => ({ candidates, errors: [] }) }],
+		isSelf: () => false,
+	});
+}
+const at = (port: number, more: Partial<PeerCandidate> = {}): PeerCandidate => ({
+	name: "burrow",
+	host: "127.0.0.1",
+	port,
+	nodeId: one,
+	...more,
+});
+const only = async (from: PeerDirectory) => (await from.list()).peers[0];
+
+describe("a machine of the warren", () => {
+	it("is believed for the CA and its identifier: no pin, and a renewed leaf needs nobody's word", async () => {
+		const port = await node(await leaf(authority, one));
+		const peers = await directory(at(port));
+		expect(await only(peers)).toMatchObject({ reachable: true, trust: "warren" });
+		expect(pins.get({ host: "127.0.0.1", port })).toBeNull();
+		const before = servers.splice(0)[0] as Server & { closeAllConnections(): void };
+		before.closeAllConnections();
+		await new Promise((resolve) => before.close(resolve));
+		await node(await leaf(authority, one), "127.0.0.1", port);
+		expect(await peers.row(await peers.get((await only(peers))?.id ?? ""), true)).toMatchObject({ reachable: true });
+	});
+
+	it.each([
+		["another machine of the same warren", () => leaf(authority, two)],
+		["a stranger who claims its identifier", () => leaf(stranger, one)],
+		["a stranger at first contact", () => leaf(stranger)],
+	])("is not impersonated by %s", async (_who, make) => {
+		const port = await node(await make());
+		const peers = await directory(at(port));
+		expect(await only(peers)).toMatchObject({ reachable: false, error: { code: "pin_mismatch" } });
+		const peer = await peers.get((await only(peers))?.id ?? "");
+		await expect(peers.contact(peer)).rejects.toMatchObject({ code: "pin_mismatch" });
+		const connecting = new Promise((resolve) =>
+			peers.dialer.connector(peer)({ hostname: "127.0.0.1", port: String(port), protocol: "https:" }, (...[fault]) =>
+				resolve(fault),
+			),
+		);
+		expect(await connecting).toMatchObject({ code: "pin_mismatch" });
+		expect(pins.get(peer.address)).toBeNull();
+	});
+
+	it("with certificate files of its own is believed once somebody has compared the fingerprint", async () => {
+		const port = await node(await leaf(stranger));
+		const peers = await directory(at(port));
+		const { error } = (await only(peers)) ?? {};
+		await pins.trust({ host: "127.0.0.1", port }, error?.actual as never);
+		expect(await peers.row(await peers.get((await only(peers))?.id ?? ""), true)).toMatchObject({ reachable: true });
+	});
+
+	it("whose leaf is older than identifiers is pinned under the CA", async () => {
+		const port = await node(await leaf(authority));
+		expect(await only(await directory(at(port)))).toMatchObject({ reachable: true, pin: {} });
+	});
+
+	it("is found at any of its addresses: dead, silent and somebody else's ones are passed over", async () => {
+		const port = await node(await leaf(authority, one), "127.0.0.4");
+		await listen(
+			createSilentServer((socket) => socket.resume()),
+			"127.0.0.2",
+			port,
+		);
+		await node(await leaf(authority, two), "127.0.0.3", port);
+		const peers = await directory(at(port, { others: ["127.0.0.2", "127.0.0.3", "127.0.0.4", "not a host!"] }));
+		expect(await only(peers)).toMatchObject({ reachable: true, host: "127.0.0.1", reachedAt: `127.0.0.4:${port}` });
+		const peer = await peers.get((await only(peers))?.id ?? "");
+		await peers.contact(peer);
+		expect(peers.hostOf(peer)).toBe(`127.0.0.4:${port}`);
+		const connected = await new Promise<string>((resolve, reject) =>
+			peers.dialer.connector(peer)(
+				{ hostname: "127.0.0.1", port: String(port), protocol: "https:" },
+				(fault, socket) => {
+					if (fault !== null) return reject(fault);
+					resolve(socket.remoteAddress ?? "");
+					socket.destroy();
+				},
+			),
+		);
+		expect(connected).toBe("127.0.0.4");
+	});
+});
+
+describe("a host outside the warren", () => {
+	it("is pinned at its first contact, and looked for at no other address", async () => {
+		const port = await node(await leaf(stranger), "127.0.0.2");
+		const { nodeId: _, ...foreign } = at(port, { others: ["127.0.0.2"] });
+		expect(await only(await directory(foreign))).toMatchObject({ reachable: false, trust: "pin" });
+		const pinned = await only(await directory({ ...foreign, host: "127.0.0.2" }));
+		expect(pinned).toMatchObject({ reachable: true, trust: "pin", pin: {} });
+	});
+});

@@ -1,0 +1,260 @@
+import { randomBytes } from "node:crypto";
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { OverlayRule } from "@warren/kernel";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { nodePrimitives as p } from "./crypto/node-primitives.ts";
+import { type LabDevice, missingForNamespaces, NetworkLab } from "./network-lab.testing.ts";
+
+const missing = missingForNamespaces();
+const transfer = join(import.meta.dirname, "tcp-transfer-process.testing.ts");
+const keyA = Uint8Array.from(randomBytes(32));
+const keyB = Uint8Array.from(randomBytes(32));
+const publicA = p.publicKey(keyA);
+const publicB = p.publicKey(keyB);
+const allowedA = ["10.9.0.1/32", "fd09::1/128"];
+const allowedB = ["10.9.0.2/32", "fd09::2/128"];
+
+/** The scenarios of the kernel's own netns.sh, and ours, on both data planes. */
+describe.each(["offload", "portable"] as const)("a device on the %s data plane", (dataPlane) => {
+	let net: NetworkLab;
+
+	beforeEach((context) => {
+		if (missing !== null) context.skip(true, missing);
+		net = new NetworkLab();
+	});
+	afterEach(() => net?.close());
+
+	interface Pair {
+		readonly hosts: readonly [string, string];
+		readonly a: LabDevice;
+		readonly b: LabDevice;
+	}
+
+	/** Two hosts on one cable, each with a device that knows the other; `a` knows where. */
+	async function pair({ mtu = 1420, underlay = 1500, timestampFile = null as string | null } = {}): Promise<Pair> {
+		const hosts = [net.host("a"), net.host("b")] as const;
+		net.cable(hosts[0], ["10.200.0.1/24", "fd00:200::1/64"], hosts[1], ["10.200.0.2/24", "fd00:200::2/64"], underlay);
+		const [a, b] = await Promise.all([
+			net.device(hosts[0], {
+				privateKey: keyA,
+				dataPlane,
+				mtu,
+				timestampFile,
+				addresses: ["10.9.0.1/24", "fd09::1/64"],
+			}),
+			net.device(hosts[1], { privateKey: keyB, dataPlane, mtu, addresses: ["10.9.0.2/24", "fd09::2/64"] }),
+		]);
+		await a.setPeer({ publicKey: publicB, allowedIps: allowedB, endpoint: { address: "10.200.0.2", port: 51820 } });
+		await b.setPeer({ publicKey: publicA, allowedIps: allowedA });
+		return { hosts, a, b };
+	}
+
+	/** Sends bytes by TCP; both ends' hashes agree. */
+	async function sendTcp(from: string, to: string, address: string, bytes: number): Promise<void> {
+		const server = net.start(to, process.execPath, [transfer, "serve", address], "pipe");
+		const lines = createInterface({ input: server.stdout! })[Symbol.asyncIterator]();
+		const port = (await lines.next()).value as string;
+		const client = net.start(from, process.execPath, [transfer, "send", address, port, String(bytes)], "pipe");
+		const sent = (await createInterface({ input: client.stdout! })[Symbol.asyncIterator]().next()).value as string;
+		expect((await lines.next()).value).toBe(sent);
+		expect(sent).toMatch(/^[0-9a-f]{64}$/);
+	}
+
+	it("carries pings and bulk TCP both ways over v4 and v6, inside and outside", async () => {
+		const { hosts, a, b } = await pair();
+		expect(net.ping(hosts[0], "10.9.0.2")).toBe(3);
+		expect(net.ping(hosts[1], "fd09::1")).toBe(3);
+		expect(net.ping(hosts[0], "fd09::2", { bytes: 20_000 })).toBe(3);
+		await sendTcp(hosts[0], hosts[1], "10.9.0.2", 20_000_000);
+		await sendTcp(hosts[1], hosts[0], "fd09::1", 10_000_000);
+		await a.call("setEndpoint", publicB, { address: "fd00:200::2", port: 51820 });
+		expect(net.ping(hosts[0], "10.9.0.2")).toBe(3);
+		expect((await b.status()).peers[0]?.endpoint).toEqual({ address: "fd00:200::1", port: 51820 });
+		await sendTcp(hosts[0], hosts[1], "fd09::2", 10_000_000);
+		const { counters } = await b.status();
+		expect(counters).toMatchObject({ notAuthentic: 0, replayed: 0, malformedPacket: 0, wrongSource: 0, tunErrors: 0 });
+	});
+
+	it("carries jumbo packets where the underlay does", async () => {
+		const { hosts } = await pair({ mtu: 8920, underlay: 9000 });
+		expect(net.ping(hosts[0], "10.9.0.2", { bytes: 8892, pathMtu: true })).toBe(3);
+		await sendTcp(hosts[0], hosts[1], "10.9.0.2", 5_000_000);
+	});
+
+	it("S6 follows a peer that changes its address", async () => {
+		const { hosts, a, b } = await pair();
+		expect(net.ping(hosts[0], "10.9.0.2")).toBe(3);
+		net.ip("-n", hosts[0], "addr", "del", "10.200.0.1/24", "dev", "va0");
+		net.ip("-n", hosts[0], "addr", "add", "10.200.0.77/24", "dev", "va0");
+		expect(net.ping(hosts[0], "10.9.0.2")).toBeGreaterThan(0);
+		expect((await b.status()).peers[0]?.endpoint?.address).toBe("10.200.0.77");
+		expect(net.ping(hosts[1], "10.9.0.1")).toBe(3);
+		expect(a.events.some(({ event }) => event === "peerChange")).toBe(true);
+	});
+
+	it("S6 answers from the address that was spoken to", async (context) => {
+		context.skip(dataPlane === "portable", "node:dgram cannot choose the source of an answer");
+		const { hosts, a } = await pair();
+		net.ip("-n", hosts[1], "addr", "add", "10.200.0.22/24", "dev", "vb0");
+		await a.call("setEndpoint", publicB, { address: "10.200.0.22", port: 51820 });
+		expect(net.ping(hosts[0], "10.9.0.2")).toBe(3);
+		expect((await a.status()).peers[0]?.endpoint?.address).toBe("10.200.0.22");
+	});
+
+	it("S5 lets nobody use an address that is not theirs, nor reach one that nobody has", async () => {
+		const { hosts, b } = await pair();
+		expect(net.ping(hosts[0], "10.9.0.2")).toBe(3);
+		net.ip("-n", hosts[0], "addr", "add", "10.9.0.66/32", "dev", "wg0");
+		expect(net.ping(hosts[0], "10.9.0.3", { count: 1 })).toBe(0);
+		net.ip("-n", hosts[0], "addr", "del", "10.9.0.1/24", "dev", "wg0");
+		net.ip("-n", hosts[0], "route", "add", "10.9.0.0/24", "dev", "wg0");
+		expect(net.ping(hosts[0], "10.9.0.2", { count: 2 })).toBe(0);
+		expect((await b.status()).counters["wrongSource"]).toBeGreaterThan(0);
+	});
+
+	it("S5 holds 131,072 allowed prefixes of a peer", async () => {
+		const { hosts, a } = await pair();
+		const many = Array.from(
+			{ length: 131_072 },
+			(_, at) => `172.${16 + (at >> 14)}.${(at >> 6) & 255}.${(at & 63) * 4}/30`,
+		);
+		await a.setPeer({ publicKey: publicB, allowedIps: [...allowedB, ...many] });
+		expect((await a.status()).peers[0]?.allowedIps).toHaveLength(131_074);
+		expect(net.ping(hosts[0], "10.9.0.2")).toBe(3);
+	});
+
+	it("F4 answers too-big inside, so that a narrow path carries TCP", async () => {
+		const { hosts, a, b } = await pair({ underlay: 1280 });
+		await a.call("setMtu", publicB, 1200);
+		await b.call("setMtu", publicA, 1200);
+		expect(net.ping(hosts[0], "10.9.0.2", { bytes: 1172, pathMtu: true })).toBe(3);
+		expect(net.ping(hosts[0], "10.9.0.2", { bytes: 1173, pathMtu: true, count: 1 })).toBe(0);
+		expect(net.run(hosts[0], "ip", "route", "get", "10.9.0.2")).toMatch(/mtu 1200/);
+		await sendTcp(hosts[0], hosts[1], "10.9.0.2", 3_000_000);
+	});
+
+	it("F1 rules let in what they name, let it be answered, and refuse the rest", async () => {
+		const { hosts, b } = await pair();
+		expect(net.ping(hosts[0], "10.9.0.2")).toBe(3);
+		const everyone = ["10.9.0.0/24", "fd09::/64"];
+		const ping: OverlayRule = { direction: "in", addresses: everyone, protocol: "icmp" };
+		await b.call("setRules", [{ direction: "in", addresses: everyone, protocol: "tcp", ports: [[1, 65_535]] }]);
+		expect(net.ping(hosts[0], "10.9.0.2", { count: 2 })).toBe(0);
+		expect(net.ping(hosts[1], "10.9.0.1", { count: 2 })).toBe(0);
+		await sendTcp(hosts[0], hosts[1], "10.9.0.2", 1_000_000);
+		await b.call("setRules", [ping]);
+		expect(net.ping(hosts[0], "fd09::2", { count: 2 })).toBe(2);
+		expect(net.ping(hosts[1], "10.9.0.1", { count: 2 })).toBe(0);
+		await b.call("setRules", [{ ...ping, direction: "out" }]);
+		expect(net.ping(hosts[1], "10.9.0.1", { count: 2 })).toBe(2);
+		expect(net.ping(hosts[0], "10.9.0.2", { count: 2 })).toBe(0);
+		await b.call("setRules", null);
+		expect(net.ping(hosts[0], "10.9.0.2", { count: 2 })).toBe(2);
+	});
+
+	it("talks through a relay alone, and directly again, without losing a ping", async () => {
+		const { hosts, a, b } = await pair();
+		const lanes = new Set<boolean>();
+		const carry = (from: LabDevice, fromKey: Uint8Array, to: LabDevice) => {
+			let carried = 0;
+			return setInterval(() => {
+				for (const { event, args } of from.events.slice(carried)) {
+					if (event !== "relay") continue;
+					lanes.add(args[2] as boolean);
+					void to.call("receiveRelayed", fromKey, args[1]);
+				}
+				carried = from.events.length;
+			}, 2);
+		};
+		const carriers = [carry(a, publicA, b), carry(b, publicB, a)];
+		try {
+			await a.call("setRoute", publicB, "relay");
+			await b.call("setRoute", publicA, "relay");
+			await a.call("handshake", publicB);
+			await a.event((event) => event === "peerChange");
+			const pings = pingAside(hosts[0]);
+			await a.event((event, args) => event === "relay" && args[2] === false);
+			await a.call("setRoute", publicB, "both");
+			await b.call("setRoute", publicA, "both");
+			await a.call("setRoute", publicB, "direct");
+			await b.call("setRoute", publicA, "direct");
+			expect(await pings).toBe(10);
+			expect([...lanes].toSorted()).toEqual([false, true]);
+			expect((await b.status()).peers[0]?.endpoint?.address).toBe("10.200.0.1");
+		} finally {
+			for (const carrier of carriers) clearInterval(carrier);
+		}
+	});
+
+	/** Ten pings while this test goes on. */
+	async function pingAside(host: string): Promise<number> {
+		const child = net.start(host, "ping", ["-q", "-i", "0.1", "-W", "2", "-c", "10", "10.9.0.2"], "pipe");
+		let output = "";
+		for await (const chunk of child.stdout!) output += String(chunk);
+		return Number(/(\d+) received/.exec(output)?.[1] ?? 0);
+	}
+
+	it("passes another protocol's datagrams by the WireGuard socket, both ways", async () => {
+		const { a, b } = await pair();
+		const question = Uint8Array.of(0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4);
+		await a.call("sendDatagram", question, { address: "10.200.0.2", port: 51820 });
+		const [bytes, from] = await b.event((event) => event === "datagram");
+		expect(bytes).toEqual(question);
+		expect(from).toEqual({ address: "10.200.0.1", port: 51820 });
+	});
+
+	it("H6 is heard again after kill -9 though its clock has not moved past its last stamp", async () => {
+		const file = net.file("stamp", "tai64n-floor 4000000000 5\n");
+		const { hosts, a, b } = await pair({ timestampFile: file });
+		expect(net.ping(hosts[0], "10.9.0.2")).toBe(3);
+		expect(statSync(file).mode & 0o777).toBe(0o600);
+		expect(Number(readFileSync(file, "utf8").split(" ")[1])).toBeGreaterThan(4_000_000_000);
+		const gone = new Promise((resolve) => {
+			a.process.once("exit", resolve);
+		});
+		a.process.kill("SIGKILL");
+		await gone;
+		await waitUntilGone(hosts[0]);
+		const again = await net.device(hosts[0], {
+			privateKey: keyA,
+			dataPlane,
+			timestampFile: file,
+			addresses: ["10.9.0.1/24", "fd09::1/64"],
+		});
+		await again.setPeer({ publicKey: publicB, allowedIps: allowedB, endpoint: { address: "10.200.0.2", port: 51820 } });
+		expect(net.ping(hosts[0], "10.9.0.2")).toBe(3);
+		expect((await b.status()).peers[0]?.lastHandshakeAt).not.toBeNull();
+		await again.stop();
+		expect(readFileSync(file, "utf8")).toMatch(/^tai64n-floor 4\d{9} \d+\n$/);
+	});
+
+	/** `ip netns exec` replaces itself, so the child is the device; its interface goes with it. */
+	async function waitUntilGone(host: string): Promise<void> {
+		for (let tries = 0; tries < 500; tries++) {
+			if (!net.ip("-n", host, "-o", "link").includes("wg0")) return;
+			await new Promise((resolve) => setImmediate(resolve));
+		}
+		throw new Error("the interface outlived its process");
+	}
+
+	it("is gone with its interface, its port and its process when it is closed", async () => {
+		const { hosts, a } = await pair();
+		expect(net.ip("-n", hosts[0], "-o", "link")).toMatch(/wg0/);
+		await a.stop();
+		expect(a.process.exitCode).toBe(0);
+		expect(net.ip("-n", hosts[0], "-o", "link")).not.toMatch(/wg0/);
+	});
+
+	it("says what is wrong: a taken name, a taken port, a bad option", async () => {
+		const { hosts, a } = await pair();
+		await expect(net.device(hosts[0], { privateKey: keyA, dataPlane })).rejects.toThrow(/wg0 could not be made/);
+		await expect(net.device(hosts[0], { privateKey: keyA, dataPlane, interfaceName: "wg1" })).rejects.toThrow(
+			/wg1 could not be made: .*(51820|EADDRINUSE)/,
+		);
+		await expect(a.setPeer({ publicKey: publicA, allowedIps: [] })).rejects.toThrow(/own public key/);
+		await expect(a.setPeer({ publicKey: publicB, allowedIps: ["10.9.0.2/99"] })).rejects.toThrow(/no address range/);
+		await expect(a.call("setMtu", publicB, 100)).rejects.toThrow(/MTU of 100/);
+	});
+});

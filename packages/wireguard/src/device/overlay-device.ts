@@ -1,0 +1,329 @@
+import { Worker } from "node:worker_threads";
+import {
+	type Clock,
+	type HealthTable,
+	type Logger,
+	messageOf,
+	type OverlayDevice,
+	type OverlayDeviceStatus,
+	type OverlayPeer,
+	type OverlayRoute,
+	type OverlayRule,
+	type Random,
+	systemRandom,
+	type UdpEndpoint,
+	unreachable,
+} from "@warren/kernel";
+import { wireguardConditions } from "../conditions.ts";
+import { wireguardError } from "../errors.ts";
+import { checkBytes, checkEndpoint, checkKey, checkMtu, checkOptions, checkPeer, checkRules } from "./checks.ts";
+import type { Command, Counters, EngineOptions, Report } from "./commands.ts";
+import { openEngineHost } from "./engine-host.ts";
+
+export interface OverlayDeviceDeps {
+	readonly clock: Clock;
+	readonly logger: Logger;
+	readonly health: HealthTable;
+	readonly random?: Random;
+}
+
+export interface OverlayDeviceOptions {
+	/** At most 15 characters. */
+	readonly interfaceName: string;
+	/** X25519, 32 bytes. The caller may zero its own afterwards. */
+	readonly privateKey: Uint8Array;
+	/** UDP; 0 = any. */
+	readonly listenPort: number;
+	/** Of the interface, with the prefix that lies behind it: `fd5a:1f00:0:1::1/32`. */
+	readonly addresses: readonly string[];
+	/** Of the inner packets, bytes; 1420 suits a path of 1500 over v6. */
+	readonly mtu: number;
+	/** `auto` takes the fastest that the host allows and that does all of `OverlayDevice`. */
+	readonly dataPlane: "auto" | "offload" | "portable";
+	/** Where the last handshake's time outlives the process; null = it does not, for tests. */
+	readonly timestampFile: string | null;
+}
+
+/** What `wg show` would tell of what was refused, beside the interface's own status. */
+export type OverlayDeviceDetails = OverlayDeviceStatus & { readonly counters: Counters };
+
+interface Channel {
+	post(command: Command): void;
+	/** Ends it; resolves when the descriptors are closed. */
+	close(): Promise<void>;
+}
+
+/** Status requests that wait; a worker that answers none is broken. */
+const maxPendingStatus = 64;
+
+/**
+ * Opens a WireGuard interface on this host. Needs Linux and the right to make TUN interfaces.
+ * @throws WarrenError `no_tun`, `not_supported`, `bad_…` for an option, `device_failed` for what the host refuses.
+ */
+export async function openOverlayDevice(
+	deps: OverlayDeviceDeps,
+	options: OverlayDeviceOptions,
+): Promise<WireguardDevice> {
+	checkOptions(options);
+	if (process.platform !== "linux")
+		throw wireguardError("not_supported", `A WireGuard interface needs Linux; this is ${process.platform}.`, {
+			fix: "Run the joiner on a Linux machine; the others reach it through a node.",
+		});
+	if (options.dataPlane === "portable") return WireguardDevice.open(deps, { ...options, dataPlane: "portable" }, null);
+	try {
+		return await WireguardDevice.open(deps, { ...options, dataPlane: "offload" }, null);
+	} catch (failure) {
+		if (options.dataPlane === "offload" || !isOffloadRefusal(failure)) throw failure;
+		return WireguardDevice.open(deps, { ...options, dataPlane: "portable" }, messageOf(failure));
+	}
+}
+
+/** `OverlayDevice` over an engine in a worker (offload) or in this thread (portable). */
+export class WireguardDevice implements OverlayDevice {
+	readonly interfaceName: string;
+	#listenPort = 0;
+	#publicKey: Uint8Array = new Uint8Array(32);
+	#dataPlane: "offload" | "portable";
+	#fallback: string | null;
+	readonly #deps: OverlayDeviceDeps;
+	#channel: Channel | undefined;
+	#closing: Promise<void> | undefined;
+	#onDatagram: (bytes: Uint8Array, from: UdpEndpoint) => void = () => {};
+	#onRelay: (publicKey: Uint8Array, bytes: Uint8Array, urgent: boolean) => void = () => {};
+	#onPeerChange: (publicKey: Uint8Array) => void = () => {};
+	#nextStatus = 1;
+	readonly #pending = new Map<
+		number,
+		{ resolve: (details: OverlayDeviceDetails) => void; reject: (fault: Error) => void }
+	>();
+
+	private constructor(deps: OverlayDeviceDeps, options: EngineOptions, fallback: string | null) {
+		this.#deps = deps;
+		this.interfaceName = options.interfaceName;
+		this.#dataPlane = options.dataPlane;
+		this.#fallback = fallback;
+	}
+
+	/** Opens one data plane, no other. */
+	static async open(
+		deps: OverlayDeviceDeps,
+		options: EngineOptions,
+		fallback: string | null,
+	): Promise<WireguardDevice> {
+		const device = new WireguardDevice(deps, options, fallback);
+		const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
+		const report = (message: Report) => {
+			if (message.is === "refused") reject(refusal(message.message, message.code, options));
+			else device.#take(message, resolve);
+		};
+		const failed = (fault: Error) => {
+			reject(fault);
+			device.#fail(fault);
+		};
+		device.#channel =
+			options.dataPlane === "offload" ? inWorker(options, report, failed) : await inThread(deps, options, report);
+		try {
+			await ready;
+		} catch (failure) {
+			await device.#channel.close();
+			throw failure;
+		}
+		device.#noteFallback();
+		return device;
+	}
+
+	get listenPort(): number {
+		return this.#listenPort;
+	}
+
+	get publicKey(): Uint8Array {
+		return Uint8Array.from(this.#publicKey);
+	}
+
+	setPeer(peer: OverlayPeer): void {
+		checkPeer(peer, this.#publicKey);
+		this.#post({ do: "setPeer", peer });
+	}
+
+	removePeer(publicKey: Uint8Array): void {
+		this.#post({ do: "removePeer", publicKey: checkKey(publicKey) });
+	}
+
+	setRoute(publicKey: Uint8Array, route: OverlayRoute): void {
+		this.#post({ do: "setRoute", publicKey: checkKey(publicKey), route });
+	}
+
+	setEndpoint(publicKey: Uint8Array, endpoint: UdpEndpoint): void {
+		this.#post({ do: "setEndpoint", publicKey: checkKey(publicKey), endpoint: checkEndpoint(endpoint) });
+	}
+
+	setMtu(publicKey: Uint8Array, bytes: number): void {
+		this.#post({ do: "setMtu", publicKey: checkKey(publicKey), bytes: checkMtu(bytes) });
+	}
+
+	setRules(rules: readonly OverlayRule[] | null): void {
+		this.#post({ do: "setRules", rules: rules === null ? null : checkRules(rules) });
+	}
+
+	handshake(publicKey: Uint8Array): void {
+		this.#post({ do: "handshake", publicKey: checkKey(publicKey) });
+	}
+
+	sendDatagram(bytes: Uint8Array, to: UdpEndpoint): void {
+		this.#post({ do: "sendDatagram", bytes: checkBytes(bytes), to: checkEndpoint(to) });
+	}
+
+	onDatagram(handler: (bytes: Uint8Array, from: UdpEndpoint) => void): void {
+		this.#onDatagram = handler;
+	}
+
+	onRelayDatagram(handler: (publicKey: Uint8Array, bytes: Uint8Array, urgent: boolean) => void): void {
+		this.#onRelay = handler;
+	}
+
+	receiveRelayed(publicKey: Uint8Array, bytes: Uint8Array): void {
+		this.#post({ do: "receiveRelayed", publicKey: checkKey(publicKey), bytes });
+	}
+
+	onPeerChange(handler: (publicKey: Uint8Array) => void): void {
+		this.#onPeerChange = handler;
+	}
+
+	status(): Promise<OverlayDeviceDetails> {
+		return new Promise((resolve, reject) => {
+			if (this.#closing !== undefined) return reject(closedError(this.interfaceName));
+			if (this.#pending.size >= maxPendingStatus)
+				return reject(wireguardError("device_failed", `${this.interfaceName} has answered no status for a long time.`));
+			const id = this.#nextStatus++;
+			this.#pending.set(id, { resolve, reject });
+			this.#post({ do: "status", id });
+		});
+	}
+
+	close(): Promise<void> {
+		this.#closing ??= (async () => {
+			for (const { reject } of this.#pending.values()) reject(closedError(this.interfaceName));
+			this.#pending.clear();
+			this.#deps.health.clear(wireguardConditions.slowDataPlane, this.interfaceName);
+			await this.#channel?.close();
+		})();
+		return this.#closing;
+	}
+
+	#post(command: Command): void {
+		if (this.#closing !== undefined) return;
+		this.#channel?.post(command);
+	}
+
+	#take(report: Exclude<Report, { is: "refused" }>, ready: () => void): void {
+		switch (report.is) {
+			case "ready":
+				this.#listenPort = report.listenPort;
+				this.#publicKey = report.publicKey;
+				this.#fallback ??= report.fallback;
+				return ready();
+			case "datagram":
+				return this.#onDatagram(report.bytes, report.from);
+			case "relay":
+				return this.#onRelay(report.publicKey, report.bytes, report.urgent);
+			case "peerChange":
+				return this.#onPeerChange(report.publicKey);
+			case "fallback":
+				this.#fallback = report.reason;
+				return this.#noteFallback();
+			case "status": {
+				const pending = this.#pending.get(report.id);
+				this.#pending.delete(report.id);
+				return pending?.resolve({
+					dataPlane: this.#dataPlane,
+					fallback: this.#fallback,
+					interfaceName: this.interfaceName,
+					listenPort: this.#listenPort,
+					publicKey: this.publicKey,
+					peers: report.peers,
+					counters: report.counters,
+				});
+			}
+			case "closed":
+				return;
+			default:
+				return unreachable(report);
+		}
+	}
+
+	#noteFallback(): void {
+		if (this.#fallback === null) return;
+		this.#deps.logger.warn("overlay: a slower data plane", { interface: this.interfaceName, reason: this.#fallback });
+		this.#deps.health.raise(
+			wireguardConditions.slowDataPlane,
+			{ interface: this.interfaceName, plane: this.#dataPlane, reason: this.#fallback },
+			this.interfaceName,
+		);
+	}
+
+	#fail(fault: Error): void {
+		this.#deps.logger.error("overlay: the data plane died", { interface: this.interfaceName, fault: fault.message });
+		this.#deps.health.raise(
+			wireguardConditions.dataPlaneDead,
+			{ interface: this.interfaceName, reason: fault.message },
+			this.interfaceName,
+		);
+		for (const { reject } of this.#pending.values()) reject(fault);
+		this.#pending.clear();
+	}
+}
+
+function inWorker(options: EngineOptions, report: (report: Report) => void, failed: (fault: Error) => void): Channel {
+	const worker = new Worker(new URL("./engine-worker.ts", import.meta.url), { workerData: options });
+	const exited = new Promise<void>((resolve) => {
+		worker.once("exit", () => resolve());
+	});
+	worker.on("message", report);
+	worker.on("error", failed);
+	return {
+		post: (command) => worker.postMessage(command),
+		close: async () => {
+			worker.postMessage({ do: "close" } satisfies Command);
+			await exited;
+		},
+	};
+}
+
+async function inThread(
+	deps: OverlayDeviceDeps,
+	options: EngineOptions,
+	report: (report: Report) => void,
+): Promise<Channel> {
+	try {
+		const host = await openEngineHost({ clock: deps.clock, random: deps.random ?? systemRandom, report }, options);
+		return {
+			post: (command) => host.command(command),
+			close: () => {
+				host.close();
+				return Promise.resolve();
+			},
+		};
+	} catch (failure) {
+		const { errno } = failure as { errno?: number };
+		throw refusal(messageOf(failure), errno === undefined ? "" : String(errno), options);
+	}
+}
+
+function refusal(message: string, code: string, { interfaceName }: EngineOptions): Error {
+	if (["1", "2", "13", "19"].includes(code))
+		return wireguardError("no_tun", `${interfaceName} could not be made: ${message}.`, {
+			fix: "It needs /dev/net/tun and the right to use it: run as root, or give the process CAP_NET_ADMIN.",
+			details: { errno: Number(code) },
+		});
+	return wireguardError("device_failed", `${interfaceName} could not be made: ${message}.`);
+}
+
+/** What another data plane would not help against must not be tried again. */
+function isOffloadRefusal(failure: unknown): boolean {
+	const { code } = failure as { code?: string };
+	return code !== "no_tun" && !/binding UDP port|TUNSETIFF/.test(messageOf(failure));
+}
+
+function closedError(name: string): Error {
+	return wireguardError("closed", `${name} is closed.`);
+}

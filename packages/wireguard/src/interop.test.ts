@@ -1,0 +1,87 @@
+import { randomBytes } from "node:crypto";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { nodePrimitives as p } from "./crypto/node-primitives.ts";
+import { boringtun, missingForNamespaces, NetworkLab, wireguardGo } from "./network-lab.testing.ts";
+
+const missing = missingForNamespaces("wg");
+const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
+
+const others: readonly (readonly [string, string | null])[] = [
+	["wireguard-go", wireguardGo()],
+	["boringtun-cli", boringtun()],
+];
+
+/** Against other implementations, in network namespaces of this test's own. */
+describe.each(others)("interop with %s", (name, program) => {
+	describe.each(["offload", "portable"] as const)("on the %s data plane", (dataPlane) => {
+		let lab: NetworkLab | undefined;
+		const own = Uint8Array.from(randomBytes(32));
+		const its = Uint8Array.from(randomBytes(32));
+		const preshared = Uint8Array.from(randomBytes(32));
+		const interfaceName = `wt${process.pid % 100_000}${dataPlane[0]}`;
+
+		beforeEach((context) => {
+			if (missing !== null) context.skip(true, missing);
+			context.skip(program === null, `${name} is not installed`);
+			lab = new NetworkLab();
+		});
+		afterEach(async () => {
+			await lab?.close();
+			lab = undefined;
+		});
+
+		const cases = [
+			{ title: "as initiator over v4", weBegin: true, over: 4, withPsk: false },
+			{ title: "as initiator over v6 with a preshared key", weBegin: true, over: 6, withPsk: true },
+			{ title: "as responder over v4 with a preshared key", weBegin: false, over: 4, withPsk: true },
+			{ title: "as responder over v6", weBegin: false, over: 6, withPsk: false },
+		] as const;
+
+		it.each(cases)("$title", async ({ weBegin, over, withPsk }) => {
+			const net = lab as NetworkLab;
+			const [a, b] = [net.host("a"), net.host("b")];
+			net.cable(a, ["10.200.0.1/24", "fd00:200::1/64"], b, ["10.200.0.2/24", "fd00:200::2/64"]);
+			const [atA, atB] = over === 4 ? ["10.200.0.1", "10.200.0.2"] : ["[fd00:200::1]", "[fd00:200::2]"];
+			const device = await net.device(a, { privateKey: own, dataPlane, addresses: ["10.9.0.1/24", "fd09::1/64"] });
+			await device.setPeer({
+				publicKey: p.publicKey(its),
+				allowedIps: ["10.9.0.2/32", "fd09::2/128"],
+				...(withPsk ? { presharedKey: preshared } : {}),
+				...(weBegin ? { endpoint: { address: atB.replace(/[[\]]/g, ""), port: 51820 } } : {}),
+			});
+			await net.other(
+				b,
+				program as string,
+				interfaceName,
+				[
+					"[Interface]",
+					`PrivateKey = ${base64(its)}`,
+					"ListenPort = 51820",
+					"[Peer]",
+					`PublicKey = ${base64(p.publicKey(own))}`,
+					"AllowedIPs = 10.9.0.1/32, fd09::1/128",
+					...(withPsk ? [`PresharedKey = ${base64(preshared)}`] : []),
+					...(weBegin ? [] : [`Endpoint = ${atA}:51820`]),
+					"",
+				].join("\n"),
+				["10.9.0.2/24", "fd09::2/64"],
+			);
+			const [begins, to4, to6] = weBegin ? [a, "10.9.0.2", "fd09::2"] : [b, "10.9.0.1", "fd09::1"];
+			// The first one brings the session; boringtun loses what waits for it when it begins itself.
+			expect(net.ping(begins, to4)).toBeGreaterThanOrEqual(name === "boringtun-cli" && !weBegin ? 2 : 3);
+			expect(net.ping(begins, to6)).toBe(3);
+			// More than one packet's worth: fragments, both ways.
+			expect(net.ping(begins, to6, { bytes: 5000 })).toBe(3);
+			const status = await device.status();
+			expect(status.peers[0]?.lastHandshakeAt).not.toBeNull();
+			expect(status.peers[0]?.receivedBytes).toBeGreaterThan(1000);
+			expect(status).toMatchObject({ dataPlane, listenPort: 51820 });
+			if (name === "wireguard-go") {
+				// boringtun answers this with how long ago, in whole seconds.
+				const shown = net.run(b, "wg", "show", interfaceName, "latest-handshakes");
+				expect(Number(shown.trim().split("\t")[1])).toBeGreaterThan(0);
+			}
+			expect(net.ping(begins, to4, { count: 5 })).toBe(5);
+		});
+	});
+});

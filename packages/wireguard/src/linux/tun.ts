@@ -1,0 +1,176 @@
+import koffi from "koffi";
+import { type Arena, regions, virtioHeaderBytes } from "../engine/arena.ts";
+import type { TunIo } from "../engine/packet-io.ts";
+import { type Cidr } from "../protocol/cidr.ts";
+import { errors, type Libc, must, SystemCallError, u32Bytes } from "./libc.ts";
+
+const readWriteNonBlocking = 0x2 | 0x800;
+const tunSetInterface = 0x400454ca;
+const tunSetOffload = 0x400454d0;
+const isTun = 0x1;
+const noPacketInfo = 0x1000;
+const virtioHeader = 0x4000;
+/** Checksums, TCP over v4 and over v6; then also UDP segmentation (Linux 6.2). */
+const tcpOffloads = 0x7;
+const allOffloads = 0x67;
+const nameBytes = 16;
+const requestBytes = 40;
+/** Reads in one turn of the event loop: sockets and timers wait no longer than that. */
+const readsPerTurn = 16;
+
+export interface TunOptions {
+	readonly name: string;
+	readonly mtu: number;
+	readonly addresses: readonly Cidr[];
+	/** Ask for the virtio header and segmentation; refused ones are not an error, see `hasOffload`. */
+	readonly offload: boolean;
+}
+
+/** A TUN interface, up, with its addresses. It is gone with its descriptor. */
+export class Tun implements TunIo {
+	readonly name: string;
+	readonly hasOffload: boolean;
+	writeErrors = 0;
+	readonly #libc: Libc;
+	readonly #arena: Arena;
+	readonly #base: number;
+	#fd: number;
+	#poll: { close(): void } | undefined;
+
+	/** @throws SystemCallError when the host has no TUN, refuses it, or the name is taken. */
+	constructor(libc: Libc, arena: Arena, options: TunOptions) {
+		this.#libc = libc;
+		this.#arena = arena;
+		this.#base = libc.addressOf(arena.bytes);
+		this.#fd = must(libc, libc.open("/dev/net/tun", readWriteNonBlocking), "open /dev/net/tun");
+		try {
+			this.hasOffload = options.offload && this.#attach(options.name, isTun | noPacketInfo | virtioHeader);
+			if (!this.hasOffload && !this.#attach(options.name, isTun | noPacketInfo))
+				throw new SystemCallError(`TUNSETIFF ${options.name}`, libc.errno());
+			this.name = options.name;
+			if (
+				this.hasOffload &&
+				libc.ioctlNumber(this.#fd, tunSetOffload, allOffloads) < 0 &&
+				libc.ioctlNumber(this.#fd, tunSetOffload, tcpOffloads) < 0
+			)
+				// The header is there all the same; the kernel just cuts segments itself.
+				libc.ioctlNumber(this.#fd, tunSetOffload, 0);
+			configure(libc, options);
+		} catch (failure) {
+			libc.close(this.#fd);
+			throw failure;
+		}
+	}
+
+	/** Calls `packet` for each one read, which lies in the TUN region behind its virtio header; `turn` after a batch. */
+	start(packet: (offset: number, length: number) => void, turn: () => void): void {
+		const header = this.hasOffload ? virtioHeaderBytes : 0;
+		const { at, bytes } = regions.tun;
+		const address = this.#base + at;
+		this.#poll = koffi.node.poll(this.#fd, { readable: true }, () => {
+			for (let count = 0; count < readsPerTurn && this.#fd >= 0; count++) {
+				const read = Number(this.#libc.read(this.#fd, address, bytes));
+				if (read <= header) break;
+				packet(at + header, read - header);
+			}
+			turn();
+		});
+	}
+
+	write(offset: number, length: number): void {
+		this.#bound(offset, length);
+		if (this.#libc.write(this.#fd, this.#base + offset, length) < 0) this.writeErrors += 1;
+	}
+
+	writePieces(pieces: readonly number[]): void {
+		const { view } = this.#arena;
+		const vectors = regions.calls.at + 4096;
+		for (let at = 0; at < pieces.length; at += 2) {
+			const offset = pieces[at] as number;
+			const length = pieces[at + 1] as number;
+			this.#bound(offset, length);
+			const vector = vectors + at * 8;
+			setAddress(view, vector, this.#base + offset);
+			setAddress(view, vector + 8, length);
+		}
+		if (this.#libc.writev(this.#fd, this.#base + vectors, pieces.length / 2) < 0) this.writeErrors += 1;
+	}
+
+	close(): void {
+		this.#poll?.close();
+		this.#poll = undefined;
+		if (this.#fd >= 0) this.#libc.close(this.#fd);
+		this.#fd = -1;
+	}
+
+	#bound(offset: number, length: number): void {
+		if (offset < 0 || length < 0 || offset + length > this.#arena.bytes.length)
+			throw new RangeError(`A packet of ${length} bytes at ${offset} lies outside the arena.`);
+	}
+
+	#attach(name: string, flags: number): boolean {
+		const request = interfaceRequest(name);
+		new DataView(request.buffer).setUint16(nameBytes, flags, true);
+		return this.#libc.ioctl(this.#fd, tunSetInterface, request) >= 0;
+	}
+}
+
+/** Addresses below 2^53 as 64 bits. */
+export function setAddress(view: DataView, offset: number, value: number): void {
+	view.setUint32(offset, value >>> 0, true);
+	view.setUint32(offset + 4, Math.floor(value / 0x1_0000_0000), true);
+}
+
+function configure(libc: Libc, { name, mtu, addresses }: TunOptions): void {
+	const v4 = must(libc, libc.socket(2, 2 | 0x80000, 0), "socket");
+	const v6 = libc.socket(10, 2 | 0x80000, 0);
+	try {
+		const withNumber = (request: number, value: number, call: string) => {
+			const bytes = interfaceRequest(name);
+			bytes.set(u32Bytes(value), nameBytes);
+			must(libc, libc.ioctl(v4, request, bytes), call);
+			return new DataView(bytes.buffer).getUint32(nameBytes, true);
+		};
+		withNumber(0x8922, mtu, `setting the MTU of ${name} to ${mtu}`);
+		const index = withNumber(0x8933, 0, `finding the index of ${name}`);
+		const up = 0x1 | 0x40;
+		withNumber(0x8914, up, `bringing ${name} up`);
+		let v4Count = 0;
+		for (const address of addresses) {
+			if (address.version === 4) {
+				const label = v4Count === 0 ? name : `${name}:${v4Count}`;
+				v4Count += 1;
+				setV4(libc, v4, label, 0x8916, address.words[0] as number);
+				const mask = address.length === 0 ? 0 : (0xffff_ffff << (32 - address.length)) >>> 0;
+				setV4(libc, v4, label, 0x891c, mask);
+			} else {
+				if (v6 < 0) throw new SystemCallError(`a v6 address for ${name}`, errors.EAFNOSUPPORT);
+				const request = new Uint8Array(24);
+				const view = new DataView(request.buffer);
+				address.words.forEach((word, at) => {
+					view.setUint32(at * 4, word);
+				});
+				view.setUint32(16, address.length, true);
+				view.setUint32(20, index, true);
+				must(libc, libc.ioctl(v6, 0x8916, request), `giving ${name} its v6 address`);
+			}
+		}
+	} finally {
+		libc.close(v4);
+		if (v6 >= 0) libc.close(v6);
+	}
+}
+
+function setV4(libc: Libc, socket: number, label: string, request: number, word: number): void {
+	const bytes = interfaceRequest(label);
+	const view = new DataView(bytes.buffer);
+	view.setUint16(nameBytes, 2, true);
+	view.setUint32(nameBytes + 4, word);
+	must(libc, libc.ioctl(socket, request, bytes), `giving ${label} its v4 address`);
+}
+
+function interfaceRequest(name: string): Uint8Array<ArrayBuffer> {
+	const bytes = new Uint8Array(requestBytes);
+	bytes.set(new TextEncoder().encode(name).subarray(0, nameBytes - 1));
+	return bytes;
+}
