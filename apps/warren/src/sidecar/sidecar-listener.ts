@@ -5,7 +5,7 @@ import {
 	messageOf,
 	type WarrenError,
 } from "@warren/kernel";
-import { HostTable, Listener } from "@warren/net";
+import { HostTable, Listener, type Route } from "@warren/net";
 import { type DocumentHistory, type DocumentsList, type RoomAccess, type SyncRelay, syncRoutes } from "@warren/sync";
 import { discoveryRoute } from "../hub/discovery-route.ts";
 import type { RoleBase } from "../role-base.ts";
