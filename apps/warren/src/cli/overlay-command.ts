@@ -6,7 +6,6 @@ import type { Command } from "commander";
 import { renderUnicodeCompact } from "uqr";
 import { overlayFolder, parseJoinerConfig, readLinkTls } from "../config/joiner-config.ts";
 import { openJoiner } from "../overlay/joiner-role.ts";
-import { openOverlayDevice } from "../overlay/open-device.ts";
 import { runRole } from "./run-role.ts";
 import { renderAge, renderTable } from "./table.ts";
 
@@ -69,7 +68,7 @@ export function addOverlayCommands(program: Command): void {
 		.option("--log-level <level>", "debug, info, warn or error [WARREN_LOG_LEVEL]")
 		.action(async (flags: Record<string, unknown>) => {
 			const config = parseJoinerConfig(flags, process.env);
-			await runRole(config, (deps) => openJoiner(deps, config, openOverlayDevice));
+			await runRole(config, (deps) => openJoiner(deps, config));
 		});
 	overlay
 		.command("status")

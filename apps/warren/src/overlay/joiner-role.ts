@@ -1,14 +1,17 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Joiner, linuxNetwork, type OpenDevice } from "@warren/overlay";
+import { HealthTable } from "@warren/kernel";
+import { Joiner, linuxNetwork } from "@warren/overlay";
 import type { RoleDeps, RunningRole } from "../cli/run-role.ts";
 import { type JoinerConfig, readLinkTls, rememberedSettings } from "../config/joiner-config.ts";
 import { version } from "../version.ts";
+import { openDeviceWith } from "./open-device.ts";
 
 /** This machine on the overlay: the one role with network privileges. */
-export async function openJoiner(deps: RoleDeps, config: JoinerConfig, openDevice: OpenDevice): Promise<RunningRole> {
+export async function openJoiner(deps: RoleDeps, config: JoinerConfig): Promise<RunningRole> {
+	const health = new HealthTable(deps.clock);
 	const joiner = await Joiner.open(
-		{ ...deps, openDevice, network: linuxNetwork },
+		{ ...deps, health, openDevice: openDeviceWith({ ...deps, health }), network: linuxNetwork },
 		{
 			folder: config.folder,
 			coordinators: config.coordinator,
