@@ -25,7 +25,15 @@ describe("the benches still run", () => {
 		expect(await smoke("overlay/run.ts")).toMatch(/warren offload +TCP ×1 .*\nwarren portable/);
 	});
 
+	it("gateway", { timeout: 150_000 }, async () => {
+		expect(await smoke("gateway/run.ts")).toMatch(/broadcast\/s +warren /);
+	});
+
 	it("sync", { timeout: 150_000 }, async () => {
 		expect(await smoke("sync/sync.bench.ts")).not.toBe("");
+	});
+
+	it("coordinator", { timeout: 150_000 }, async () => {
+		expect(await smoke("coordinator/run.ts")).toMatch(/change → last viewer p99/);
 	});
 });
