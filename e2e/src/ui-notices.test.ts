@@ -5,7 +5,7 @@ import { type StartedNode, startNode } from "@warren/testkit";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
-import { expectAccessible, newContext, newPage, originOf, sizes } from "./ui-pages.ts";
+import { eventually, expectAccessible, newContext, newPage, originOf, sizes } from "./ui-pages.ts";
 
 /** What a terminal tells somebody who is elsewhere: bells, finished commands, text for the clipboard. */
 const missing = browserMissing();
@@ -82,7 +82,9 @@ describe("notices of terminals", () => {
 		await run("copier", "sh");
 		const text = Buffer.from("from the far side ✓").toString("base64");
 		await typeIn("copier", `printf '\\033]52;c;${text}\\007'`);
-		await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toBe("from the far side ✓");
+		await expect
+			.poll(() => page.evaluate(() => navigator.clipboard.readText()), eventually)
+			.toBe("from the far side ✓");
 	});
 
 	it("a long command that ends tells by the system when nobody looks at the page", async (test) => {
