@@ -32,7 +32,7 @@ const schema = z.object({
 
 export type CoordinatorConfig = z.infer<typeof schema>;
 
-/** Each field's environment variables, the first that is set counts; seed 3's own names beside ours. */
+/** Each field's environment variables, the first that is set counts; the original's own names beside ours. */
 const variables: Readonly<Partial<Record<keyof CoordinatorConfig | "bind", readonly string[]>>> = {
 	data: ["WARREN_COORDINATOR_DATA"],
 	bind: ["WARREN_COORDINATOR_BIND"],
