@@ -140,6 +140,7 @@ describe("a joiner", () => {
 		await using a = await join_(folder.file("a"), [first.url]);
 		await using b = await join_(folder.file("b"), [first.url]);
 		const before = [a.joiner.ula, b.joiner.ula];
+		await a.device.until(() => a.device.peers.has(b.key));
 		await first[Symbol.asyncDispose]();
 		await using second = await startCoordinator({ port: first.port });
 		await using watcher = new TestJoiner(second.url);

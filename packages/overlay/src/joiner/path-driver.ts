@@ -28,7 +28,6 @@ export interface PathDriverOptions {
 /** The paths' I/O: probes and STUN through the device's own socket, effects on the device, one timer. */
 export class PathDriver implements Closeable {
 	readonly #device: OverlayDevice;
-	readonly #relay: RelayLanes;
 	readonly #clock: Clock;
 	readonly #random: Random;
 	readonly #machine: PathMachine;
@@ -48,7 +47,6 @@ export class PathDriver implements Closeable {
 
 	constructor(device: OverlayDevice, relay: RelayLanes, clock: Clock, random: Random, options: PathDriverOptions) {
 		this.#device = device;
-		this.#relay = relay;
 		this.#clock = clock;
 		this.#random = random;
 		this.#options = options;

@@ -112,10 +112,10 @@ describe("datagrams", () => {
 			),
 		);
 		const random = new SeededRandom(2);
-		for (const seedCase of [ipv4, ipv6]) {
+		for (const golden of [ipv4, ipv6]) {
 			for (let round = 0; round < 3_000; round++) {
 				const mutated = Uint8Array.from(
-					seedCase.subarray(0, random.integer(4) === 0 ? random.integer(seedCase.length) : seedCase.length),
+					golden.subarray(0, random.integer(4) === 0 ? random.integer(golden.length) : golden.length),
 				);
 				for (let flips = random.integer(4); flips >= 0 && mutated.length > 0; flips--)
 					mutated[random.integer(mutated.length)] = random.integer(256);
