@@ -5,9 +5,7 @@ import { browserMissing, launchBrowser } from "./browser.ts";
 import { opencodeMissing } from "./opencode.ts";
 
 /** The agent's page: start it, ask it something, watch, stop. */
-const missing = existsSync(program)
-	? browserMissing()
-	: "the coding agent's program is not installed for this platform";
+const missing = opencodeMissing() ?? browserMissing();
 const person = { name: "Ada", email: "ada@example.test", password: "correct horse battery" };
 
 let fake: FakeProvider;
