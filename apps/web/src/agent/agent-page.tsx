@@ -1,3 +1,4 @@
+import "../styles/documents.css";
 import "../chat/chat.css";
 import "./agent.css";
 import { Bot, Play, Square } from "lucide-react";
