@@ -32,4 +32,8 @@ describe("the benches still run", () => {
 	it("sync", { timeout: 150_000 }, async () => {
 		expect(await smoke("sync/sync.bench.ts")).not.toBe("");
 	});
+
+	it("coordinator", { timeout: 150_000 }, async () => {
+		expect(await smoke("coordinator/run.ts")).toMatch(/change → last viewer p99/);
+	});
 });

@@ -70,7 +70,8 @@ describe("notices of terminals", () => {
 		await page.getByText("connected", { exact: true }).waitFor();
 		await page.getByRole("link", { name: "Machines" }).click();
 		writeFileSync(cord, "pull\n");
-		await page.getByText("Bell in ringer").waitFor();
+		// Under the pointer it stays.
+		await page.getByText("Bell in ringer").hover();
 		await expectAccessible(page, "a notice");
 		await page.getByRole("button", { name: "Open", exact: true }).click();
 		await page.getByRole("heading", { name: "Terminal ringer" }).waitFor();

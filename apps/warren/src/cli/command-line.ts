@@ -18,6 +18,7 @@ const definitions: readonly {
 	{ commands: ["keys"], load: async () => (await import("./keys-command.ts")).addKeysCommand },
 	{ commands: ["ca"], load: async () => (await import("./ca-command.ts")).addCaCommands },
 	{ commands: ["coordinator"], load: async () => (await import("./coordinator-command.ts")).addCoordinatorCommand },
+	{ commands: ["overlay"], load: async () => (await import("./overlay-command.ts")).addOverlayCommands },
 	{ commands: ["doctor"], load: async () => (await import("./doctor-command.ts")).addDoctorCommand },
 	{ commands: ["logs"], load: async () => (await import("./logs-command.ts")).addLogsCommand },
 	{ commands: ["backup", "restore"], load: async () => (await import("./backup-commands.ts")).addBackupCommands },

@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { systemClock, systemRandom } from "@warren/kernel";
 import type { Command } from "commander";
 import { Supervisor } from "../supervisor/supervisor.ts";
@@ -24,9 +26,9 @@ export function addNodeCommands(program: Command): void {
 		});
 	withNodeFlags(program.command("process <name>", { hidden: true }))
 		.description("One of the processes of `warren up`, under its supervisor")
-		.action(async (_name: string, flags: Record<string, unknown>) => {
-			const { runPrivate } = await import("../node/run-node.ts");
-			await runPrivate(flags);
+		.action(async (name: string, flags: Record<string, unknown>) => {
+			if (name === "edge") await (await import("../edge/run-edge.ts")).runEdge(flags);
+			else await (await import("../node/run-node.ts")).runPrivate(flags);
 		});
 }
 
@@ -40,7 +42,7 @@ export async function runMachine(flags: Record<string, unknown>): Promise<void> 
 		{
 			data: dataFolderOf(flags),
 			flags: () => flagsOf({ ...flags, ...chosen }),
-			beside: [],
+			beside: hasEdge(flags, process.env) ? ["edge"] : [],
 			onReady: ({ ready, greeting, notice }) => {
 				process.stderr.write(notice);
 				const { url, setupUrl } = ready as { url: string; setupUrl: string | null };
@@ -55,6 +57,17 @@ export async function runMachine(flags: Record<string, unknown>): Promise<void> 
 	await stopped();
 	await supervisor.close();
 	process.exit(0);
+}
+
+/** Its certificates come from the warren's CA, which the first machine holds; WARREN_EDGE=0 does without it. */
+function hasEdge(
+	flags: Readonly<Record<string, unknown>>,
+	environment: Readonly<Record<string, string | undefined>>,
+): boolean {
+	const plain = flags["http"] === true || ["1", "true"].includes(environment["WARREN_HTTP"] ?? "");
+	const ownFiles = (flags["tlsCert"] ?? environment["WARREN_TLS_CERT"]) !== undefined;
+	const joined = existsSync(join(dataFolderOf(flags), "membership.json"));
+	return !plain && !ownFiles && !joined && environment["WARREN_EDGE"] !== "0";
 }
 
 /** Parsed flags as arguments again. */

@@ -197,9 +197,11 @@ export class PathDriver implements Closeable {
 		for (const effect of this.#machine.drain()) {
 			const key = keyBytes(effect.peer);
 			switch (effect.type) {
-				case "send":
-					this.#device.sendDatagram(this.#sealer.seal(effect.peer, effect.probe, effect.size), effect.to);
+				case "send": {
+					const sealed = this.#sealer.seal(effect.peer, effect.probe, effect.size);
+					if (sealed !== null) this.#device.sendDatagram(sealed, effect.to);
 					break;
+				}
 				case "route":
 					this.#device.setRoute(key, effect.route);
 					break;
