@@ -29,6 +29,14 @@ describe("the benches still run", () => {
 		expect(await smoke("gateway/run.ts")).toMatch(/broadcast\/s +warren /);
 	});
 
+	it("tunnel", { timeout: 150_000 }, async () => {
+		expect(await smoke("tunnel/run.ts")).toMatch(/warren, parked +\d+ requests\/s/);
+	});
+
+	it("ai", { timeout: 150_000 }, async () => {
+		expect(await smoke("ai/run.ts")).toMatch(/warren +c=1 p50 .* 0 failures/);
+	});
+
 	it("sync", { timeout: 150_000 }, async () => {
 		expect(await smoke("sync/sync.bench.ts")).not.toBe("");
 	});

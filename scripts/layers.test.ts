@@ -18,6 +18,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 	access: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	overlay: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	gateway: { may: ["kernel", "net", "store"], why: "domains never import each other" },
+	backbone: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	peers: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	rooms: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	sidecar: { may: ["kernel", "net"], why: "domains never import each other" },
@@ -33,6 +34,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 			"access",
 			"accounts",
 			"ai",
+			"backbone",
 			"gateway",
 			"overlay",
 			"peers",
@@ -40,6 +42,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 			"sidecar",
 			"sync",
 			"terminal",
+			"wireguard",
 		],
 		why: "roles are compositions of the packages",
 	},
@@ -48,6 +51,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 		may: [
 			"kernel",
 			"net",
+			"ai",
 			"overlay",
 			"store",
 			"sync",
@@ -60,7 +64,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 		],
 		why: "benches drive what ships from outside",
 	},
-	e2e: { may: ["kernel", "net", "accounts", "testkit"], why: "end-to-end tests use public doors" },
+	e2e: { may: ["kernel", "net", "accounts", "sync/protocol", "testkit"], why: "end-to-end tests use public doors" },
 };
 
 /** Modules that would make a protocol folder do I/O. `node:crypto` is arithmetic. */

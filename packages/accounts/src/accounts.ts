@@ -4,6 +4,7 @@ import {
 	type Clock,
 	type Closeable,
 	firstOf,
+	type Identity,
 	Lifetime,
 	type Logger,
 	messageOf,
@@ -80,6 +81,11 @@ export interface Accounts extends Closeable {
 	onRevoked(watcher: (revoked: Revoked) => void): Closeable;
 	/** Called after tickets were revoked, later than `onRevoked`: `revokedTickets` has them now. */
 	onTicketsRevoked(watcher: () => void): Closeable;
+	/**
+	 * Revocations may have been missed: what was believed is looked up again, and whoever of these lost access is told to
+	 * `onRevoked`.
+	 */
+	recheck(open: readonly Identity[]): Promise<void>;
 	/** Tickets that were revoked and would be good otherwise: for the node that this hub runs on. */
 	revokedTickets(): Promise<ReadonlySet<string>>;
 	/** Whether the first account was made. */
@@ -197,6 +203,21 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 		],
 		onRevoked: (watcher) => feed.watch(watcher),
 		onTicketsRevoked: (watcher) => tickets.watch(watcher),
+		recheck: async (open) => {
+			sessions.forget(() => true);
+			const devices = new Map<string, string>(
+				open.flatMap((who) =>
+					who.kind === "user" && who.deviceId !== undefined ? [[who.deviceId, who.userId] as const] : [],
+				),
+			);
+			const alive = await people.livingDevices(devices);
+			for (const [deviceId, userId] of devices)
+				if (!alive.has(deviceId)) feed.publish({ kind: "device", userId, deviceId });
+			const nodes = new Set(open.flatMap((who) => (who.kind === "node" ? [who.nodeId] : [])));
+			if (nodes.size === 0) return;
+			const machinesNow = new Set((await machines.list()).map((machine) => machine.nodeId));
+			for (const nodeId of nodes) if (!machinesNow.has(nodeId)) feed.publish({ kind: "node", nodeId });
+		},
 		revokedTickets: async () => {
 			const { sealed } = await tickets.revocations();
 			return new Set(openRevocations(sealed, [signer.key])?.tickets.map((ticket) => ticket.id));

@@ -176,6 +176,32 @@ export class People implements SessionSource {
 		return new Set(rows.map((row) => row.id));
 	}
 
+	/** Which of these, sessions and API keys by device, still let their person in. @param devices device → user. */
+	async livingDevices(devices: ReadonlyMap<string, string>): Promise<Set<string>> {
+		if (devices.size === 0) return new Set();
+		const { adapter } = await this.#auth.$context;
+		const userIds = [...new Set(devices.values())];
+		const users = await adapter.findMany<UserRow>({
+			model: "user",
+			where: [{ field: "id", operator: "in", value: userIds }],
+			limit: userIds.length,
+		});
+		const welcome = new Set(users.filter((row) => !isBanned(row, this.#clock.now())).map((row) => row.id));
+		const keyIds = [...devices.keys()].filter((id) => id.startsWith(keyPrefix)).map((id) => id.slice(keyPrefix.length));
+		const keys =
+			keyIds.length === 0
+				? []
+				: await adapter.findMany<{ id: string; enabled: boolean | null }>({
+						model: "apikey",
+						where: [{ field: "id", operator: "in", value: keyIds }],
+						limit: keyIds.length,
+					});
+		const alive = await this.living([...devices.keys()].filter((id) => !id.startsWith(keyPrefix)));
+		for (const key of keys) if (key.enabled !== false) alive.add(keyDeviceId(key.id));
+		for (const [deviceId, userId] of devices) if (!welcome.has(userId)) alive.delete(deviceId);
+		return alive;
+	}
+
 	/** A new session of its own, not a copy of anybody's. @throws WarrenError `no_account` when the person is gone or banned. */
 	async newSession(
 		userId: string,
@@ -213,8 +239,10 @@ export class People implements SessionSource {
 }
 
 /** An API key stands where a device's session would. */
+const keyPrefix = "key_";
+
 export function keyDeviceId(keyId: string): string {
-	return `key_${keyId}`;
+	return `${keyPrefix}${keyId}`;
 }
 
 function ownSession(userId: string, deviceId: string) {

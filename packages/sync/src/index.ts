@@ -34,3 +34,5 @@ export { type Attendance, SyncRelay, type SyncRelayOptions } from "./relay/sync-
 export type { SyncRoutesDeps, SyncRoutesOptions } from "./routes/exchange.ts";
 export { closeAfterAccessChange } from "./routes/share-routes.ts";
 export { syncRoutes } from "./routes/sync-routes.ts";
+export { AccessFeed, type AccessFeedDeps } from "./shared/access-feed.ts";
+export { RoomExchange, type RoomExchangeDeps } from "./shared/room-exchange.ts";

@@ -6,22 +6,27 @@ import {
 	Lifetime,
 	silentLogger,
 	systemClock,
+	systemRandom,
 	type UserId,
 } from "@warren/kernel";
 import { HostTable, Listener } from "@warren/net";
-import { openSqliteTables, type Statements } from "@warren/store";
+import { type Bus, type KeyValue, openSqliteTables, type Statements } from "@warren/store";
 import { tempFolder } from "@warren/testkit";
+import type { Kysely } from "kysely";
 import { DocumentsList } from "./documents/documents-list.ts";
 import { DocumentHistory } from "./documents/history.ts";
 import { LastChanged } from "./documents/last-changed.ts";
 import type { RoomAccess } from "./documents/room-access.ts";
 import { type SyncTables, syncSchema } from "./documents/schema.ts";
+import { PostgresUpdateLog } from "./log/postgres-update-log.ts";
 import { syncLogSchema } from "./log/schema.ts";
 import { SqliteUpdateLog } from "./log/sqlite-update-log.ts";
 import type { UpdateLog } from "./log/update-log.ts";
 import { SyncRelay, type SyncRelayOptions } from "./relay/sync-relay.ts";
 import { closeAfterAccessChange } from "./routes/share-routes.ts";
 import { syncRoutes } from "./routes/sync-routes.ts";
+import { AccessFeed } from "./shared/access-feed.ts";
+import { RoomExchange } from "./shared/room-exchange.ts";
 
 /** `Bearer session-<user>` is that user's session; `session-<user>.<device>` one of a device. */
 export const sessions: Authenticator = {
@@ -62,7 +67,17 @@ export interface TestHubOptions extends SyncRelayOptions {
 	readonly folder?: string;
 	readonly port?: number;
 	readonly log?: (log: UpdateLog) => UpdateLog;
+	/** Other hubs share its tables and log. */
+	readonly shared?: SharedStores;
 	readonly access?: (documents: DocumentsList, relay: SyncRelay) => RoomAccess;
+}
+
+/** What several hubs of one test have in common. */
+export interface SharedStores {
+	readonly bus: Bus;
+	readonly keyValue: KeyValue;
+	/** Instead of files in the hub's folder. */
+	readonly postgres?: { readonly db: Kysely<any> };
 }
 
 const noAudit: Audit = { record() {}, list: async () => [] };
@@ -79,14 +94,25 @@ export async function openTestHub(options: TestHubOptions = {}): Promise<TestHub
 	}
 	const logTables = lifetime.own(await openSqliteTables(`${folder}/sync.db`, [syncLogSchema]));
 	const tables = lifetime.own(await openSqliteTables<SyncTables>(`${folder}/hub.db`, [syncSchema]));
-	const sqliteLog = new SqliteUpdateLog(logTables.statements, systemClock);
-	const log = options.log === undefined ? sqliteLog : options.log(sqliteLog);
-	const relay = lifetime.own(new SyncRelay({ log, clock: systemClock, logger: silentLogger, health }, options));
+	const { shared } = options;
+	const storedLog =
+		shared?.postgres === undefined
+			? new SqliteUpdateLog(logTables.statements, systemClock)
+			: new PostgresUpdateLog(shared.postgres.db, systemClock);
+	const log = options.log === undefined ? storedLog : options.log(storedLog);
+	const common = { clock: systemClock, logger: silentLogger, random: systemRandom };
+	const exchange = shared === undefined ? {} : { exchange: new RoomExchange({ ...common, ...shared }) };
+	const relay = lifetime.own(new SyncRelay({ log, ...common, health, ...exchange }, options));
+	let feed: AccessFeed | undefined;
 	const documents: DocumentsList = new DocumentsList({
-		db: tables.db,
+		db: shared?.postgres?.db ?? tables.db,
 		clock: systemClock,
-		onAccessChanged: (document, user, access) => void closeAfterAccessChange(relay, document, user, access),
+		onAccessChanged: (document, user, access) => {
+			if (feed === undefined) closeAfterAccessChange(relay, document, user, access);
+			else feed.changed(document, user, access);
+		},
 	});
+	if (shared !== undefined) feed = lifetime.own(new AccessFeed({ ...common, bus: shared.bus, relay, documents }));
 	lifetime.own(new LastChanged(relay, documents, { clock: systemClock, logger: silentLogger }));
 	const history = new DocumentHistory(relay, () => Date.now());
 	const access = options.access?.(documents, relay) ?? documents;

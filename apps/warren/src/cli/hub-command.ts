@@ -10,6 +10,13 @@ export function addHubCommand(program: Command): void {
 	withServerFlags(program.command("hub"), "port for people and machines, 3914 unless told [WARREN_PORT]")
 		.description("Start a hub alone: accounts, joining, documents, discovery")
 		.option("--workspaces", "serve workspaces on the hub too [WARREN_WORKSPACES]")
+		.option("--database <url>", "PostgreSQL that several instances share: postgres://user@host/name [WARREN_DATABASE]")
+		.option("--database-password-file <file>", "its password [WARREN_DATABASE_PASSWORD_FILE]")
+		.option("--database-ca <file>", "PEM of the CA of its certificate: TLS [WARREN_DATABASE_CA]")
+		.option("--nats <urls>", "NATS that connects the instances: nats://host,nats://host [WARREN_NATS]")
+		.option("--nats-password-file <file>", "its password [WARREN_NATS_PASSWORD_FILE]")
+		.option("--nats-ca <file>", "PEM of the CA of its certificate: TLS [WARREN_NATS_CA]")
+		.option("--plain-backends", "both without TLS, on a network that is private already [WARREN_PLAIN_BACKENDS]")
 		.action(async (flags: Record<string, unknown>) => {
 			const config = parseHubConfig(flags, process.env);
 			await runRole(config, async (deps) => {

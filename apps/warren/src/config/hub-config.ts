@@ -1,27 +1,35 @@
 import { z } from "zod";
 import { type AiConfig, parseAiConfig } from "./ai-config.ts";
+import { type ClusterConfig, clusterFields, clusterVariables, parseCluster } from "./cluster-config.ts";
 import { parseServerConfig, portSetting, serverSchema, serverVariables } from "./server-config.ts";
 
 const hubSchema = serverSchema.extend({
 	port: portSetting.default(3914),
 	/** Workspaces on the hub itself, for whoever has no sidecar. */
 	workspaces: z.boolean().default(false),
+	...clusterFields,
 });
 
 type Settings = z.infer<typeof hubSchema>;
-export type HubConfig = Settings & { readonly ai: AiConfig };
+export type HubConfig = Settings & {
+	readonly ai: AiConfig;
+	/** Where this hub shares its state with other instances; null = it has files of its own. */
+	readonly cluster: ClusterConfig | null;
+};
 
 const variables: Readonly<Record<keyof Settings, string>> = {
 	...serverVariables,
 	port: "WARREN_PORT",
 	workspaces: "WARREN_WORKSPACES",
+	...clusterVariables,
 };
 
-/** @throws WarrenError `bad_config`, `unsafe_config` (plain HTTP off loopback). */
+/** @throws WarrenError `bad_config`, `unsafe_config` (plain HTTP off loopback, backends without TLS). */
 export function parseHubConfig(
 	flags: Readonly<Record<string, unknown>>,
 	environment: Readonly<Record<string, string | undefined>>,
 ): HubConfig {
 	const role = { name: "hub", schema: hubSchema, secrets: "passwords and sessions" };
-	return { ...parseServerConfig(role, variables, flags, environment), ai: parseAiConfig(environment) };
+	const settings = parseServerConfig(role, variables, flags, environment);
+	return { ...settings, ai: parseAiConfig(environment), cluster: parseCluster(settings, flags) };
 }

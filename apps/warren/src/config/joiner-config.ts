@@ -6,7 +6,7 @@ import { canonicalHost } from "@warren/net";
 import { appUla, tagPattern } from "@warren/overlay";
 import { z } from "zod";
 import { defaultDataFolder } from "./data-folder.ts";
-import { isLoopback } from "./node-config.ts";
+import { isLoopback } from "./server-config.ts";
 
 const configError = defineErrors({ unsafe_config: { status: 500 }, bad_config: { status: 500 } });
 

@@ -1,11 +1,14 @@
 import type { Identity } from "@warren/kernel";
-import type { SqliteTables } from "@warren/store";
+import type { SqliteTables, Tables } from "@warren/store";
 import {
+	AccessFeed,
 	closeAfterAccessChange,
 	DiscoveryAccess,
 	DocumentHistory,
 	DocumentsList,
 	LastChanged,
+	PostgresUpdateLog,
+	RoomExchange,
 	SqliteUpdateLog,
 	SyncRelay,
 	type SyncTables,
@@ -13,13 +16,14 @@ import {
 } from "@warren/sync";
 import type { RoleBase } from "../role-base.ts";
 import type { SidecarDocuments } from "../sidecar/sidecar-listener.ts";
+import type { Cluster } from "./cluster.ts";
 
 /**
  * The documents of one hub or sidecar: list, sync, history, discovery, over its own tables.
  */
 export function openDocuments(
 	base: RoleBase,
-	tables: SqliteTables<SyncTables>,
+	tables: SqliteTables<SyncTables> | (Tables<SyncTables> & { readonly cluster: Cluster }),
 	more: {
 		/** Which URLs a session may advertise in discovery; any of the right form unless told. */
 		readonly claimOf?: (identity: Identity) => UrlClaim;
@@ -28,15 +32,24 @@ export function openDocuments(
 	} = {},
 ): SidecarDocuments {
 	const { clock, random, logger, lifetime, health, metrics } = base;
-	const log = new SqliteUpdateLog(tables.statements, clock);
-	const relay = lifetime.own(new SyncRelay({ log, clock, logger, health }));
-	const documents = new DocumentsList({
+	const cluster = "cluster" in tables ? tables.cluster : null;
+	const log =
+		"cluster" in tables ? new PostgresUpdateLog(tables.db, clock) : new SqliteUpdateLog(tables.statements, clock);
+	const exchange = cluster === null ? {} : { exchange: new RoomExchange({ ...cluster, clock, random, logger }) };
+	const relay = lifetime.own(new SyncRelay({ log, clock, logger, health, ...exchange }));
+	let feed: AccessFeed | null = null;
+	const documents: DocumentsList = new DocumentsList({
 		db: tables.db,
 		clock,
 		random,
 		...(more.onListChanged === undefined ? {} : { onListChanged: more.onListChanged }),
-		onAccessChanged: (document, user, access) => void closeAfterAccessChange(relay, document, user, access),
+		onAccessChanged: (document, user, access) => {
+			if (feed === null) closeAfterAccessChange(relay, document, user, access);
+			else feed.changed(document, user, access);
+		},
 	});
+	if (cluster !== null)
+		feed = lifetime.own(new AccessFeed({ bus: cluster.bus, relay, documents, clock, random, logger }));
 	lifetime.own(new LastChanged(relay, documents, { clock, logger }));
 	const history = new DocumentHistory(relay, () => clock.now());
 	metrics.gauge("sync_open_rooms", "Documents and discovery rooms that are open now.", () => relay.openRooms);

@@ -11,6 +11,7 @@ import { machineRoutes } from "../node/machine-routes.ts";
 import { choosePort, dialledHosts, lanUrlOf, urlOf } from "../node/node-names.ts";
 import type { RoleBase } from "../role-base.ts";
 import { version } from "../version.ts";
+import { checkAuthority, openClusterTables } from "./cluster.ts";
 import { ConsoleAccess } from "./console-access.ts";
 import { discoveryRoute } from "./discovery-route.ts";
 import { openHubServices, openHubTables } from "./hub-services.ts";
@@ -51,10 +52,15 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 	const health = new HealthTable(clock);
 	const metrics = new Metrics(true);
 	const opening = { ...deps, lifetime, data, health, metrics };
-	const tables = await openHubTables(opening);
+	const usesOwnCa = !config.http && config.tlsCert === undefined;
+	const tables =
+		config.cluster === null
+			? await openHubTables(opening)
+			: await openClusterTables(opening, config.cluster, usesOwnCa);
 	const audit = new AuditLog(tables.db, clock, logger);
 	const base: RoleBase = { ...opening, audit };
 	const certificates = config.http ? null : await openCertificates(config, data, clock, random, health);
+	if ("cluster" in tables) await checkAuthority(tables, certificates?.authority?.fingerprint ?? null);
 	const port = await choosePort(config);
 	const url = urlOf(config, port);
 	const setup = new HubSetup(tables.db, clock, random);

@@ -1,23 +1,18 @@
-import {
-	type Accounts,
-	type AccountsTables,
-	accountsSchema,
-	isRevoked,
-	openAccounts,
-	type SetupSecret,
-} from "@warren/accounts";
-import { type AiTables, aiSchema, openAi } from "@warren/ai";
+import { type Accounts, type AccountsTables, isRevoked, openAccounts, type SetupSecret } from "@warren/accounts";
+import { type AiTables, openAi } from "@warren/ai";
 import { closeCodes, newSecret } from "@warren/kernel";
 import type { Authority, Listener, Route } from "@warren/net";
-import { type AuditTable, auditSchema, openSqliteTables, type SqliteTables } from "@warren/store";
-import { type SyncTables, syncLogSchema, syncRoutes, syncSchema } from "@warren/sync";
+import { type AuditTable, openSqliteTables, type SqliteTables, whileAlone } from "@warren/store";
+import { type SyncTables, syncRoutes } from "@warren/sync";
 import { type AiConfig, keyFileName } from "../config/ai-config.ts";
 import { hubPages } from "../pages/hub-pages.ts";
 import type { RoleBase } from "../role-base.ts";
 import type { SidecarDocuments } from "../sidecar/sidecar-listener.ts";
 import { workspacesOver } from "../sidecar/workspaces.ts";
+import { type ClusterTables, hubSchemas } from "./cluster.ts";
 import { openDocuments } from "./hub-documents.ts";
 import { MachineClaims } from "./machine-claims.ts";
+import { SessionWatch } from "./session-watch.ts";
 
 export type HubTables = AccountsTables & SyncTables & AiTables & AuditTable;
 
@@ -56,37 +51,41 @@ export function openHubTables({
 	data,
 	lifetime,
 }: Pick<RoleBase, "data" | "lifetime">): Promise<SqliteTables<HubTables>> {
-	const schemas = [accountsSchema, syncSchema, syncLogSchema, aiSchema, auditSchema];
-	return openSqliteTables<HubTables>(data.file("hub.db"), schemas).then((tables) => lifetime.own(tables));
+	return openSqliteTables<HubTables>(data.file("hub.db"), hubSchemas).then((tables) => lifetime.own(tables));
 }
 
 /** Accounts of people, joining machines, documents, discovery and AI: the same alone and beside a node. */
 export async function openHubServices(
 	base: RoleBase,
-	tables: SqliteTables<HubTables>,
+	tables: SqliteTables<HubTables> | ClusterTables,
 	facts: HubFacts,
 ): Promise<HubServices> {
 	const { clock, random, logger, audit, lifetime } = base;
 	const { authority } = facts;
+	const cluster = "cluster" in tables ? tables.cluster : null;
+	const alone = <T>(work: () => Promise<T>) => (cluster === null ? work() : whileAlone(tables, clock, work));
 	const accounts = lifetime.own(
-		await openAccounts(
-			{
-				...{ db: tables.db, clock, random, logger, audit, setup: facts.setup, fingerprint: facts.fingerprint },
-				...(authority === null
-					? {}
-					: {
-							join: {
-								ca: authority.certPem,
-								issueLeaf: ({ csr, ...leaf }) => authority.issueForCsr(csr, leaf),
-							},
-						}),
-			},
-			{
-				baseUrls: facts.urls,
-				trustedOrigins: () => facts.hosts.map((host) => originOf(facts, host)),
-				secret: hubSecret(base),
-				cookieName: `warren-${facts.installId.slice(0, 8)}`,
-			},
+		await alone(() =>
+			openAccounts(
+				{
+					...{ db: tables.db, clock, random, logger, audit, setup: facts.setup, fingerprint: facts.fingerprint },
+					...(cluster === null ? {} : { bus: cluster.bus }),
+					...(authority === null
+						? {}
+						: {
+								join: {
+									ca: authority.certPem,
+									issueLeaf: ({ csr, ...leaf }) => authority.issueForCsr(csr, leaf),
+								},
+							}),
+				},
+				{
+					baseUrls: facts.urls,
+					trustedOrigins: () => facts.hosts.map((host) => originOf(facts, host)),
+					secret: hubSecret(base),
+					cookieName: `warren-${facts.installId.slice(0, 8)}`,
+				},
+			),
 		),
 	);
 	const claims = lifetime.own(await MachineClaims.open(accounts.machines));
@@ -108,12 +107,14 @@ export async function openHubServices(
 		accounts,
 		documents,
 		routes: [...api, ...hubPages(api, { health: base.health, name: facts.name, fingerprint: facts.fingerprint })],
-		listening: (listener) =>
-			void lifetime.own(
+		listening: (listener) => {
+			lifetime.own(
 				accounts.onRevoked((revoked) => {
 					listener.disconnect((who) => isRevoked(revoked, who), closeCodes.signIn, "signed out");
 				}),
-			),
+			);
+			if (cluster !== null) lifetime.own(new SessionWatch(accounts, listener, cluster.bus, { clock, logger }));
+		},
 		drain: () => documents.relay.close(),
 	};
 }

@@ -225,6 +225,27 @@ export class DocumentsList implements RoomAccess {
 		this.#changed(id, withUser, null);
 	}
 
+	/** Another instance over the same tables changed somebody's access. */
+	changedElsewhere(): void {
+		this.#revision += 1;
+	}
+
+	/** Who may do what with these documents, by document and user; deleted ones are left out. */
+	async rightsTo(documents: readonly string[]): Promise<ReadonlyMap<string, ReadonlyMap<string, DocumentAccess>>> {
+		const rights = new Map<string, Map<string, DocumentAccess>>();
+		if (documents.length === 0) return rights;
+		const rows = await this.#db
+			.selectFrom("sync_documents")
+			.select(["id", "owner"])
+			.where("id", "in", documents)
+			.where("deleted_at", "is", null)
+			.execute();
+		for (const { id, owner } of rows) rights.set(id, new Map([[owner, "owner"]]));
+		const shares = await this.#db.selectFrom("sync_shares").selectAll().where("document", "in", documents).execute();
+		for (const share of shares) rights.get(share.document)?.set(share.user, share.access as DocumentAccess);
+		return rights;
+	}
+
 	/** Its content changed. */
 	async touch(id: string): Promise<void> {
 		await this.#db.updateTable("sync_documents").set({ updated_at: this.#clock.now() }).where("id", "=", id).execute();

@@ -1,5 +1,6 @@
 import { syncLimits } from "./limits.ts";
 import { Malformed, Reader } from "./reader.ts";
+import type { OwnedEntry } from "./room-notes.ts";
 import { Writer } from "./writer.ts";
 
 /** One client in an awareness message. `state` is its JSON as it came, unread; null = gone. */
@@ -86,6 +87,10 @@ export class AwarenessTable {
 	/** Sockets that were cut, and until when they may come back. */
 	readonly #leaving = new Map<number, number>();
 	readonly #changed = new Set<number>();
+	/** Of those, what a socket here said: for the relays that share the room. */
+	readonly #changedHere = new Set<number>();
+	/** Owners of clients that another relay spoke for, and does no more. */
+	readonly #vacated = new Set<string>();
 	readonly #limits: typeof syncLimits;
 
 	constructor(limits = syncLimits) {
@@ -116,6 +121,27 @@ export class AwarenessTable {
 			}
 		}
 		return foreign;
+	}
+
+	/**
+	 * What another relay knows of its own sockets.
+	 * @param relay negative: it stands for all of that relay's sockets.
+	 */
+	receiveFrom(relay: number, entries: readonly OwnedEntry[], now: number): void {
+		for (const { owner, entry } of entries) {
+			const present = this.#present.get(entry.client);
+			if (entry.state === null) {
+				if (present?.socket === relay) this.#depart(entry.client, entry.clock, now);
+				continue;
+			}
+			if (present === undefined) {
+				const departed = this.#departed.get(entry.client);
+				const old = departed !== undefined && (departed.owner !== owner || entry.clock < departed.clock);
+				if (!old && this.#present.size < this.#limits.maxAwarenessClients) this.#set(relay, owner, entry, now);
+			} else if (present.owner !== owner) continue;
+			else if (entry.clock > present.entry.clock) this.#set(relay, owner, entry, now);
+			else if (present.socket === relay && entry.clock === present.entry.clock) present.renewedAt = now;
+		}
 	}
 
 	/** A socket closed. Clean: its clients leave now. Cut: they have a moment to come back. */
@@ -152,6 +178,41 @@ export class AwarenessTable {
 		const entries = [...this.#changed].map((client) => this.#entryOf(client)).filter((entry) => entry !== null);
 		this.#changed.clear();
 		return entries.length === 0 ? null : encodeEntries(entries);
+	}
+
+	/** What sockets here said since the last call. */
+	takeChangesHere(): OwnedEntry[] {
+		const changes: OwnedEntry[] = [];
+		for (const client of this.#changedHere) {
+			const owner = this.#present.get(client)?.owner ?? this.#departed.get(client)?.owner;
+			const entry = this.#entryOf(client);
+			if (owner !== undefined && entry !== null) changes.push({ owner, entry });
+		}
+		this.#changedHere.clear();
+		return changes;
+	}
+
+	/** Everybody whom a socket here speaks for. */
+	entriesHere(): OwnedEntry[] {
+		return [...this.#present.values()].filter(isHere).map(({ owner, entry }) => ({ owner, entry }));
+	}
+
+	/** Whose clients have just been left by another relay: perhaps they are back, here. */
+	takeVacated(): ReadonlySet<string> {
+		const vacated = new Set(this.#vacated);
+		this.#vacated.clear();
+		return vacated;
+	}
+
+	/** Whether it speaks for anybody. */
+	speaks(socket: number): boolean {
+		return (this.#clientsOf.get(socket)?.size ?? 0) > 0;
+	}
+
+	get sizeHere(): number {
+		let count = 0;
+		for (const present of this.#present.values()) if (isHere(present)) count += 1;
+		return count;
 	}
 
 	get hasChanges(): boolean {
@@ -203,6 +264,9 @@ export class AwarenessTable {
 		clients.add(entry.client);
 		this.#clientsOf.set(socket, clients);
 		this.#changed.add(entry.client);
+		if (socket > 0) this.#changedHere.add(entry.client);
+		// Another relay's word stands now: ours of before must not go out after it.
+		else this.#changedHere.delete(entry.client);
 	}
 
 	#depart(client: number, clock: number, now: number): void {
@@ -215,6 +279,8 @@ export class AwarenessTable {
 		const oldest = this.#departed.size > this.#limits.maxDeparted ? this.#departed.keys().next() : undefined;
 		if (oldest?.done === false) this.#departed.delete(oldest.value);
 		this.#changed.add(client);
+		if (isHere(present)) this.#changedHere.add(client);
+		else this.#vacated.add(present.owner);
 	}
 
 	#forget(socket: number, client: number): void {
@@ -238,6 +304,11 @@ export class AwarenessTable {
 		const departed = this.#departed.get(client);
 		return departed === undefined ? null : { client, clock: departed.clock, state: null };
 	}
+}
+
+/** Sockets count up from 1, other relays down from -1. */
+function isHere(present: Present): boolean {
+	return present.socket > 0;
 }
 
 /** The same clock with null: gone. Stock clients say goodbye without counting on. */

@@ -1,5 +1,6 @@
 import type { Coverage } from "./coverage.ts";
 import type { syncLimits } from "./limits.ts";
+import type { OwnedEntry } from "./room-notes.ts";
 
 /** A socket within one relay. */
 export type SocketId = number;
@@ -48,6 +49,8 @@ export type RoomEffect =
 			readonly error: string;
 			readonly message: string;
 	  }
+	/** To the other relays that share the room. */
+	| { readonly type: "tell-presence"; readonly entries: readonly OwnedEntry[] }
 	/** Awareness changed; for whoever reads it on the server. */
 	| { readonly type: "presence" };
 
@@ -57,6 +60,8 @@ export interface RoomMachineOptions {
 	readonly coverage: Coverage;
 	/** False for rooms of presence alone: their updates are refused. */
 	readonly keepsUpdates: boolean;
+	/** Other relays serve this room too. */
+	readonly shared?: boolean;
 	/** Bytes of log and snapshot now. */
 	readonly storedBytes: number;
 	readonly limits?: Partial<typeof syncLimits>;

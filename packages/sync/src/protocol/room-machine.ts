@@ -7,6 +7,7 @@ import {
 	encodeAwareness,
 	encodeDurable,
 	encodePermissionDenied,
+	encodeQueryAwareness,
 	encodeStep1,
 } from "./frames.ts";
 import { syncLimits } from "./limits.ts";
@@ -18,6 +19,7 @@ import type {
 	RoomMachineOptions,
 	SocketId,
 } from "./room-effects.ts";
+import type { OwnedEntry } from "./room-notes.ts";
 import { readUpdate, type UpdateFacts } from "./update-facts.ts";
 
 /**
@@ -53,6 +55,7 @@ export class RoomMachine {
 	readonly #limits: typeof syncLimits;
 	readonly #coverage: Coverage;
 	readonly #keepsUpdates: boolean;
+	readonly #shared: boolean;
 	readonly #awareness: AwarenessTable;
 	readonly #members = new Map<SocketId, Member>();
 	readonly #messages: RateLimit;
@@ -68,6 +71,7 @@ export class RoomMachine {
 		this.#limits = { ...syncLimits, ...options.limits } as typeof syncLimits;
 		this.#coverage = options.coverage;
 		this.#keepsUpdates = options.keepsUpdates;
+		this.#shared = options.shared ?? false;
 		this.#head = options.head;
 		this.#storedBytes = options.storedBytes;
 		this.#awareness = new AwarenessTable(this.#limits);
@@ -96,7 +100,7 @@ export class RoomMachine {
 
 	/** Nobody is here and nothing waits: the room may be forgotten. */
 	get idle(): boolean {
-		return this.#members.size === 0 && this.#uncommittedBytes === 0 && this.#awareness.size === 0;
+		return this.#members.size === 0 && this.#uncommittedBytes === 0 && this.#awareness.sizeHere === 0;
 	}
 
 	/** Asks the socket what it has (unless it may only read) and tells it who is here. */
@@ -164,6 +168,35 @@ export class RoomMachine {
 		if (live.length > 0) this.#effects.push({ type: "deliver", to: live.map((member) => member.socket), updates });
 		this.#acknowledge(updates);
 		for (const member of this.#members.values()) this.#continue(member);
+	}
+
+	/** Other relays' updates, on disk, which come next in the log. @returns what is wrong with one, or null. */
+	foreign(updates: readonly LoggedUpdate[], now: number): string | null {
+		this.#now = now;
+		for (const { update, seq } of updates) {
+			const reading = readUpdate(update);
+			if (!reading.ok) return `update ${seq}: ${reading.message}`;
+			this.#coverage.add(reading.facts);
+			this.#storedBytes += update.length;
+			this.#head = seq;
+		}
+		const live = [...this.#members.values()].filter((member) => member.progress.at === "live");
+		if (live.length > 0) this.#effects.push({ type: "deliver", to: live.map((member) => member.socket), updates });
+		for (const member of this.#members.values()) this.#continue(member);
+		return null;
+	}
+
+	/** Who is present at another relay. @param relay negative; it stands for all of that relay's sockets. */
+	present(relay: SocketId, entries: readonly OwnedEntry[], now: number): void {
+		this.#now = now;
+		this.#awareness.receiveFrom(relay, entries, now);
+		this.#flushAwareness(now);
+	}
+
+	/** Another relay says nothing any more: whom it spoke for has a moment to come here. */
+	relayGone(relay: SocketId, now: number): void {
+		this.#now = now;
+		this.#awareness.socketClosed(relay, false, now);
 	}
 
 	/** These could not be written (a full disk): their senders come back and offer them again. */
@@ -328,10 +361,28 @@ export class RoomMachine {
 	#flushAwareness(now: number): void {
 		if (!this.#awareness.hasChanges || this.#awarenessSentAt + this.#limits.awarenessWindowMs > now) return;
 		const payload = this.#awareness.takeChanges();
+		if (this.#shared) this.#tellPresence();
 		if (payload === null) return;
 		this.#awarenessSentAt = now;
 		this.#effects.push({ type: "presence" });
 		if (this.#members.size > 0) this.#send([...this.#members.keys()], encodeAwareness(payload));
+	}
+
+	/**
+	 * To the other relays; and whoever left one of them, and was refused here because it still spoke for them, is asked
+	 * again: a stock client says who it is once, and then only every 15 s.
+	 */
+	#tellPresence(): void {
+		const entries = this.#awareness.takeChangesHere();
+		if (entries.length > 0) this.#effects.push({ type: "tell-presence", entries });
+		const vacated = this.#awareness.takeVacated();
+		if (vacated.size === 0) return;
+		const silent = [...this.#members.values()].filter(
+			(member) => vacated.has(member.who.owner) && !this.#awareness.speaks(member.socket),
+		);
+		if (silent.length === 0) return;
+		const to = silent.map((member) => member.socket);
+		this.#effects.push({ type: "send", to, message: encodeQueryAwareness() });
 	}
 
 	#sendAwarenessTo(socket: SocketId): void {

@@ -6,6 +6,9 @@ import type { LoggedUpdate, PendingUpdate } from "../protocol/index.ts";
 import { FlushWindow } from "./flush-window.ts";
 import type { relayLimits } from "./relay-limits.ts";
 
+/** Faults that no single room is to blame for. After `store_away` it may have been written: a second try would be a second time. */
+const isEverybodys = new Set(["store_full", "store_away"]);
+
 /** A room, as the committer sees it. */
 export interface CommitTarget {
 	readonly room: string;
@@ -55,6 +58,11 @@ export class Committer implements Closeable {
 		}
 	}
 
+	/** Resolves when the commit that is on its way now has ended; at once when there is none. */
+	async settled(): Promise<void> {
+		await this.#running;
+	}
+
 	close(): Promise<void> {
 		return this.flush();
 	}
@@ -78,7 +86,7 @@ export class Committer implements Closeable {
 		this.#waiting = new Map();
 		const failure = await this.#write(batches);
 		// One room's fault must not be every room's: each gets a try of its own.
-		if (failure !== null && batches.length > 1 && failure.code !== "store_full") {
+		if (failure !== null && batches.length > 1 && !isEverybodys.has(failure.code)) {
 			for (const batch of batches) {
 				const alone = await this.#write([batch]);
 				if (alone !== null) this.#reject([batch], alone);

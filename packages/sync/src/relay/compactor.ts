@@ -1,6 +1,7 @@
 import { type Clock, closeCodes, type Logger, messageOf } from "@warren/kernel";
 import { syncError } from "../errors.ts";
 import type { UpdateLog } from "../log/update-log.ts";
+import type { RoomExchange } from "../shared/room-exchange.ts";
 import type { Documents } from "../worker/documents.ts";
 import type { PreparedSyncs } from "./prepared-syncs.ts";
 import { relayLimits } from "./relay-limits.ts";
@@ -13,6 +14,8 @@ export interface CompactorDeps {
 	readonly clock: Clock;
 	readonly logger: Logger;
 	readonly onQuarantined: (room: string, reason: string) => void;
+	/** Where several relays share the log. */
+	readonly exchange?: RoomExchange;
 }
 
 interface History {
@@ -38,15 +41,18 @@ export class Compactor {
 		if (!isDue(room)) return;
 		const history = this.#history.get(room.room);
 		if (history?.running || (history?.notBefore ?? 0) > this.#deps.clock.monotonic()) return;
-		void this.compact(room);
+		void this.compact(room, { leased: true });
 	}
 
-	/** @returns when it is done, or was found not to be possible. Never rejects. */
-	compact(room: RelayRoom): Promise<void> {
+	/**
+	 * @param options.leased only when no other relay is at it: what is housekeeping needs to be done once.
+	 * @returns when it is done, or was found not to be possible. Never rejects.
+	 */
+	compact(room: RelayRoom, options: { readonly leased: boolean } = { leased: false }): Promise<void> {
 		const history = this.#history.get(room.room) ?? { running: null, notBefore: 0, failures: 0 };
 		if (history.running !== null) return history.running;
 		const startedAt = this.#deps.clock.monotonic();
-		const running = this.#compact(room).then((outcome) => {
+		const running = this.#claimed(room, options.leased).then((outcome) => {
 			const now = this.#deps.clock.monotonic();
 			const restMs = Math.min((now - startedAt) * relayLimits.compactRestFactor, relayLimits.maxCompactRestMs);
 			const notBefore = now + restMs;
@@ -65,7 +71,14 @@ export class Compactor {
 	/** Its sockets close, its bytes stay, the others go on (S16). */
 	async quarantine(room: RelayRoom, reason: string): Promise<void> {
 		this.#deps.onQuarantined(room.room, reason);
-		room.end(closeCodes.unavailable, "quarantined", `this document is damaged: ${reason}`);
+		const message = `this document is damaged: ${reason}`;
+		room.end(closeCodes.unavailable, "quarantined", message);
+		this.#deps.exchange?.tell(room.room, {
+			type: "ended",
+			code: closeCodes.unavailable,
+			error: "quarantined",
+			message,
+		});
 		try {
 			await this.#deps.log.quarantine(room.room, reason);
 		} catch (fault) {
@@ -73,11 +86,24 @@ export class Compactor {
 		}
 	}
 
-	async #compact(room: RelayRoom): Promise<"done" | "failed"> {
-		const { log, documents, prepared, logger } = this.#deps;
+	async #claimed(room: RelayRoom, leased: boolean): Promise<"done" | "failed"> {
+		const { exchange } = this.#deps;
+		if (exchange === undefined || !leased) return this.#compact(room);
+		const lease = await exchange.claimCompaction(room.room);
+		if (lease === null) return "done";
+		try {
+			return await this.#compact(room);
+		} finally {
+			await lease.close();
+		}
+	}
+
+	async #compact(room: RelayRoom, attempt = 1): Promise<"done" | "failed"> {
+		const { log, documents, prepared, logger, exchange } = this.#deps;
 		try {
 			const head = await log.head(room.room);
-			const updates = await readAll(log, room.room);
+			room.tail = { ...head.tail };
+			const updates = await readAll(log, room.room, head.head);
 			if (updates.length === 0 || head.tail.count === 0) return "done";
 			const outcome = await documents.run({ kind: "compact", updates });
 			if (!outcome.ok) {
@@ -86,8 +112,10 @@ export class Compactor {
 			}
 			const { result } = outcome;
 			const swapped = await log.compact(room.room, { upto: head.head, ...result }, head.snapshot?.upto ?? 0);
-			if (!swapped) return "done";
+			// Another relay put one there, perhaps of an earlier state than was asked for.
+			if (!swapped) return attempt < maxSwaps ? this.#compact(room, attempt + 1) : "done";
 			prepared.forget(room.room);
+			exchange?.tell(room.room, { type: "compacted", upto: head.head, snapshotBytes: result.update.length });
 			const after = await log.head(room.room);
 			room.tail = { ...after.tail };
 			room.snapshotBytes = result.update.length;
@@ -108,15 +136,24 @@ export class Compactor {
 	}
 }
 
-/** Snapshot first, then the tail, in order; all from one state of the log. */
-export async function readAll(log: UpdateLog, room: string): Promise<Uint8Array[]> {
+/** Compactions of others that came first, after which this one gives up. */
+const maxSwaps = 3;
+
+/**
+ * Snapshot first, then the tail, in order; all from one state of the log.
+ * @param upto the last update that is wanted: others may append meanwhile.
+ */
+export async function readAll(log: UpdateLog, room: string, upto = Number.MAX_SAFE_INTEGER): Promise<Uint8Array[]> {
 	for (let attempt = 0; attempt < maxAttempts; attempt++) {
 		const before = await log.head(room);
 		const snapshot = await log.snapshot(room);
 		const tail = await log.read(room, before.snapshot?.upto ?? 0, Number.MAX_SAFE_INTEGER);
 		const after = await log.head(room);
 		if (before.snapshot?.upto !== after.snapshot?.upto) continue;
-		return [...(snapshot === null ? [] : [snapshot]), ...tail.map((each) => each.update)];
+		return [
+			...(snapshot === null ? [] : [snapshot]),
+			...tail.filter((each) => each.seq <= upto).map((each) => each.update),
+		];
 	}
 	throw syncError("overloaded", `The document "${room}" is being compacted over and over.`);
 }

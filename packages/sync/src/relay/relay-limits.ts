@@ -7,6 +7,10 @@ export const relayLimits = {
 	maxOpenRooms: 20_000,
 	/** Sockets of one person (of one owner), over all rooms; the links of a sidecar among them. */
 	maxSocketsPerOwner: 4_000,
+	/** Where relays share a log: how often one looks how far it reaches, beside what it hears… */
+	headsMs: 5_000,
+	/** …and while it hears nothing. */
+	headsAloneMs: 500,
 	/** A room without sockets is forgotten after this. */
 	idleRoomMs: 10_000,
 	/** Bytes read from the log at a time for a reader that is behind. */

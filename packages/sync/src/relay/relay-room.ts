@@ -1,4 +1,4 @@
-import { type Clock, closeCodes, type Logger, type Timer, unreachable } from "@warren/kernel";
+import { type Clock, type Closeable, closeCodes, type Logger, type Timer, unreachable } from "@warren/kernel";
 import type { RoomHead, UpdateLog } from "../log/update-log.ts";
 import {
 	type AwarenessEntry,
@@ -9,10 +9,14 @@ import {
 	type PendingUpdate,
 	type RoomEffect,
 	RoomMachine,
+	type RoomNote,
 	readUpdate,
+	runsBySource,
 	type SocketId,
 	type syncLimits,
 } from "../protocol/index.ts";
+import type { RoomExchange, RoomListener } from "../shared/room-exchange.ts";
+import { SharedRoom } from "../shared/shared-room.ts";
 import type { CommitTarget, Committer } from "./committer.ts";
 import { FirstSync, type FirstSyncDeps } from "./first-sync.ts";
 import { Outgoing } from "./outgoing.ts";
@@ -32,6 +36,8 @@ export interface RelayRoomDeps extends FirstSyncDeps {
 	readonly onPresence: (room: RelayRoom) => void;
 	/** The log cannot be read: quarantine. */
 	readonly onDamaged: (room: RelayRoom, fault: unknown) => void;
+	/** Where several relays share the log. */
+	readonly exchange?: RoomExchange;
 }
 
 export interface RelayRoomOptions {
@@ -55,6 +61,10 @@ export class RelayRoom implements CommitTarget {
 	#timer: Timer | undefined;
 	#timerAt = Number.POSITIVE_INFINITY;
 	#ended = false;
+	/** What other relays have to do with it; null when it is this relay's alone. */
+	readonly #shared: SharedRoom | null;
+	readonly #keepsUpdates: boolean;
+	#listening: Closeable | undefined;
 
 	private constructor(deps: RelayRoomDeps, options: RelayRoomOptions, head: RoomHead, coverage: Coverage) {
 		this.#deps = deps;
@@ -65,14 +75,34 @@ export class RelayRoom implements CommitTarget {
 			head: head.head,
 			coverage,
 			keepsUpdates: options.keepsUpdates,
+			shared: deps.exchange !== undefined,
 			storedBytes: head.tail.bytes + (head.snapshot?.bytes ?? 0),
 			limits: options.limits ?? {},
 		});
 		this.#firstSync = new FirstSync(deps, options.room);
+		this.#keepsUpdates = options.keepsUpdates;
+		this.#shared = deps.exchange === undefined ? null : this.#share(deps.exchange, head.head);
 	}
 
 	/** Reads what the log covers; no document is built. @throws Error when the log holds what cannot be read. */
 	static async open(deps: RelayRoomDeps, options: RelayRoomOptions): Promise<RelayRoom> {
+		// Before the log is read: what is written after that is heard.
+		const early = new EarlyNotes();
+		const listening = await deps.exchange?.open(options.room, early);
+		try {
+			const room = await RelayRoom.#read(deps, options);
+			if (listening === undefined) return room;
+			room.#listening = listening;
+			early.passOn(room);
+			room.hello();
+			return room;
+		} catch (fault) {
+			await listening?.close();
+			throw fault;
+		}
+	}
+
+	static async #read(deps: RelayRoomDeps, options: RelayRoomOptions): Promise<RelayRoom> {
 		const head = await deps.log.head(options.room);
 		const coverage = await readCoverage(deps.log, options.room, head);
 		if (coverage !== null) return new RelayRoom(deps, options, head, coverage);
@@ -81,7 +111,19 @@ export class RelayRoom implements CommitTarget {
 			throw new Error(`updates between ${head.snapshot?.upto ?? 0} and ${head.head} are missing`);
 		}
 		// A compaction begun before it was closed ended just now.
-		return RelayRoom.open(deps, options);
+		return RelayRoom.#read(deps, options);
+	}
+
+	/** For the exchange. */
+	get notes(): RoomListener {
+		return {
+			heard: (relay, note) => this.#heard(relay, note),
+			relayGone: (relay) => this.#step((now) => this.#machine.relayGone(relay, now)),
+		};
+	}
+
+	get keepsUpdates(): boolean {
+		return this.#keepsUpdates;
 	}
 
 	get head(): number {
@@ -126,12 +168,28 @@ export class RelayRoom implements CommitTarget {
 	}
 
 	committed(updates: readonly LoggedUpdate[]): void {
-		this.#recent.add(updates);
-		this.tail.count += updates.length;
-		for (const { update } of updates) this.tail.bytes += update.length;
-		this.#step((now) => this.#machine.committed(updates, now));
+		if (this.#shared === null) this.#arrived(updates, true);
+		else this.#shared.committed(updates);
 		this.#deps.onCommitted(this);
 		if (this.#machine.idle) this.#deps.onIdle(this);
+	}
+
+	/** The log reaches so far: other relays may have written. */
+	seen(head: number): void {
+		this.#shared?.seen(head);
+	}
+
+	/** What other relays have written until now is known here when this resolves. @throws WarrenError when the log does not answer. */
+	async refresh(): Promise<void> {
+		if (this.#shared === null || !this.#keepsUpdates) return;
+		const head = (await this.#deps.log.heads([this.room])).get(this.room) ?? 0;
+		await this.#shared.reach(head);
+	}
+
+	/** Asks the other relays who is present there, and tells them who is here. */
+	hello(): void {
+		this.#shared?.tell({ type: "hello" });
+		this.#tellPresent();
 	}
 
 	rejected(pending: readonly PendingUpdate[], message: string): void {
@@ -140,9 +198,17 @@ export class RelayRoom implements CommitTarget {
 		this.end(closeCodes.unavailable, "store_failed", message);
 	}
 
+	/** Nobody needs it any more: nothing is heard of it from now on. */
+	forgotten(): void {
+		this.#timer?.cancel();
+		this.#shared?.close();
+		void this.#listening?.close();
+	}
+
 	/** Closes every socket; the room takes nothing any more. */
 	end(code: number, error: string, message: string): void {
 		this.#ended = true;
+		this.forgotten();
 		this.#timer?.cancel();
 		for (const socket of this.#sockets.values()) socket.close(code, error, message);
 		this.#sockets.clear();
@@ -153,6 +219,62 @@ export class RelayRoom implements CommitTarget {
 	rest(): void {
 		this.#recent.clear();
 		this.#firstSync.forget();
+	}
+
+	#share(exchange: RoomExchange, head: number): SharedRoom {
+		return new SharedRoom(
+			{
+				exchange,
+				log: this.#deps.log,
+				logger: this.#deps.logger,
+				committed: () => this.#deps.committer.settled(),
+				onUpdates: (updates) => {
+					for (const run of runsBySource(updates)) this.#arrived(run.updates, run.own);
+				},
+				onBroken: (message) => this.end(closeCodes.unavailable, "behind", message),
+			},
+			this.room,
+			head,
+		);
+	}
+
+	/** The next in the log. @param own whether sockets here sent them. */
+	#arrived(updates: readonly LoggedUpdate[], own: boolean): void {
+		if (this.#ended) return;
+		this.#recent.add(updates);
+		this.tail.count += updates.length;
+		for (const { update } of updates) this.tail.bytes += update.length;
+		let fault: string | null = null;
+		this.#step((now) => {
+			if (own) this.#machine.committed(updates, now);
+			else fault = this.#machine.foreign(updates, now);
+		});
+		if (fault !== null) this.#deps.onDamaged(this, new Error(fault));
+	}
+
+	#heard(relay: SocketId, note: RoomNote): void {
+		if (this.#ended) return;
+		switch (note.type) {
+			case "updates":
+				return this.#shared?.heard(note);
+			case "presence":
+				return this.#step((now) => this.#machine.present(relay, note.entries, now));
+			case "hello":
+				return this.#tellPresent();
+			case "compacted":
+				this.snapshotBytes = note.snapshotBytes;
+				this.tail = { count: Math.max(0, this.head - note.upto), bytes: 0 };
+				return;
+			case "ended":
+				return this.end(note.code, note.error, note.message);
+			default:
+				unreachable(note);
+		}
+	}
+
+	#tellPresent(): void {
+		const entries = this.#machine.awareness.entriesHere();
+		if (entries.length > 0) this.#shared?.tell({ type: "presence", entries });
 	}
 
 	#step(act: (now: number) => void): void {
@@ -186,6 +308,9 @@ export class RelayRoom implements CommitTarget {
 				socket?.close(effect.code, effect.error, effect.message);
 				return;
 			}
+			case "tell-presence":
+				this.#shared?.tell({ type: "presence", entries: effect.entries });
+				return;
 			case "presence":
 				return this.#deps.onPresence(this);
 			default:
@@ -224,7 +349,9 @@ export class RelayRoom implements CommitTarget {
 	async #planNow(id: SocketId, clocks: ReadonlyMap<number, number>): Promise<void> {
 		const plan = await this.#firstSync.plan(clocks);
 		const socket = this.#sockets.get(id);
-		if (socket === undefined || this.#ended) return;
+		// The plan may reach beyond what was heard: what it holds must not be sent twice.
+		await this.#shared?.reach(plan.upto);
+		if (socket === undefined || this.#ended || !this.#sockets.has(id)) return;
 		for (const outgoing of plan.outgoing) socket.send(outgoing);
 		this.#step((now) => this.#machine.planned(id, plan.upto, now));
 	}
@@ -266,6 +393,31 @@ export class RelayRoom implements CommitTarget {
 		});
 	}
 }
+
+/** What is heard of a room while it is being opened. */
+class EarlyNotes implements RoomListener {
+	#early: [SocketId, RoomNote][] | null = [];
+	#room: RelayRoom | undefined;
+
+	heard(relay: SocketId, note: RoomNote): void {
+		if (this.#early === null) this.#room?.notes.heard(relay, note);
+		// What does not fit is found in the log.
+		else if (this.#early.length < maxEarlyNotes) this.#early.push([relay, note]);
+	}
+
+	relayGone(relay: SocketId): void {
+		this.#room?.notes.relayGone(relay);
+	}
+
+	passOn(room: RelayRoom): void {
+		this.#room = room;
+		const early = this.#early ?? [];
+		this.#early = null;
+		for (const [relay, note] of early) room.notes.heard(relay, note);
+	}
+}
+
+const maxEarlyNotes = 1_000;
 
 /** Null when updates are missing. @throws Error naming the update that cannot be read. */
 async function readCoverage(log: UpdateLog, room: string, head: RoomHead): Promise<Coverage | null> {

@@ -14,6 +14,7 @@ import { syncConditions } from "../conditions.ts";
 import { syncError } from "../errors.ts";
 import type { UpdateLog } from "../log/update-log.ts";
 import type { AwarenessEntry, MemberOptions, SocketId, syncLimits } from "../protocol/index.ts";
+import type { RoomExchange } from "../shared/room-exchange.ts";
 import { Documents } from "../worker/documents.ts";
 import { Committer } from "./committer.ts";
 import { Compactor } from "./compactor.ts";
@@ -28,6 +29,8 @@ export interface SyncRelayDeps {
 	readonly logger: Logger;
 	/** Shows documents that are damaged and a disk that takes nothing. */
 	readonly health?: HealthTable;
+	/** Where several relays share the log. Closed with the relay. */
+	readonly exchange?: RoomExchange;
 }
 
 export interface SyncRelayOptions {
@@ -62,6 +65,7 @@ export class SyncRelay implements Closeable {
 	readonly #commitWatchers = new Set<(room: string) => void>();
 	#nextSocket: SocketId = 1;
 	#expiry: Timer | undefined;
+	#heads: Timer | undefined;
 	#draining = false;
 	#closing: Promise<void> | undefined;
 
@@ -74,7 +78,14 @@ export class SyncRelay implements Closeable {
 		const { log, documents } = this;
 		const { clock, logger } = deps;
 		const onQuarantined = (room: string, reason: string) => this.#quarantined(room, reason);
-		this.compactor = new Compactor({ log, documents, prepared: this.#prepared, clock, logger, onQuarantined });
+		const exchange = deps.exchange === undefined ? {} : { exchange: deps.exchange };
+		const prepared = this.#prepared;
+		this.compactor = new Compactor({ log, documents, prepared, clock, logger, onQuarantined, ...exchange });
+		deps.exchange?.onResumed(() => {
+			void this.#lookAtHeads();
+			for (const room of this.#opened.values()) room.hello();
+		});
+		if (deps.exchange !== undefined) this.#armHeads(deps.exchange);
 	}
 
 	get openRooms(): number {
@@ -93,7 +104,12 @@ export class SyncRelay implements Closeable {
 	async open(room: string, keepsUpdates = true): Promise<RelayRoom> {
 		if (this.#draining) throw syncError("overloaded", "The server is stopping.");
 		const standing = this.#rooms.get(room);
-		if (standing !== undefined) return standing;
+		if (standing !== undefined) {
+			const opened = await standing;
+			// What a client was promised at another relay, it must not be asked for again here.
+			await opened.refresh();
+			return opened.ended ? this.open(room, keepsUpdates) : opened;
+		}
 		if (this.#rooms.size >= (this.#options.maxOpenRooms ?? relayLimits.maxOpenRooms)) {
 			throw syncError("overloaded", `${this.#rooms.size} documents are open already.`);
 		}
@@ -141,6 +157,12 @@ export class SyncRelay implements Closeable {
 		return matching.length;
 	}
 
+	/** Documents at which somebody sits now; rooms of presence alone are left out. */
+	attendedDocuments(): string[] {
+		const rooms = new Set([...this.#attendances.values()].map((each) => each.room));
+		return [...rooms].filter((room) => this.#opened.get(room)?.keepsUpdates === true);
+	}
+
 	presence(room: string): readonly AwarenessEntry[] {
 		return this.#opened.get(room)?.presence() ?? [];
 	}
@@ -173,7 +195,9 @@ export class SyncRelay implements Closeable {
 
 	/** Ends a room and everything it has. */
 	async drop(room: string): Promise<void> {
-		await this.end(room, closeCodes.unknown, "unknown_document", "this document was deleted");
+		const [code, error, message] = [closeCodes.unknown, "unknown_document", "this document was deleted"] as const;
+		this.#deps.exchange?.tell(room, { type: "ended", code, error, message });
+		await this.end(room, code, error, message);
 		await this.log.drop(room);
 	}
 
@@ -201,9 +225,38 @@ export class SyncRelay implements Closeable {
 		this.#expiry = this.#deps.clock.after(relayLimits.expiryCheckMs, () => this.#checkExpiry());
 	}
 
+	#armHeads(exchange: RoomExchange): void {
+		const everyMs = exchange.connected ? relayLimits.headsMs : relayLimits.headsAloneMs;
+		this.#heads = this.#deps.clock.after(everyMs, () => {
+			void this.#lookAtHeads().finally(() => {
+				if (!this.#draining) this.#armHeads(exchange);
+			});
+		});
+	}
+
+	/** How far the log reaches for each open room: a note that was lost costs time, never an update. */
+	async #lookAtHeads(): Promise<void> {
+		const known = new Map(
+			[...this.#opened.values()].filter((room) => room.keepsUpdates).map((room) => [room, room.head] as const),
+		);
+		if (known.size === 0) return;
+		try {
+			const heads = await this.log.heads([...known.keys()].map((room) => room.room));
+			for (const [room, before] of known) {
+				const head = heads.get(room.room) ?? 0;
+				if (head >= before) room.seen(head);
+				// Deleted, or put back to an earlier state, without our hearing of it.
+				else room.end(closeCodes.unavailable, "behind", "this document was replaced");
+			}
+		} catch (fault) {
+			this.#deps.logger.warn("the log does not say how far it reaches", { fault: messageOf(fault) });
+		}
+	}
+
 	async #drain(): Promise<void> {
 		this.#draining = true;
 		this.#expiry?.cancel();
+		this.#heads?.cancel();
 		const sockets = [...this.#attendances.values()];
 		const steps = Math.min(sockets.length, 20);
 		const overMs = Math.min(relayLimits.drainMs, sockets.length * relayLimits.drainPerSocketMs);
@@ -218,6 +271,7 @@ export class SyncRelay implements Closeable {
 		for (const timer of this.#idle.values()) timer.cancel();
 		this.#idle.clear();
 		for (const room of this.#opened.values()) room.end(closeCodes.draining, "draining", "the server is stopping");
+		this.#deps.exchange?.close();
 		await this.documents.close();
 	}
 
@@ -252,6 +306,7 @@ export class SyncRelay implements Closeable {
 			committer: this.#committer,
 			clock: this.#deps.clock,
 			logger: this.#deps.logger,
+			...(this.#deps.exchange === undefined ? {} : { exchange: this.#deps.exchange }),
 			onCommitted: (room) => {
 				for (const watcher of this.#commitWatchers) watcher(room.room);
 				this.compactor.consider(room);
@@ -282,7 +337,7 @@ export class SyncRelay implements Closeable {
 	async #rest(room: RelayRoom): Promise<void> {
 		room.rest();
 		this.#prepared.forget(room.room);
-		if (room.tail.count > 0) await this.compactor.compact(room);
+		if (room.tail.count > 0) await this.compactor.compact(room, { leased: true });
 		if (room.idle) this.#forget(room);
 	}
 
@@ -292,6 +347,7 @@ export class SyncRelay implements Closeable {
 		this.#idle.delete(room.room);
 		this.#opened.delete(room.room);
 		this.#rooms.delete(room.room);
+		room.forgotten();
 		this.compactor.forget(room.room);
 	}
 }

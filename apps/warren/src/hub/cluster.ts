@@ -1,0 +1,156 @@
+import { existsSync } from "node:fs";
+import { accountsSchema } from "@warren/accounts";
+import { aiSchema } from "@warren/ai";
+import { type ConditionKind, defineErrors, equalSecrets, hashToken, newId, newSecret } from "@warren/kernel";
+import {
+	auditSchema,
+	type Bus,
+	type KeyValue,
+	Nats,
+	NatsBus,
+	NatsKeyValue,
+	openPostgresTables,
+	type Schema,
+	type Tables,
+	whileAlone,
+} from "@warren/store";
+import { syncLogSchema, syncSchema } from "@warren/sync";
+import type { ClusterConfig } from "../config/cluster-config.ts";
+import type { RoleBase } from "../role-base.ts";
+import type { HubTables } from "./hub-services.ts";
+
+const clusterError = defineErrors({ cluster_mismatch: { status: 500 } });
+
+const plainBackends: ConditionKind = {
+	code: "plain-backends",
+	severity: "warning",
+	title: "PostgreSQL or NATS is reached over a network without TLS.",
+	advice: "Give their CA with --database-ca and --nats-ca, unless that network is private already.",
+	delayMs: 0,
+};
+
+/** What several instances of a hub have in common, beside the tables. */
+export interface Cluster {
+	readonly bus: Bus;
+	readonly keyValue: KeyValue;
+}
+
+/** A hub's tables in PostgreSQL, and what connects the instances over them. */
+export interface ClusterTables extends Tables<HubTables> {
+	readonly cluster: Cluster;
+}
+
+interface IdentityTable {
+	/** One row: which installation these tables belong to. */
+	cluster_identity: { id: number; install_id: string; secret_hash: string; ca_fingerprint: string | null };
+}
+
+const clusterSchema: Schema = {
+	domain: "cluster",
+	migrations: {
+		"001-identity": {
+			async up(db) {
+				await db.schema
+					.createTable("cluster_identity")
+					.addColumn("id", "integer", (column) => column.primaryKey())
+					.addColumn("install_id", "text", (column) => column.notNull())
+					.addColumn("secret_hash", "text", (column) => column.notNull())
+					.addColumn("ca_fingerprint", "text")
+					.execute();
+			},
+		},
+	},
+};
+
+export const hubSchemas = [accountsSchema, syncSchema, syncLogSchema, aiSchema, auditSchema] as const;
+
+type Opening = Pick<RoleBase, "data" | "lifetime" | "health" | "logger" | "clock" | "random">;
+
+/**
+ * Connects to both backends, and makes sure that this data folder is one of this installation's.
+ * @param usesOwnCa whether this instance certifies machines with the CA in its data folder.
+ * @throws WarrenError `store_unreadable`, `store_newer`, `store_away`, `cluster_mismatch`.
+ */
+export async function openClusterTables(
+	base: Opening,
+	config: ClusterConfig,
+	usesOwnCa: boolean,
+): Promise<ClusterTables> {
+	const { lifetime, health, logger, clock } = base;
+	if (config.plain) health.raise(plainBackends);
+	// NATS first: it writes nothing, so that half a configuration starts nothing.
+	const nats = lifetime.own(await Nats.open(config.nats, { logger, health }));
+	const schemas = [...hubSchemas, clusterSchema];
+	const tables = lifetime.own(
+		await openPostgresTables<HubTables & IdentityTable>(config.postgres, schemas, { health }),
+	);
+	const keyValue = lifetime.own(await NatsKeyValue.open(nats, "hub", { clock, logger }));
+	const bus = lifetime.own(new NatsBus(nats, logger));
+	await whileAlone(tables, clock, () => checkIdentity(base, tables, usesOwnCa));
+	return { db: tables.db as never, cluster: { bus, keyValue }, close: () => tables.close() };
+}
+
+/** The first instance makes the installation; the others must have its secret, or sessions of one would be none at the next. */
+async function checkIdentity(
+	{ data, random }: Opening,
+	{ db }: Tables<IdentityTable>,
+	usesOwnCa: boolean,
+): Promise<void> {
+	const row = await db.selectFrom("cluster_identity").selectAll().executeTakeFirst();
+	const secret = data.read("hub.secret")?.trim() ?? null;
+	const id = data.read("hub.id")?.trim() ?? null;
+	if (row === undefined) {
+		const made = { installId: id ?? newId(random), secret: secret ?? newSecret(random) };
+		if (id === null) data.write(`${made.installId}\n`, "hub.id");
+		if (secret === null) data.write(`${made.secret}\n`, "hub.secret");
+		await db
+			.insertInto("cluster_identity")
+			.values({ id: 1, install_id: made.installId, secret_hash: hashToken(made.secret), ca_fingerprint: null })
+			.execute();
+		return;
+	}
+	const copy =
+		"Copy hub.secret, hub.id and the folder ca from the first instance's data folder into this one's, mode 0600.";
+	if (secret === null || !equalSecrets(hashToken(secret), row.secret_hash)) {
+		const what = secret === null ? "has no hub.secret" : "has the hub.secret of another installation";
+		throw clusterError("cluster_mismatch", `The data folder ${data.path} ${what}, and the database belongs to one.`, {
+			fix: copy,
+		});
+	}
+	if (id === null) data.write(`${row.install_id}\n`, "hub.id");
+	else if (id !== row.install_id) {
+		throw clusterError("cluster_mismatch", `The data folder ${data.path} has the hub.id of another installation.`, {
+			fix: copy,
+		});
+	}
+	if (usesOwnCa && row.ca_fingerprint !== null && !existsSync(data.file("ca", "ca.crt"))) {
+		throw clusterError(
+			"cluster_mismatch",
+			`The data folder ${data.path} has no CA, and the other instances have one.`,
+			{
+				fix: copy,
+			},
+		);
+	}
+}
+
+/** Every instance certifies with the same CA; the first one that has it says which. @throws WarrenError `cluster_mismatch`. */
+export async function checkAuthority({ db }: ClusterTables, fingerprint: string | null): Promise<void> {
+	if (fingerprint === null) return;
+	const identity = db as unknown as Tables<IdentityTable>["db"];
+	await identity
+		.updateTable("cluster_identity")
+		.set({ ca_fingerprint: fingerprint })
+		.where("ca_fingerprint", "is", null)
+		.execute();
+	const row = await identity.selectFrom("cluster_identity").select("ca_fingerprint").executeTakeFirstOrThrow();
+	if (row.ca_fingerprint !== fingerprint) {
+		throw clusterError(
+			"cluster_mismatch",
+			`This instance's CA is ${fingerprint}; the others have ${row.ca_fingerprint}.`,
+			{
+				fix: "Copy the folder ca from the first instance's data folder into this one's.",
+			},
+		);
+	}
+}

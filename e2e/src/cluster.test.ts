@@ -1,0 +1,196 @@
+import { noNats, noPostgres, startCommand, tempFolder } from "@warren/testkit";
+import { fetch } from "undici";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
+import { Cluster } from "./cluster.ts";
+import { SyncClient } from "./sync-client.ts";
+
+const reason = noPostgres() ?? noNats();
+const person = { name: "Ada", email: "ada@example.test", password: "correct horse battery" };
+
+describe.skipIf(reason !== null)(
+	"three hubs over one PostgreSQL and one NATS (skipped where one of them is not installed)",
+	() => {
+		let cluster: Cluster;
+		let session: string;
+
+		async function call(index: number, method: string, path: string, body?: unknown, token = session) {
+			const answer = await fetch(`${cluster.at(index).origin}${path}`, {
+				method,
+				headers: {
+					...(body === undefined ? {} : { "content-type": "application/json" }),
+					...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+				},
+				...(body === undefined ? {} : { body: JSON.stringify(body) }),
+			});
+			const text = await answer.text();
+			return { status: answer.status, body: text === "" ? null : (JSON.parse(text) as any) };
+		}
+		const origins = () => cluster.instances.map((each) => each.origin);
+		const signIn = async (index: number) =>
+			(await call(index, "POST", "/auth/login", { email: person.email, password: person.password }, "")).body
+				.token as string;
+
+		beforeAll(async () => {
+			cluster = await Cluster.start();
+			const setup = cluster.at(2).setupUrl?.split("#setup=")[1] as string;
+			const answer = await fetch(`${cluster.at(0).origin}/auth/signup`, {
+				method: "POST",
+				headers: { "content-type": "application/json", "x-warren-setup": setup },
+				body: JSON.stringify(person),
+			});
+			session = ((await answer.json()) as { token: string }).token;
+		}, 90_000);
+		afterAll(async () => {
+			await cluster?.[Symbol.asyncDispose]();
+		});
+
+		it("any client is at home at any instance: a session and a document of one are there at all", async () => {
+			expect((await call(0, "POST", "/rooms", { id: "plan", title: "Plan" })).status).toBe(201);
+			for (const index of [1, 2]) {
+				expect((await call(index, "GET", "/me")).body.user.email).toBe(person.email);
+				expect((await call(index, "GET", "/rooms/plan")).body.title).toBe("Plan");
+			}
+		});
+
+		it("a session that ends at one instance ends at all, its open sockets too", async () => {
+			const token = await signIn(1);
+			const closed = sockets(origins(), "plan", token);
+			await closed.open;
+			const { deviceId } = (await call(1, "GET", "/me", undefined, token)).body.session ?? {};
+			const devices = (await call(0, "GET", "/me/devices")).body.devices as { id: string; current: boolean }[];
+			const other = deviceId ?? devices.find((each) => !each.current)?.id;
+			const startedAt = performance.now();
+			expect((await call(0, "DELETE", `/me/devices/${other}`)).status).toBeLessThan(300);
+			expect(await closed.codes).toEqual([4401, 4401, 4401]);
+			print("a revocation at all three instances", performance.now() - startedAt);
+			for (const index of [0, 1, 2]) expect((await call(index, "GET", "/me", undefined, token)).status).toBe(401);
+		});
+
+		it("a session that ends while an instance is cut off from NATS ends there too", async () => {
+			const token = await signIn(1);
+			const devices = (await call(0, "GET", "/me/devices")).body.devices as { id: string; current: boolean }[];
+			const other = devices.find((each) => !each.current)?.id;
+			const closed = sockets([cluster.at(2).origin], "plan", token);
+			await closed.open;
+			const { toNats } = cluster.at(2);
+			toNats.faults.stalled = true;
+			try {
+				const startedAt = performance.now();
+				await call(0, "DELETE", `/me/devices/${other}`);
+				expect(await closed.codes).toEqual([4401]);
+				print("a revocation at an instance without NATS", performance.now() - startedAt);
+			} finally {
+				toNats.faults.stalled = false;
+				toNats.cut();
+			}
+		});
+
+		it("kill -9 of each instance, of NATS and of PostgreSQL, and partitions, under load: nothing acknowledged is lost, nothing comes twice", async () => {
+			const clients = [0, 1, 2].map((index) => new SyncClient(origins(), index, "load", session));
+			const inFlight = 8;
+			let written = 0;
+			let stop = false;
+			/** Each writes as fast as it is told that its words are kept. */
+			const writing = clients.map(async (client, who) => {
+				for (let n = 0; !stop; n++) {
+					await client.until(() => stop || client.unacknowledged < inFlight);
+					client.set(`${who}-${n}`);
+					written += 1;
+					// The hub's limit is 500 a second; a turn of the loop between two words lets its answers in.
+					await new Promise((resolve) => setTimeout(resolve, 5));
+				}
+			});
+			const progress = async () => {
+				const marks = clients.map((client) => client.acknowledged.size + inFlight + 5);
+				await Promise.all(
+					clients.map((client, who) => client.until(() => client.acknowledged.size >= (marks[who] as number))),
+				);
+			};
+			const recovery = async (what: string, fault: () => Promise<void> | void) => {
+				await progress();
+				const startedAt = performance.now();
+				await fault();
+				await progress();
+				print(what, performance.now() - startedAt);
+			};
+			for (const index of [0, 1, 2]) {
+				await recovery(`kill -9 of instance ${index}`, async () => {
+					await cluster.at(index).hub.kill("SIGKILL");
+					await progress();
+					await cluster.add(index);
+				});
+			}
+			await recovery("kill -9 of NATS", async () => {
+				await cluster.nats.kill();
+				await progress();
+				await cluster.nats.restart();
+			});
+			await recovery("kill -9 of PostgreSQL", () => {
+				cluster.postgres.kill();
+				cluster.postgres.restart();
+			});
+			await recovery("an instance cut off from NATS", async () => {
+				cluster.at(0).toNats.faults.stalled = true;
+				await progress();
+				cluster.at(0).toNats.faults.stalled = false;
+				cluster.at(0).toNats.cut();
+			});
+			await recovery("an instance cut off from PostgreSQL", async () => {
+				cluster.at(1).toDatabase.faults.stalled = true;
+				cluster.at(1).toDatabase.cut();
+				await progress();
+				cluster.at(1).toDatabase.faults.stalled = false;
+				cluster.at(1).toDatabase.cut();
+			});
+			await recovery("a rolling restart", async () => {
+				for (const index of [0, 1, 2]) {
+					await cluster.at(index).hub.kill("SIGTERM");
+					await cluster.add(index);
+				}
+			});
+			stop = true;
+			await Promise.all(writing);
+			await Promise.all(clients.map((client) => client.until(() => client.unacknowledged === 0)));
+			const all = new Set(clients.flatMap((client) => [...client.acknowledged]));
+			expect(all.size).toBe(written);
+			await Promise.all(clients.map((client) => client.until(() => client.keys.size === written)));
+			for (const index of [0, 1, 2]) {
+				using late = new SyncClient([cluster.at(index).origin], 0, "load", session);
+				await late.until(() => late.keys.size >= written);
+				expect([...all].filter((key) => !late.keys.has(key))).toEqual([]);
+			}
+			expect(clients.map((client) => client.duplicates)).toEqual([0, 0, 0]);
+			expect(written).toBeGreaterThan(300);
+			for (const client of clients) client[Symbol.dispose]();
+		}, 180_000);
+	},
+);
+
+/** A socket at each of these, and with what each was closed. */
+function sockets(origins: readonly string[], room: string, token: string) {
+	const opened = origins.map((origin) => {
+		const ws = new WebSocket(`${origin.replace("http", "ws")}/rooms/${room}/sync`, ["warren.v1", `bearer.${token}`]);
+		ws.on("error", () => {});
+		ws.on("open", () => ws.send(Uint8Array.of(0, 0, 1, 0)));
+		return ws;
+	});
+	const open = Promise.all(
+		opened.map(
+			(ws) =>
+				new Promise<void>((resolve, reject) => {
+					// Its first message says that it is in the room.
+					ws.once("message", () => resolve());
+					ws.once("close", (code) => reject(new Error(`closed ${code}`)));
+				}),
+		),
+	);
+	const codes = Promise.all(opened.map((ws) => new Promise<number>((resolve) => ws.once("close", resolve))));
+	return { open, codes };
+}
+
+function print(what: string, ms: number): void {
+	process.stdout.write(`recovery: ${what}: ${Math.round(ms)} ms\n`);
+}
+void startCommand;
+void tempFolder;
