@@ -33,8 +33,10 @@ export interface RoleSettings {
 export async function runRole(settings: RoleSettings, open: (deps: RoleDeps) => Promise<RunningRole>): Promise<void> {
 	const logger = createLogger({ level: settings.logLevel, json: settings.json });
 	const role = await open({ clock: systemClock, random: systemRandom, logger });
+	// Before anybody reads that it is ready, and may stop it.
+	const stop = stopped();
 	process.stdout.write(settings.json ? `${JSON.stringify(role.ready)}\n` : role.greeting);
-	await stopped();
+	await stop;
 	logger.info("stopping");
 	await role.close();
 	process.exit(0);
