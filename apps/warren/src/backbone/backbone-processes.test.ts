@@ -177,6 +177,19 @@ describe("warren backbone and warren agent", () => {
 		expect(await ask(server)).toMatch(/other$/);
 	});
 
+	it("ten thousand links are parked, and serve", { timeout: 240_000 }, async (context) => {
+		context.skip(process.env["WARREN_LONG_TESTS"] !== "1", "it takes a minute: WARREN_LONG_TESTS=1 runs it");
+		const server = await startBackbone();
+		const { token } = await api(server, "POST", "/admin/api/tokens", { service_name: "web" });
+		const file = folder.file("agents.json");
+		const service = { service: "web", target: `127.0.0.1:${await httpService("ok")}`, token, links: 10_000 };
+		writeFileSync(file, JSON.stringify({ backbone: `http://127.0.0.1:${server.ready["port"]}`, services: [service] }));
+		await start(["agent", "--config", file]);
+		const links = async () => (await api(server, "GET", "/admin/api/services")).services[0].agents[0]?.links as number;
+		await expect.poll(links, { timeout: 200_000, interval: 500 }).toBeGreaterThanOrEqual(10_000);
+		for (let each = 0; each < 100; each++) expect(await ask(server)).toMatch(/ok$/);
+	});
+
 	it("makes its secrets on the first run, shows the admin token once, keeps files to itself", {
 		timeout: 120_000,
 	}, async () => {

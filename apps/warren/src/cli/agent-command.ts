@@ -53,9 +53,12 @@ async function runAgent(flags: AgentFlags): Promise<void> {
 	const services = parseAgentConfig(rest, process.env);
 	await runRole(settings, async (deps) => {
 		const agents = openAgents(deps, services);
+		// Between two tries nothing is open, and our timers hold no process.
+		const held = setInterval(() => {}, 60_000);
 		await agents.settled;
 		const states = agents.status();
 		if (states.every(({ state }) => state.state === "stopped")) {
+			clearInterval(held);
 			await agents.close();
 			const [first] = states;
 			throw agentError(
@@ -94,6 +97,7 @@ async function runAgent(flags: AgentFlags): Promise<void> {
 			ready,
 			greeting: `${ready.services.map((each) => `${each.service}  ${each.state === "online" ? each.url : each.state}`).join("\n")}\n`,
 			close: async () => {
+				clearInterval(held);
 				if (flags.config !== undefined) unwatchFile(flags.config);
 				await agents.close();
 			},

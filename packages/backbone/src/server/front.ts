@@ -224,8 +224,8 @@ export class Front implements Closeable {
 		return label.includes(".") ? null : label;
 	}
 
-	/** The service that a TLS client names. */
-	serviceOf(servername: string): ActiveService | null {
+	/** The service that a TLS client names; it names nothing when it dials an address. */
+	#serviceOf(servername: string): ActiveService | null {
 		const host = canonicalHost(servername);
 		const named = this.#named(host);
 		return named === null ? this.services.byDomain(host) : this.services.get(named);
@@ -234,8 +234,12 @@ export class Front implements Closeable {
 	/**
 	 * HTTP/2 where it is needed, HTTP/1.1 where it is faster: services that speak h2, and agents, who offer nothing else.
 	 */
-	#chooseProtocol(servername: string, protocols: readonly string[], pinned: string | null): string | undefined {
-		const service = pinned === null ? this.serviceOf(servername) : this.services.get(pinned);
+	#chooseProtocol(
+		servername: string | false | undefined,
+		protocols: readonly string[],
+		pinned: string | null,
+	): string | undefined {
+		const service = pinned === null ? this.#serviceOf(servername || "") : this.services.get(pinned);
 		const wantsHttp2 = service?.kind === "h2" || (service === null && !protocols.includes("http/1.1"));
 		if (wantsHttp2 && protocols.includes("h2")) return "h2";
 		return protocols.includes("http/1.1") ? "http/1.1" : undefined;

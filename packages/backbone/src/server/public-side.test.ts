@@ -503,16 +503,6 @@ describe("agents", () => {
 		expect(await asked).toMatch(/ok$/);
 	});
 
-	it("park ten thousand links, of which each serves", { timeout: 300_000 }, async (context) => {
-		context.skip(process.env["WARREN_LONG_TESTS"] !== "1", "it takes a minute: WARREN_LONG_TESTS=1 runs it");
-		const { port } = await backbone.http((_request, response) => response.end("ok"));
-		await backbone.agent("web", port, { spareLinks: 10_000 });
-		const links = async () =>
-			(await backbone.api("GET", "/admin/api/services")).json.services[0].agents[0].links as number;
-		await expect.poll(links, { timeout: 240_000, interval: 500 }).toBeGreaterThanOrEqual(10_000);
-		for (let each = 0; each < 200; each++) expect(await backbone.raw(get())).toMatch(/ok$/);
-	});
-
 	it("a revoked token ends them at once", async () => {
 		const { port } = await backbone.http((_request, response) => response.end("ok"));
 		const agent = await backbone.agent("web", port);

@@ -103,6 +103,8 @@ export class Listener implements Closeable, UpgradeHost {
 	static detached(deps: ListenerDeps, options: Omit<ListenerOptions, "host" | "port" | "tls">): Listener {
 		const listener = new Listener(deps, { ...options, port: 0, tls: null });
 		listener.#server.maxRequestsPerSocket = 1;
+		// The runtime only says that it will close.
+		listener.#server.on("request", (incoming, outgoing) => outgoing.once("finish", () => incoming.socket.end()));
 		return listener;
 	}
 
