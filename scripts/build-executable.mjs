@@ -47,7 +47,8 @@ async function bundle() {
 		cwd: root,
 		platform: "node",
 		input: Object.fromEntries(entries.map((file) => [file.slice(0, -3).split(sep).join("/"), file])),
-		external: [/^node:/, "koffi", /^@lydell\/node-pty/, "opencode-ai"],
+		// Native ones, one whose modules require each other in a circle, and one that is never inside.
+		external: [/^node:/, "koffi", /^@lydell\/node-pty/, /^@nats-io\//, "opencode-ai"],
 		plugins: [replacements],
 		logLevel: "warn",
 	});
@@ -66,10 +67,12 @@ function copyFiles() {
 	writeFileSync(join(payload, "package.json"), '{"type":"module"}\n');
 	cpSync(join(root, "apps/warren/package.json"), join(payload, "apps/warren/package.json"));
 	cpSync(join(root, "apps/web/dist"), join(payload, "apps/web/dist"), { recursive: true });
-	for (const scope of ["", "@lydell", "@koromix"]) {
+	for (const scope of ["", "@lydell", "@koromix", "@nats-io"]) {
 		const folder = join(root, "node_modules", scope);
 		for (const name of existsSync(folder) ? readdirSync(folder) : [])
-			if (scope === "" ? name === "koffi" : /^(node-pty|koffi)/.test(name))
+			if (
+				scope === "" ? name === "koffi" || name === "tweetnacl" : scope === "@nats-io" || /^(node-pty|koffi)/.test(name)
+			)
 				cpSync(join(folder, name), join(payload, "node_modules", scope, name), { recursive: true, dereference: true });
 	}
 }
