@@ -20,6 +20,7 @@ const definitions: readonly {
 	{ commands: ["coordinator"], load: async () => (await import("./coordinator-command.ts")).addCoordinatorCommand },
 	{ commands: ["doctor"], load: async () => (await import("./doctor-command.ts")).addDoctorCommand },
 	{ commands: ["logs"], load: async () => (await import("./logs-command.ts")).addLogsCommand },
+	{ commands: ["migrate"], load: async () => (await import("./migrate-command.ts")).addMigrateCommand },
 	{ commands: ["backup", "restore"], load: async () => (await import("./backup-commands.ts")).addBackupCommands },
 	{ commands: ["update"], load: async () => (await import("./update-command.ts")).addUpdateCommand },
 	{ commands: ["service"], load: async () => (await import("./service-command.ts")).addServiceCommands },
