@@ -1,4 +1,5 @@
-import { type FaultRelay, noNats, noPostgres } from "@warren/testkit";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { type FaultRelay, noNats, noPostgres, startCommand, tempFolder } from "@warren/testkit";
 import { fetch } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
@@ -84,6 +85,32 @@ describe.skipIf(reason !== null)(
 				toNats.faults.stalled = false;
 				toNats.cut();
 			}
+		});
+
+		it("what is half, wrong or not there refuses to start, and says why", async () => {
+			using folder = tempFolder("refused");
+			const start = async (name: string, args: readonly string[], secret?: string) => {
+				const home = folder.file(name);
+				mkdirSync(`${home}/data`, { recursive: true, mode: 0o700 });
+				if (secret !== undefined) writeFileSync(`${home}/data/hub.secret`, `${secret}\n`, { mode: 0o600 });
+				const hub = startCommand(["hub", "--http", "--host", "127.0.0.1", "--port", "0", "--json", ...args], { home });
+				return { code: await hub.exited, log: hub.log() };
+			};
+			const { toDatabase, toNats } = cluster.at(0);
+			const both = cluster.backends(toDatabase, toNats);
+			expect(await start("half", both.slice(0, 2))).toMatchObject({ code: 1, log: expect.stringContaining("--nats") });
+			expect(await start("new", both)).toMatchObject({ code: 1, log: expect.stringContaining("has no hub.secret") });
+			const other = await start("other", both, "of-another-installation-altogether-0123456789");
+			expect(other).toMatchObject({ code: 1, log: expect.stringContaining("of another installation") });
+			expect(await start("no-nats", [...both.slice(0, 3), "nats://127.0.0.1:1"])).toMatchObject({
+				code: 1,
+				log: expect.stringContaining("NATS at 127.0.0.1:1 cannot be reached"),
+			});
+			const noDatabase = ["--database", "postgres://warren@127.0.0.1:1/warren", ...both.slice(2)];
+			expect(await start("no-database", noDatabase)).toMatchObject({
+				code: 1,
+				log: expect.stringContaining("warren on 127.0.0.1 cannot be opened"),
+			});
 		});
 
 		it("kill -9 of each instance, of NATS and of PostgreSQL, and partitions, under load: nothing acknowledged is lost, nothing comes twice", async () => {
