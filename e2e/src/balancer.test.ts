@@ -141,16 +141,23 @@ function selfSigned(folder: string): { cert: string; key: string } {
 	return { cert, key };
 }
 
-/** Resolves once somebody accepts there; each refusal is answered by the next try, until the test's own limit. */
+const maxTries = 400;
+
+/** Resolves once somebody accepts there; a refusal is followed by the next try, 20 s long. */
 function listening(port: number): Promise<void> {
-	return new Promise((resolve) => {
+	let tries = 0;
+	return new Promise((resolve, reject) => {
 		const tryOnce = () => {
 			const socket = connect(port, "127.0.0.1");
 			socket.once("connect", () => {
 				socket.destroy();
 				resolve();
 			});
-			socket.once("error", () => setTimeout(tryOnce, 50));
+			socket.once("error", (fault) => {
+				tries += 1;
+				if (tries < maxTries) setTimeout(tryOnce, 50);
+				else reject(fault);
+			});
 		};
 		tryOnce();
 	});

@@ -58,14 +58,8 @@ describe.skipIf(reason !== null)("warren migrate (skipped where PostgreSQL or na
 		});
 
 		const killed = migrate("database");
-		await new Promise<void>((resolve) => {
-			const look = setInterval(() => {
-				// Its first lines are about tables: it is in the middle.
-				if (!killed.log().includes("auth_")) return;
-				clearInterval(look);
-				resolve();
-			}, 5);
-		});
+		// Its first lines are about tables: it is in the middle.
+		await expect.poll(() => killed.log(), { timeout: 20_000, interval: 5 }).toContain("auth_");
 		await killed.kill("SIGKILL");
 		const moved = migrate("database");
 		const there = await moved.line<{
