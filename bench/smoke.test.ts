@@ -25,7 +25,23 @@ describe("the benches still run", () => {
 		expect(await smoke("overlay/run.ts")).toMatch(/warren offload +TCP ×1 .*\nwarren portable/);
 	});
 
+	it("gateway", { timeout: 150_000 }, async () => {
+		expect(await smoke("gateway/run.ts")).toMatch(/broadcast\/s +warren /);
+	});
+
+	it("tunnel", { timeout: 150_000 }, async () => {
+		expect(await smoke("tunnel/run.ts")).toMatch(/warren, parked +\d+ requests\/s/);
+	});
+
+	it("ai", { timeout: 150_000 }, async () => {
+		expect(await smoke("ai/run.ts")).toMatch(/warren +c=1 p50 .* 0 failures/);
+	});
+
 	it("sync", { timeout: 150_000 }, async () => {
 		expect(await smoke("sync/sync.bench.ts")).not.toBe("");
+	});
+
+	it("coordinator", { timeout: 150_000 }, async () => {
+		expect(await smoke("coordinator/run.ts")).toMatch(/change → last viewer p99/);
 	});
 });

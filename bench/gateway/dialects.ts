@@ -1,4 +1,4 @@
-import { PeerSocket as Base, type PeerSocket, WebSocketPeer } from "./peer-socket.ts";
+import { PeerSocket, tally, WebSocketPeer } from "./peer-socket.ts";
 
 /** `{"type":"gateway_` is 17 bytes: the next one tells incoming from receipt and the rest. */
 const kindAt = 17;
@@ -48,6 +48,7 @@ export class GatewayPeer extends WebSocketPeer {
 		const kind = bytes[from + kindAt];
 		if (kind === letters.incoming) {
 			this.received += 1;
+			tally.received += 1;
 			this.onMessage?.(bytes.toString("utf8", from, to));
 		} else if (kind === letters.receipt) this.receipts += 1;
 		else if (this.#in !== null) {
@@ -101,12 +102,13 @@ export class SocketIoPeer extends WebSocketPeer {
 			return;
 		}
 		this.received += 1;
+		tally.received += 1;
 		this.onMessage?.(bytes.toString("utf8", from, to));
 	}
 }
 
 /** The NATS client protocol: a subject a mesh, and one for all. */
-export class NatsPeer extends Base implements PeerSocket {
+export class NatsPeer extends PeerSocket {
 	readonly #meshId: string;
 	#in: (() => void) | null = null;
 
@@ -145,6 +147,7 @@ export class NatsPeer extends Base implements PeerSocket {
 			const end = line + 2 + size + 2;
 			if (bytes.length < end) return 0;
 			this.received += 1;
+			tally.received += 1;
 			this.onMessage?.(bytes.toString("utf8", line + 2, end - 2));
 			return end - at;
 		}

@@ -1,6 +1,9 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 
+/** Messages that have come, over all sockets. */
+export const tally = { received: 0 };
+
 /**
  * One mesh of the bench. All servers are driven by the same bare sockets, so that what is measured is the server: frames
  * are counted, not parsed, and a client's mask is zero.

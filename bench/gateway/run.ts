@@ -5,7 +5,7 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { median, percentile } from "../terminal/statistics.ts";
-import type { PeerSocket } from "./peer-socket.ts";
+import { type PeerSocket, tally } from "./peer-socket.ts";
 import { ways as allWays, BenchServer, type Way } from "./servers.ts";
 
 const { values: options } = parseArgs({
@@ -63,17 +63,16 @@ async function flow(
 			if (latencies.length < 500_000) latencies.push(performance.now() - at);
 		};
 	}
-	const counted = () => peers.reduce((sum, peer) => sum + peer.received, 0);
 	const startedAt = performance.now();
-	const before = counted();
+	const before = tally.received;
 	let sent = 0;
 	for (let now = startedAt; now - startedAt < seconds * 1000; now = performance.now()) {
-		arrived = (counted() - before) / perMessage;
+		arrived = (tally.received - before) / perMessage;
 		while (sent - arrived < window) send(sent++);
 		await new Promise((resolve) => setImmediate(resolve));
 	}
 	const tookMs = performance.now() - startedAt;
-	const done = counted() - before;
+	const done = tally.received - before;
 	for (const peer of peers) peer.onMessage = null;
 	return {
 		perSecond: done / (tookMs / 1000),

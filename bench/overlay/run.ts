@@ -42,13 +42,8 @@ interface IperfSum {
 }
 
 interface IperfEnd {
-	readonly sum_received?: { readonly bits_per_second: number; readonly bytes: number };
-	readonly sum?: {
-		readonly bytes: number;
-		readonly packets: number;
-		readonly lost_packets: number;
-		readonly seconds: number;
-	};
+	readonly sum_received?: IperfSum;
+	readonly sum?: IperfSum;
 }
 
 async function iperf(hosts: TwoHosts, to: string, ...args: readonly string[]): Promise<IperfEnd> {

@@ -1,6 +1,8 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { type StartedCommand, startCommand } from "@warren/testkit";
+import { systemClock } from "@warren/kernel";
+import { dialWebSocket } from "@warren/net";
+import { type StartedCommand, startCommand, startNode } from "@warren/testkit";
 import { Agent, fetch } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
@@ -138,6 +140,37 @@ describe("a hub alone", () => {
 		const atHub = async () => (await call("GET", `${origin}/rooms/from-desk`)).body.title;
 		await expect.poll(atHub, { timeout: 20_000, interval: 100 }).toBe("From the desk");
 	}, 120_000);
+
+	it("takes machines in, which show its pages and lists on their own origins; it is no node itself", async () => {
+		const { code } = (await finished(["invite", "--json"], hub.home)).line;
+		await using node = await startNode({
+			command: ["join", origin],
+			name: "burrow",
+			env: { WARREN_JOIN_CODE: code, WARREN_SIDECAR_PORT: "0" },
+		});
+		const bearer = { authorization: `Bearer ${session}` };
+		const machines = (await (await node.fetch("/v1/machines", { headers: bearer })).json()) as { machines: object[] };
+		expect(machines.machines).toMatchObject([{ name: "burrow", online: true, hub: false }]);
+		expect((await node.fetch("/me", { headers: bearer })).status).toBe(200);
+		for (const path of ["/admin", "/openapi", "/openapi/json"])
+			expect((await node.fetch(path, { headers: { authorization: "" } })).status, path).toBe(200);
+		expect(((await (await node.fetch("/api/peers")).json()) as { peers: unknown[] }).peers).toEqual([]);
+		expect(await node.stop()).toBe(0);
+	}, 60_000);
+
+	it("tells live documents to come back when it stops, before it hangs up on anybody", async () => {
+		const dialled = await dialWebSocket(`${origin.replace("https", "wss")}/rooms/plan/sync`, systemClock, {
+			headers: { authorization: `Bearer ${session}` },
+			tls: { ca: readFileSync(join(hub.data, "ca/ca.crt"), "utf8") },
+		});
+		if (!dialled.ok) throw new Error(dialled.message);
+		dialled.connection.onMessage(() => {});
+		const closed = new Promise((resolve) => dialled.connection.onClose((code, reason) => resolve([code, reason])));
+		expect(await hub.kill("SIGTERM")).toBe(0);
+		expect(await closed).toEqual([1012, expect.stringContaining('"draining"')]);
+		hub = startCommand(["hub", "--host", "127.0.0.1", "--port", new URL(origin).port, "--json"], { home: hub.home });
+		await hub.line();
+	}, 60_000);
 
 	it("goes on as the same hub after a kill -9, and ends a session that is logged out", async () => {
 		await hub.kill("SIGKILL");

@@ -72,8 +72,8 @@ describe("rooms between three nodes and a gateway", () => {
 	beforeAll(async () => {
 		gatewayPort = await freePort();
 		gateway = await openGateway();
-		for (const index of names.keys()) nodes.push(await openNode(index));
-	}, 60_000);
+		nodes.push(...(await Promise.all(names.map((_name, index) => openNode(index)))));
+	}, 120_000);
 	afterAll(async () => {
 		for (const each of [...nodes, ...homes]) await each[Symbol.asyncDispose]();
 		folder[Symbol.dispose]();

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
 import {
 	askHub,
+	eventually,
 	expectAccessible,
 	fillSignUp,
 	firstMachine,
@@ -106,7 +107,12 @@ describe("the account in the web UI", () => {
 
 	it("a phone pairs by a code after a look at both screens, is seen live, and is revoked at once", async (test) => {
 		test.skip(missing !== null, missing ?? "");
-		await desk.getByRole("button", { name: "Pair a phone" }).click();
+		// By keyboard alone, from anywhere.
+		await desk.keyboard.press("Control+k");
+		await desk.getByRole("combobox", { name: "Go to" }).fill("pair");
+		await desk.getByRole("option", { name: /^Pair a phone/ }).waitFor();
+		await expectAccessible(desk, "palette");
+		await desk.keyboard.press("Enter");
 		await dialog(desk).getByRole("img", { name: "QR code that pairs a device" }).waitFor();
 		await expectAccessible(desk, "pairing code");
 		const link = (await copyable(desk, "pairing link")).replace(/^https:\/\/[^/]+/, originOf(first));
@@ -223,7 +229,9 @@ describe("the account in the web UI", () => {
 		await section(desk, "Password").getByRole("textbox", { name: "New password" }).fill("another long sentence");
 		await desk.getByRole("button", { name: "Change password" }).click();
 		await desk.getByText("The password is changed").waitFor();
-		await expect.poll(async () => (await askHub<{ devices: unknown[] }>(desk, "/me/devices")).devices.length).toBe(1);
+		await expect
+			.poll(async () => (await askHub<{ devices: unknown[] }>(desk, "/me/devices")).devices.length, eventually)
+			.toBe(1);
 	});
 
 	it("a machine that was set up without an account prints a link for one", async (test) => {

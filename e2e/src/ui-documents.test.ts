@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
 import {
 	askHub,
+	eventually,
 	expectAccessible,
 	fillSignUp,
 	firstMachine,
@@ -107,6 +108,12 @@ describe("documents in the web UI", () => {
 		await phone.goto(`${originOf(first)}/`);
 		await phone.getByRole("heading", { name: "Sign in" }).waitFor();
 		await expectAccessible(phone, "sign in");
+		await phone.getByRole("button", { name: "Use another hub" }).click();
+		await phone.getByRole("textbox", { name: "Its address" }).fill("http://atlas.local");
+		await phone.getByRole("button", { name: "Open it" }).click();
+		await phone.getByText("That is no hub's address").waitFor();
+		await expectAccessible(phone, "another hub");
+		await phone.keyboard.press("Escape");
 		await signIn(phone);
 		// The owner's account opens the owner's machine, too: no PIN was typed here.
 		await phone.getByText("No session runs on atlas").waitFor();
@@ -120,7 +127,7 @@ describe("documents in the web UI", () => {
 	it("two who type at once end with the same text", async (test) => {
 		test.skip(missing !== null, missing ?? "");
 		await Promise.all([typeAtEnd(desk, "alpha bravo charlie "), typeAtEnd(phone, "one two three ")]);
-		await expect.poll(async () => (await textOf(desk)) === (await textOf(phone))).toBe(true);
+		await expect.poll(async () => (await textOf(desk)) === (await textOf(phone)), eventually).toBe(true);
 		const letters = (await textOf(desk)).replace(/\s/g, "");
 		for (const character of "alphabravocharlieonetwothree") expect(letters).toContain(character);
 		expect(letters.length).toBeGreaterThanOrEqual("alphabravocharlieonetwothree".length + "Planatask".length);
@@ -134,7 +141,11 @@ describe("documents in the web UI", () => {
 		await desk.getByText("You are offline here").waitFor();
 		await expectAccessible(desk, "document offline");
 		await typeAtEnd(phone, "\nfrom the phone");
-		await desk.reload();
+		// The list and the text are of this device now.
+		await desk.goto(`${originOf(first)}/docs`);
+		await desk.getByText(/^Shown as it was/).waitFor();
+		await expectAccessible(desk, "docs without the hub");
+		await desk.getByRole("link", { name: "Field notes" }).click();
 		await desk.getByRole("heading", { name: "Plan" }).waitFor();
 		await typeAtEnd(desk, "\nfrom the desk");
 		await desk.getByText("There are edits that the hub does not have yet").waitFor();
@@ -144,9 +155,9 @@ describe("documents in the web UI", () => {
 		await Promise.all([state(desk, "saved"), state(phone, "saved")]);
 		for (const page of [desk, phone])
 			await expect
-				.poll(() => textOf(page), { timeout: 10_000 })
+				.poll(() => textOf(page), eventually)
 				.toSatisfy((text: string) => text.includes("from the phone") && text.includes("from the desk"));
-		await expect.poll(async () => (await textOf(desk)) === (await textOf(phone))).toBe(true);
+		await expect.poll(async () => (await textOf(desk)) === (await textOf(phone)), eventually).toBe(true);
 	});
 
 	it("a named version is looked at and restored, for everybody", async (test) => {
@@ -159,12 +170,12 @@ describe("documents in the web UI", () => {
 		await expectAccessible(desk, "history");
 		await desk.keyboard.press("Escape");
 		await typeAtEnd(desk, "\na mistake");
-		await expect.poll(() => textOf(phone)).toContain("a mistake");
+		await expect.poll(() => textOf(phone), eventually).toContain("a mistake");
 		await desk.getByRole("button", { name: "History" }).click();
 		await desk.getByRole("button", { name: /^Good one/ }).click();
 		await desk.getByRole("button", { name: "Restore this version" }).click();
 		await desk.getByRole("alertdialog").getByRole("button", { name: "Restore this version" }).click();
-		await expect.poll(() => textOf(phone)).not.toContain("a mistake");
+		await expect.poll(() => textOf(phone), eventually).not.toContain("a mistake");
 		expect(await textOf(phone)).toContain("from the desk");
 	});
 
@@ -198,7 +209,7 @@ describe("documents in the web UI", () => {
 		await desk.getByRole("combobox", { name: "What Bob may do" }).selectOption("read-write");
 		await guest.locator('.prose-text[contenteditable="true"]').waitFor();
 		await typeAtEnd(guest, "\nBob was here");
-		await expect.poll(() => textOf(phone)).toContain("Bob was here");
+		await expect.poll(() => textOf(phone), eventually).toContain("Bob was here");
 		await desk.getByRole("button", { name: "Stop sharing with Bob" }).click();
 		await guest.getByText("Not shared with you any more").waitFor();
 		await guest.context().close();
@@ -219,6 +230,27 @@ describe("documents in the web UI", () => {
 		await phone.getByText("This document was deleted").waitFor();
 		await phone.getByRole("button", { name: "Forget the copy on this device" }).click();
 		await phone.getByText("No document yet").waitFor();
+	});
+
+	it("signing out leaves no copy of a document in the browser", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		const copies = () =>
+			desk.evaluate(async () =>
+				(await indexedDB.databases())
+					.map((each) => each.name ?? "")
+					.filter((name) => name.startsWith("warren-document/")),
+			);
+		await desk.getByRole("button", { name: "New document" }).first().click();
+		await state(desk, "saved");
+		expect((await copies()).length).toBeGreaterThan(0);
+		await desk.goto(`${originOf(first)}/settings`);
+		await desk.getByRole("button", { name: "Sign this browser out" }).click();
+		await expectAccessible(desk, "sign out");
+		await desk.getByRole("alertdialog").getByRole("button", { name: "Sign this browser out" }).click();
+		await desk.getByRole("heading", { name: "Sign in" }).waitFor();
+		await expect.poll(copies, eventually).toEqual([]);
+		const kept = await desk.evaluate(() => JSON.stringify({ ...localStorage }));
+		expect(kept).not.toMatch(/wd_|"token"|Untitled/);
 	});
 
 	it("raised no fault in any page", (test) => {

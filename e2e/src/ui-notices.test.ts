@@ -5,7 +5,7 @@ import { type StartedNode, startNode } from "@warren/testkit";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
-import { expectAccessible, newContext, newPage, originOf, sizes } from "./ui-pages.ts";
+import { eventually, expectAccessible, newContext, newPage, originOf, sizes } from "./ui-pages.ts";
 
 /** What a terminal tells somebody who is elsewhere: bells, finished commands, text for the clipboard. */
 const missing = browserMissing();
@@ -70,7 +70,8 @@ describe("notices of terminals", () => {
 		await page.getByText("connected", { exact: true }).waitFor();
 		await page.getByRole("link", { name: "Machines" }).click();
 		writeFileSync(cord, "pull\n");
-		await page.getByText("Bell in ringer").waitFor();
+		// Under the pointer it stays.
+		await page.getByText("Bell in ringer").hover();
 		await expectAccessible(page, "a notice");
 		await page.getByRole("button", { name: "Open", exact: true }).click();
 		await page.getByRole("heading", { name: "Terminal ringer" }).waitFor();
@@ -81,7 +82,9 @@ describe("notices of terminals", () => {
 		await run("copier", "sh");
 		const text = Buffer.from("from the far side ✓").toString("base64");
 		await typeIn("copier", `printf '\\033]52;c;${text}\\007'`);
-		await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toBe("from the far side ✓");
+		await expect
+			.poll(() => page.evaluate(() => navigator.clipboard.readText()), eventually)
+			.toBe("from the far side ✓");
 	});
 
 	it("a long command that ends tells by the system when nobody looks at the page", async (test) => {

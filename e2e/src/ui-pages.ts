@@ -1,10 +1,16 @@
 import { AxeBuilder } from "@axe-core/playwright";
 import type { StartedNode } from "@warren/testkit";
 import type { BrowserContext, BrowserContextOptions, Page } from "playwright-core";
-import { expect } from "vitest";
+import { expect, vi } from "vitest";
 import type { launchBrowser } from "./browser.ts";
 
 /** What the UI's tests share: screens, the owner's first steps, and what every page must hold to. */
+
+/** Real browsers on a busy machine: these bound a hang, and time nothing. Milliseconds. */
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+const actionMs = 20_000;
+export const eventually = { timeout: actionMs } as const;
+
 export const sizes: Readonly<Record<string, BrowserContextOptions>> = {
 	desktop: { viewport: { width: 1440, height: 900 }, colorScheme: "light" },
 	phone: {
@@ -50,7 +56,7 @@ export async function newContext(
 
 export async function newPage(context: BrowserContext, faults: string[]): Promise<Page> {
 	const page = await context.newPage();
-	page.setDefaultTimeout(10_000);
+	page.setDefaultTimeout(actionMs);
 	page.on("pageerror", (error) => faults.push(error.message));
 	return page;
 }

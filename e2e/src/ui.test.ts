@@ -5,6 +5,7 @@ import type { BrowserContext, BrowserContextOptions, Page } from "playwright-cor
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
 import {
+	eventually,
 	expectAccessible,
 	firstMachine,
 	newContext,
@@ -84,7 +85,7 @@ describe.each(Object.keys(sizes))("the web UI on a %s", (size) => {
 		await newSession(page, "work");
 		await page.waitForFunction(() => document.querySelector(".xterm") !== null);
 		await type(page, phone, "echo a$((6*7))z");
-		await expect.poll(() => screenOf(asAda(first), "work"), { timeout: 10_000 }).toContain("a42z");
+		await expect.poll(() => screenOf(asAda(first), "work"), eventually).toContain("a42z");
 		await expectAccessible(page, "terminal");
 		await page.goto(`${originOf(first)}/`);
 		await page.getByRole("heading", { name: "Terminal work" }).waitFor();
@@ -115,7 +116,7 @@ describe.each(Object.keys(sizes))("the web UI on a %s", (size) => {
 		await newSession(page, "remote");
 		await page.waitForFunction(() => document.querySelector(".xterm") !== null);
 		await type(page, phone, "echo b$((7*6))y");
-		await expect.poll(() => screenOf(second, "remote"), { timeout: 10_000 }).toContain("b42y");
+		await expect.poll(() => screenOf(second, "remote"), eventually).toContain("b42y");
 		expect(await violationsOf(page)).toEqual([]);
 	});
 

@@ -2,6 +2,7 @@ import { CSPProvider } from "@base-ui/react/csp-provider";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { lazy, type ReactNode, Suspense, useEffect, useState } from "react";
 import { Redirect, Route, Switch, useLocation } from "wouter";
+import { t as agentText } from "./agent/text.ts";
 import { useAccount } from "./api/hub.ts";
 import { self, terminalsPath } from "./api/machine.ts";
 import { queryClient, useCredential } from "./api/warren.tsx";
@@ -26,6 +27,7 @@ const DocsPage = lazy(async () => ({ default: (await import("./pages/docs/docs.t
 const DocPage = lazy(async () => ({ default: (await import("./pages/docs/doc.tsx")).DocPage }));
 const ChatsPage = lazy(async () => ({ default: (await import("./chat/chats-page.tsx")).ChatsPage }));
 const ChatPage = lazy(async () => ({ default: (await import("./chat/chat-page.tsx")).ChatPage }));
+const AgentPage = lazy(async () => ({ default: (await import("./agent/agent-page.tsx")).AgentPage }));
 const MorePage = lazy(async () => ({ default: (await import("./pages/more.tsx")).MorePage }));
 const RoomsPage = lazy(async () => ({ default: (await import("./rooms/rooms-page.tsx")).RoomsPage }));
 const SetupPage = lazy(async () => ({ default: (await import("./pages/setup.tsx")).SetupPage }));
@@ -115,6 +117,7 @@ function Pages({ arrival }: { arrival: Arrival }) {
 					<Route path="/chat/:chat">
 						{({ chat }) => inAccount(chatText.what, <ChatPage key={chat} id={decodeURIComponent(chat)} />)}
 					</Route>
+					<Route path="/agent">{inMachine(self, inAccount(agentText.what, <AgentPage />))}</Route>
 					<Route path="/account">{inAccount(gateText.account, <AccountPage />)}</Route>
 					<Route path="/settings">
 						<SettingsPage />
@@ -137,7 +140,7 @@ const inAccount = (what: string, page: ReactNode) => <AccountGate what={what}>{p
 /** Where `/` leads: back to the last page, which only ever fills in for an address that names none. */
 function startPath(onDevice: boolean): string {
 	const { lastPath } = preferences();
-	if (/^\/(m\/[^/]+\/|docs\/|chat\/|(docs|chat|machines|settings|account|more)$)/.test(lastPath)) return lastPath;
+	if (/^\/(m\/[^/]+\/|docs\/|chat\/|(docs|chat|agent|machines|settings|account|more)$)/.test(lastPath)) return lastPath;
 	return onDevice ? terminalsPath(self) : "/docs";
 }
 

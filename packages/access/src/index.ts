@@ -3,7 +3,7 @@
  * of people live at the hub (packages/accounts); this is the spare key that works without it.
  */
 export { type Device, deviceLimits, deviceTokenPrefix } from "./devices.ts";
-export { type AccessDeps, NodeAccess } from "./node-access.ts";
+export { type AccessDeps, byPin, NodeAccess } from "./node-access.ts";
 export { accessRoutes, memberCredentials } from "./routes.ts";
 export { type AccessTables, accessSchema } from "./schema.ts";
 export { type SetupDoor, SetupLink } from "./setup-link.ts";

@@ -4,6 +4,7 @@ import {
 	type Clock,
 	type CredentialKind,
 	equalSecrets,
+	type Identity,
 	newSecret,
 	type Random,
 } from "@warren/kernel";
@@ -16,6 +17,7 @@ import { WsTickets } from "./ws-tickets.ts";
 
 /** Begins the token of this process's own console: whoever can read the data folder owns the node anyway. */
 const consoleTokenPrefix = "wl_";
+const consoleName = "console";
 
 export interface AccessDeps {
 	readonly db: Kysely<AccessTables>;
@@ -45,6 +47,7 @@ export class NodeAccess implements Authenticator {
 		this.tickets = new WsTickets(deps.clock, deps.random);
 		this.audit = deps.audit;
 		this.consoleToken = `${consoleTokenPrefix}${newSecret(deps.random)}`;
+		owner.onChanged(() => this.tickets.revoke(byPin));
 		devices.onRevoked((id) =>
 			this.tickets.revoke((identity) => identity.kind === "device" && identity.deviceId === id),
 		);
@@ -79,7 +82,7 @@ export class NodeAccess implements Authenticator {
 				if (!credential.token.startsWith(consoleTokenPrefix)) return null;
 				if (!equalSecrets(credential.token, this.consoleToken))
 					return { ok: false, reason: "invalid", message: "This console token is of an earlier start." };
-				return { ok: true, kind: "admin", identity: { kind: "operator", name: "console" } };
+				return { ok: true, kind: "admin", identity: { kind: "operator", name: consoleName } };
 			case "setup":
 				return context.accepts.includes("setup") ? this.setup.verify(credential.secret, context.remoteAddress) : null;
 			case "ws-ticket":
@@ -88,4 +91,9 @@ export class NodeAccess implements Authenticator {
 				return null;
 		}
 	};
+}
+
+/** Whether somebody is in by user and PIN: a change of either ends what they have open. */
+export function byPin(identity: Identity): boolean {
+	return identity.kind === "operator" && identity.name !== consoleName;
 }

@@ -28,6 +28,7 @@ export class Owner {
 	readonly #verdictKey: Uint8Array;
 	/** Checks under way: the same credential from the same address waits for the one that runs. */
 	readonly #checking = new Map<string, Promise<Verdict>>();
+	readonly #watchers = new Set<(before: string) => void>();
 	#userName: string;
 	#pinHash: string;
 
@@ -95,9 +96,16 @@ export class Owner {
 			.values(row)
 			.onConflict((conflict) => conflict.column("id").doUpdateSet(row))
 			.execute();
+		const before = this.#userName;
 		this.#userName = user;
 		this.#pinHash = pinHash;
 		this.#verdicts.clear();
+		for (const watcher of this.#watchers) watcher(before);
+	}
+
+	/** For closing what was opened with the PIN of before. @param watcher called with the user's name until now. */
+	onChanged(watcher: (before: string) => void): void {
+		this.#watchers.add(watcher);
 	}
 
 	/** Checks user and PIN: limited per address and in all, equal time for an unknown user, cheap once it was right. */

@@ -19,7 +19,7 @@ import { AuthHandler } from "./auth/auth-handler.ts";
 import { type AuthDeps, type AuthOptions, makeAuth, migrateAuth, sessionCookieName } from "./auth/better-auth.ts";
 import type { GoneSession } from "./auth/hashed-adapter.ts";
 import { RateBuckets } from "./auth/rate-buckets.ts";
-import { vouchedAddress } from "./client-address.ts";
+import { vouchedAddress, vouchedOrigin } from "./client-address.ts";
 import { accountsError } from "./errors.ts";
 import { Invitations } from "./invitations.ts";
 import { JoinTokens, joinTokenRoutes } from "./join-tokens.ts";
@@ -139,12 +139,10 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 
 	const machines = lifetime.own(new Machines(db, clock, random, feed, deps.bus));
 	const addressOf = vouchedAddress(machines);
-	const handler = new AuthHandler(
-		(origin) => makeAuth(authDeps, authOptions, origin),
-		originOf(baseUrl),
-		clock,
+	const handler = new AuthHandler((origin) => makeAuth(authDeps, authOptions, origin), originOf(baseUrl), clock, {
 		addressOf,
-	);
+		originOf: vouchedOrigin(machines),
+	});
 	const people = new People(handler.base, clock);
 	const sessions = new Sessions(people, clock);
 	feed.watch((revoked) => {

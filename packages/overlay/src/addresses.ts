@@ -2,7 +2,7 @@ import { BlockList, isIPv6, SocketAddress } from "node:net";
 import { blake3 } from "@noble/hashes/blake3.js";
 import type { Ula, WireGuardKey } from "./protocol/peer-record.ts";
 
-/** All that the overlay ever routes: peers and apps (seed document of the private mesh). */
+/** All that the overlay ever routes: peers and apps. */
 export const peerBlock = "fd5a:1f00::/32";
 export const appBlock = "fd5a:1f02::/32";
 /** Where an app answers. */

@@ -29,6 +29,7 @@ export {
 	type OpenDevice,
 	type OpenDeviceOptions,
 } from "./joiner/joiner.ts";
+export { addStaticDevice, leaveOverlay, type StaticDeviceDeps, stockConfig } from "./joiner/static-device.ts";
 export type { OverlayPeerId, PeerRecord, Ula, WireGuardKey } from "./protocol/peer-record.ts";
 export { defaultDeny, type Policy, type PolicyReading, readPolicy, tagPattern } from "./protocol/policy.ts";
 export { publicKeyOf } from "./protocol/probe.ts";

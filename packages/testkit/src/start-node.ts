@@ -100,6 +100,9 @@ export async function startNode(options: StartNodeOptions = {}): Promise<Started
 			XDG_STATE_HOME: join(home, "state"),
 			XDG_CONFIG_HOME: join(home, "config"),
 			XDG_RUNTIME_DIR: join(home, "run"),
+			// Several machines on one host: what each would serve beside is asked for by the tests of it.
+			WARREN_EDGE: "0",
+			WARREN_OVERLAY: "0",
 			...(options.pin === null ? {} : { WARREN_USER: user, WARREN_PIN: pin }),
 			...options.env,
 		},

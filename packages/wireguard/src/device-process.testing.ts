@@ -39,7 +39,9 @@ try {
 					? health.list()
 					: call === "memory"
 						? process.memoryUsage().rss
-						: await (device as unknown as Record<string, (...a: unknown[]) => unknown>)[call]?.(...args);
+						: call === "cpuUsage"
+							? process.cpuUsage()
+							: await (device as unknown as Record<string, (...a: unknown[]) => unknown>)[call]?.(...args);
 			say({ id, result: result ?? null });
 		} catch (failure) {
 			say({ id, error: messageOf(failure), code: (failure as { code?: string }).code });

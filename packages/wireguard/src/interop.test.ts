@@ -30,6 +30,28 @@ describe.each(others)("interop with %s", (name, program) => {
 			lab = undefined;
 		});
 
+		it("loses nothing over new sessions, whoever asks for them", { timeout: 200_000 }, async (context) => {
+			context.skip(process.env["WARREN_LONG_TESTS"] !== "1", "sessions last two minutes; WARREN_LONG_TESTS=1 runs it");
+			const net = lab as NetworkLab;
+			const [a, b] = [net.host("a"), net.host("b")];
+			net.cable(a, ["10.200.0.1/24"], b, ["10.200.0.2/24"]);
+			const device = await net.device(a, { privateKey: own, dataPlane, addresses: ["10.9.0.1/24"] });
+			await device.setPeer({
+				publicKey: p.publicKey(its),
+				allowedIps: ["10.9.0.2/32"],
+				endpoint: { address: "10.200.0.2", port: 51820 },
+			});
+			const configuration = `[Interface]\nPrivateKey = ${base64(its)}\nListenPort = 51820\n[Peer]\nPublicKey = ${base64(p.publicKey(own))}\nAllowedIPs = 10.9.0.1/32\nEndpoint = 10.200.0.1:51820\n`;
+			await net.other(b, program as string, interfaceName, configuration, ["10.9.0.2/24"]);
+			expect(net.ping(a, "10.9.0.2")).toBe(3);
+			const first = (await device.status()).peers[0]?.lastHandshakeAt ?? 0;
+			const child = net.start(a, "ping", ["-q", "-i", "0.5", "-c", "280", "10.9.0.2"], "pipe");
+			let output = "";
+			for await (const chunk of child.stdout!) output += String(chunk);
+			expect(output).toMatch(/280 packets transmitted, 280 received/);
+			expect((await device.status()).peers[0]?.lastHandshakeAt).toBeGreaterThan(first + 100_000);
+		});
+
 		const cases = [
 			{ title: "as initiator over v4", weBegin: true, over: 4, withPsk: false },
 			{ title: "as initiator over v6 with a preshared key", weBegin: true, over: 6, withPsk: true },

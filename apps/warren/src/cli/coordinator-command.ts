@@ -29,6 +29,7 @@ export function addCoordinatorCommand(program: Command): void {
 		.option("--tls-crl <file>", "that CA's revocation list; read again when it changes [WARREN_COORDINATOR_TLS_CRL]")
 		.option("--policy-file <file>", "who may reach whom; nobody anybody unless told [WARREN_POLICY_FILE]")
 		.option("--auth-url <url>", "who checks join tokens [AUTH_URL]")
+		.option("--auth-ca <file>", "its CA, where it is a private one [WARREN_AUTH_CA]")
 		.option("--join-tokens <file>", "join tokens from a file instead [WARREN_JOIN_TOKENS]")
 		.option("--default-tag <tag...>", "tags of machines whose certificates name none")
 		.option("--hostname <name...>", "further names by which it may be called")

@@ -36,7 +36,7 @@ function greeting(name: string, ready: HubReady): string {
 		lines.push("", "Nobody has an account yet. Make the first one with this link, once, within a day:", "");
 		lines.push(`  ${ready.setupUrl}`, "", renderUnicodeCompact(phoneUrl, { border: 1 }));
 	}
-	const login = `warren login ${ready.url}${ready.caFingerprint === null ? "" : " --fingerprint <CA SHA-256>"}`;
+	const login = `warren login ${ready.url}${ready.caFingerprint === null ? "" : ` --fingerprint ${ready.caFingerprint}`}`;
 	lines.push("", `A command line signs in with: ${login}`);
 	lines.push(`Data is in ${ready.data}. Stop with Ctrl-C.`, "");
 	return `${lines.join("\n")}\n`;

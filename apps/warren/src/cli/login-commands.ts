@@ -25,7 +25,7 @@ const meSchema = z.object({
 });
 const membershipSchema = z.object({ hubUrl: z.string(), ca: z.string() });
 
-/** `warren login`, `logout`, `whoami`: a person's session at a hub, kept in the data folder. */
+/** `warren login`, `logout`: a person's session at a hub, kept in the data folder. */
 export function addLoginCommands(program: Command): void {
 	withFlags(
 		program.command("login [url]").description("Sign in at a hub, by a code that you approve on another screen"),
@@ -33,7 +33,6 @@ export function addLoginCommands(program: Command): void {
 		.option("--fingerprint <sha256>", "of the hub's CA, as its console printed it")
 		.action(login);
 	withFlags(program.command("logout").description("End this machine's session at the hub")).action(logout);
-	withFlags(program.command("whoami").description("Who is signed in here, and at which hub")).action(whoami);
 }
 
 async function login(url: string | undefined, flags: Flags): Promise<void> {
@@ -76,7 +75,8 @@ async function logout(flags: Flags): Promise<void> {
 	print(flags, { hubUrl: kept.hubUrl, ended }, `Signed out of ${kept.hubUrl}.${rest}`);
 }
 
-async function whoami(flags: Flags): Promise<void> {
+/** Who is signed in here; with the hub away, what is known of it. */
+export async function whoamiAtHub(flags: Flags): Promise<void> {
 	const kept = keptLogin(dataFolderOf(flags));
 	const { hubUrl, name, email, userId } = kept;
 	try {

@@ -1,3 +1,6 @@
+import { existsSync } from "node:fs";
+import { platform } from "node:os";
+import { join } from "node:path";
 import { systemClock, systemRandom } from "@warren/kernel";
 import type { Command } from "commander";
 import { Supervisor } from "../supervisor/supervisor.ts";
@@ -24,9 +27,10 @@ export function addNodeCommands(program: Command): void {
 		});
 	withNodeFlags(program.command("process <name>", { hidden: true }))
 		.description("One of the processes of `warren up`, under its supervisor")
-		.action(async (_name: string, flags: Record<string, unknown>) => {
-			const { runPrivate } = await import("../node/run-node.ts");
-			await runPrivate(flags);
+		.action(async (name: string, flags: Record<string, unknown>) => {
+			if (name === "joiner") await (await import("../overlay/run-joiner.ts")).runJoiner(flags);
+			else if (name === "edge") await (await import("../edge/run-edge.ts")).runEdge(flags);
+			else await (await import("../node/run-node.ts")).runPrivate(flags);
 		});
 }
 
@@ -40,7 +44,10 @@ export async function runMachine(flags: Record<string, unknown>): Promise<void> 
 		{
 			data: dataFolderOf(flags),
 			flags: () => flagsOf({ ...flags, ...chosen }),
-			beside: [],
+			beside: [
+				...(hasEdge(flags, process.env) ? (["edge"] as const) : []),
+				...(hasJoiner(flags, process.env) ? (["joiner"] as const) : []),
+			],
 			onReady: ({ ready, greeting, notice }) => {
 				process.stderr.write(notice);
 				const { url, setupUrl } = ready as { url: string; setupUrl: string | null };
@@ -55,6 +62,27 @@ export async function runMachine(flags: Record<string, unknown>): Promise<void> 
 	await stopped();
 	await supervisor.close();
 	process.exit(0);
+}
+
+type Flags = Readonly<Record<string, unknown>>;
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Certificates of our own making, not files or none at all. */
+function hasOwnCertificates(flags: Flags, environment: Environment): boolean {
+	const plain = flags["http"] === true || ["1", "true"].includes(environment["WARREN_HTTP"] ?? "");
+	return !plain && (flags["tlsCert"] ?? environment["WARREN_TLS_CERT"]) === undefined;
+}
+
+/** Where the host lets it make an interface; WARREN_OVERLAY=0 does without it. */
+function hasJoiner(flags: Flags, environment: Environment): boolean {
+	const may = platform() === "linux" && process.getuid?.() === 0 && existsSync("/dev/net/tun");
+	return may && hasOwnCertificates(flags, environment) && environment["WARREN_OVERLAY"] !== "0";
+}
+
+/** Its certificates come from the warren's CA, which the first machine holds; WARREN_EDGE=0 does without it. */
+function hasEdge(flags: Flags, environment: Environment): boolean {
+	const joined = existsSync(join(dataFolderOf(flags), "membership.json"));
+	return hasOwnCertificates(flags, environment) && !joined && environment["WARREN_EDGE"] !== "0";
 }
 
 /** Parsed flags as arguments again. */

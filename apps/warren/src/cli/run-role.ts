@@ -29,8 +29,10 @@ export async function runRole(settings: RoleSettings, open: (deps: RoleDeps) => 
 	MemoryTrim.start(systemClock);
 	const role = await open({ clock: systemClock, random: systemRandom, logger });
 	if (role.notice !== undefined) process.stderr.write(role.notice);
+	// Before anybody reads that it is ready, and may stop it.
+	const stop = stopped();
 	process.stdout.write(settings.json ? `${JSON.stringify(role.ready)}\n` : role.greeting);
-	await stopped();
+	await stop;
 	logger.info("stopping");
 	await role.close();
 	process.exit(0);

@@ -17,6 +17,7 @@ const schema = z.object({
 	tlsCrl: z.string().optional(),
 	policyFile: z.string().optional(),
 	authUrl: z.url({ protocol: /^https?$/ }).optional(),
+	authCa: z.string().optional(),
 	joinTokens: z.string().optional(),
 	adminToken: z.string().min(16).optional(),
 	defaultTag: z.array(z.string().regex(tagPattern)).default([]),
@@ -31,7 +32,7 @@ const schema = z.object({
 
 export type CoordinatorConfig = z.infer<typeof schema>;
 
-/** Each field's environment variables, the first that is set counts; seed 3's own names beside ours. */
+/** Each field's environment variables, the first that is set counts; the original's own names beside ours. */
 const variables: Readonly<Partial<Record<keyof CoordinatorConfig | "bind", readonly string[]>>> = {
 	data: ["WARREN_COORDINATOR_DATA"],
 	bind: ["WARREN_COORDINATOR_BIND"],
@@ -41,6 +42,7 @@ const variables: Readonly<Partial<Record<keyof CoordinatorConfig | "bind", reado
 	tlsCrl: ["WARREN_COORDINATOR_TLS_CRL"],
 	policyFile: ["WARREN_POLICY_FILE"],
 	authUrl: ["AUTH_URL", "WARREN_AUTH_URL"],
+	authCa: ["WARREN_AUTH_CA"],
 	joinTokens: ["WARREN_JOIN_TOKENS"],
 	adminToken: ["WARREN_ADMIN_TOKEN"],
 	stunPort: ["WARREN_STUN_PORT"],

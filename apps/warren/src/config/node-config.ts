@@ -22,6 +22,8 @@ const nodeSchema = serverSchema.extend({
 	meshId: z.string().min(1).max(64).optional(),
 	meshSecret: z.string().min(1).max(256).optional(),
 	meshGatewayUrl: z.url({ protocol: /^wss?$/, error: "must be ws://… or wss://…" }).optional(),
+	/** The coding agent's program, where it is not found by itself. */
+	opencode: z.string().min(1).optional(),
 });
 
 type Settings = z.infer<typeof nodeSchema>;
@@ -42,6 +44,7 @@ const variables: Readonly<Record<keyof Settings, string>> = {
 	meshId: "MESH_ID",
 	meshSecret: "MESH_SECRET",
 	meshGatewayUrl: "MESH_GATEWAY_URL",
+	opencode: "WARREN_OPENCODE",
 };
 
 /**

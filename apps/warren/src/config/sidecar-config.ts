@@ -12,6 +12,8 @@ const sidecarSchema = serverSchema.extend({
 	port: portSetting.default(3913),
 	/** Unless told, the hub of the last `warren login` on this data folder. */
 	hub: z.url().optional(),
+	/** The coding agent's program, where it is not found by itself. */
+	opencode: z.string().min(1).optional(),
 });
 
 export type SidecarConfig = z.infer<typeof sidecarSchema> & { readonly host: string };
@@ -21,6 +23,7 @@ const variables: Readonly<Record<keyof SidecarConfig, string>> = {
 	host: "WARREN_SIDECAR_HOST",
 	port: "WARREN_SIDECAR_PORT",
 	hub: "WARREN_HUB",
+	opencode: "WARREN_OPENCODE",
 };
 
 /**

@@ -55,7 +55,11 @@ export async function openCoordinator(deps: RoleDeps, config: CoordinatorConfig)
 					addresses: store,
 					joinTokens:
 						config.authUrl !== undefined
-							? joinAuthorityAt(config.authUrl, clock)
+							? joinAuthorityAt(
+									config.authUrl,
+									clock,
+									config.authCa === undefined ? undefined : readFileSync(config.authCa, "utf8"),
+								)
 							: config.joinTokens !== undefined
 								? joinAuthorityFrom(config.joinTokens, clock)
 								: null,

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:
 import type { Socket } from "node:net";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { vouchHeader } from "@warren/accounts";
+import { pageOriginHeader, vouchHeader } from "@warren/accounts";
 import { type Clock, type Closeable, closeCodes, defineErrors, messageOf, WarrenError } from "@warren/kernel";
 import { type RequestContext, type Route, spliceUpgrade, type Upgrade, upgradeUpstream } from "@warren/net";
 import { buildConnector, type Dispatcher, Pool } from "undici";
@@ -35,9 +35,13 @@ const forwardedPaths = [
 	"/ai/*",
 	"/proxy/*",
 	"/api/settings/*",
-	"/v1/invites",
+	"/admin",
+	"/admin/*",
+	"/openapi",
+	"/openapi/*",
 	"/v1/machines",
 	"/v1/machines/*",
+	"/v1/invites",
 ] as const;
 const forwardedSockets = ["/v1/machines/watch"] as const;
 const hopByHop = new Set([
@@ -61,6 +65,7 @@ const ours = new Set([
 	"x-forwarded-proto",
 	"x-real-ip",
 	vouchHeader,
+	pageOriginHeader,
 ]);
 
 export interface HubForwardOptions {
@@ -114,12 +119,6 @@ export class HubForward implements Closeable {
 			...["/rooms", "/rooms/*"].map(
 				(path): Route => ({ ...facts, method: "ALL", path, handle: (context) => this.#rooms(context) }),
 			),
-			{
-				...facts,
-				method: "WS",
-				path: "/v1/machines/watch",
-				open: (context, upgrade) => this.#splice(context, upgrade),
-			},
 			...["/rooms", "/rooms/:room/sync"].map(
 				(path): Route => ({ ...facts, method: "WS", path, open: (context, upgrade) => this.#room(context, upgrade) }),
 			),
@@ -228,6 +227,7 @@ export class HubForward implements Closeable {
 			origin: this.#options.hubUrl.origin,
 			"x-forwarded-for": context.remoteAddress,
 			[vouchHeader]: this.#options.nodeToken,
+			[pageOriginHeader]: context.origin,
 		};
 	}
 

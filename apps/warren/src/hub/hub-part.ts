@@ -1,7 +1,12 @@
+import { memberCredentials } from "@warren/access";
 import { verifyTicket } from "@warren/accounts";
 import type { PeerSource, UserId } from "@warren/kernel";
+import { agentRoutes } from "@warren/sidecar";
 import { DiscoveryView, type SyncRelay } from "@warren/sync";
-import type { OpenPart, RolePart } from "../node/role-part.ts";
+import type { NodeConfig } from "../config/node-config.ts";
+import { isLoopback } from "../config/server-config.ts";
+import type { NodeBase, OpenPart, RolePart } from "../node/role-part.ts";
+import { openCodingAgents } from "../sidecar/coding-agents.ts";
 import { candidateOf } from "../sidecar/hub-sync.ts";
 import { openSidecar } from "../sidecar/sidecar-listener.ts";
 import { version } from "../version.ts";
@@ -21,13 +26,21 @@ export const openHubPart: OpenPart = async (base, config): Promise<RolePart> => 
 	await accounts.registerHub(nodeId, { name: config.name, hosts, port, version });
 	lifetime.own(accounts.machines.watch(() => base.feed.publish({ type: "peers" })));
 	// The hub is on this very machine: its windows get the hub's own documents, on the sidecar's address.
-	await openSidecar(base, { port: config.sidecarPort, origins: urls }, accounts.authenticator, documents);
+	const agents = openCodingAgents(base, documents, {
+		hub: ownHub(base, config),
+		sessions: accounts.authenticator,
+		mayRun: (user) => user.admin,
+		command: config.opencode,
+	});
+	const routes = agentRoutes(agents, { owner: "sidecar", credentials: ["session"] });
+	await openSidecar(base, { port: config.sidecarPort, origins: urls, routes }, accounts.authenticator, documents);
 	lifetime.defer(documents.relay.watchPresence(() => base.feed.publish({ type: "peers" })));
 	const tickets = new NodeTickets(base);
 	return {
 		name: "hub",
 		routes: [
 			...hub.routes,
+			...agentRoutes(agents, { owner: "sidecar", credentials: memberCredentials }),
 			...tickets.routes(async (ticket) =>
 				verifyTicket(ticket, [accounts.ticketKey], await accounts.revokedTickets(), clock.now(), nodeId),
 			),
@@ -56,5 +69,17 @@ function presentNodes(relay: SyncRelay, ownerId: () => Promise<string>): PeerSou
 			candidates: view.devices((await ownerId()) as UserId).flatMap(candidateOf),
 			errors: [],
 		}),
+	};
+}
+
+/** The hub beside this agent, over loopback where it listens there. */
+function ownHub({ port, authority, urls }: NodeBase, { host }: NodeConfig) {
+	const here = host === undefined || isLoopback(host) || host === "0.0.0.0" || host === "::";
+	const name = here ? "localhost" : (host as string);
+	const { protocol } = new URL(urls[0] as string);
+	return {
+		url: `${protocol}//${name.includes(":") ? `[${name}]` : name}:${port}`,
+		ca: authority?.certPem ?? null,
+		loopback: here,
 	};
 }

@@ -1,3 +1,4 @@
+import { memberCredentials } from "@warren/access";
 import {
 	HubLink,
 	SessionClient,
@@ -7,10 +8,12 @@ import {
 	verifyTicket,
 } from "@warren/accounts";
 import { fingerprintOfPem, type TlsIdentity } from "@warren/net";
+import { agentRoutes } from "@warren/sidecar";
 import { openSqliteTables } from "@warren/store";
 import { type SyncTables, syncLogSchema, syncRoutes, syncSchema } from "@warren/sync";
 import { isLoopback } from "../config/server-config.ts";
 import type { NodeBase, OpenPart, RolePart } from "../node/role-part.ts";
+import { openCodingAgents } from "../sidecar/coding-agents.ts";
 import { SidecarSync } from "../sidecar/hub-sync.ts";
 import { openSidecar } from "../sidecar/sidecar-listener.ts";
 import { version } from "../version.ts";
@@ -61,7 +64,14 @@ export function openMemberPart(membership: Membership): OpenPart {
 				},
 			),
 		);
-		const place = { port: config.sidecarPort, origins: [...base.urls, hubUrl] };
+		const agents = openCodingAgents(base, documents, {
+			hub: { url: hubUrl, ca },
+			sessions,
+			mayRun: (user) => user.userId === (link.ownerId || ownerId),
+			command: config.opencode,
+		});
+		const routes = agentRoutes(agents, { owner: "sidecar", credentials: ["session"] });
+		const place = { port: config.sidecarPort, origins: [...base.urls, hubUrl], routes };
 		await openSidecar(base, place, sync, documents);
 		const local = lifetime.own(
 			new LocalRooms({
@@ -89,7 +99,11 @@ export function openMemberPart(membership: Membership): OpenPart {
 		};
 		return {
 			name: "member",
-			routes: [...forward.routes(), ...tickets.routes(verify)],
+			routes: [
+				...forward.routes(),
+				...tickets.routes(verify),
+				...agentRoutes(agents, { owner: "sidecar", credentials: memberCredentials }),
+			],
 			authenticators: [],
 			peerSources: [link, sync],
 			listening: (listener) => {

@@ -5,6 +5,7 @@ import {
 	type AccessTables,
 	accessRoutes,
 	accessSchema,
+	byPin,
 	memberCredentials,
 	NodeAccess,
 	SetupLink,
@@ -219,6 +220,10 @@ async function compose(
 			closeCodes.signIn,
 			"this device was signed out",
 		);
+	});
+	access.owner.onChanged((before) => {
+		terminal.endOwner(`operator:${before}`, closeCodes.signIn, "the PIN was changed");
+		listener.disconnect(byPin, closeCodes.signIn, "the PIN was changed");
 	});
 	metrics.gauge("websockets", "Open WebSockets of this node, relayed ones included.", () => listener.webSocketCount);
 	publishConsole(data, lifetime, { url, port, secure: listener.secure, pid: process.pid, token: access.consoleToken });

@@ -1,6 +1,7 @@
 import { renderUnicodeCompact } from "uqr";
 import { type RoleDeps, type RunningRole, runRole } from "../cli/run-role.ts";
 import { type NodeConfig, parseNodeConfig } from "../config/node-config.ts";
+import { edgePart } from "../edge/edge-part.ts";
 import { openHubPart } from "../hub/hub-part.ts";
 import { openRoomsPart } from "../rooms/rooms-part.ts";
 import { processesPart } from "../supervisor/processes-part.ts";
@@ -17,7 +18,7 @@ export async function runNode(flags: Record<string, unknown>): Promise<void> {
 export async function runPrivate(flags: Record<string, unknown>): Promise<void> {
 	const config = parseNodeConfig(flags, process.env);
 	await runSupervised(config, (deps, processes) =>
-		open(deps, config, { first: [openHubPart], always: [processesPart(processes), openRoomsPart] }),
+		open(deps, config, { first: [openHubPart, edgePart], always: [processesPart(processes), openRoomsPart] }),
 	);
 }
 

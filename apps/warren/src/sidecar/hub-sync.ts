@@ -1,4 +1,12 @@
-import type { Authenticator, Closeable, NodeId, PeerSource, UserId, Verdict } from "@warren/kernel";
+import {
+	type Authenticator,
+	type Closeable,
+	messageOf,
+	type NodeId,
+	type PeerSource,
+	type UserId,
+	type Verdict,
+} from "@warren/kernel";
 import {
 	type DeviceState,
 	DiscoveryAdvert,
@@ -12,9 +20,11 @@ import { Agent, fetch as fetchThrough } from "undici";
 import { z } from "zod";
 import type { RoleBase } from "../role-base.ts";
 
-const keptSchema = z.object({ userId: z.string(), token: z.string() });
+const sessionSchema = z.object({ userId: z.string(), token: z.string() });
 /** Whose documents are synced. The token is a secret. */
-export type SyncSession = z.infer<typeof keptSchema>;
+export type SyncSession = z.infer<typeof sessionSchema>;
+/** At which hub, too: the same data folder may move to another. */
+const keptSchema = sessionSchema.extend({ hubUrl: z.string().optional() });
 
 const fileName = "sidecar-session.json";
 const callTimeoutMs = 15_000;
@@ -51,6 +61,8 @@ export class SidecarSync implements Closeable, Authenticator, PeerSource {
 	readonly #agent: Agent;
 	readonly #hub: HubEndpoint;
 	readonly #onDevices: () => void;
+	/** Somebody at another hub, whose documents are here. */
+	#former: UserId | null = null;
 	#sync: HubSync | undefined;
 	#advert: DiscoveryAdvert | undefined;
 	#session: SyncSession | null = null;
@@ -76,7 +88,10 @@ export class SidecarSync implements Closeable, Authenticator, PeerSource {
 		this.#hub = { url: hub.hubUrl, token: async () => this.#session?.token ?? null, dial: { tls } };
 		const kept = base.data.read(fileName);
 		const parsed = kept === null ? null : keptSchema.safeParse(JSON.parse(kept));
-		if (parsed?.success === true) this.#begin(parsed.data);
+		if (parsed?.success !== true) return;
+		const { hubUrl, ...session } = parsed.data;
+		if (hubUrl === undefined || hubUrl === hub.hubUrl) this.#begin(session);
+		else this.#former = session.userId as UserId;
 	}
 
 	/** Sessions as the hub vouches for them; a new one takes over the background sync. */
@@ -90,7 +105,8 @@ export class SidecarSync implements Closeable, Authenticator, PeerSource {
 	/** This session syncs from now on. */
 	signIn(session: SyncSession): void {
 		if (this.#session?.token === session.token) return;
-		this.#base.data.write(JSON.stringify(session), fileName);
+		if (this.#former !== null) return this.#move(this.#former, session);
+		this.#keep(session);
 		if (this.#session?.userId === session.userId) {
 			this.#session = session;
 			void this.#sync?.retry();
@@ -118,6 +134,30 @@ export class SidecarSync implements Closeable, Authenticator, PeerSource {
 		await this.#advert?.close();
 		await this.#sync?.close();
 		await this.#agent.destroy();
+	}
+
+	/**
+	 * The documents of before come along to the new hub: whoever signs in on this data folder is the same person. The
+	 * session is kept after that, so that a crash in between does it again.
+	 */
+	#move(from: UserId, session: SyncSession): void {
+		const { logger } = this.#base;
+		this.#former = null;
+		this.#documents.documents.moveAll(from, session.userId as UserId).then(
+			(count) => {
+				logger.info("documents move to another hub", { hub: this.#hub.url, count });
+				this.#keep(session);
+				this.#begin(session);
+			},
+			(fault: unknown) => {
+				this.#former = from;
+				logger.error("documents could not move to another hub", { fault: messageOf(fault) });
+			},
+		);
+	}
+
+	#keep(session: SyncSession): void {
+		this.#base.data.write(JSON.stringify({ ...session, hubUrl: this.#hub.url }), fileName);
 	}
 
 	#begin(session: SyncSession): void {

@@ -5,7 +5,7 @@ import {
 	messageOf,
 	type WarrenError,
 } from "@warren/kernel";
-import { HostTable, Listener } from "@warren/net";
+import { HostTable, Listener, type Route } from "@warren/net";
 import { type DocumentHistory, type DocumentsList, type RoomAccess, type SyncRelay, syncRoutes } from "@warren/sync";
 import { discoveryRoute } from "../hub/discovery-route.ts";
 import type { RoleBase } from "../role-base.ts";
@@ -36,6 +36,8 @@ export interface SidecarPlace {
 	readonly port: number;
 	/** Of pages that may call, beside the desktop program's: the hub's, this node's own. */
 	readonly origins: readonly string[];
+	/** Further ones, for local windows: the coding agent. */
+	readonly routes?: readonly Route[];
 }
 
 /**
@@ -45,7 +47,7 @@ export interface SidecarPlace {
  */
 export async function listenSidecar(
 	base: RoleBase,
-	{ host = "127.0.0.1", port, origins }: SidecarPlace,
+	{ host = "127.0.0.1", port, origins, routes = [] }: SidecarPlace,
 	authenticator: Authenticator,
 	parts: SidecarDocuments,
 ): Promise<Listener> {
@@ -66,6 +68,7 @@ export async function listenSidecar(
 				discovery,
 				...syncRoutes({ ...parts, audit }, { owner, credentials }),
 				...workspacesOver(parts, { clock, random }, { owner, credentials }),
+				...routes,
 			],
 		},
 	);

@@ -8,6 +8,7 @@ import {
 } from "@warren/accounts";
 import { type Closeable, defineErrors, HealthTable, Lifetime, newId } from "@warren/kernel";
 import { Metrics } from "@warren/net";
+import { agentRoutes } from "@warren/sidecar";
 import { AuditLog, type AuditTable, auditSchema, openSqliteTables } from "@warren/store";
 import { type SyncTables, syncLogSchema, syncSchema } from "@warren/sync";
 import type { RoleDeps } from "../cli/run-role.ts";
@@ -17,6 +18,7 @@ import type { SidecarConfig } from "../config/sidecar-config.ts";
 import { openDocuments } from "../hub/hub-documents.ts";
 import { readMembership } from "../hub/membership.ts";
 import type { RoleBase } from "../role-base.ts";
+import { openCodingAgents } from "./coding-agents.ts";
 import { type SidecarHub, SidecarSync } from "./hub-sync.ts";
 import { listenSidecar } from "./sidecar-listener.ts";
 
@@ -74,7 +76,15 @@ async function compose(deps: RoleDeps, config: SidecarConfig, lifetime: Lifetime
 	const self = { deviceId: deviceId(base), hostname: config.name, url: null };
 	const sync: SidecarSync = lifetime.own(new SidecarSync(base, hub, { sessions, documents, self }));
 	const user = followLogin(base, hub, sync);
-	const place = { host: config.host, port: config.port, origins: [hub.hubUrl] };
+	const agents = openCodingAgents(base, documents, {
+		hub: { url: hub.hubUrl, ca: hub.ca },
+		sessions,
+		// Alone, it serves whoever signed in here by hand.
+		mayRun: (who) => who.userId === readLogin(data.path)?.userId,
+		command: config.opencode,
+	});
+	const routes = agentRoutes(agents, { owner: "sidecar", credentials: ["session"] });
+	const place = { host: config.host, port: config.port, origins: [hub.hubUrl], routes };
 	const listener = await listenSidecar(base, place, sync, documents);
 	return {
 		ready: {

@@ -1,3 +1,4 @@
+import "../styles/documents.css";
 import "./chat.css";
 import { ArrowLeft } from "lucide-react";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";

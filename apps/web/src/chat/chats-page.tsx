@@ -1,3 +1,4 @@
+import "../styles/documents.css";
 import "./chat.css";
 import { Ellipsis, MessageCircle, Plus } from "lucide-react";
 import { useState } from "react";

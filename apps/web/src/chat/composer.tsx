@@ -11,6 +11,7 @@ const isCoarse = matchMedia("(pointer: coarse)").matches;
 export function Composer(props: {
 	busy: boolean;
 	disabled: boolean;
+	textOnly?: boolean;
 	onSend: (text: string, attachments: readonly Attachment[]) => void;
 	onStop: () => void;
 }) {
@@ -76,7 +77,7 @@ export function Composer(props: {
 				onKeyDown={onKeyDown}
 				onPaste={(event) => {
 					const pasted = [...event.clipboardData.files];
-					if (pasted.length === 0) return;
+					if (pasted.length === 0 || props.textOnly === true) return;
 					event.preventDefault();
 					void attach(pasted);
 				}}
@@ -93,16 +94,18 @@ export function Composer(props: {
 						event.target.value = "";
 					}}
 				/>
-				<button
-					type="button"
-					className="icon-button"
-					aria-label={t.attach}
-					title={t.attach}
-					disabled={props.disabled}
-					onClick={() => files.current?.click()}
-				>
-					<Paperclip size={18} />
-				</button>
+				{props.textOnly !== true && (
+					<button
+						type="button"
+						className="icon-button"
+						aria-label={t.attach}
+						title={t.attach}
+						disabled={props.disabled}
+						onClick={() => files.current?.click()}
+					>
+						<Paperclip size={18} />
+					</button>
+				)}
 				<span className="grow" />
 				{props.busy ? (
 					<button type="button" className="button" onClick={props.onStop}>

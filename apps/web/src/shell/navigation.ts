@@ -1,5 +1,6 @@
 import {
 	Activity,
+	Bot,
 	CircleUser,
 	Ellipsis,
 	FileText,
@@ -64,6 +65,14 @@ export const places: readonly Place[] = [
 		tab: false,
 		path: roomsPath,
 		isAt: (path) => /^\/m\/[^/]+\/rooms/.test(path),
+	},
+	{
+		id: "agent",
+		label: "Agent",
+		icon: Bot,
+		tab: false,
+		path: () => "/agent",
+		isAt: (path) => path === "/agent",
 	},
 	{
 		id: "activity",

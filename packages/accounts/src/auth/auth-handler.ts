@@ -1,6 +1,6 @@
 import { type Clock, RateLimit } from "@warren/kernel";
 import { dataHeaders, type RequestContext, type Route, type RouteAbout, setupHeader } from "@warren/net";
-import { type ClientAddressOf, vouchHeader } from "../client-address.ts";
+import { type ClientAddressOf, type PageOriginOf, pageOriginHeader, vouchHeader } from "../client-address.ts";
 import { deviceHeader, deviceNameOf } from "../device-name.ts";
 import { accountsError } from "../errors.ts";
 import { aboutAuth } from "./about.ts";
@@ -18,15 +18,22 @@ export class AuthHandler {
 	readonly #base: Auth;
 	readonly #fresh: RateLimit;
 	readonly #addressOf: ClientAddressOf;
+	readonly #originOf: PageOriginOf;
 	readonly #byOrigin = new Map<string, Auth>();
 
 	/** @param baseOrigin what stands in for a name when too many new ones come at once. */
-	constructor(make: (origin: string) => Auth, baseOrigin: string, clock: Clock, addressOf: ClientAddressOf) {
+	constructor(
+		make: (origin: string) => Auth,
+		baseOrigin: string,
+		clock: Clock,
+		{ addressOf, originOf }: { readonly addressOf: ClientAddressOf; readonly originOf: PageOriginOf },
+	) {
 		this.#make = make;
 		this.#base = make(baseOrigin);
 		this.#byOrigin.set(baseOrigin, this.#base);
 		this.#fresh = new RateLimit(clock, newOrigins);
 		this.#addressOf = addressOf;
+		this.#originOf = originOf;
 	}
 
 	get base(): Auth {
@@ -67,6 +74,7 @@ export class AuthHandler {
 
 	async answer(context: RequestContext, path: string): Promise<Response> {
 		const remoteAddress = await this.#addressOf(context);
+		const origin = await this.#originOf(context);
 		const facts: RequestFacts = {
 			remoteAddress,
 			setupSecret: headerOf(context, setupHeader) ?? null,
@@ -74,10 +82,10 @@ export class AuthHandler {
 			role: null,
 			undo: null,
 		};
-		const request = await nativeRequest(context, path, remoteAddress);
+		const request = await nativeRequest(context, path, { remoteAddress, origin });
 		let response: Response;
 		try {
-			response = await requestFacts.run(facts, () => this.#for(context.origin).handler(request));
+			response = await requestFacts.run(facts, () => this.#for(origin).handler(request));
 		} catch (fault) {
 			await facts.undo?.();
 			throw fault;
@@ -88,9 +96,13 @@ export class AuthHandler {
 }
 
 /** The request as the library shall see it: the address is the socket's, the device flow's bodies are JSON. */
-async function nativeRequest(context: RequestContext, path: string, remoteAddress: string): Promise<Request> {
+async function nativeRequest(
+	context: RequestContext,
+	path: string,
+	{ remoteAddress, origin }: { readonly remoteAddress: string; readonly origin: string },
+): Promise<Request> {
 	const query = context.query.size === 0 ? "" : `?${context.query}`;
-	const url = new URL(`${path}${query}`, context.origin);
+	const url = new URL(`${path}${query}`, origin);
 	const headers = new Headers(context.request.headers);
 	for (const name of [
 		"x-forwarded-for",
@@ -99,8 +111,11 @@ async function nativeRequest(context: RequestContext, path: string, remoteAddres
 		"forwarded",
 		"x-real-ip",
 		vouchHeader,
+		pageOriginHeader,
 	])
 		headers.delete(name);
+	// The machine that passes it on has checked the page's origin against its own.
+	if (origin !== context.origin && headers.has("origin")) headers.set("origin", origin);
 	headers.set(addressHeader, remoteAddress);
 	// A program that sends fetch metadata (Node's fetch does) but no Origin: a browser would send one with every POST.
 	if (!headers.has("origin") && !headers.has("cookie"))

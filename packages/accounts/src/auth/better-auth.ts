@@ -180,7 +180,19 @@ function authOptions(deps: AuthDeps, options: AuthOptions, origin: string) {
 				rateLimit: { enabled: false },
 				schema: { apikey: { modelName: "auth_api_key" } },
 			}),
-			passkey({ rpName: "Warren", schema: { passkey: { modelName: "auth_passkey" } } }),
+			passkey({ rpName: "Warren", rpID: relyingPartyOf(origin), schema: { passkey: { modelName: "auth_passkey" } } }),
 		],
 	} satisfies BetterAuthOptions;
 }
+
+/**
+ * Whom a passkey is made for (WebAuthn §5.1.2). All machines of a warren share the domain above their own names, so a
+ * passkey made at one of them works at each; by any other name only at that one. Related origins would need a document
+ * on port 443 of the domain, where nobody listens.
+ */
+export function relyingPartyOf(origin: string): string {
+	const { hostname } = new URL(origin);
+	return hostname.endsWith(`.${warrenDomain}`) ? warrenDomain : hostname;
+}
+
+const warrenDomain = "warren.internal";

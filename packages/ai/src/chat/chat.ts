@@ -7,7 +7,6 @@ import type { ProviderOrigins } from "../providers/origins.ts";
 import type { Provider } from "../providers/provider-table.ts";
 import type { Budgets, Spender } from "../usage/budgets.ts";
 import type { UsageLog } from "../usage/usage-log.ts";
-import { adapterFor } from "./chat-adapters.ts";
 import type { ChatRequest } from "./chat-request.ts";
 import type { ChatRun } from "./chat-run.ts";
 import { ollamaUnreachable, type RunError, runErrorOf } from "./run-errors.ts";
@@ -42,6 +41,8 @@ export async function runChat(
 		origin = deps.origins.of(provider);
 		error = provider.id === "ollama" ? await preflight(deps, origin) : null;
 		if (error === null) {
+			// The vendors' clients are large: a hub where nobody chats does without.
+			const { adapterFor } = await import("./chat-adapters.ts");
 			const stream = chat({
 				adapter: adapterFor(provider, model, origin, who.key),
 				messages: params.messages as never,

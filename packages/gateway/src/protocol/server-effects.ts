@@ -1,4 +1,3 @@
-import type { AuthMessage } from "./frames.ts";
 import type { Delivery } from "./mailbox.ts";
 import type { MeshRecord } from "./mesh.ts";
 
@@ -56,5 +55,3 @@ export interface QueueState {
 	readonly bytes: number;
 	readonly bytesBySender: Readonly<Record<string, number>>;
 }
-
-export type { AuthMessage };

@@ -1,4 +1,10 @@
-import { createHmac, createPublicKey, randomBytes, timingSafeEqual, verify as verifySignature } from "node:crypto";
+import {
+	createPublicKey,
+	hash as hashOnce,
+	randomBytes,
+	timingSafeEqual,
+	verify as verifySignature,
+} from "node:crypto";
 import { type Clock, ExpiringMap, equalSecrets, parseRequest, RateLimit } from "@warren/kernel";
 import type { Statements } from "@warren/store";
 import { z } from "zod";
@@ -63,7 +69,7 @@ export class Registry {
 	readonly #failures: RateLimit;
 	/** meshId → keyed hash of the secret that was right. */
 	readonly #recent: ExpiringMap<string, Buffer>;
-	readonly #recentKey = randomBytes(32);
+	readonly #recentKey = randomBytes(32).toString("hex");
 	/** Hears of a mesh whose credentials changed. */
 	onChanged: (meshId: string) => void = () => {};
 
@@ -125,7 +131,8 @@ export class Registry {
 		if (retryAfterMs > 0) return { ok: false, reason: "limited", retryAfterMs };
 		const row = this.#find(proof.meshId);
 		if (proof.by === "secret") {
-			const keyed = createHmac("sha256", this.#recentKey).update(proof.secret).digest();
+			// One call: an object for each login would hold native memory until it is collected.
+			const keyed = hashOnce("sha256", `${this.#recentKey}${proof.secret}`, "buffer");
 			const recent = this.#recent.get(proof.meshId);
 			const known = recent !== undefined && timingSafeEqual(recent, keyed);
 			if (!known && this.#hasher.isBusy) return { ok: false, reason: "limited", retryAfterMs: 2000 };

@@ -1,4 +1,4 @@
-import { createHash, randomBytes, scrypt, timingSafeEqual } from "node:crypto";
+import { hash as hashOnce, randomBytes, scrypt, timingSafeEqual } from "node:crypto";
 
 /**
  * A mesh's secret at rest. Secrets that we made are random enough for one hash; those that people chose need a slow one,
@@ -57,5 +57,5 @@ export class SecretHasher {
 }
 
 function digest(secret: string): Buffer {
-	return createHash("sha256").update(secret).digest();
+	return hashOnce("sha256", secret, "buffer");
 }

@@ -1,6 +1,6 @@
 import { createServer as createPlainServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import { type Closeable, type CloseCode, type CredentialKind, closeCodes, type Identity } from "@warren/kernel";
@@ -97,6 +97,21 @@ export class Listener implements Closeable, UpgradeHost {
 		const listener = new Listener(deps, options);
 		await listen(listener.#server, options.host, options.port);
 		return listener;
+	}
+
+	/** A listener without a port of its own: connections come by `adopt`, one request each, TLS already taken off. */
+	static detached(deps: ListenerDeps, options: Omit<ListenerOptions, "host" | "port" | "tls">): Listener {
+		const listener = new Listener(deps, { ...options, port: 0, tls: null });
+		listener.#server.maxRequestsPerSocket = 1;
+		// The runtime only says that it will close.
+		listener.#server.on("request", (incoming, outgoing) => outgoing.once("finish", () => incoming.socket.end()));
+		return listener;
+	}
+
+	/** Takes over a connection that somebody else accepted; its unread bytes were pushed back before. */
+	adopt(socket: Socket): void {
+		this.#server.emit("connection", socket);
+		socket.resume();
 	}
 
 	get port(): number {
@@ -263,7 +278,8 @@ export class Listener implements Closeable, UpgradeHost {
 		const question = target.indexOf("?");
 		const path = question === -1 ? target : target.slice(0, question);
 		const query = new URLSearchParams(question === -1 ? "" : target.slice(question + 1));
-		return { path, query, origin: `${this.secure ? "https" : "http"}://${incoming.headers.host?.toLowerCase()}` };
+		const secure = this.secure || (incoming.socket as { encrypted?: boolean }).encrypted === true;
+		return { path, query, origin: `${secure ? "https" : "http"}://${incoming.headers.host?.toLowerCase()}` };
 	}
 
 	#findRoute(method: string, path: string): { route: Route; params: Record<string, string> } {

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Clock } from "@warren/kernel";
@@ -133,7 +133,6 @@ export function handshakeAnswer(request: IncomingMessage): string {
 }
 
 function acceptOf(key: string): string {
-	return createHash("sha1")
-		.update(key + acceptGuid)
-		.digest("base64");
+	// One call: an object for each handshake would hold native memory until it is collected.
+	return hash("sha1", key + acceptGuid, "base64");
 }

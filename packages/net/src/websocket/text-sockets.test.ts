@@ -171,9 +171,11 @@ describe("many text sockets", () => {
 			stalled.sendFrame(frame);
 			await new Promise((resolve) => setImmediate(resolve));
 		}
-		expect(stalled.isOpen).toBe(false);
+		expect([stalled.isOpen, closes], "told at once").toEqual([false, [1013]]);
+		const cut = once(client.socket, "close");
+		client.socket.resume();
 		await clock.advance(textSocketLimits.closeMs + 1000);
-		await until(() => closes.length === 1);
+		await cut;
 		expect(closes).toEqual([1013]);
 	});
 

@@ -10,7 +10,7 @@ export interface TextSocketsOptions {
 	/** Bytes that may wait for a slow reader; above it the socket closes 1013. */
 	readonly maxBufferedBytes: number;
 	onMessage(socket: TextSocket, text: string): void;
-	/** Once a socket; also for those that were cut (1006). */
+	/** Once a socket, as soon as nothing more can be sent; also for those that were cut (1006). */
 	onClose(socket: TextSocket, code: number): void;
 }
 
@@ -65,7 +65,7 @@ export class TextSockets implements Closeable {
 	/** Cuts what is left. */
 	close(): void {
 		this.#sweep?.cancel();
-		for (const socket of this.#sockets) socket.terminate();
+		for (const socket of [...this.#sockets, ...this.#closing.keys()]) socket.terminate();
 	}
 
 	/** For TextSocket alone. */
@@ -79,14 +79,15 @@ export class TextSockets implements Closeable {
 	}
 
 	/** For TextSocket alone. */
-	ending(socket: TextSocket): void {
+	ending(socket: TextSocket, code: number): void {
 		this.#closing.set(socket, this.#clock.monotonic() + textSocketLimits.closeMs);
+		if (this.#sockets.delete(socket)) this.options.onClose(socket, code);
 	}
 
 	/** For TextSocket alone. */
-	ended(socket: TextSocket, code: number): void {
+	ended(socket: TextSocket): void {
 		this.#closing.delete(socket);
-		if (this.#sockets.delete(socket)) this.options.onClose(socket, code);
+		if (this.#sockets.delete(socket)) this.options.onClose(socket, 1006);
 	}
 
 	/** Neighbours often get the same frames: those are joined once. */
@@ -123,7 +124,7 @@ export class TextSockets implements Closeable {
 				if (at > now) break;
 				socket.terminate();
 			}
-			if (this.#sockets.size > 0) this.#armSweep();
+			if (this.#sockets.size + this.#closing.size > 0) this.#armSweep();
 			else this.#sweep = null;
 		});
 	}
@@ -137,7 +138,6 @@ export class TextSocket {
 	#pending: Frame[] = [];
 	#pendingBytes = 0;
 	#state: "open" | "closing" | "closed" = "open";
-	#code = 1006;
 	#heardAt: number;
 	#pingedAt: number;
 
@@ -165,7 +165,7 @@ export class TextSocket {
 		socket.once("close", () => {
 			this.#state = "closed";
 			this.#pending = [];
-			this.#all.ended(this, this.#code);
+			this.#all.ended(this);
 		});
 		if (head.length > 0) this.#reader.read(head);
 	}
@@ -187,13 +187,16 @@ export class TextSocket {
 
 	/** What was sent before still goes out; cut when the other side does not answer. Safe to call twice. */
 	close(code: number, reason: string): void {
+		this.#close(code, reason, code);
+	}
+
+	#close(code: number, reason: string, told: number): void {
 		if (this.#state !== "open") return;
-		this.#code = code;
 		this.#pending.push(closeFrame(code, reason));
 		this.#state = "closing";
 		const pending = this.takePending();
 		this.#socket.end(Buffer.concat(pending));
-		this.#all.ending(this);
+		this.#all.ending(this, told);
 	}
 
 	terminate(): void {
@@ -230,9 +233,7 @@ export class TextSocket {
 	}
 
 	onClose(code: number): void {
-		this.#code = code;
-		this.close(code === 1005 ? 1000 : code, "");
-		this.#code = code;
+		this.#close(code === 1005 ? 1000 : code, "", code);
 	}
 
 	onFault(code: number, reason: string): void {

@@ -80,7 +80,7 @@ export interface Answer {
 	readonly etag: string;
 }
 
-/** A joiner as a seed's client would be: plain requests. */
+/** A joiner as the original's client would be: plain requests. */
 export class TestJoiner {
 	readonly key: string;
 	readonly #url: string;

@@ -96,6 +96,7 @@ export class Coordinator implements Closeable {
 		const roster = new RosterMachine(parse(options.policy ?? defaultDeny), () => newId(random, 8));
 		const registry = new Registry(roster, new AddressBook(deps.addresses ?? noAddressStore), clock, random, {
 			durable: deps.addresses !== null,
+			byToken: deps.joinTokens !== null,
 			defaultTags: options.defaultTags ?? [],
 			heartbeatTimeoutMs: options.heartbeatTimeoutMs ?? coordinatorLimits.heartbeatTimeoutMs,
 		});
@@ -103,7 +104,7 @@ export class Coordinator implements Closeable {
 		const credentials = new CoordinatorCredentials(clock, options.adminTokenHash, revocations);
 		const streams = new Streams(roster, clock, random);
 		lifetime.own(streams);
-		const punches = new Punches(roster, clock);
+		const punches = new Punches(roster, clock, () => streams.changed());
 		const relay = new Relay(registry, punches, clock);
 		const policy = new PolicyDesk(roster, (text) => options.savePolicy?.(text));
 		const stun =

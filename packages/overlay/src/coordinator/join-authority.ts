@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
 import { type Clock, equalSecrets, hashToken, messageOf } from "@warren/kernel";
-import { request } from "undici";
+import { Agent, request } from "undici";
 import { z } from "zod";
 import { overlayError } from "../errors.ts";
 import type { WireGuardKey } from "../protocol/peer-record.ts";
@@ -33,8 +33,12 @@ const claims = z.object({
 	exp: z.number().nullish(),
 });
 
-/** Asks `POST {authUrl}/v1/validate`. Whoever cannot be asked is neither yes nor no. */
-export function joinAuthorityAt(authUrl: string, clock: Clock): JoinAuthority {
+/**
+ * Asks `POST {authUrl}/v1/validate`. Whoever cannot be asked is neither yes nor no.
+ * @param ca PEM: the CA of that server, where it is a private one.
+ */
+export function joinAuthorityAt(authUrl: string, clock: Clock, ca?: string): JoinAuthority {
+	const agent = new Agent({ connect: { timeout: limits.timeoutMs, ...(ca === undefined ? {} : { ca }) } });
 	const url = new URL("v1/validate", authUrl.endsWith("/") ? authUrl : `${authUrl}/`);
 	return {
 		async validate(token, key) {
@@ -42,6 +46,7 @@ export function joinAuthorityAt(authUrl: string, clock: Clock): JoinAuthority {
 			try {
 				const response = await request(url, {
 					method: "POST",
+					dispatcher: agent,
 					headers: { "content-type": "application/json", accept: "application/json" },
 					body: JSON.stringify({ token: token.trim(), wg_public_key: key }),
 					headersTimeout: limits.timeoutMs,

@@ -14,10 +14,13 @@ export type PeerCommand = { readonly type: "holepunch_initiate" | "relay_wake" }
 export class Punches {
 	readonly #roster: RosterMachine;
 	readonly #clock: Clock;
+	readonly #told: () => void;
 	readonly #recent: ExpiringMap<string, true>;
 	readonly #waiting: ExpiringMap<OverlayPeerId, PeerCommand[]>;
 
-	constructor(roster: RosterMachine, clock: Clock) {
+	/** @param told called when something waits for an open stream. */
+	constructor(roster: RosterMachine, clock: Clock, told: () => void) {
+		this.#told = told;
 		this.#roster = roster;
 		this.#clock = clock;
 		this.#recent = new ExpiringMap(clock, coordinatorLimits.maxPunchPairs);
@@ -61,7 +64,7 @@ export class Punches {
 
 	tell(peerId: OverlayPeerId, command: PeerCommand): void {
 		const { type, ...data } = command;
-		if (this.#roster.tell(peerId, type, data)) return;
+		if (this.#roster.tell(peerId, type, data)) return this.#told();
 		const waiting = [...(this.#waiting.get(peerId) ?? []), command].slice(-coordinatorLimits.maxPendingCommands);
 		this.#waiting.set(peerId, waiting, coordinatorLimits.heartbeatTimeoutMs);
 	}

@@ -42,6 +42,8 @@ export interface RegistryOptions {
 	/** Tags of every certificate that names none. */
 	readonly defaultTags: readonly string[];
 	readonly heartbeatTimeoutMs: number;
+	/** Tokens admit: what one said counts for as long as the machine is known. */
+	readonly byToken: boolean;
 }
 
 /** The peers of this coordinator: admits, hears, forgets. What others may know of them is the roster's. */
@@ -247,7 +249,7 @@ export class Registry {
 		if (kept !== null && caller.certificate !== null)
 			return {
 				network: kept.network,
-				tags: caller.certificate.tags.length > 0 ? caller.certificate.tags : kept.tags,
+				tags: this.#options.byToken || caller.certificate.tags.length === 0 ? kept.tags : caller.certificate.tags,
 				holder,
 			};
 		if (caller.certificate !== null) {

@@ -41,7 +41,7 @@ export interface CoordinatorRouteDeps {
 
 const owner = "coordinator";
 
-/** Seed 3's control plane, literally, and what is added to it: docs/api-coordinator.md. */
+/** The original's control plane, literally, and what is added to it: docs/overlay.md. */
 export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 	const { registry, streams, punches, relay, policy } = deps;
 	const member: readonly CredentialKind[] = deps.insecure ? ["none"] : ["node"];

@@ -12,6 +12,7 @@ export const stunLimits = {
 export class StunServer implements Closeable {
 	readonly #sockets: readonly Socket[];
 	readonly #rate: RateLimit;
+	#closing: Promise<void> | undefined;
 
 	private constructor(sockets: readonly Socket[], clock: Clock) {
 		this.#sockets = sockets;
@@ -38,7 +39,12 @@ export class StunServer implements Closeable {
 		return this.#sockets.map((socket) => socket.address().port);
 	}
 
-	async close(): Promise<void> {
+	close(): Promise<void> {
+		this.#closing ??= this.#close();
+		return this.#closing;
+	}
+
+	async #close(): Promise<void> {
 		await Promise.all(this.#sockets.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))));
 	}
 

@@ -140,9 +140,14 @@ describe("a joiner", () => {
 		await using a = await join_(folder.file("a"), [first.url]);
 		await using b = await join_(folder.file("b"), [first.url]);
 		const before = [a.joiner.ula, b.joiner.ula];
+		await a.device.until(() => a.device.peers.has(b.key));
 		await first[Symbol.asyncDispose]();
 		await using second = await startCoordinator({ port: first.port });
-		while (second.coordinator.registry.size < 2) await new Promise((resolve) => setImmediate(resolve));
+		await using watcher = new TestJoiner(second.url);
+		await watcher.register({ requested_ula: "fd5a:1f00:0:1f4::1" });
+		const stream = await watcher.stream();
+		await stream.until((events) => events.filter((each) => each.event === "peer_added").length === 2);
+		stream.close();
 		expect([a.joiner.ula, b.joiner.ula]).toEqual(before);
 		// Whoever talks goes on talking: neither was ever taken from the other's device.
 		expect(a.device.peers.has(b.key) && b.device.peers.has(a.key)).toBe(true);

@@ -4,7 +4,6 @@ import {
 	type Closeable,
 	delay,
 	HealthTable,
-	Lifetime,
 	type Logger,
 	messageOf,
 	type OverlayDevice,
@@ -140,7 +139,6 @@ export class Joiner implements Closeable {
 	readonly #table: PeerTable;
 	readonly #privateKey: Uint8Array;
 	readonly #key: WireGuardKey;
-	readonly #lifetime = new Lifetime();
 	readonly #stop = new AbortController();
 	#identity: JoinerIdentity | null;
 	/** The coordinator's, of the last registration. */
@@ -164,6 +162,8 @@ export class Joiner implements Closeable {
 	#statusTimer: Timer | null = null;
 	#monotonicLag = 0;
 	#forwarding = false;
+	#registering: Promise<void> | null = null;
+	#closing: Promise<void> | undefined;
 
 	private constructor(deps: JoinerDeps, options: JoinerOptions) {
 		this.#deps = deps;
@@ -214,7 +214,12 @@ export class Joiner implements Closeable {
 		return this.#applied.size;
 	}
 
-	async close(): Promise<void> {
+	close(): Promise<void> {
+		this.#closing ??= this.#close();
+		return this.#closing;
+	}
+
+	async #close(): Promise<void> {
 		this.#stop.abort(new Error("the joiner stops"));
 		for (const timer of [this.#syncTimer, this.#rosterTimer, this.#beatTimer, this.#statusTimer]) timer?.cancel();
 		await this.#running;
@@ -225,7 +230,6 @@ export class Joiner implements Closeable {
 		this.#names = null;
 		this.#paths?.close();
 		await this.#relay?.close();
-		await this.#lifetime.close();
 		await this.#device?.close();
 		this.#device = null;
 		await this.#link.close();
@@ -303,7 +307,15 @@ export class Joiner implements Closeable {
 		return null;
 	}
 
-	async #register(): Promise<void> {
+	/** The stream and the heartbeat may both find that they are unknown: one registration serves them. */
+	#register(): Promise<void> {
+		this.#registering ??= this.#registerNow().finally(() => {
+			this.#registering = null;
+		});
+		return this.#registering;
+	}
+
+	async #registerNow(): Promise<void> {
 		const { name, network, tags, relayOnly, listenEndpoint, softwareVersion, joinToken } = this.#options;
 		const answer = registered.parse(
 			await this.#link.call("POST", "/v1/mesh/register", {

@@ -28,7 +28,6 @@ export interface PathDriverOptions {
 /** The paths' I/O: probes and STUN through the device's own socket, effects on the device, one timer. */
 export class PathDriver implements Closeable {
 	readonly #device: OverlayDevice;
-	readonly #relay: RelayLanes;
 	readonly #clock: Clock;
 	readonly #random: Random;
 	readonly #machine: PathMachine;
@@ -48,7 +47,6 @@ export class PathDriver implements Closeable {
 
 	constructor(device: OverlayDevice, relay: RelayLanes, clock: Clock, random: Random, options: PathDriverOptions) {
 		this.#device = device;
-		this.#relay = relay;
 		this.#clock = clock;
 		this.#random = random;
 		this.#options = options;
@@ -197,9 +195,11 @@ export class PathDriver implements Closeable {
 		for (const effect of this.#machine.drain()) {
 			const key = keyBytes(effect.peer);
 			switch (effect.type) {
-				case "send":
-					this.#device.sendDatagram(this.#sealer.seal(effect.peer, effect.probe, effect.size), effect.to);
+				case "send": {
+					const sealed = this.#sealer.seal(effect.peer, effect.probe, effect.size);
+					if (sealed !== null) this.#device.sendDatagram(sealed, effect.to);
 					break;
+				}
 				case "route":
 					this.#device.setRoute(key, effect.route);
 					break;

@@ -75,16 +75,16 @@ export class PeerTable {
 		const before = [...this.#peers.values()];
 		const until = this.#clock.monotonic() + keepMs;
 		this.#peers.clear();
+		const fading = new Map(this.#fading);
+		this.#fading.clear();
 		for (const each of list) this.#put(each);
-		if (keepMs === 0) return this.#fading.clear();
+		const keys = new Set([...this.#peers.values()].map((each) => each.wg_public_key));
 		for (const info of before) {
-			if (
-				this.#peers.has(info.peer_id) ||
-				[...this.#peers.values()].some((each) => each.wg_public_key === info.wg_public_key)
-			)
-				continue;
+			// Who fades already goes on fading, however often the roster is asked for meanwhile.
+			const end = fading.get(info.peer_id) ?? (keepMs > 0 ? until : null);
+			if (end === null || this.#peers.has(info.peer_id) || keys.has(info.wg_public_key)) continue;
 			this.#peers.set(info.peer_id, info);
-			this.#fading.set(info.peer_id, until);
+			this.#fading.set(info.peer_id, end);
 		}
 	}
 

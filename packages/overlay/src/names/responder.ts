@@ -34,6 +34,8 @@ export class NameResponder implements Closeable {
 	readonly #streams = new Set<Stream>();
 	readonly #forwarded = new Set<{ readonly socket: Socket; readonly timer: Timer }>();
 
+	#closing: Promise<void> | undefined;
+
 	private constructor(udp: Socket, tcp: Server, clock: Clock, options: ResponderOptions) {
 		this.#udp = udp;
 		this.#tcp = tcp;
@@ -80,7 +82,12 @@ export class NameResponder implements Closeable {
 		return this.#udp.address().port;
 	}
 
-	async close(): Promise<void> {
+	close(): Promise<void> {
+		this.#closing ??= this.#close();
+		return this.#closing;
+	}
+
+	async #close(): Promise<void> {
 		for (const each of this.#forwarded) this.#drop(each);
 		for (const stream of this.#streams) stream.destroy();
 		await Promise.all([

@@ -11,9 +11,8 @@ export interface Access {
 
 export type Protocol = "tcp" | "udp" | "icmp";
 
-export const allPorts: PortRanges = [[0, 65535]];
+const allPorts: PortRanges = [[0, 65535]];
 export const noAccess: Access = { tcp: [], udp: [], icmp: false, other: false };
-export const fullAccess: Access = { tcp: allPorts, udp: allPorts, icmp: true, other: true };
 
 /** As a rule's `proto` and `ports` cover it. @param ports null = all. */
 export function coverage(proto: Protocol | null, ports: PortRanges | null): Access {

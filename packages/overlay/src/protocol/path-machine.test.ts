@@ -2,10 +2,16 @@ import { type NatKind, SeededRandom, type SimulatedHost, SimulatedNetwork, Virtu
 import { describe, expect, it } from "vitest";
 import { type PathEffect, PathMachine, pathLimits } from "./path-machine.ts";
 import type { WireGuardKey } from "./peer-record.ts";
-import { ProbeSealer, publicKeyOf } from "./probe.ts";
+import { type Probe, ProbeSealer, publicKeyOf } from "./probe.ts";
 import type { MappedAddress } from "./stun.ts";
 
 const port = 51820;
+
+function sealed(sealer: ProbeSealer, peer: WireGuardKey, probe: Probe, size = 0): Uint8Array {
+	const bytes = sealer.seal(peer, probe, size);
+	if (bytes === null) throw new Error("this peer's key agrees on no secret");
+	return bytes;
+}
 
 /** One joiner's paths on the simulated network: the thin loop around the machine. */
 class Side {
@@ -46,7 +52,7 @@ class Side {
 		for (const effect of this.machine.drain()) {
 			this.effects.push(effect);
 			if (effect.type === "send")
-				this.host.send(this.#sealer.seal(effect.peer, effect.probe, effect.size), port, effect.to);
+				this.host.send(sealed(this.#sealer, effect.peer, effect.probe, effect.size), port, effect.to);
 			else if (effect.type === "punch") this.onPunch(effect.peer);
 		}
 		const now = this.#clock.monotonic();
@@ -266,15 +272,15 @@ describe("paths", () => {
 		machine.setPeer(otherKey, { candidates: [real], relayOnly: false, probes: true, hardNat: false }, 0);
 		const ping = machine.drain().find((each) => each.type === "send");
 		if (ping?.type !== "send") throw new Error("no ping went out");
-		const opened = other.open(own.seal(otherKey, ping.probe), (key) => key === ownKey);
+		const opened = other.open(sealed(own, otherKey, ping.probe), (key) => key === ownKey);
 		const pong = own.open(
-			other.seal(ownKey, { type: "pong", tx: opened?.probe.tx ?? "", size: 0, seen: real }),
+			sealed(other, ownKey, { type: "pong", tx: opened?.probe.tx ?? "", size: 0, seen: real }),
 			() => true,
 		);
 		if (pong === null) throw new Error("the pong could not be opened");
 		machine.receive(pong, { address: "192.0.2.66", port: 6 }, 5);
 		expect(machine.stateOf(otherKey)?.at).toBe("relay");
-		const stray = own.open(other.seal(ownKey, { type: "ping", tx: "00".repeat(8) }), () => true);
+		const stray = own.open(sealed(other, ownKey, { type: "ping", tx: "00".repeat(8) }), () => true);
 		if (stray === null) throw new Error("the ping could not be opened");
 		for (let count = 0; count < 100; count++) machine.receive(stray, { address: "192.0.2.66", port: 1_000 + count }, 6);
 		expect(machine.stateOf(otherKey)?.at).toBe("relay");
@@ -282,14 +288,14 @@ describe("paths", () => {
 			machine.drain().filter((each) => each.type === "send" && each.probe.type === "ping").length,
 		).toBeLessThanOrEqual(pathLimits.maxCandidates);
 		// Sealed by a stranger, cut, or flipped anywhere: as if it had not come.
-		const sealed = other.seal(ownKey, { type: "ping", tx: "11".repeat(8) });
-		for (let at = 0; at < sealed.length; at++) {
-			const flipped = Uint8Array.from(sealed);
+		const whole = sealed(other, ownKey, { type: "ping", tx: "11".repeat(8) });
+		for (let at = 0; at < whole.length; at++) {
+			const flipped = Uint8Array.from(whole);
 			flipped[at] = (flipped[at] as number) ^ 1;
 			expect(own.open(flipped, () => true)).toBeNull();
-			expect(own.open(sealed.subarray(0, at), () => true)).toBeNull();
+			expect(own.open(whole.subarray(0, at), () => true)).toBeNull();
 		}
-		expect(own.open(sealed, () => false)).toBeNull();
+		expect(own.open(whole, () => false)).toBeNull();
 	});
 
 	it("P10 the MTU of each path is found; one too narrow for IPv6 leaves the peer with the relay", async () => {

@@ -380,7 +380,7 @@ export class PathMachine {
 
 	#mtuAnswered(key: WireGuardKey, peer: Peer, pending: Pending): void {
 		if (peer.mtu === null || peer.mtu.via !== pending.key || pending.mtu <= peer.mtu.best) return;
-		const [largest = 0] = pathLimits.mtuLadder;
+		const [largest] = pathLimits.mtuLadder;
 		peer.mtu = pending.mtu === largest ? null : { ...peer.mtu, best: pending.mtu };
 		this.#setMtu(key, peer, pending.mtu);
 	}

@@ -50,7 +50,7 @@ export class ProbeSealer {
 	readonly #privateKey: KeyObject;
 	readonly #publicKey: Uint8Array;
 	readonly #random: Random;
-	readonly #keys = new Map<WireGuardKey, Uint8Array>();
+	readonly #keys = new Map<WireGuardKey, Uint8Array | null>();
 
 	/** @param privateKey 32 bytes. */
 	constructor(privateKey: Uint8Array, random: Random) {
@@ -63,8 +63,10 @@ export class ProbeSealer {
 		this.#keys.delete(peer);
 	}
 
-	/** @param size of the whole datagram, where it is to be padded. */
-	seal(peer: WireGuardKey, probe: Probe, size = 0): Uint8Array {
+	/** @param size of the whole datagram, where it is to be padded. @returns null for a peer whose key agrees on no secret. */
+	seal(peer: WireGuardKey, probe: Probe, size = 0): Uint8Array | null {
+		const key = this.#keyWith(peer);
+		if (key === null) return null;
 		const body = probe.type === "ping" ? Uint8Array.of(1) : pongBody(probe);
 		const plain = new Uint8Array(Math.max(plainBytes + body.length - 1, size - headerBytes - tagBytes));
 		plain[0] = body[0] as number;
@@ -72,7 +74,7 @@ export class ProbeSealer {
 		plain.set(body.subarray(1), plainBytes);
 		const header = Buffer.concat([magic, this.#publicKey]);
 		const nonce = this.#random.bytes(12);
-		const cipher = createCipheriv("chacha20-poly1305", this.#keyWith(peer), nonce, { authTagLength: tagBytes });
+		const cipher = createCipheriv("chacha20-poly1305", key, nonce, { authTagLength: tagBytes });
 		cipher.setAAD(header, { plaintextLength: plain.length });
 		const sealed = cipher.update(plain);
 		cipher.final();
@@ -83,8 +85,9 @@ export class ProbeSealer {
 	open(bytes: Uint8Array, knows: (key: WireGuardKey) => boolean): OpenedProbe | null {
 		if (!looksLikeProbe(bytes)) return null;
 		const from = Buffer.from(bytes.subarray(4, 36)).toString("base64") as WireGuardKey;
-		if (!knows(from)) return null;
-		const decipher = createDecipheriv("chacha20-poly1305", this.#keyWith(from), bytes.subarray(36, 48), {
+		const key = knows(from) ? this.#keyWith(from) : null;
+		if (key === null) return null;
+		const decipher = createDecipheriv("chacha20-poly1305", key, bytes.subarray(36, 48), {
 			authTagLength: tagBytes,
 		});
 		const sealed = bytes.subarray(headerBytes, bytes.length - tagBytes);
@@ -102,11 +105,18 @@ export class ProbeSealer {
 		return probe === null ? null : { from, probe, size: bytes.length };
 	}
 
-	#keyWith(peer: WireGuardKey): Uint8Array {
+	/** Null for keys of low order, which give an all-zero secret with anybody (RFC 7748 §6.1): a hostile peer may register one. */
+	#keyWith(peer: WireGuardKey): Uint8Array | null {
 		const known = this.#keys.get(peer);
 		if (known !== undefined) return known;
 		const theirs = Buffer.from(peer, "base64");
-		const shared = diffieHellman({ privateKey: this.#privateKey, publicKey: rawPublicKey(theirs) });
+		let shared: Buffer;
+		try {
+			shared = diffieHellman({ privateKey: this.#privateKey, publicKey: rawPublicKey(theirs) });
+		} catch {
+			this.#keys.set(peer, null);
+			return null;
+		}
 		const both = [Buffer.from(this.#publicKey), theirs].sort(Buffer.compare);
 		const key = new Uint8Array(hkdfSync("sha256", shared, Buffer.concat(both), "warren path probe v1", 32));
 		shared.fill(0);

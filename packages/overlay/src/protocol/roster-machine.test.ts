@@ -115,14 +115,14 @@ describe("roster", () => {
 		machine.upsert(peer("a", ["x"]), 0);
 		machine.upsert(peer("b", ["x"]), 0);
 		const modern = new Follower(machine, 1);
-		const seed = new Follower(machine, 2);
-		expect(modern.open("a") && seed.open("a", false)).toBe(true);
+		const plain = new Follower(machine, 2);
+		expect(modern.open("a") && plain.open("a", false)).toBe(true);
 		machine.upsert(peer("b", ["x"], { endpoint: "192.0.2.1:5" }), 1);
 		machine.flush();
-		for (const each of [modern, seed]) each.read();
+		for (const each of [modern, plain]) each.read();
 		expect(modern.events).toEqual(["snapshot_begin", "peer_added", "snapshot_end", "peer_patched"]);
-		expect(seed.events).toEqual(["peer_added", "peer_updated"]);
-		expect(seed.known).toEqual(freshRoster(machine, "a"));
+		expect(plain.events).toEqual(["peer_added", "peer_updated"]);
+		expect(plain.known).toEqual(freshRoster(machine, "a"));
 	});
 
 	it("R3 a viewer that is not registered gets no stream, and loses it when it is removed", () => {
@@ -182,17 +182,17 @@ describe("roster", () => {
 	it("R5 a reader that does not read costs a bounded queue, then everything anew; one of the original is closed", () => {
 		const machine = newMachine(policyOf(["*", "*"]), { maxQueuedBytes: 2_000 });
 		machine.upsert(peer("a", ["x"]), 0);
-		const [modern, seed] = [new Follower(machine, 1), new Follower(machine, 2)];
+		const [modern, plain] = [new Follower(machine, 1), new Follower(machine, 2)];
 		modern.open("a");
-		seed.open("a", false);
+		plain.open("a", false);
 		modern.read();
 		for (let index = 0; index < 50; index++) machine.upsert(peer(`p${index}`, ["x"]), 1);
 		machine.flush();
 		modern.events.length = 0;
-		for (const each of [modern, seed]) each.read();
+		for (const each of [modern, plain]) each.read();
 		expect(modern.events[0]).toBe("snapshot_begin");
 		expect(modern.known.size).toBe(50);
-		expect(seed.ended).toBe(true);
+		expect(plain.ended).toBe(true);
 	});
 
 	it("R6 a policy change takes away and gives at once", () => {

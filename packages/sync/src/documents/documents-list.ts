@@ -152,6 +152,20 @@ export class DocumentsList implements RoomAccess {
 		return { ...document, title, updatedAt: updated_at };
 	}
 
+	/**
+	 * Everything of one account becomes another's: whoever moves to another hub is somebody else there. Nothing is agreed
+	 * with that hub yet, so all of it is offered to it. @returns how many documents.
+	 */
+	async moveAll(from: UserId, to: UserId): Promise<number> {
+		const moved = await this.#db
+			.updateTable("sync_documents")
+			.set({ owner: to as string, hub_title: null })
+			.where("owner", "=", from)
+			.executeTakeFirst();
+		this.#revision += 1;
+		return Number(moved.numUpdatedRows);
+	}
+
 	/** Own documents' titles as they last were here and at the hub alike; null = never yet. */
 	async agreedTitles(user: UserId): Promise<ReadonlyMap<string, string | null>> {
 		const rows = await this.#db

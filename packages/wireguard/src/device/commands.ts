@@ -12,6 +12,8 @@ export type Command =
 	| { readonly do: "sendDatagram"; readonly bytes: Uint8Array; readonly to: UdpEndpoint }
 	| { readonly do: "receiveRelayed"; readonly publicKey: Uint8Array; readonly bytes: Uint8Array }
 	| { readonly do: "status"; readonly id: number }
+	/** So many bytes of reports were taken: see `Allowance`. */
+	| { readonly do: "taken"; readonly bytes: number }
 	| { readonly do: "close" };
 
 /** What comes back. */
@@ -27,6 +29,8 @@ export type Report =
 	| { readonly is: "datagram"; readonly bytes: Uint8Array; readonly from: UdpEndpoint }
 	| { readonly is: "relay"; readonly publicKey: Uint8Array; readonly bytes: Uint8Array; readonly urgent: boolean }
 	| { readonly is: "peerChange"; readonly publicKey: Uint8Array }
+	/** The interface was removed by somebody else: nothing moves any more. */
+	| { readonly is: "lost"; readonly reason: string }
 	| { readonly is: "fallback"; readonly reason: string }
 	| {
 			readonly is: "status";
@@ -34,6 +38,8 @@ export type Report =
 			readonly peers: readonly OverlayPeerStatus[];
 			readonly counters: Counters;
 	  }
+	/** So many bytes of commands were taken. */
+	| { readonly is: "taken"; readonly bytes: number }
 	| { readonly is: "closed" };
 
 /** What was refused or lost since the start, by reason. */

@@ -20,6 +20,7 @@ import { formatCidr, parseCidr } from "../protocol/cidr.ts";
 import { type Endpoint, endpointOf } from "../protocol/endpoint.ts";
 import type { Peer } from "../protocol/peer.ts";
 import { Timestamps } from "../protocol/timestamps.ts";
+import { Allowance } from "./allowance.ts";
 import type { Command, EngineOptions, Report } from "./commands.ts";
 import { TimestampStore } from "./timestamp-store.ts";
 
@@ -71,6 +72,7 @@ export async function openEngineHost(deps: EngineHostDeps, options: EngineOption
 		tun.close();
 		throw failure;
 	}
+	const allowance = new Allowance();
 	const openssl = isOffload ? openOpenssl() : undefined;
 	const engine = new Engine(
 		{
@@ -83,14 +85,19 @@ export async function openEngineHost(deps: EngineHostDeps, options: EngineOption
 			tun,
 			udp,
 			events: {
-				datagram: (bytes, from) => deps.report({ is: "datagram", bytes, from: plain(from) }),
-				relay: (publicKey, bytes, urgent) => deps.report({ is: "relay", publicKey, bytes, urgent }),
+				datagram: (bytes, from) => {
+					if (allowance.claim(bytes.length)) deps.report({ is: "datagram", bytes, from: plain(from) });
+				},
+				relay: (publicKey, bytes, urgent) => {
+					if (allowance.claim(bytes.length)) deps.report({ is: "relay", publicKey, bytes, urgent });
+				},
 				peerChange: (publicKey) => deps.report({ is: "peerChange", publicKey }),
 			},
 		},
 		options.privateKey,
 	);
-	feed(engine, tun, udp);
+	const gone = () => deps.report({ is: "lost", reason: `somebody removed the interface ${tun.name}` });
+	feed(engine, tun, udp, gone);
 	deps.report({
 		is: "ready",
 		listenPort: udp.port,
@@ -112,6 +119,7 @@ export async function openEngineHost(deps: EngineHostDeps, options: EngineOption
 		command(command) {
 			if (isClosed) return;
 			if (command.do === "close") close();
+			else if (command.do === "taken") allowance.free(command.bytes);
 			else if (command.do === "status")
 				deps.report({
 					is: "status",
@@ -122,16 +130,21 @@ export async function openEngineHost(deps: EngineHostDeps, options: EngineOption
 						dropped: engine.droppedPackets,
 						sendErrors: udp.sendErrors,
 						tunErrors: tun.writeErrors,
+						reportsDropped: allowance.dropped,
 					},
 				});
-			else obey(engine, command, udp, options.mtu);
+			else {
+				obey(engine, command, udp, options.mtu);
+				const lot = "bytes" in command && typeof command.bytes !== "number" ? allowance.take(command.bytes.length) : 0;
+				if (lot > 0) deps.report({ is: "taken", bytes: lot });
+			}
 		},
 	};
 }
 
-function feed(engine: Engine, tun: Tun, udp: Socket): void {
+function feed(engine: Engine, tun: Tun, udp: Socket, lost: () => void): void {
 	const turn = () => engine.turn();
-	tun.start((at, length) => engine.outbound(at, length), turn);
+	tun.start((at, length) => engine.outbound(at, length), turn, lost);
 	if (udp instanceof OffloadSocket)
 		udp.start((at, bytes, segment, from) => engine.inbound(at, bytes, segment, from), turn);
 	else if (udp instanceof DgramSocket)
@@ -141,7 +154,12 @@ function feed(engine: Engine, tun: Tun, udp: Socket): void {
 		});
 }
 
-function obey(engine: Engine, command: Exclude<Command, { do: "close" | "status" }>, udp: UdpIo, mtu: number): void {
+function obey(
+	engine: Engine,
+	command: Exclude<Command, { do: "close" | "status" | "taken" }>,
+	udp: UdpIo,
+	mtu: number,
+): void {
 	const withPeer = (publicKey: Uint8Array, action: (peer: Peer, now: number) => void) =>
 		engine.act((device, now) => {
 			const peer = device.peer(publicKey);

@@ -16,9 +16,9 @@ import {
 } from "@warren/kernel";
 import { wireguardConditions } from "../conditions.ts";
 import { wireguardError } from "../errors.ts";
+import { Allowance } from "./allowance.ts";
 import { checkBytes, checkEndpoint, checkKey, checkMtu, checkOptions, checkPeer, checkRules } from "./checks.ts";
 import type { Command, Counters, EngineOptions, Report } from "./commands.ts";
-import { openEngineHost } from "./engine-host.ts";
 
 export interface OverlayDeviceDeps {
 	readonly clock: Clock;
@@ -91,6 +91,7 @@ export class WireguardDevice implements OverlayDevice {
 	#onDatagram: (bytes: Uint8Array, from: UdpEndpoint) => void = () => {};
 	#onRelay: (publicKey: Uint8Array, bytes: Uint8Array, urgent: boolean) => void = () => {};
 	#onPeerChange: (publicKey: Uint8Array) => void = () => {};
+	readonly #allowance = new Allowance();
 	#nextStatus = 1;
 	readonly #pending = new Map<
 		number,
@@ -116,14 +117,16 @@ export class WireguardDevice implements OverlayDevice {
 			if (message.is === "refused") reject(refusal(message.message, message.code, options));
 			else device.#take(message, resolve);
 		};
+		let isOpen = false;
 		const failed = (fault: Error) => {
 			reject(fault);
-			device.#fail(fault);
+			if (isOpen) device.#fail(fault);
 		};
 		device.#channel =
 			options.dataPlane === "offload" ? inWorker(options, report, failed) : await inThread(deps, options, report);
 		try {
 			await ready;
+			isOpen = true;
 		} catch (failure) {
 			await device.#channel.close();
 			throw failure;
@@ -170,7 +173,8 @@ export class WireguardDevice implements OverlayDevice {
 	}
 
 	sendDatagram(bytes: Uint8Array, to: UdpEndpoint): void {
-		this.#post({ do: "sendDatagram", bytes: checkBytes(bytes), to: checkEndpoint(to) });
+		checkEndpoint(to);
+		if (this.#allowance.claim(checkBytes(bytes).length)) this.#post({ do: "sendDatagram", bytes, to });
 	}
 
 	onDatagram(handler: (bytes: Uint8Array, from: UdpEndpoint) => void): void {
@@ -182,7 +186,8 @@ export class WireguardDevice implements OverlayDevice {
 	}
 
 	receiveRelayed(publicKey: Uint8Array, bytes: Uint8Array): void {
-		this.#post({ do: "receiveRelayed", publicKey: checkKey(publicKey), bytes });
+		checkKey(publicKey);
+		if (this.#allowance.claim(bytes.length)) this.#post({ do: "receiveRelayed", publicKey, bytes });
 	}
 
 	onPeerChange(handler: (publicKey: Uint8Array) => void): void {
@@ -205,6 +210,7 @@ export class WireguardDevice implements OverlayDevice {
 			for (const { reject } of this.#pending.values()) reject(closedError(this.interfaceName));
 			this.#pending.clear();
 			this.#deps.health.clear(wireguardConditions.slowDataPlane, this.interfaceName);
+			this.#deps.health.clear(wireguardConditions.dataPlaneDead, this.interfaceName);
 			await this.#channel?.close();
 		})();
 		return this.#closing;
@@ -223,11 +229,17 @@ export class WireguardDevice implements OverlayDevice {
 				this.#fallback ??= report.fallback;
 				return ready();
 			case "datagram":
+				this.#taken(report.bytes);
 				return this.#onDatagram(report.bytes, report.from);
 			case "relay":
+				this.#taken(report.bytes);
 				return this.#onRelay(report.publicKey, report.bytes, report.urgent);
+			case "taken":
+				return this.#allowance.free(report.bytes);
 			case "peerChange":
 				return this.#onPeerChange(report.publicKey);
+			case "lost":
+				return this.#fail(wireguardError("device_failed", report.reason));
 			case "fallback":
 				this.#fallback = report.reason;
 				return this.#noteFallback();
@@ -249,6 +261,11 @@ export class WireguardDevice implements OverlayDevice {
 			default:
 				return unreachable(report);
 		}
+	}
+
+	#taken(bytes: Uint8Array): void {
+		const lot = this.#allowance.take(bytes.length);
+		if (lot > 0) this.#post({ do: "taken", bytes: lot });
 	}
 
 	#noteFallback(): void {
@@ -295,6 +312,8 @@ async function inThread(
 	report: (report: Report) => void,
 ): Promise<Channel> {
 	try {
+		// Loaded only here: where the system calls' library has no binary, the rest of the program must not notice.
+		const { openEngineHost } = await import("./engine-host.ts");
 		const host = await openEngineHost({ clock: deps.clock, random: deps.random ?? systemRandom, report }, options);
 		return {
 			post: (command) => host.command(command),

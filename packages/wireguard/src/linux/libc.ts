@@ -63,6 +63,7 @@ export const errors = {
 	EBUSY: 16,
 	EINVAL: 22,
 	ENODEV: 19,
+	EBADFD: 77,
 	EMSGSIZE: 90,
 	ENOBUFS: 105,
 	EPERM: 1,

@@ -230,8 +230,12 @@ export class OffloadSocket implements UdpIo {
 		view.setUint16(name, this.#family, true);
 		bytes[name + 2] = to.bytes[16] as number;
 		bytes[name + 3] = to.bytes[17] as number;
-		if (this.#family === familyV6) bytes.set(to.bytes.subarray(0, 16), name + 8);
-		else bytes.set(to.bytes.subarray(12, 16), name + 4);
+		if (this.#family === familyV6) {
+			bytes.set(to.bytes.subarray(0, 16), name + 8);
+			// Scope of a link-local address: the interface that it was heard on.
+			if (isLinkLocal(to.bytes) && to.local !== null) view.setUint32(name + 24, to.local.interfaceIndex, true);
+		}
+		if (this.#family === familyV4) bytes.set(to.bytes.subarray(12, 16), name + 4);
 		setAddress(view, message, this.#base + name);
 		view.setUint32(message + 8, this.#family === familyV6 ? 28 : 16, true);
 		setAddress(view, message + 16, this.#base + vector);
@@ -263,8 +267,7 @@ export class OffloadSocket implements UdpIo {
 			view.setUint32(control + 12, v6PacketInfo, true);
 			bytes.set(local.address, control + 16);
 			// Only a link-local address needs its interface named; naming it otherwise would pin the route.
-			const isLinkLocal = local.address[0] === 0xfe && ((local.address[1] as number) & 0xc0) === 0x80;
-			view.setUint32(control + 32, isLinkLocal ? local.interfaceIndex : 0, true);
+			view.setUint32(control + 32, isLinkLocal(local.address) ? local.interfaceIndex : 0, true);
 			return control + 40;
 		}
 		setAddress(view, control, 28);
@@ -275,6 +278,10 @@ export class OffloadSocket implements UdpIo {
 		view.setUint32(control + 24, 0, true);
 		return control + 32;
 	}
+}
+
+function isLinkLocal(address: Uint8Array): boolean {
+	return address[0] === 0xfe && ((address[1] as number) & 0xc0) === 0x80;
 }
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {

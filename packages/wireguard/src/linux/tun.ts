@@ -3,6 +3,7 @@ import { type Arena, regions, virtioHeaderBytes } from "../engine/arena.ts";
 import type { TunIo } from "../engine/packet-io.ts";
 import { type Cidr } from "../protocol/cidr.ts";
 import { errors, type Libc, must, SystemCallError, u32Bytes } from "./libc.ts";
+import { limitSegments } from "./segment-limit.ts";
 
 const readWriteNonBlocking = 0x2 | 0x800;
 const tunSetInterface = 0x400454ca;
@@ -55,21 +56,30 @@ export class Tun implements TunIo {
 			)
 				// The header is there all the same; the kernel just cuts segments itself.
 				libc.ioctlNumber(this.#fd, tunSetOffload, 0);
-			configure(libc, options);
+			const index = configure(libc, options);
+			if (this.hasOffload) limitSegments(libc, index, options.mtu);
 		} catch (failure) {
 			libc.close(this.#fd);
 			throw failure;
 		}
 	}
 
-	/** Calls `packet` for each one read, which lies in the TUN region behind its virtio header; `turn` after a batch. */
-	start(packet: (offset: number, length: number) => void, turn: () => void): void {
+	/**
+	 * Calls `packet` for each one read, which lies in the TUN region behind its virtio header; `turn` after a batch;
+	 * `lost` once, when somebody has removed the interface.
+	 */
+	start(packet: (offset: number, length: number) => void, turn: () => void, lost: () => void): void {
 		const header = this.hasOffload ? virtioHeaderBytes : 0;
 		const { at, bytes } = regions.tun;
 		const address = this.#base + at;
 		this.#poll = koffi.node.poll(this.#fd, { readable: true }, () => {
 			for (let count = 0; count < readsPerTurn && this.#fd >= 0; count++) {
 				const read = Number(this.#libc.read(this.#fd, address, bytes));
+				if (read < 0 && this.#isLost(this.#libc.errno())) {
+					// It would be readable for ever.
+					this.close();
+					return lost();
+				}
 				if (read <= header) break;
 				packet(at + header, read - header);
 			}
@@ -79,10 +89,12 @@ export class Tun implements TunIo {
 
 	write(offset: number, length: number): void {
 		this.#bound(offset, length);
+		if (this.#fd < 0) return;
 		if (this.#libc.write(this.#fd, this.#base + offset, length) < 0) this.writeErrors += 1;
 	}
 
 	writePieces(pieces: readonly number[]): void {
+		if (this.#fd < 0) return;
 		const { view } = this.#arena;
 		const vectors = regions.calls.at + 4096;
 		for (let at = 0; at < pieces.length; at += 2) {
@@ -103,6 +115,10 @@ export class Tun implements TunIo {
 		this.#fd = -1;
 	}
 
+	#isLost(errno: number): boolean {
+		return errno === errors.EBADFD || errno === errors.ENODEV;
+	}
+
 	#bound(offset: number, length: number): void {
 		if (offset < 0 || length < 0 || offset + length > this.#arena.bytes.length)
 			throw new RangeError(`A packet of ${length} bytes at ${offset} lies outside the arena.`);
@@ -121,7 +137,7 @@ export function setAddress(view: DataView, offset: number, value: number): void 
 	view.setUint32(offset + 4, Math.floor(value / 0x1_0000_0000), true);
 }
 
-function configure(libc: Libc, { name, mtu, addresses }: TunOptions): void {
+function configure(libc: Libc, { name, mtu, addresses }: TunOptions): number {
 	const v4 = must(libc, libc.socket(2, 2 | 0x80000, 0), "socket");
 	const v6 = libc.socket(10, 2 | 0x80000, 0);
 	try {
@@ -155,6 +171,7 @@ function configure(libc: Libc, { name, mtu, addresses }: TunOptions): void {
 				must(libc, libc.ioctl(v6, 0x8916, request), `giving ${name} its v6 address`);
 			}
 		}
+		return index;
 	} finally {
 		libc.close(v4);
 		if (v6 >= 0) libc.close(v6);

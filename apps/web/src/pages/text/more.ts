@@ -1,5 +1,6 @@
 export const t = {
 	title: "More",
+	rooms: "Conversations, with other warrens, too",
 	activity: (name: string) => `Who did what on ${name}`,
 	settings: "Look, notifications, devices, this machine",
 	noAccount: "Not signed in",

@@ -1,0 +1,262 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { RawClient, tempFolder } from "@warren/testkit";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+const main = fileURLToPath(new URL("../main.ts", import.meta.url));
+const adminToken = "an-administrator-of-tests";
+
+interface Started {
+	readonly ready: Record<string, any>;
+	readonly child: ChildProcess;
+	readonly exited: Promise<number | null>;
+	log(): string;
+}
+
+let folder: ReturnType<typeof tempFolder>;
+let running: Started[];
+let services: Server[];
+beforeEach(() => {
+	folder = tempFolder("backbone");
+	running = [];
+	services = [];
+});
+afterEach(async () => {
+	for (const { child } of running) child.kill("SIGKILL");
+	await Promise.all(running.map(({ exited }) => exited));
+	for (const service of services) {
+		service.closeAllConnections();
+		service.close();
+	}
+	folder[Symbol.dispose]();
+});
+
+/** Starts a command and waits for its one JSON line. */
+async function start(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Started> {
+	const child = spawn(process.execPath, [main, ...args, "--json"], {
+		stdio: ["ignore", "pipe", "pipe"],
+		env: { PATH: process.env["PATH"] ?? "", HOME: folder.path, ...env },
+	});
+	let log = "";
+	child.stderr.setEncoding("utf8").on("data", (text: string) => (log += text));
+	const exited = once(child, "exit").then(([code]) => code as number | null);
+	const line = once(createInterface({ input: child.stdout }), "line").then(([text]) => text as string);
+	const first = await Promise.race([line, exited.then((code) => `ended with ${code}: ${log}`)]);
+	if (!first.startsWith("{")) throw new Error(first);
+	const started = { ready: JSON.parse(first) as Record<string, any>, child, exited, log: () => log };
+	running.push(started);
+	return started;
+}
+
+const startBackbone = (port = 0, env: Record<string, string> = { BACKBONE_ADMIN_TOKEN: adminToken }) =>
+	start(["backbone", "--http", "--port", String(port), "--data", folder.file("data"), "--stream-ports", "0-0"], env);
+
+async function api(server: Started, method: string, path: string, body?: object, token = adminToken): Promise<any> {
+	const answer = await fetch(`http://127.0.0.1:${server.ready["port"]}${path}`, {
+		method,
+		headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+		...(body === undefined ? {} : { body: JSON.stringify(body) }),
+	});
+	const json: unknown = await answer.json();
+	if (!answer.ok) throw new Error(`${answer.status} ${JSON.stringify(json)}`);
+	return json;
+}
+
+async function httpService(answer: string): Promise<number> {
+	const service = createServer((_request, response) => response.end(answer));
+	await new Promise<void>((resolve) => service.listen(0, "127.0.0.1", resolve));
+	services.push(service);
+	return (service.address() as AddressInfo).port;
+}
+
+const startAgent = (server: Started, token: string, target: number) =>
+	start(
+		[
+			"agent",
+			"--backbone",
+			`http://127.0.0.1:${server.ready["port"]}`,
+			"--service",
+			"web",
+			"--target",
+			`127.0.0.1:${target}`,
+		],
+		{
+			BACKBONE_SERVICE_TOKEN: token,
+		},
+	);
+
+const ask = (server: Started, host = "web.localhost") =>
+	RawClient.exchange(
+		{ port: server.ready["port"] as number },
+		`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
+	).catch((fault: Error) => fault.message);
+
+describe("warren backbone and warren agent", () => {
+	it("what was acknowledged survives a kill -9 of the server, and agents come back by themselves", {
+		timeout: 120_000,
+	}, async () => {
+		const server = await startBackbone();
+		const port = server.ready["port"] as number;
+		const { token } = await api(server, "POST", "/admin/api/tokens", { service_name: "web" });
+		const { principal_id } = await api(server, "POST", "/principals", { name: "Ada", email: "a@b.c" });
+		await api(server, "POST", "/admin/api/grants", { principal_id, service: "web" });
+		await startAgent(server, token, await httpService("ok"));
+		expect(await ask(server)).toMatch(/ok$/);
+		server.child.kill("SIGKILL");
+		await server.exited;
+		const again = await startBackbone(port);
+		expect((await api(again, "GET", `/admin/api/grants/${principal_id}`)).grants).toMatchObject([{ service: "web" }]);
+		await expect.poll(() => ask(again), { timeout: 40_000 }).toMatch(/ok$/);
+	});
+
+	it("a killed agent costs what it carried and nothing else: the other one serves on", {
+		timeout: 120_000,
+	}, async () => {
+		const server = await startBackbone();
+		const { token } = await api(server, "POST", "/admin/api/tokens", { service_name: "web" });
+		const target = await httpService("ok");
+		const doomed = await startAgent(server, token, target);
+		await startAgent(server, token, target);
+		let failed = 0;
+		let served = 0;
+		const load = Promise.all(
+			Array.from({ length: 8 }, async (_, worker) => {
+				for (let each = 0; each < 30; each++) {
+					if (worker === 0 && each === 10) doomed.child.kill("SIGKILL");
+					if ((await ask(server)).endsWith("ok")) served += 1;
+					else failed += 1;
+				}
+			}),
+		);
+		await load;
+		expect(served + failed).toBe(240);
+		// At most what hung on it when it died, and of that all GETs are asked again elsewhere.
+		expect(failed).toBeLessThanOrEqual(8);
+	});
+
+	it("SIGTERM drains: both end with 0; a token that is refused ends the agent with 1", {
+		timeout: 120_000,
+	}, async () => {
+		const server = await startBackbone();
+		const { token, id } = await api(server, "POST", "/admin/api/tokens", { service_name: "web" });
+		const agent = await startAgent(server, token, await httpService("ok"));
+		agent.child.kill("SIGTERM");
+		expect(await agent.exited).toBe(0);
+		await api(server, "DELETE", `/admin/api/tokens/${id}`);
+		await expect(startAgent(server, token, 1)).rejects.toThrow(/ended with 1: [\s\S]*BACKBONE_SERVICE_TOKEN/);
+		server.child.kill("SIGTERM");
+		expect(await server.exited).toBe(0);
+	});
+
+	it("an agent file is read again without a drop: a changed target takes the next request", {
+		timeout: 120_000,
+	}, async () => {
+		const server = await startBackbone();
+		const { token } = await api(server, "POST", "/admin/api/tokens", { service_name: "web" });
+		const { token: second } = await api(server, "POST", "/admin/api/tokens", { service_name: "two" });
+		const file = folder.file("agents.json");
+		const write = (list: object[]) =>
+			writeFileSync(file, JSON.stringify({ backbone: `http://127.0.0.1:${server.ready["port"]}`, services: list }));
+		const [one, other] = [await httpService("one"), await httpService("other")];
+		write([{ service: "web", target: `127.0.0.1:${one}`, token }]);
+		const agent = await start(["agent", "--config", file]);
+		expect(await ask(server)).toMatch(/one$/);
+		write([
+			{ service: "web", target: `127.0.0.1:${other}`, token },
+			{ service: "two", target: `127.0.0.1:${one}`, token: second },
+		]);
+		await expect.poll(() => ask(server), { timeout: 40_000 }).toMatch(/other$/);
+		await expect.poll(() => ask(server, "two.localhost"), { timeout: 40_000 }).toMatch(/one$/);
+		writeFileSync(file, "{ not JSON");
+		await expect.poll(() => agent.log(), { timeout: 40_000 }).toContain("the old one stays");
+		expect(await ask(server)).toMatch(/other$/);
+	});
+
+	it("ten thousand links are parked, and serve", { timeout: 240_000 }, async (context) => {
+		context.skip(process.env["WARREN_LONG_TESTS"] !== "1", "it takes a minute: WARREN_LONG_TESTS=1 runs it");
+		const server = await startBackbone();
+		const { token } = await api(server, "POST", "/admin/api/tokens", { service_name: "web" });
+		const file = folder.file("agents.json");
+		const service = { service: "web", target: `127.0.0.1:${await httpService("ok")}`, token, links: 10_000 };
+		writeFileSync(file, JSON.stringify({ backbone: `http://127.0.0.1:${server.ready["port"]}`, services: [service] }));
+		await start(["agent", "--config", file]);
+		const links = async () => (await api(server, "GET", "/admin/api/services")).services[0].agents[0]?.links as number;
+		await expect.poll(links, { timeout: 200_000, interval: 500 }).toBeGreaterThanOrEqual(10_000);
+		for (let each = 0; each < 100; each++) expect(await ask(server)).toMatch(/ok$/);
+	});
+
+	it("makes its secrets on the first run, shows the admin token once, keeps files to itself", {
+		timeout: 120_000,
+	}, async () => {
+		const server = await startBackbone(0, {});
+		const token = /Admin token (wb_\S+)/.exec(server.log())?.[1] ?? "";
+		expect(await api(server, "GET", "/admin/api/tokens", undefined, token)).toEqual({ tokens: [] });
+		const data = server.ready["data"] as string;
+		for (const name of ["admin.hash", "master.secret", "jwt.key"]) {
+			expect(statSync(`${data}/backbone/${name}`).mode & 0o777).toBe(0o600);
+			expect(readFileSync(`${data}/backbone/${name}`, "utf8")).not.toContain(token);
+		}
+		server.child.kill("SIGTERM");
+		await server.exited;
+		expect((await startBackbone(0, {})).log()).not.toContain("Admin token");
+	});
+
+	it("refuses plain HTTP off loopback, and a token in the clear", async () => {
+		await expect(start(["backbone", "--http", "--host", "0.0.0.0", "--data", folder.file("d")])).rejects.toThrow(
+			/in the clear/,
+		);
+		await expect(
+			start(["agent", "--backbone", "http://203.0.113.1", "--service", "web", "--target", "127.0.0.1:1"], {
+				BACKBONE_SERVICE_TOKEN: "x",
+			}),
+		).rejects.toThrow(/in the clear/);
+	});
+
+	it("serves TLS with the local CA, to clients and agents alike", { timeout: 120_000 }, async () => {
+		const server = await start(
+			["backbone", "--domain", "mos.internal", "--port", "0", "--host", "127.0.0.1", "--data", folder.file("data")],
+			{
+				BACKBONE_ADMIN_TOKEN: adminToken,
+			},
+		);
+		const ca = folder.file("data/backbone-ca/ca.crt");
+		const port = server.ready["port"] as number;
+		const tls = { port, ca: readFileSync(ca, "utf8") };
+		const body = JSON.stringify({ service_name: "web" });
+		const made = await RawClient.exchange(
+			tls,
+			`POST /admin/api/tokens HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${adminToken}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+		);
+		const token = /"token":"([^"]+)"/.exec(made)?.[1] as string;
+		const target = await httpService("ok");
+		for (const transport of ["parked", "http2"]) {
+			const agent = await start(
+				[
+					"agent",
+					"--backbone",
+					`https://127.0.0.1:${port}`,
+					"--service",
+					"web",
+					"--target",
+					`127.0.0.1:${target}`,
+					"--ca",
+					ca,
+					"--transport",
+					transport,
+				],
+				{ BACKBONE_SERVICE_TOKEN: token },
+			);
+			expect(
+				await RawClient.exchange(tls, `GET / HTTP/1.1\r\nHost: web.mos.internal\r\nConnection: close\r\n\r\n`),
+				transport,
+			).toMatch(/ok$/);
+			agent.child.kill("SIGTERM");
+			await agent.exited;
+		}
+	});
+});

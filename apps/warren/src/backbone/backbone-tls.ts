@@ -1,0 +1,91 @@
+import { X509Certificate } from "node:crypto";
+import type { FrontTls } from "@warren/backbone";
+import type { HealthTable } from "@warren/kernel";
+import { Authority, certificateError } from "@warren/net";
+import type { RoleDeps } from "../cli/run-role.ts";
+import { type BackboneConfig, readText } from "../config/backbone-config.ts";
+import type { DataFolder } from "../config/data-folder.ts";
+import { certificateExpiring, ownAddresses } from "../node/certificates.ts";
+
+export interface BackboneTls {
+	/** Null = plain HTTP on loopback. */
+	readonly front: FrontTls | null;
+	readonly caFingerprint: string | null;
+}
+
+const dayMs = 24 * 3600 * 1000;
+const renewBeforeMs = 60 * dayMs;
+const warnBeforeMs = 14 * dayMs;
+
+/** Own files, or a leaf of the local CA for the domain and everything below it. */
+export async function backboneTls(
+	deps: RoleDeps,
+	config: BackboneConfig,
+	data: DataFolder,
+	health: HealthTable,
+): Promise<BackboneTls> {
+	if (config.http) return { front: null, caFingerprint: null };
+	if (config.tlsCert !== undefined && config.tlsKey !== undefined) {
+		const cert = readText(config.tlsCert);
+		try {
+			const end = Date.parse(new X509Certificate(cert).validTo);
+			if (end - deps.clock.now() < warnBeforeMs)
+				health.raise(certificateExpiring, { file: config.tlsCert, date: new Date(end).toISOString().slice(0, 10) });
+		} catch (cause) {
+			throw certificateError("bad_certificate", `${config.tlsCert} cannot be used: ${(cause as Error).message}.`, {
+				fix: "It must be PEM, the leaf first.",
+				cause,
+			});
+		}
+		return { front: { cert, key: readText(config.tlsKey) }, caFingerprint: null };
+	}
+	const authority = await openAuthority(deps, config, data);
+	const names = [config.domain, `*.${config.domain}`, "localhost", ...config.hostname, ...ownAddresses()];
+	const cert = data.read("backbone", "leaf.crt");
+	const key = data.read("backbone", "leaf.key");
+	if (cert !== null && key !== null && isStillGood(cert, config, authority, deps.clock.now()))
+		return {
+			front: { cert: cert + authority.certPem, key },
+			caFingerprint: authority.fingerprint,
+		};
+	const leaf = await authority.issue({ name: config.domain, hosts: names, usages: ["server"] });
+	data.write(leaf.key, "backbone", "leaf.key");
+	data.write(leaf.cert, "backbone", "leaf.crt");
+	return {
+		front: { cert: leaf.cert + authority.certPem, key: leaf.key },
+		caFingerprint: authority.fingerprint,
+	};
+}
+
+function isStillGood(cert: string, config: BackboneConfig, authority: Authority, now: number): boolean {
+	const leaf = new X509Certificate(cert);
+	return (
+		leaf.checkIssued(new X509Certificate(authority.certPem)) &&
+		Date.parse(leaf.validTo) - now > renewBeforeMs &&
+		leaf.checkHost(config.domain) !== undefined
+	);
+}
+
+/** The warren's CA where this machine has one that may speak for the domain; else one of the backbone's own. */
+async function openAuthority(
+	{ clock, random }: RoleDeps,
+	config: BackboneConfig,
+	data: DataFolder,
+): Promise<Authority> {
+	for (const folder of ["ca", "backbone-ca"]) {
+		const cert = data.read(folder, "ca.crt");
+		const key = data.read(folder, "ca.key");
+		if (cert === null || key === null) continue;
+		const authority = await Authority.load({ cert, key }, clock, random);
+		if (authority.allows(config.domain)) return authority;
+	}
+	const made = await Authority.create(
+		`Backbone of ${config.domain}`,
+		[config.domain, ...config.hostname, ...ownAddresses()],
+		clock,
+		random,
+	);
+	data.write(made.pem.key, "backbone-ca", "ca.key");
+	data.write(made.pem.cert, "backbone-ca", "ca.crt");
+	return made.authority;
+}

@@ -1,0 +1,176 @@
+import { unwatchFile, watchFile } from "node:fs";
+import { Forwarder } from "@warren/backbone";
+import { defineErrors, messageOf } from "@warren/kernel";
+import type { Command } from "commander";
+import { Agent, request } from "undici";
+import { openAgents } from "../backbone/agent-role.ts";
+import { backboneUrl, parseAgentConfig, readText } from "../config/backbone-config.ts";
+import { runRole } from "./run-role.ts";
+
+const agentError = defineErrors({
+	agent_stopped: { status: 500 },
+	no_credential: { status: 401 },
+	refused: { status: 400 },
+});
+const reloadPollMs = 500;
+
+interface AgentFlags extends Record<string, unknown> {
+	readonly config?: string;
+	readonly json?: boolean;
+	readonly logLevel?: "debug" | "info" | "warn" | "error";
+}
+
+export function addAgentCommands(program: Command): void {
+	program
+		.command("agent")
+		.description("Give a local service its name at a backbone; the token comes from BACKBONE_SERVICE_TOKEN")
+		.option("--backbone <url>", "the backbone [BACKBONE_URL]")
+		.option("--service <name>", "the service that the token is for")
+		.option("--target <host:port>", "where the service listens")
+		.option("--config <file>", "many services, JSON; read again when it changes")
+		.option("--transport <kind>", "parked, websocket or http2")
+		.option("--name <name>", "a name that lasts: a newer agent with it takes over")
+		.option("--ca <file>", "CA of the backbone, PEM [BACKBONE_CA]")
+		.option("--proxy-protocol", "tell the target who connects (TCP services)")
+		.option("--log-level <level>", "debug, info, warn or error")
+		.option("--json", "one JSON line when ready, JSON logs")
+		.action((flags: AgentFlags) => runAgent(flags));
+
+	program
+		.command("forward <service> <localport>")
+		.description("A port of this machine that leads to a TCP service; the credential comes from BACKBONE_CREDENTIAL")
+		.option("--backbone <url>", "the backbone [BACKBONE_URL]")
+		.option("--ca <file>", "CA of the backbone, PEM [BACKBONE_CA]")
+		.option("--host <address>", "address to listen on, 127.0.0.1 unless told")
+		.option("--log-level <level>", "debug, info, warn or error")
+		.option("--json", "one JSON line when ready, JSON logs")
+		.action((service: string, port: string, flags: ForwardFlags) => forward(service, port, flags));
+}
+
+async function runAgent(flags: AgentFlags): Promise<void> {
+	const settings = { logLevel: flags.logLevel ?? "info", json: flags.json === true } as const;
+	const { logLevel: _level, json: _json, ...rest } = flags;
+	const services = parseAgentConfig(rest, process.env);
+	await runRole(settings, async (deps) => {
+		const agents = openAgents(deps, services);
+		// Between two tries nothing is open, and our timers hold no process.
+		const held = setInterval(() => {}, 60_000);
+		await agents.settled;
+		const states = agents.status();
+		if (states.every(({ state }) => state.state === "stopped")) {
+			clearInterval(held);
+			await agents.close();
+			const [first] = states;
+			throw agentError(
+				"agent_stopped",
+				`The backbone refuses this agent: ${first?.state.state === "stopped" ? first.state.reason : ""}`,
+				{
+					fix: "Check BACKBONE_SERVICE_TOKEN and --service.",
+				},
+			);
+		}
+		void agents.stopped.then(() => {
+			deps.logger.error("every service has stopped: nothing is left to do");
+			process.exitCode = 1;
+			process.kill(process.pid, "SIGTERM");
+		});
+		if (flags.config !== undefined) {
+			const file = flags.config;
+			watchFile(file, { interval: reloadPollMs, persistent: false }, () => {
+				try {
+					void agents
+						.reload(parseAgentConfig(rest, process.env))
+						.catch((fault: unknown) =>
+							deps.logger.error("the new configuration could not be taken", { fault: messageOf(fault) }),
+						);
+					deps.logger.info("configuration read again", { file });
+				} catch (fault) {
+					deps.logger.error("the new configuration is not usable: the old one stays", { fault: messageOf(fault) });
+				}
+			});
+		}
+		const ready = {
+			services: agents.status().map(({ service, state }) => ({ service, ...state })),
+			pid: process.pid,
+		};
+		return {
+			ready,
+			greeting: `${ready.services.map((each) => `${each.service}  ${each.state === "online" ? each.url : each.state}`).join("\n")}\n`,
+			close: async () => {
+				clearInterval(held);
+				if (flags.config !== undefined) unwatchFile(flags.config);
+				await agents.close();
+			},
+		};
+	});
+}
+
+interface ForwardFlags {
+	readonly backbone?: string;
+	readonly ca?: string;
+	readonly host?: string;
+	readonly json?: boolean;
+	readonly logLevel?: "debug" | "info" | "warn" | "error";
+}
+
+async function forward(service: string, port: string, flags: ForwardFlags): Promise<void> {
+	const localPort = Number(port);
+	if (!Number.isInteger(localPort) || localPort < 0 || localPort > 65535)
+		throw agentError("refused", `"${port}" is not a port.`, { fix: "Give a number from 0 to 65535." });
+	const ca = flags.ca ?? process.env["BACKBONE_CA"];
+	await runRole({ logLevel: flags.logLevel ?? "info", json: flags.json === true }, async (deps) => {
+		const opened = await Forwarder.open(deps, {
+			target: {
+				url: backboneUrl(flags.backbone ?? process.env["BACKBONE_URL"] ?? ""),
+				tls: ca === undefined ? {} : { ca: readText(ca) },
+			},
+			service,
+			credential: ownCredential(),
+			host: flags.host ?? "127.0.0.1",
+			port: localPort,
+		});
+		if (!opened.ok) throw agentError("refused", `The backbone does not let you to "${service}": ${opened.message}`);
+		const { forwarder } = opened;
+		return {
+			ready: { service, port: forwarder.port, pid: process.pid },
+			greeting: `${service} is at ${flags.host ?? "127.0.0.1"}:${forwarder.port}. Stop with Ctrl-C.\n`,
+			close: () => forwarder.close(),
+		};
+	});
+}
+
+function ownCredential(): string {
+	const credential = process.env["BACKBONE_CREDENTIAL"];
+	if (credential !== undefined && credential !== "") return credential;
+	throw agentError("no_credential", "BACKBONE_CREDENTIAL is not set.", {
+		fix: "Set it to the credential from POST /principals.",
+	});
+}
+
+export interface ServiceWhoamiFlags {
+	readonly service: string;
+	readonly backbone?: string;
+	readonly ca?: string;
+	readonly json?: boolean;
+}
+
+/** What a service of the backbone would be told about whoever holds BACKBONE_CREDENTIAL. */
+export async function whoamiAtService(flags: ServiceWhoamiFlags): Promise<void> {
+	const credential = ownCredential();
+	const url = backboneUrl(flags.backbone ?? process.env["BACKBONE_URL"] ?? "");
+	const ca = flags.ca ?? process.env["BACKBONE_CA"];
+	const agent = new Agent({ connect: ca === undefined ? {} : { ca: readText(ca) } });
+	try {
+		const answer = await request(new URL(`/principals/whoami?service=${encodeURIComponent(flags.service)}`, url), {
+			dispatcher: agent,
+			headers: { "x-backbone-principal": credential, accept: "application/json" },
+		});
+		const body = (await answer.body.json()) as { message?: string; headers?: Record<string, string> };
+		if (answer.statusCode !== 200)
+			throw agentError("refused", body.message ?? `The backbone answered ${answer.statusCode}.`);
+		const lines = Object.entries(body.headers ?? {}).map(([name, value]) => `${name}: ${value}`);
+		process.stdout.write(`${flags.json === true ? JSON.stringify(body) : lines.join("\n")}\n`);
+	} finally {
+		await agent.close();
+	}
+}

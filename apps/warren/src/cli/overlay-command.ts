@@ -1,0 +1,177 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { defineErrors, messageOf, silentLogger, systemClock, systemRandom } from "@warren/kernel";
+import { addStaticDevice, leaveOverlay, publicKeyOf, stockConfig } from "@warren/overlay";
+import type { Command } from "commander";
+import { renderUnicodeCompact } from "uqr";
+import { overlayFolder, parseJoinerConfig, readLinkTls } from "../config/joiner-config.ts";
+import { openJoiner } from "../overlay/joiner-role.ts";
+import { runRole } from "./run-role.ts";
+import { renderAge, renderTable } from "./table.ts";
+
+const overlayError = defineErrors({
+	not_joined: { status: 404, fix: "Join first with: warren overlay join" },
+	no_endpoint: { status: 409 },
+});
+
+interface Status {
+	readonly name: string;
+	readonly ula: string;
+	readonly wg_public_key: string;
+	readonly endpoint: string | null;
+	readonly coordinator: string;
+	readonly connected: boolean;
+	readonly interface: string;
+	readonly data_plane: string | null;
+	readonly nat: string | null;
+	readonly relay: boolean;
+	readonly updated_at: number;
+	readonly conditions: readonly { severity: string; title: string; advice: string }[];
+	readonly peers: readonly {
+		display_name: string;
+		ula: string;
+		path: string;
+		endpoint: { address: string; port: number } | null;
+		rtt_ms: number | null;
+		rx_bytes: number;
+		tx_bytes: number;
+	}[];
+}
+
+function withOverlayFlags(command: Command): Command {
+	return command
+		.option("--data <dir>", "where state lives [WARREN_DATA]")
+		.option("--coordinator <url...>", "coordinators, tried in turn [WARREN_COORDINATOR, TABBIFY_MESH_COORDINATOR]")
+		.option("--tls-cert <file>", "this machine's certificate, PEM [WARREN_OVERLAY_TLS_CERT]")
+		.option("--tls-key <file>", "its key, PEM [WARREN_OVERLAY_TLS_KEY]")
+		.option("--tls-ca <file>", "the only CA that is trusted [WARREN_OVERLAY_TLS_CA]")
+		.option("--insecure-no-mtls", "no certificates; needs WARREN_ALLOW_INSECURE=1 as well")
+		.option("--json", "the result as JSON");
+}
+
+/** `warren overlay`: this machine on the private mesh. */
+export function addOverlayCommands(program: Command): void {
+	const overlay = program.command("overlay").description("This machine on the private mesh");
+	withOverlayFlags(overlay.command("join"))
+		.description("Join and stay on the overlay, until SIGTERM or SIGINT")
+		.option("--name <name>", "this machine's name [WARREN_NAME]")
+		.option("--tag <tag...>", "tags that it asks for; token or certificate decide")
+		.option("--network <name>", "which network, default unless told")
+		.option("--join-token <token>", "join token; better in the environment [MESH_JOIN_TOKEN]")
+		.option("--interface <name>", "the overlay's interface, warren0 unless told")
+		.option("--listen-port <port>", "UDP port of WireGuard, 51820 unless told [WARREN_OVERLAY_PORT]")
+		.option("--listen-endpoint <address:port>", "where others reach it, when it is known [WARREN_OVERLAY_ENDPOINT]")
+		.option("--relay-only", "never directly")
+		.option("--data-plane <kind>", "auto, kernel, offload or portable")
+		.option("--app <uuid=host:port...>", "serve a local service at its app's address, port 8730")
+		.option("--no-names", "no DNS responder")
+		.option("--log-level <level>", "debug, info, warn or error [WARREN_LOG_LEVEL]")
+		.action(async (flags: Record<string, unknown>) => {
+			const config = parseJoinerConfig(flags, process.env);
+			await runRole(config, (deps) => openJoiner(deps, config));
+		});
+	overlay
+		.command("status")
+		.description("Peers and paths, as the joiner of this machine wrote them last")
+		.option("--data <dir>", "where state lives [WARREN_DATA]")
+		.option("--json", "the result as JSON")
+		.action((flags: { data?: string; json?: boolean }) => {
+			const status = readStatus(overlayFolder(flags, process.env));
+			process.stdout.write(flags.json === true ? `${JSON.stringify(status)}\n` : `${describe(status)}\n`);
+		});
+	withOverlayFlags(overlay.command("leave"))
+		.description("Tell the coordinator that this machine goes; its address stays its own")
+		.action(async (flags: Record<string, unknown>) => {
+			const config = parseJoinerConfig(flags, process.env);
+			const left = await leaveOverlay({
+				folder: config.folder,
+				coordinators: config.coordinator,
+				tls: readLinkTls(config),
+				clock: systemClock,
+				logger: silentLogger,
+			});
+			process.stdout.write(
+				config.json
+					? `${JSON.stringify({ left: left.peer_id, ula: left.ula })}\n`
+					: `${left.ula} has left the overlay. Stop the joiner as well, or it comes back.\n`,
+			);
+		});
+	withOverlayFlags(overlay.command("add-device <name>"))
+		.description(
+			"A phone or computer with the stock WireGuard app, behind this machine: prints its configuration and QR",
+		)
+		.option("--endpoint <address:port>", "where the device reaches this machine")
+		.action(async (name: string, flags: Record<string, unknown> & { endpoint?: string }) => {
+			const { endpoint: asked, ...rest } = flags;
+			const config = parseJoinerConfig(rest, process.env);
+			const status = readStatus(config.folder);
+			const endpoint = asked ?? status.endpoint;
+			if (endpoint === null)
+				throw overlayError("no_endpoint", "It is not known where the device could reach this machine.", {
+					fix: "Say it with --endpoint ADDRESS:PORT.",
+				});
+			const privateKey = Uint8Array.from(systemRandom.bytes(32));
+			privateKey[0] = (privateKey[0] as number) & 248;
+			privateKey[31] = ((privateKey[31] as number) & 127) | 64;
+			const publicKey = Buffer.from(publicKeyOf(privateKey)).toString("base64");
+			const device = await addStaticDevice(
+				{
+					folder: config.folder,
+					coordinators: config.coordinator,
+					tls: readLinkTls(config),
+					clock: systemClock,
+					logger: silentLogger,
+				},
+				name,
+				publicKey,
+			);
+			const text = stockConfig({
+				privateKey: Buffer.from(privateKey).toString("base64"),
+				ula: device.ula,
+				gatewayKey: status.wg_public_key,
+				gatewayEndpoint: endpoint,
+				dns: status.ula,
+			});
+			process.stdout.write(config.json ? `${JSON.stringify({ ...device, config: text })}\n` : text);
+			if (!config.json)
+				process.stderr.write(
+					`\n${renderUnicodeCompact(text, { border: 1 })}\nScan it with the WireGuard app, or save the text for wg-quick. It is shown this once.\n`,
+				);
+		});
+}
+
+/** @throws WarrenError `not_joined`. */
+function readStatus(folder: string): Status {
+	const file = join(folder, "status.json");
+	if (!existsSync(file)) throw overlayError("not_joined", `No joiner has run with ${folder}.`);
+	try {
+		return JSON.parse(readFileSync(file, "utf8")) as Status;
+	} catch (cause) {
+		throw overlayError("not_joined", `${file} cannot be read: ${messageOf(cause)}.`, { cause });
+	}
+}
+
+/** After this the joiner has missed three of its five-second rounds. */
+const staleMs = 15_000;
+
+function describe(status: Status): string {
+	const ageMs = Date.now() - status.updated_at;
+	const lines = [
+		`${status.name}  ${status.ula}  ${status.interface}  data plane ${status.data_plane ?? "-"}  NAT ${status.nat ?? "unknown"}  relay ${status.relay ? "connected" : "away"}`,
+		`coordinator ${status.coordinator} ${status.connected ? "connected" : "away"}${ageMs > staleMs ? `  (as of ${renderAge(ageMs)} ago: the joiner does not run)` : ""}`,
+		...status.conditions.map((each) => `${each.severity}: ${each.title} ${each.advice}`),
+	];
+	const rows = status.peers.map((each) => [
+		each.display_name,
+		each.ula,
+		each.path,
+		each.endpoint === null
+			? "-"
+			: each.endpoint.address.includes(":")
+				? `[${each.endpoint.address}]:${each.endpoint.port}`
+				: `${each.endpoint.address}:${each.endpoint.port}`,
+		each.rtt_ms === null ? "-" : `${each.rtt_ms.toFixed(1)} ms`,
+		`${each.rx_bytes}/${each.tx_bytes}`,
+	]);
+	return [...lines, "", renderTable([["PEER", "ADDRESS", "PATH", "ENDPOINT", "RTT", "RX/TX"], ...rows])].join("\n");
+}

@@ -1,0 +1,232 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { defineErrors, parseConfig } from "@warren/kernel";
+import { z } from "zod";
+import { defaultDataFolder } from "./data-folder.ts";
+import { isLoopback } from "./server-config.ts";
+
+const configError = defineErrors({ unsafe_config: { status: 500 }, bad_config: { status: 500 } });
+
+const port = z.coerce.number().pipe(z.int().min(0).max(65535));
+const list = z.array(z.string().min(1)).default([]);
+
+const serverSchema = z.object({
+	data: z.string().min(1),
+	host: z.string().min(1).optional(),
+	port: port.default(5152),
+	domain: z
+		.string()
+		.regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/, "must be a domain name in lower case")
+		.default("localhost"),
+	hostname: list,
+	http: z.boolean().default(false),
+	json: z.boolean().default(false),
+	tlsCert: z.string().optional(),
+	tlsKey: z.string().optional(),
+	trustedProxy: list,
+	publicUrl: z.url({ protocol: /^https?$/ }).optional(),
+	streamPorts: z
+		.string()
+		.regex(/^\d{1,5}-\d{1,5}$/, "must be FIRST-LAST")
+		.default("20000-20999")
+		.transform((text) => text.split("-").map(Number) as [number, number])
+		.refine(([first, last]) => first <= last && last <= 65535, "must be FIRST-LAST, at most 65535"),
+	approvePrincipals: z.boolean().default(false),
+	logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
+	adminToken: z.string().min(16).optional(),
+	masterSecret: z.string().min(32).optional(),
+});
+
+export type BackboneConfig = z.infer<typeof serverSchema>;
+
+const serverVariables: Readonly<Record<keyof BackboneConfig, string>> = {
+	data: "WARREN_DATA",
+	host: "WARREN_HOST",
+	port: "WARREN_BACKBONE_PORT",
+	domain: "WARREN_BACKBONE_DOMAIN",
+	hostname: "WARREN_HOSTNAME",
+	http: "WARREN_HTTP",
+	json: "WARREN_JSON",
+	tlsCert: "WARREN_TLS_CERT",
+	tlsKey: "WARREN_TLS_KEY",
+	trustedProxy: "WARREN_TRUSTED_PROXY",
+	publicUrl: "WARREN_BACKBONE_URL",
+	streamPorts: "WARREN_BACKBONE_STREAM_PORTS",
+	approvePrincipals: "WARREN_BACKBONE_APPROVE_PRINCIPALS",
+	logLevel: "WARREN_LOG_LEVEL",
+	adminToken: "BACKBONE_ADMIN_TOKEN",
+	masterSecret: "BACKBONE_MASTER_SECRET",
+};
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The backbone's settings: flags, else environment, else defaults.
+ * @throws WarrenError `bad_config`, `unsafe_config` (plain HTTP off loopback).
+ */
+export function parseBackboneConfig(
+	flags: Readonly<Record<string, unknown>>,
+	environment: Environment,
+): BackboneConfig {
+	const config = parseConfig(
+		serverSchema,
+		collect(serverVariables, flags, environment, { data: defaultDataFolder(environment) }),
+		"backbone",
+	);
+	if (config.http) {
+		config.host ??= "127.0.0.1";
+		if (!isLoopback(config.host))
+			throw configError("unsafe_config", `--http on ${config.host} would send credentials in the clear.`, {
+				fix: "Leave out --http (TLS is on by itself), or use --host 127.0.0.1 behind a proxy that ends TLS.",
+			});
+	}
+	if ((config.tlsCert === undefined) !== (config.tlsKey === undefined))
+		throw configError("bad_config", "--tls-cert and --tls-key belong together, and one is missing.", {
+			fix: "Give both files, or neither.",
+		});
+	return { ...config, data: resolve(config.data) };
+}
+
+const targetPattern = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/;
+const target = z
+	.string()
+	.regex(targetPattern, "must be HOST:PORT")
+	.transform((text) => {
+		const match = targetPattern.exec(text) as RegExpExecArray;
+		return { host: (match[1] ?? match[2]) as string, port: Number(match[3]) };
+	});
+const transport = z.enum(["parked", "websocket", "http2"]);
+
+const agentServiceSchema = z.object({
+	service: z.string().min(1),
+	target,
+	/** A secret; or where it lies. */
+	token: z.string().optional(),
+	tokenFile: z.string().optional(),
+	backbone: z.string().optional(),
+	transport: transport.optional(),
+	name: z.string().optional(),
+	proxyProtocol: z.boolean().default(false),
+	links: z.int().min(1).max(10_000).optional(),
+});
+
+const agentFileSchema = z.object({
+	backbone: z.string().optional(),
+	transport: transport.optional(),
+	ca: z.string().optional(),
+	services: z.array(agentServiceSchema).min(1).max(1000),
+});
+
+/** One service that an agent serves, with everything it needs. */
+export interface AgentServiceConfig {
+	readonly backbone: URL;
+	/** PEM that the backbone's certificate must chain to; null = what the system trusts. */
+	readonly ca: string | null;
+	readonly service: string;
+	readonly target: { readonly host: string; readonly port: number };
+	readonly token: string;
+	readonly transport: "parked" | "websocket" | "http2";
+	readonly name: string | null;
+	readonly proxyProtocol: boolean;
+	readonly links?: number;
+}
+
+const agentVariables: Readonly<Record<string, string>> = {
+	backbone: "BACKBONE_URL",
+	ca: "BACKBONE_CA",
+	token: "BACKBONE_SERVICE_TOKEN",
+};
+
+/** @throws WarrenError `bad_config`, `unsafe_config`. */
+export function parseAgentConfig(
+	flags: Readonly<Record<string, unknown>>,
+	environment: Environment,
+): AgentServiceConfig[] {
+	const given = collect(agentVariables, flags, environment, {});
+	const config = typeof flags["config"] === "string" ? flags["config"] : null;
+	const file = parseConfig(
+		agentFileSchema,
+		config === null
+			? { ...given, services: [given] }
+			: {
+					...(given["backbone"] === undefined ? {} : { backbone: given["backbone"] }),
+					ca: given["ca"],
+					...readJson(config),
+				},
+		"agent",
+	);
+	const seen = new Set<string>();
+	return file.services.map((each) => {
+		const token = each.token ?? (each.tokenFile === undefined ? undefined : readText(each.tokenFile).trim());
+		if (token === undefined || token === "")
+			throw configError("bad_config", `Service "${each.service}" has no token.`, {
+				fix: "Set BACKBONE_SERVICE_TOKEN, or token or tokenFile in the file.",
+			});
+		const address = each.backbone ?? file.backbone;
+		if (address === undefined)
+			throw configError("bad_config", `Service "${each.service}" has no backbone.`, { fix: "Give --backbone URL." });
+		const key = `${address} ${each.service} ${each.name ?? ""}`;
+		if (seen.has(key)) throw configError("bad_config", `Service "${each.service}" stands twice in the file.`);
+		seen.add(key);
+		return {
+			backbone: backboneUrl(address),
+			ca: file.ca === undefined ? null : readText(file.ca),
+			service: each.service,
+			target: each.target,
+			token,
+			transport: each.transport ?? file.transport ?? "parked",
+			name: each.name ?? null,
+			proxyProtocol: each.proxyProtocol,
+			...(each.links === undefined ? {} : { links: each.links }),
+		};
+	});
+}
+
+/** @throws WarrenError `bad_config`, `unsafe_config`: a token must not travel in the clear. */
+export function backboneUrl(text: string): URL {
+	const url = URL.canParse(text) ? new URL(text) : null;
+	if (url === null || !/^https?:$/.test(url.protocol))
+		throw configError("bad_config", `"${text.slice(0, 200)}" is not a URL of a backbone.`, {
+			fix: "Give https://HOST[:PORT].",
+		});
+	if (url.protocol === "http:" && !isLoopback(url.hostname))
+		throw configError("unsafe_config", `${url.origin} would carry the token in the clear.`, { fix: "Use https." });
+	return url;
+}
+
+export function readText(file: string): string {
+	try {
+		return readFileSync(file, "utf8");
+	} catch (cause) {
+		throw configError("bad_config", `${file} cannot be read: ${(cause as Error).message}.`, { cause });
+	}
+}
+
+function readJson(file: string): Record<string, unknown> {
+	try {
+		return JSON.parse(readText(file)) as Record<string, unknown>;
+	} catch (cause) {
+		if (!(cause instanceof SyntaxError)) throw cause;
+		throw configError("bad_config", `${file} is not JSON: ${cause.message}.`, { cause });
+	}
+}
+
+function collect(
+	variables: Readonly<Record<string, string>>,
+	flags: Readonly<Record<string, unknown>>,
+	environment: Environment,
+	defaults: Record<string, unknown>,
+): Record<string, unknown> {
+	const input: Record<string, unknown> = { ...defaults };
+	for (const [field, variable] of Object.entries(variables)) {
+		const text = environment[variable];
+		if (text === undefined || text === "") continue;
+		input[field] = ["http", "json", "approvePrincipals"].includes(field)
+			? text === "1" || text === "true"
+			: ["hostname", "trustedProxy"].includes(field)
+				? text.split(",").map((each) => each.trim())
+				: text;
+	}
+	for (const [field, value] of Object.entries(flags)) if (value !== undefined) input[field] = value;
+	return input;
+}

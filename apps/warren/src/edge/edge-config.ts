@@ -1,0 +1,88 @@
+import { join } from "node:path";
+import { parseConfig } from "@warren/kernel";
+import { z } from "zod";
+import { type CoordinatorConfig, parseCoordinatorConfig } from "../config/coordinator-config.ts";
+import { type GatewayConfig, parseGatewayConfig } from "../config/gateway-config.ts";
+
+const port = z.coerce.number().pipe(z.int().min(0).max(65535));
+const schema = z.object({
+	data: z.string().min(1),
+	json: z.boolean().default(false),
+	logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
+	coordinatorPort: port.default(8888),
+	stunPort: port.default(3478),
+	/** Off until asked: a gateway is for other people's warrens. */
+	gateway: z.boolean().default(false),
+	gatewayPort: port.default(4000),
+});
+
+const variables: Readonly<Record<keyof z.infer<typeof schema>, string>> = {
+	data: "WARREN_DATA",
+	json: "WARREN_JSON",
+	logLevel: "WARREN_LOG_LEVEL",
+	coordinatorPort: "WARREN_COORDINATOR_PORT",
+	stunPort: "WARREN_STUN_PORT",
+	gateway: "WARREN_GATEWAY",
+	gatewayPort: "WARREN_GATEWAY_PORT",
+};
+
+export interface EdgeConfig {
+	readonly json: boolean;
+	readonly logLevel: "debug" | "info" | "warn" | "error";
+	readonly coordinator: CoordinatorConfig;
+	readonly gateway: GatewayConfig | null;
+}
+
+/** What the private process leaves for this one: below the data folder, so that the CA's key stays where it is. */
+export function edgeFiles(data: string) {
+	const folder = join(data, "edge");
+	return {
+		folder,
+		cert: join(folder, "tls", "edge.crt"),
+		key: join(folder, "tls", "edge.key"),
+		ca: join(folder, "tls", "ca.crt"),
+		policy: join(folder, "policy.json"),
+	};
+}
+
+/** Machines of a warren by their certificates alone. */
+export const machineTag = "tag:machine";
+
+/**
+ * The settings of the edge process of `warren up`: coordinator, and the gateway when asked.
+ * @param data of the machine.
+ * @throws WarrenError `bad_config`.
+ */
+export function parseEdgeConfig(
+	flags: Readonly<Record<string, unknown>>,
+	environment: Readonly<Record<string, string | undefined>>,
+	data: string,
+): EdgeConfig {
+	const input: Record<string, unknown> = { data };
+	for (const [field, variable] of Object.entries(variables)) {
+		const text = environment[variable];
+		if (text === undefined || text === "" || field === "data") continue;
+		input[field] = field === "json" || field === "gateway" ? text === "1" || text === "true" : text;
+	}
+	for (const field of ["json", "logLevel"]) if (flags[field] !== undefined) input[field] = flags[field];
+	const { json, logLevel, coordinatorPort, stunPort, gateway, gatewayPort } = parseConfig(schema, input, "edge");
+	const files = edgeFiles(data);
+	const host = typeof flags["host"] === "string" ? flags["host"] : (environment["WARREN_HOST"] ?? "0.0.0.0");
+	const common = { json, logLevel };
+	return {
+		...common,
+		coordinator: parseCoordinatorConfig(
+			{
+				...common,
+				...{ host, port: coordinatorPort, stunPort, policyFile: files.policy },
+				data: join(files.folder, "coordinator"),
+				...{ tlsCert: files.cert, tlsKey: files.key, tlsCa: files.ca },
+				defaultTag: [machineTag],
+			},
+			environment,
+		),
+		gateway: gateway
+			? parseGatewayConfig({ ...common, data: join(files.folder, "gateway"), host, port: gatewayPort }, environment)
+			: null,
+	};
+}

@@ -1,0 +1,152 @@
+import { silentLogger, systemClock, systemRandom } from "@warren/kernel";
+import type { Route } from "@warren/net";
+import { tempFolder } from "@warren/testkit";
+import { describe, expect, it } from "vitest";
+import { parseHubConfig } from "../config/hub-config.ts";
+import { parseSidecarConfig } from "../config/sidecar-config.ts";
+import { openSidecarRole } from "../sidecar/sidecar-role.ts";
+import { openHub } from "./hub-role.ts";
+
+/**
+ * Who answers what to whom, where a hub or a sidecar runs alone. A route that is not here fails this test: extend the
+ * table only with the contract (docs/api-hub.md, docs/api-sync.md).
+ */
+const open = "none";
+const expected: Readonly<Record<string, string>> = {
+	"GET /": open,
+	"ALL /auth/*": open,
+	"POST /auth/login": open,
+	"POST /auth/signup": open,
+	"GET /auth/session": "session",
+	"POST /auth/pair": open,
+	"GET /me": "session",
+	"PATCH /me": "session",
+	"DELETE /me": "session",
+	"GET /me/devices": "session",
+	"PATCH /me/devices/:device": "session",
+	"DELETE /me/devices/:device": "session",
+	"POST /me/invitations": "session",
+	"GET /me/invitations": "session",
+	"DELETE /me/invitations/:invitation": "session",
+	"POST /me/pairings": "session",
+	"GET /me/pairings/:pairing": "session",
+	"POST /me/pairings/:pairing/confirm": "session",
+	"POST /me/tickets": "session",
+	"GET /me/tickets": "session",
+	"DELETE /me/tickets/:ticket": "session",
+	"GET /v1/revocations": "node",
+	"POST /v1/invites": "admin session",
+	"POST /v1/join": open,
+	"GET /v1/machines": "admin node session",
+	"WS /v1/machines/watch": "admin node session",
+	"PUT /v1/machines/self": "node",
+	"POST /v1/machines/self/certificate": "node",
+	"DELETE /v1/machines/:machine": "admin session",
+	"POST /v1/join-tokens": "admin session",
+	"GET /v1/join-tokens": "admin session",
+	"DELETE /v1/join-tokens/:token": "admin session",
+	"POST /v1/validate": open,
+	"GET /api/health": "admin none session",
+	"GET /api/status": "admin session",
+	"GET /api/audit": "admin session",
+	"GET /metrics": "admin session",
+	"GET /openapi": open,
+	"GET /openapi/json": open,
+	"GET /openapi/page.js": open,
+	"GET /openapi/page.css": open,
+	"GET /openapi/view.js": open,
+	"GET /admin": open,
+	"GET /admin/page.js": open,
+	"GET /admin/page.css": open,
+	"GET /admin/view.js": open,
+	"GET /admin/uqr.js": open,
+	"GET /admin/health": "admin session",
+};
+const documents = [
+	"GET /rooms",
+	"POST /rooms",
+	"GET /rooms/:id",
+	"PATCH /rooms/:id",
+	"DELETE /rooms/:id",
+	"GET /rooms/:id/export",
+	"GET /rooms/:id/hash",
+	"GET /rooms/:id/shares",
+	"PUT /rooms/:id/shares/:user",
+	"DELETE /rooms/:id/shares/:user",
+	"GET /rooms/:id/checkpoints",
+	"POST /rooms/:id/checkpoints",
+	"GET /rooms/:id/checkpoints/:checkpoint",
+	"POST /rooms/:id/checkpoints/:checkpoint/restore",
+	"WS /rooms/:id/sync",
+	"WS /rooms",
+] as const;
+
+const deps = { clock: systemClock, random: systemRandom, logger: silentLogger };
+const tableOf = (routes: readonly Route[]) =>
+	Object.fromEntries(routes.map((route) => [`${route.method} ${route.path}`, [...route.credentials].sort().join(" ")]));
+const status = async (port: number, route: Route) =>
+	(
+		await fetch(`http://127.0.0.1:${port}${route.path.replace(/:[a-z]+/g, "x").replace("*", "x")}`, {
+			method: route.method === "ALL" ? "POST" : route.method,
+			redirect: "manual",
+		})
+	).status;
+
+describe("a hub alone", () => {
+	it("has exactly the routes and credential kinds of the table, one owner, and answers 401 without a proof", async () => {
+		using folder = tempFolder("hub-routes");
+		const config = parseHubConfig({ data: folder.file("data"), port: 0, http: true }, {});
+		const hub = await openHub(deps, config);
+		try {
+			const routes = hub.listener.routes();
+			const all = { ...expected, ...Object.fromEntries(documents.map((each) => [each, "session"])) };
+			expect(tableOf(routes)).toEqual(all);
+			for (const route of routes) {
+				expect(route.owner, route.path).toBe("hub");
+				if (route.method === "WS" || route.credentials.includes("none")) continue;
+				expect(await status(hub.listener.port, route), `${route.method} ${route.path}`).toBe(401);
+			}
+		} finally {
+			await hub.close();
+		}
+	}, 60_000);
+
+	it("serves workspaces only when it was asked to", async () => {
+		using folder = tempFolder("hub-workspaces");
+		const config = parseHubConfig({ data: folder.file("data"), port: 0, http: true, workspaces: true }, {});
+		const hub = await openHub(deps, config);
+		expect(Object.keys(tableOf(hub.listener.routes()))).toContain("POST /workspaces");
+		await hub.close();
+		await hub.close();
+	}, 60_000);
+});
+
+describe("a sidecar alone", () => {
+	it("serves documents and workspaces, and nothing of accounts, keys or AI", async () => {
+		using folder = tempFolder("sidecar-routes");
+		const flags = { data: folder.file("data"), port: 0, hub: "http://127.0.0.1:9" };
+		const sidecar = await openSidecarRole(deps, parseSidecarConfig(flags, {}));
+		try {
+			for (const path of ["/auth/login", "/me", "/ai/chat", "/proxy/openai/v1/models", "/admin", "/v1/machines"])
+				expect((await fetch(`${sidecar.ready.url}${path}`, { method: "POST" })).status, path).toBe(404);
+			for (const path of ["/rooms", "/workspaces"])
+				expect((await fetch(`${sidecar.ready.url}${path}`)).status, path).toBe(401);
+			expect(await (await fetch(sidecar.ready.url)).json()).toMatchObject({ roles: ["sidecar"] });
+		} finally {
+			await sidecar.close();
+		}
+	}, 60_000);
+
+	it.each(["0.0.0.0", "192.168.1.4", "::"])("is refused on %s: only this machine's windows are its clients", (host) => {
+		expect(() => parseSidecarConfig({ host }, {})).toThrow(expect.objectContaining({ code: "unsafe_config" }));
+	});
+
+	it("needs a hub: one that it is told, or a sign-in", async () => {
+		using folder = tempFolder("sidecar-alone");
+		const config = parseSidecarConfig({ data: folder.file("data"), port: 0 }, {});
+		await expect(openSidecarRole(deps, config)).rejects.toMatchObject({
+			code: "no_hub",
+			fix: expect.stringContaining("warren login"),
+		});
+	});
+});

@@ -1,0 +1,52 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { HealthTable } from "@warren/kernel";
+import { Joiner, linuxNetwork } from "@warren/overlay";
+import type { RoleDeps, RunningRole } from "../cli/run-role.ts";
+import { type JoinerConfig, readLinkTls, rememberedSettings } from "../config/joiner-config.ts";
+import { version } from "../version.ts";
+import { openDeviceWith } from "./open-device.ts";
+
+/** This machine on the overlay: the one role with network privileges. */
+export async function openJoiner(deps: RoleDeps, config: JoinerConfig): Promise<RunningRole> {
+	const health = new HealthTable(deps.clock);
+	const joiner = await Joiner.open(
+		{ ...deps, health, openDevice: openDeviceWith({ ...deps, health }), network: linuxNetwork },
+		{
+			folder: config.folder,
+			coordinators: config.coordinator,
+			tls: readLinkTls(config),
+			...(config.joinToken === undefined ? {} : { joinToken: config.joinToken }),
+			name: config.name,
+			network: config.network,
+			tags: config.tag,
+			interfaceName: config.interface,
+			listenPort: config.listenPort,
+			...(config.listenEndpoint === undefined ? {} : { listenEndpoint: config.listenEndpoint }),
+			relayOnly: config.relayOnly,
+			dataPlane: config.dataPlane,
+			apps: config.apps,
+			namePort: config.names ? 53 : null,
+			localCandidates: true,
+			softwareVersion: `warren/${version}`,
+		},
+	);
+	mkdirSync(config.folder, { recursive: true, mode: 0o700 });
+	writeFileSync(join(config.folder, "join.json"), rememberedSettings(config), { mode: 0o600 });
+	const ready = {
+		ula: joiner.ula,
+		peer_id: joiner.peerId,
+		wg_public_key: joiner.publicKey,
+		connected: joiner.connected,
+		interface: config.interface,
+		pid: process.pid,
+	};
+	const greeting = `${config.name} is on the overlay as ${joiner.ula} (${config.interface}).\n${joiner.connected ? "" : "No coordinator answers: it goes on with what it knew.\n"}`;
+	return {
+		ready,
+		greeting,
+		close: async () => {
+			await joiner.close();
+		},
+	};
+}

@@ -1,0 +1,92 @@
+import { AxeBuilder } from "@axe-core/playwright";
+import { type FakeProvider, fakeProvider, type StartedNode, startNode, tempFolder } from "@warren/testkit";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { browserMissing, launchBrowser } from "./browser.ts";
+import { opencodeMissing } from "./opencode.ts";
+
+/** The agent's page: start it, ask it something, watch, stop. */
+const missing = opencodeMissing() ?? browserMissing();
+const person = { name: "Ada", email: "ada@example.test", password: "correct horse battery" };
+
+let fake: FakeProvider;
+let node: StartedNode;
+const work = tempFolder("agent-work");
+
+beforeAll(async () => {
+	if (missing !== null) return;
+	fake = await fakeProvider({ say: () => ({ text: "The work is **done**." }) });
+	node = await startNode({
+		command: ["up"],
+		name: "atlas",
+		pin: null,
+		env: {
+			WARREN_OPENAI_ORIGIN: fake.origin,
+			OPENAI_API_KEY: "sk-real-secret",
+			OLLAMA_HOST: "",
+			WARREN_SIDECAR_PORT: "0",
+		},
+	});
+}, 60_000);
+afterAll(async () => {
+	await node?.[Symbol.asyncDispose]();
+	await fake?.[Symbol.asyncDispose]();
+	work[Symbol.dispose]();
+});
+
+describe("the agent's page", () => {
+	it("starts the agent, asks it, shows what it says, and stops it", { timeout: 180_000 }, async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		const secret = (node.setupUrl as string).split("#setup=")[1] as string;
+		const post = async (path: string, body: unknown) => {
+			const answer = await node.fetch(path, {
+				method: "POST",
+				headers: { authorization: "", "content-type": "application/json", "x-warren-setup": secret },
+				body: JSON.stringify(body),
+			});
+			return (await answer.json()) as any;
+		};
+		const device = await post("/api/setup", { user: "ada", pin: "lovelace-1815", deviceName: "test" });
+		const { token } = await post("/auth/signup", person);
+		const me = (await (await node.fetch("/me", { headers: { authorization: `Bearer ${token}` } })).json()) as any;
+		await using browser = await launchBrowser({ ca: node.ca });
+		const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+		const kept = {
+			"warren.account.v1": {
+				token,
+				deviceId: me.deviceId,
+				userId: me.user.id,
+				name: "Ada",
+				email: person.email,
+				savedAt: 1,
+			},
+			"warren.credentials.v1": {
+				self: { token: device.token, deviceId: device.deviceId, machineName: "atlas", savedAt: 1 },
+			},
+		};
+		await context.addInitScript((entries) => {
+			for (const [name, value] of Object.entries(entries)) localStorage.setItem(name, JSON.stringify(value));
+		}, kept);
+		const page = await context.newPage();
+		const faults: string[] = [];
+		page.on("pageerror", (error) => faults.push(error.message));
+		await page.goto(`${node.origin}/agent`);
+		await page.getByRole("button", { name: "Start agent" }).click();
+		await page.getByLabel("Folder").waitFor({ timeout: 90_000 });
+		await page.getByLabel("Folder").fill(work.path);
+		await page.getByRole("button", { name: "New session" }).click();
+		await page.getByRole("combobox", { name: "Model" }).fill("openai/gpt-4.1");
+		await page.getByRole("textbox", { name: "Message" }).fill("Do the work");
+		await page.getByRole("button", { name: "Send" }).click();
+		await page.getByText("The work is").waitFor({ timeout: 60_000 });
+		expect(await page.locator(".markdown strong").first().textContent()).toBe("done");
+		const { violations, passes } = await new AxeBuilder({ page }).analyze();
+		expect(passes.length).toBeGreaterThan(5);
+		expect(
+			violations.map(({ id, nodes }) => `${id}: ${nodes.map((each) => each.html.slice(0, 160)).join(" | ")}`),
+		).toEqual([]);
+		await page.getByRole("button", { name: "All sessions" }).click();
+		await page.getByRole("button", { name: "Stop agent" }).click();
+		await page.getByRole("button", { name: "Start agent" }).waitFor();
+		expect(faults).toEqual([]);
+	});
+});

@@ -1,0 +1,189 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { TestBackbone } from "../backbone.testing.ts";
+import { registrationLimits } from "./principal-routes.ts";
+
+let backbone: TestBackbone;
+beforeEach(async () => {
+	backbone = await TestBackbone.open();
+});
+afterEach(() => backbone[Symbol.asyncDispose]());
+
+const register = (from: TestBackbone, body: object = { name: "Ada", email: "ada@example.com" }) =>
+	from.api("POST", "/principals", { admin: false, body });
+
+describe("the admin API", () => {
+	it.each([
+		["POST", "/admin/api/tokens"],
+		["GET", "/admin/api/tokens"],
+		["DELETE", "/admin/api/tokens/x"],
+		["POST", "/admin/api/grants"],
+		["DELETE", "/admin/api/grants/x/y"],
+		["GET", "/admin/api/grants/x"],
+		["GET", "/admin/api/principals"],
+		["DELETE", "/admin/api/principals/x"],
+		["GET", "/admin/api/services"],
+		["GET", "/admin/api/cluster"],
+		["GET", "/admin/api/audit"],
+		["GET", "/metrics"],
+	])("%s %s is the administrator's alone", async (method, path) => {
+		expect((await backbone.api(method, path, { admin: false })).status).toBe(401);
+		const wrong = { authorization: "Bearer not-the-administrator" };
+		expect((await backbone.api(method, path, { admin: false, headers: wrong })).status).toBe(401);
+	});
+
+	it("tokens, grants, principals and services as its page says, each change in the audit, no secret in it", async () => {
+		const token = await backbone.api("POST", "/admin/api/tokens", { body: { service_name: "myapp" } });
+		expect(token).toMatchObject({
+			status: 201,
+			json: { service: "myapp", token: expect.stringMatching(/^mosb_myapp_/) },
+		});
+		const listed = await backbone.api("GET", "/admin/api/tokens");
+		expect(listed.json.tokens).toMatchObject([{ id: token.json.id, service: "myapp" }]);
+		expect(listed.text).not.toContain(token.json.token);
+
+		const { json: ada } = await register(backbone);
+		expect(ada.credential).toMatch(new RegExp(`^mosb_pr_${ada.principal_id}_[A-Za-z0-9_-]{43}$`));
+		const grant = { principal_id: ada.principal_id, service: "myapp" };
+		expect((await backbone.api("POST", "/admin/api/grants", { body: grant })).status).toBe(201);
+		expect((await backbone.api("POST", "/admin/api/grants", { body: grant })).status).toBe(200);
+		expect((await backbone.api("POST", "/admin/api/grants", { body: { ...grant, service: "none" } })).status).toBe(404);
+		expect((await backbone.api("GET", `/admin/api/grants/${ada.principal_id}`)).json.grants).toMatchObject([grant]);
+		const principals = await backbone.api("GET", "/admin/api/principals");
+		expect(principals.json.principals).toMatchObject([{ principal_id: ada.principal_id, name: "Ada" }]);
+		expect(principals.text).not.toContain(ada.credential);
+		expect((await backbone.api("GET", "/admin/api/services")).json.services).toMatchObject([
+			{ service: "myapp", connected: false, agents: [] },
+		]);
+		expect((await backbone.api("GET", "/admin/api/cluster")).json.nodes).toMatchObject([{ self: true, agents: [] }]);
+		expect((await backbone.api("DELETE", `/admin/api/grants/${ada.principal_id}/myapp`)).status).toBe(200);
+		expect((await backbone.api("DELETE", `/admin/api/grants/${ada.principal_id}/myapp`)).status).toBe(404);
+		expect((await backbone.api("DELETE", `/admin/api/principals/${ada.principal_id}`)).status).toBe(200);
+		expect((await backbone.api("DELETE", `/admin/api/tokens/${token.json.id}`)).status).toBe(200);
+		expect((await backbone.api("DELETE", `/admin/api/tokens/${token.json.id}`)).status).toBe(404);
+
+		const audit = await backbone.api("GET", "/admin/api/audit");
+		expect((audit.json.records as { action: string }[]).map((each) => each.action).reverse()).toEqual([
+			"backbone.token.create",
+			"backbone.principal.create",
+			"backbone.grant.create",
+			"backbone.grant.create",
+			"backbone.grant.revoke",
+			"backbone.principal.revoke",
+			"backbone.token.revoke",
+		]);
+		for (const secret of [token.json.token, ada.credential]) expect(audit.text).not.toContain(secret);
+	});
+
+	it("the cluster knows each agent by its lease", async () => {
+		const { port } = await backbone.http((_request, response) => response.end());
+		const agent = await backbone.agent("web", port);
+		const agents = async () => (await backbone.api("GET", "/admin/api/cluster")).json.nodes[0].agents as unknown[];
+		expect(await agents()).toMatchObject([{ service: "web" }]);
+		await agent.close(0);
+		await expect.poll(agents).toEqual([]);
+	});
+
+	it("a service's own port and domain lead to it, and are nobody else's", async () => {
+		const { port } = await backbone.http((_request, response) => response.end("ok"));
+		await backbone.agent("web", port);
+		await backbone.token("other");
+		const change = (service: string, body: object) => backbone.api("PATCH", `/admin/api/services/${service}`, { body });
+		expect((await change("web", { domains: ["shop.example.com"] })).status).toBe(200);
+		expect((await change("other", { domains: ["shop.example.com"] })).status).toBe(409);
+		expect((await change("web", { domains: ["other.mos.test"] })).status).toBe(400);
+		const ask = "GET / HTTP/1.1\r\nHost: shop.example.com\r\nConnection: close\r\n\r\n";
+		expect(await backbone.raw(ask)).toMatch(/ok$/);
+		await change("web", { domains: [] });
+		expect(await backbone.raw(ask)).toMatch(/^HTTP\/1.1 421/);
+	});
+
+	it("the inspector keeps exchanges without their secrets, and sends one again as nobody", async () => {
+		const seen: { url: string; authorization: string | undefined; sub: unknown; body: string }[] = [];
+		const { port } = await backbone.http((request, response) => {
+			let body = "";
+			request.setEncoding("utf8").on("data", (text: string) => (body += text));
+			request.on("end", () => {
+				const { authorization, "x-mosb-sub": sub } = request.headers;
+				seen.push({ url: request.url ?? "", authorization, sub, body });
+				response.end("done");
+			});
+		});
+		await backbone.agent("web", port);
+		const { credential } = await backbone.principal("web");
+		const post = `POST /x?token=abc&a=1 HTTP/1.1\r\nHost: web.mos.test\r\nConnection: close\r\nAuthorization: Bearer s3cret\r\nX-Note: kept\r\nx-backbone-principal: ${credential}\r\nContent-Length: 5\r\n\r\nhello`;
+		await backbone.raw(post);
+		const recorded = () => backbone.api("GET", "/admin/api/services/web/requests");
+		expect((await recorded()).json.requests).toEqual([]);
+		await backbone.api("PATCH", "/admin/api/services/web", { body: { settings: { inspect: true } } });
+		await backbone.raw(post);
+		const { json, text } = await recorded();
+		expect(json.requests).toMatchObject([
+			{ method: "POST", target: "/x?token=REDACTED&a=1", status: 200, request_bytes: 5 },
+		]);
+		for (const secret of ["s3cret", credential, "abc"]) expect(text).not.toContain(secret);
+		const again = await backbone.api("POST", `/admin/api/services/web/requests/${json.requests[0].id}/replay`);
+		expect(again.json).toEqual({ status: 200, body: "done" });
+		expect(seen.at(-1)).toMatchObject({ body: "hello", authorization: undefined, sub: undefined });
+	});
+
+	it("a limit of bandwidth holds an answer back", async () => {
+		const { port } = await backbone.http((_request, response) => response.end(Buffer.alloc(60_000)));
+		await backbone.agent("web", port);
+		await backbone.api("PATCH", "/admin/api/services/web", { body: { settings: { bytes_per_second: 100_000 } } });
+		const before = performance.now();
+		await backbone.raw("GET / HTTP/1.1\r\nHost: web.mos.test\r\nConnection: close\r\n\r\n");
+		const again = await backbone.raw("GET / HTTP/1.1\r\nHost: web.mos.test\r\nConnection: close\r\n\r\n");
+		expect(again.length).toBeGreaterThan(60_000);
+		expect(performance.now() - before).toBeGreaterThan(100);
+	});
+
+	it("metrics count requests by service and outcome", async () => {
+		const { port } = await backbone.http((_request, response) => response.end());
+		await backbone.agent("web", port);
+		await backbone.raw("GET / HTTP/1.1\r\nHost: web.mos.test\r\nConnection: close\r\n\r\n");
+		const { text } = await backbone.api("GET", "/metrics");
+		expect(text).toContain('warren_backbone_requests{service="web",outcome="ok"} 1');
+		expect(text).toContain("warren_backbone_agents 1");
+	});
+});
+
+describe("POST /principals", () => {
+	it("takes so many of one address, and then says when to come again", async () => {
+		for (let each = 0; each < registrationLimits.burst; each++) expect((await register(backbone)).status).toBe(201);
+		const refused = await register(backbone);
+		expect(refused.status).toBe(429);
+		expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(100);
+	});
+
+	it.each([
+		{ name: "", email: "a@b.c" },
+		{ name: "Ada\r\nx-mosb-sub: forged", email: "a@b.c" },
+		{ name: "Ada", email: "no address" },
+		{ name: "A".repeat(201), email: "a@b.c" },
+		{},
+	])("refuses %j", async (body) => {
+		expect((await register(backbone, body)).status).toBe(400);
+	});
+
+	it("a name beyond ASCII arrives as an encoded word", async () => {
+		const { port } = await backbone.http((request, response) => response.end(request.headers["x-mosb-name"]));
+		await backbone.agent("web", port);
+		const { json } = await register(backbone, { name: "Zoë", email: "zoe@example.com" });
+		await backbone.backbone.principals.grant(json.principal_id, "web", "test");
+		const ask = `GET / HTTP/1.1\r\nHost: web.mos.test\r\nConnection: close\r\nx-backbone-principal: ${json.credential}\r\n\r\n`;
+		expect(await backbone.raw(ask)).toMatch(/=\?utf-8\?q\?Zo=C3=AB\?=$/);
+	});
+
+	it("with approval nobody gets anywhere before the administrator says so", async () => {
+		await using careful = await TestBackbone.open({ approval: true });
+		const { json } = await register(careful);
+		const rotate = () =>
+			careful.api("POST", "/principals/rotate", {
+				admin: false,
+				headers: { "x-backbone-principal": json.credential },
+			});
+		expect((await rotate()).status).toBe(403);
+		await careful.api("PATCH", `/admin/api/principals/${json.principal_id}`, { body: { state: "active" } });
+		expect((await rotate()).status).toBe(200);
+	});
+});

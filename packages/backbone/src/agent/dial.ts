@@ -1,0 +1,233 @@
+import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
+import { connect as connectTcp, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { type ConnectionOptions, connect as connectTls } from "node:tls";
+import { createWebSocketStream, WebSocket } from "ws";
+import { agentHeader, agentNameHeader, tunnelPath, tunnelProtocol } from "../protocol/endpoint.ts";
+
+export type Transport = "parked" | "websocket" | "http2";
+
+export interface DialTarget {
+	/** `https://host:port` of the backbone; `http:` on loopback. */
+	readonly url: URL;
+	readonly tls: ConnectionOptions;
+	readonly transport: Transport;
+}
+
+export interface DialHeaders {
+	readonly authorization?: string;
+	readonly principal?: string;
+	readonly agent?: string;
+	readonly name?: string;
+}
+
+/** A channel that stands, or why not: the server's answer (its status) or the network's. */
+export type Dialled =
+	| { readonly ok: true; readonly channel: Duplex }
+	| { readonly ok: false; readonly status: number | null; readonly message: string; readonly retryAfterMs: number };
+
+export const dialLimits = {
+	timeoutMs: 10_000,
+	maxAnswerBytes: 16 * 1024,
+	/** Of an HTTP/2 session and of each stream: a window of 64 KB would hold a stream to window / RTT. */
+	windowBytes: 16 * 1024 * 1024,
+	maxWebSocketBytes: 256 * 1024,
+} as const;
+
+/** Dials the backbone and parks one channel. Keeps one HTTP/2 session for all of its streams. */
+export class Dialler {
+	readonly #target: DialTarget;
+	#session: ClientHttp2Session | null = null;
+
+	constructor(target: DialTarget) {
+		this.#target = target;
+	}
+
+	/** @param path the tunnel, or a visitor's way to a service. */
+	dial(headers: DialHeaders, path: string = tunnelPath): Promise<Dialled> {
+		switch (this.#target.transport) {
+			case "parked":
+				return this.#dialUpgrade(headers, path);
+			case "websocket":
+				return this.#dialWebSocket(headers, path);
+			case "http2":
+				return this.#dialHttp2(headers, path);
+		}
+	}
+
+	close(): void {
+		this.#session?.destroy();
+		this.#session = null;
+	}
+
+	#fields(headers: DialHeaders): Record<string, string> {
+		return {
+			...(headers.authorization === undefined ? {} : { authorization: headers.authorization }),
+			...(headers.principal === undefined ? {} : { "x-backbone-principal": headers.principal }),
+			...(headers.agent === undefined ? {} : { [agentHeader]: headers.agent }),
+			...(headers.name === undefined ? {} : { [agentNameHeader]: headers.name }),
+		};
+	}
+
+	#connect(): Socket {
+		const { url, tls } = this.#target;
+		const host = url.hostname.replace(/^\[|\]$/g, "");
+		const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
+		const socket =
+			url.protocol === "https:"
+				? connectTls({ ...tls, host, port, ALPNProtocols: ["http/1.1"], ...servernameOf(host) })
+				: connectTcp(port, host);
+		socket.setNoDelay(true);
+		socket.setKeepAlive(true, 30_000);
+		return socket;
+	}
+
+	#dialUpgrade(headers: DialHeaders, path: string): Promise<Dialled> {
+		return new Promise((resolve) => {
+			const { url } = this.#target;
+			const socket = this.#connect();
+			let seen = Buffer.alloc(0);
+			const settle = (result: Dialled) => {
+				clearTimeout(late);
+				socket.off("data", onData);
+				socket.off("error", onError);
+				socket.off("close", onClose);
+				if (!result.ok) {
+					socket.on("error", () => {});
+					socket.destroy();
+				} else socket.pause();
+				resolve(result);
+			};
+			const onError = (fault: Error) => settle(unreachable(fault.message));
+			const onClose = () => settle(unreachable("the connection was closed"));
+			const onData = (chunk: Buffer) => {
+				seen = Buffer.concat([seen, chunk]);
+				const end = seen.indexOf("\r\n\r\n");
+				if (end === -1) {
+					if (seen.length > dialLimits.maxAnswerBytes) settle(unreachable("the answer is not an HTTP answer"));
+					return;
+				}
+				const head = seen.toString("latin1", 0, end);
+				const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1] ?? 0);
+				const rest = seen.subarray(end + 4);
+				if (status === 101 && head.toLowerCase().includes(`\r\nupgrade: ${tunnelProtocol}`)) {
+					settle({ ok: true, channel: socket });
+					// After the listener is gone: a flowing socket would hand it out again at once.
+					if (rest.length > 0) socket.unshift(rest);
+					return;
+				}
+				settle(refused(status, head, rest.toString("utf8")));
+			};
+			const late = setTimeout(
+				() => settle(unreachable(`no answer within ${dialLimits.timeoutMs} ms`)),
+				dialLimits.timeoutMs,
+			);
+			socket.on("error", onError);
+			socket.on("close", onClose);
+			socket.on("data", onData);
+			const lines = Object.entries(this.#fields(headers)).map(([name, value]) => `${name}: ${value}\r\n`);
+			socket.write(
+				`GET ${path} HTTP/1.1\r\nHost: ${url.host}\r\nConnection: Upgrade\r\nUpgrade: ${tunnelProtocol}\r\n${lines.join("")}\r\n`,
+			);
+		});
+	}
+
+	#dialWebSocket(headers: DialHeaders, path: string): Promise<Dialled> {
+		return new Promise((resolve) => {
+			const { url, tls } = this.#target;
+			const ws = new WebSocket(`${url.protocol === "https:" ? "wss" : "ws"}://${url.host}${path}`, [tunnelProtocol], {
+				headers: this.#fields(headers),
+				handshakeTimeout: dialLimits.timeoutMs,
+				maxPayload: dialLimits.maxWebSocketBytes,
+				perMessageDeflate: false,
+				followRedirects: false,
+				...tls,
+			});
+			ws.once("upgrade", (response) => response.socket.setNoDelay(true));
+			ws.once("open", () => {
+				ws.removeAllListeners("error");
+				resolve({ ok: true, channel: createWebSocketStream(ws) });
+			});
+			ws.once("unexpected-response", (_request, response) => {
+				const retryAfter = Number(response.headers["retry-after"] ?? 0);
+				response.resume();
+				resolve({
+					ok: false,
+					status: response.statusCode ?? 0,
+					message: `the server answered ${response.statusCode}`,
+					retryAfterMs: retryAfter * 1000,
+				});
+				ws.terminate();
+			});
+			ws.on("error", (fault) => resolve(unreachable(fault.message)));
+		});
+	}
+
+	#dialHttp2(headers: DialHeaders, path: string): Promise<Dialled> {
+		return new Promise((resolve) => {
+			const { url, tls } = this.#target;
+			let session = this.#session;
+			if (session === null || session.closed || session.destroyed) {
+				const host = url.hostname.replace(/^\[|\]$/g, "");
+				const made = connectHttp2(url.origin, {
+					...tls,
+					...servernameOf(host),
+					settings: { initialWindowSize: dialLimits.windowBytes, enablePush: false },
+				});
+				made.on("error", () => {});
+				made.on("close", () => {
+					if (this.#session === made) this.#session = null;
+				});
+				made.once("connect", () => made.setLocalWindowSize(dialLimits.windowBytes * 2));
+				session = made;
+				this.#session = made;
+			}
+			const stream = session.request(
+				{ ":method": "POST", ":path": path, ...this.#fields(headers) },
+				{ endStream: false },
+			);
+			const late = setTimeout(
+				() => settle(unreachable(`no answer within ${dialLimits.timeoutMs} ms`)),
+				dialLimits.timeoutMs,
+			);
+			const settle = (result: Dialled) => {
+				clearTimeout(late);
+				stream.off("error", onError);
+				stream.off("close", onClose);
+				if (!result.ok) {
+					stream.on("error", () => {});
+					stream.close();
+				}
+				resolve(result);
+			};
+			const onError = (fault: Error) => settle(unreachable(fault.message));
+			const onClose = () => settle(unreachable("the stream was closed"));
+			stream.on("error", onError);
+			stream.on("close", onClose);
+			stream.once("response", (answer) => {
+				const status = Number(answer[":status"]);
+				if (status === 200) return settle({ ok: true, channel: stream });
+				settle({
+					ok: false,
+					status,
+					message: `the server answered ${status}`,
+					retryAfterMs: Number(answer["retry-after"] ?? 0) * 1000,
+				});
+			});
+		});
+	}
+}
+
+function servernameOf(host: string): { servername?: string } {
+	return /^[\d.]+$|:/.test(host) ? {} : { servername: host };
+}
+
+function unreachable(message: string): Dialled {
+	return { ok: false, status: null, message, retryAfterMs: 0 };
+}
+
+function refused(status: number, head: string, body: string): Dialled {
+	const retryAfter = Number(/\r\nretry-after: *(\d+)/i.exec(head)?.[1] ?? 0);
+	const message = /"message":"((?:[^"\\]|\\.)*)"/.exec(body)?.[1] ?? `the server answered ${status}`;
+	return { ok: false, status, message, retryAfterMs: retryAfter * 1000 };
+}

@@ -1,0 +1,97 @@
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import type { Clock, Closeable, Logger } from "@warren/kernel";
+import { forwardPath } from "../protocol/endpoint.ts";
+import { TunnelLink } from "../tunnel/link.ts";
+import { SocketStream } from "../tunnel/socket-stream.ts";
+import { Dialler, type DialTarget } from "./dial.ts";
+
+export interface ForwarderOptions {
+	readonly target: Omit<DialTarget, "transport">;
+	readonly service: string;
+	/** A secret. */
+	readonly credential: string;
+	readonly host: string;
+	/** 0 = any free one. */
+	readonly port: number;
+}
+
+export interface ForwarderDeps {
+	readonly clock: Clock;
+	readonly logger: Logger;
+}
+
+const maxConnections = 1024;
+
+/** A port of this machine that leads to a service of the backbone: one link a connection. */
+export class Forwarder implements Closeable {
+	readonly #deps: ForwarderDeps;
+	readonly #options: ForwarderOptions;
+	readonly #dialler: Dialler;
+	readonly #server: Server;
+	readonly #sockets = new Set<Socket>();
+
+	private constructor(deps: ForwarderDeps, options: ForwarderOptions) {
+		this.#deps = deps;
+		this.#options = options;
+		this.#dialler = new Dialler({ ...options.target, transport: "parked" });
+		this.#server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
+			this.#sockets.add(socket);
+			socket.once("close", () => this.#sockets.delete(socket));
+			socket.on("error", () => socket.destroy());
+			void this.#forward(socket);
+		});
+		this.#server.maxConnections = maxConnections;
+	}
+
+	/** Asks the backbone first: a credential that it refuses is known at once. @returns the forwarder, or why not. */
+	static async open(
+		deps: ForwarderDeps,
+		options: ForwarderOptions,
+	): Promise<{ ok: true; forwarder: Forwarder } | { ok: false; message: string }> {
+		const forwarder = new Forwarder(deps, options);
+		const tried = await forwarder.#dial();
+		if (!tried.ok) return tried;
+		tried.channel.destroy();
+		await new Promise<void>((resolve, reject) => {
+			forwarder.#server.once("error", reject);
+			forwarder.#server.listen(options.port, options.host, () => resolve());
+		});
+		return { ok: true, forwarder };
+	}
+
+	get port(): number {
+		return (this.#server.address() as AddressInfo).port;
+	}
+
+	close(): Promise<void> {
+		return new Promise((resolve) => {
+			this.#server.close(() => resolve());
+			for (const socket of this.#sockets) socket.destroy();
+		});
+	}
+
+	#dial() {
+		return this.#dialler.dial({ principal: this.#options.credential }, forwardPath + this.#options.service);
+	}
+
+	async #forward(socket: Socket): Promise<void> {
+		const dialled = await this.#dial();
+		if (!dialled.ok) {
+			this.#deps.logger.warn("the backbone refuses a connection", { fault: dialled.message });
+			return void socket.resetAndDestroy();
+		}
+		if (socket.destroyed) return void dialled.channel.destroy();
+		const link = new TunnelLink(
+			dialled.channel,
+			{
+				onIdle: (idle) => idle.close("over"),
+				onControl: () => {},
+				onClosed: (_link, reason) => this.#deps.logger.debug("a forwarded connection is over", { reason }),
+			},
+			() => this.#deps.clock.monotonic(),
+		);
+		link.open({ kind: "tcp" }, new SocketStream(socket, link, { clock: this.#deps.clock, throttle: null }));
+		dialled.channel.resume();
+		socket.resume();
+	}
+}

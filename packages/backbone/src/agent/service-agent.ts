@@ -1,0 +1,285 @@
+import type { ConnectionOptions } from "node:tls";
+import {
+	Backoff,
+	type Clock,
+	type Closeable,
+	closeCodes,
+	isPermanentClose,
+	type Logger,
+	newId,
+	type Random,
+	type Timer,
+} from "@warren/kernel";
+import { FrameType, type OpenRequest, type Welcome } from "../protocol/frames.ts";
+import { type LinkOwner, TunnelLink } from "../tunnel/link.ts";
+import { Dialler, type Transport } from "./dial.ts";
+import { type Target, TargetStream, UdpTargetStream } from "./target-stream.ts";
+
+export interface ServiceAgentOptions {
+	readonly url: URL;
+	readonly tls: ConnectionOptions;
+	readonly transport: Transport;
+	readonly service: string;
+	/** A secret. */
+	readonly token: string;
+	/** Stays the same over restarts: a newer process takes over; null = one of several. */
+	readonly name: string | null;
+	readonly target: Target;
+	/** Idle links kept ready; the server's wish unless told. */
+	readonly spareLinks?: number;
+}
+
+export const serviceAgentLimits = {
+	backoff: { firstMs: 250, maxMs: 8_000 },
+	/** Dials at once. */
+	maxDialling: 64,
+	sweepMs: 5_000,
+	/** Links that were idle for so many sweeps in a row are given back. */
+	idleSweeps: 12,
+} as const;
+
+/** `stopped`: for good, with the reason; the token is refused, or another agent took over. */
+export type AgentState =
+	| { readonly state: "connecting"; readonly since: number; readonly lastFailure: string | null }
+	| { readonly state: "online"; readonly url: string; readonly links: number }
+	| { readonly state: "stopped"; readonly reason: string };
+
+export interface ServiceAgentDeps {
+	readonly clock: Clock;
+	readonly random: Random;
+	readonly logger: Logger;
+	readonly changed: (agent: ServiceAgent) => void;
+}
+
+/**
+ * Keeps links parked at the backbone for one service and connects each stream to the target. It decides about how many
+ * stand; which of them carries what is the server's choice.
+ */
+export class ServiceAgent implements LinkOwner, Closeable {
+	readonly service: string;
+	readonly #deps: ServiceAgentDeps;
+	#options: ServiceAgentOptions;
+	readonly #id: string;
+	readonly #dialler: Dialler;
+	readonly #backoff: Backoff;
+	readonly #links = new Set<TunnelLink>();
+	/** Links without a stream. */
+	readonly #idle = new Set<TunnelLink>();
+	#dialling = 0;
+	#wanted = 0;
+	#maxLinks = 1024;
+	#spare = 4;
+	#pingMs = 15_000;
+	#url = "";
+	#retry: Timer | null = null;
+	#sweep: Timer | null = null;
+	#leastIdle = 0;
+	#idleSweeps = 0;
+	#closed = false;
+	#stopped: string | null = null;
+	#lastFailure: string | null = null;
+	readonly #since: number;
+	#whenClosed: (() => void) | null = null;
+
+	constructor(deps: ServiceAgentDeps, options: ServiceAgentOptions) {
+		this.#deps = deps;
+		this.#options = options;
+		this.service = options.service;
+		this.#id = newId(deps.random);
+		this.#dialler = new Dialler(options);
+		this.#backoff = new Backoff(serviceAgentLimits.backoff, deps.random);
+		this.#since = deps.clock.now();
+	}
+
+	start(): void {
+		this.#armSweep();
+		this.#balance();
+	}
+
+	get status(): AgentState {
+		if (this.#stopped !== null) return { state: "stopped", reason: this.#stopped };
+		if (this.#links.size > 0) return { state: "online", url: this.#url, links: this.#links.size };
+		return { state: "connecting", since: this.#since, lastFailure: this.#lastFailure };
+	}
+
+	/** From the next stream on; links finish what they carry and are dialled anew, so that nothing stays with the old target. */
+	retarget(target: Target): void {
+		this.#options = { ...this.#options, target };
+		const links = [...this.#links];
+		this.#links.clear();
+		this.#idle.clear();
+		for (const link of links) link.goAway(closeCodes.draining, "the target has changed");
+		this.#balance();
+	}
+
+	/** Takes no further stream; what runs may finish within `graceMs`. */
+	async close(graceMs = 10_000): Promise<void> {
+		if (this.#closed) return;
+		this.#closed = true;
+		this.#retry?.cancel();
+		for (const link of this.#links) link.goAway(closeCodes.draining, "the agent is stopping");
+		for (const link of [...this.#idle]) if (link.isIdle) this.#idle.delete(link);
+		if (this.#links.size > 0) {
+			await new Promise<void>((resolve) => {
+				this.#whenClosed = resolve;
+				this.#deps.clock.after(graceMs, resolve);
+			});
+		}
+		this.#sweep?.cancel();
+		for (const link of [...this.#links]) link.close("the agent is stopping");
+		this.#dialler.close();
+	}
+
+	/** Dials while too few are ready. */
+	#balance(): void {
+		if (this.#closed || this.#stopped !== null || this.#retry !== null) return;
+		// The first one finds out whether the server is there at all.
+		const mayDial = this.#links.size === 0 ? 1 : serviceAgentLimits.maxDialling;
+		while (
+			this.#dialling < mayDial &&
+			this.#links.size + this.#dialling < this.#maxLinks &&
+			(this.#idle.size + this.#dialling < this.#spare || this.#wanted > this.#dialling)
+		) {
+			this.#dialling += 1;
+			void this.#dial();
+		}
+	}
+
+	async #dial(): Promise<void> {
+		const { token, name } = this.#options;
+		const dialled = await this.#dialler.dial({
+			authorization: `Bearer ${token}`,
+			agent: this.#id,
+			...(name === null ? {} : { name }),
+		});
+		this.#dialling -= 1;
+		if (this.#wanted > 0) this.#wanted -= 1;
+		if (!dialled.ok) return this.#failed(dialled);
+		if (this.#closed) {
+			dialled.channel.destroy();
+			return;
+		}
+		this.#backoff.reset();
+		const link = new TunnelLink(dialled.channel, this, () => this.#deps.clock.monotonic());
+		this.#links.add(link);
+		this.#idle.add(link);
+		dialled.channel.resume();
+		this.#balance();
+	}
+
+	#failed(failure: { status: number | null; message: string; retryAfterMs: number }): void {
+		this.#lastFailure = failure.message;
+		if (failure.status === 401 || failure.status === 403 || failure.status === 400) return this.#stop(failure.message);
+		if (this.#retry !== null || this.#closed) return;
+		const waitMs = Math.max(failure.retryAfterMs, this.#backoff.nextMs());
+		this.#deps.logger.warn("the backbone cannot be reached", {
+			service: this.service,
+			fault: failure.message,
+			retryInMs: Math.round(waitMs),
+		});
+		this.#deps.changed(this);
+		this.#retry = this.#deps.clock.after(waitMs, () => {
+			this.#retry = null;
+			this.#balance();
+		});
+	}
+
+	#stop(reason: string): void {
+		if (this.#stopped !== null) return;
+		this.#stopped = reason;
+		this.#deps.logger.error("the agent has stopped", { service: this.service, reason });
+		this.#deps.changed(this);
+	}
+
+	onOpen(link: TunnelLink, open: OpenRequest): void {
+		this.#idle.delete(link);
+		const { target } = this.#options;
+		link.user =
+			open.kind === "udp"
+				? new UdpTargetStream(link, target, this.#deps.clock)
+				: new TargetStream(link, open, target, this.#deps.clock);
+		if (this.#idle.size < this.#leastIdle) this.#leastIdle = this.#idle.size;
+		this.#balance();
+	}
+
+	onIdle(link: TunnelLink): void {
+		if (link.retiring) return link.close("retired");
+		if (this.#links.has(link)) this.#idle.add(link);
+	}
+
+	onControl(link: TunnelLink, type: number, payload: Buffer): void {
+		switch (type) {
+			case FrameType.welcome: {
+				const welcome = JSON.parse(payload.toString("utf8")) as Welcome;
+				this.#spare = this.#options.spareLinks ?? welcome.spareLinks;
+				this.#maxLinks = welcome.maxLinks;
+				this.#pingMs = welcome.pingMs;
+				const isNew = this.#url !== welcome.url || this.#links.size === 1;
+				this.#url = welcome.url;
+				if (isNew) this.#deps.changed(this);
+				return this.#balance();
+			}
+			case FrameType.want:
+				this.#wanted = Math.min(this.#wanted + payload.readUInt16BE(0), this.#maxLinks);
+				return this.#balance();
+			case FrameType.goAway: {
+				const code = payload.readUInt16BE(0);
+				this.#links.delete(link);
+				this.#idle.delete(link);
+				if (isPermanentClose(code)) this.#stop(payload.subarray(2).toString("utf8"));
+				else this.#again();
+				if (link.isIdle) link.close("told to go away");
+				return;
+			}
+			default:
+				return;
+		}
+	}
+
+	onClosed(link: TunnelLink): void {
+		const wasLast = this.#links.delete(link) && this.#links.size === 0;
+		this.#idle.delete(link);
+		if (this.#links.size === 0) this.#whenClosed?.();
+		if (this.#closed) return;
+		if (wasLast) {
+			this.#lastFailure = "all links were lost";
+			this.#deps.changed(this);
+			this.#again();
+		} else this.#balance();
+	}
+
+	/** Not at once: a thousand agents of a server that restarts would all come in the same moment. */
+	#again(): void {
+		if (this.#retry !== null || this.#closed || this.#stopped !== null) return;
+		this.#retry = this.#deps.clock.after(this.#backoff.nextMs(), () => {
+			this.#retry = null;
+			this.#balance();
+		});
+	}
+
+	#armSweep(): void {
+		this.#sweep = this.#deps.clock.after(serviceAgentLimits.sweepMs, () => {
+			const now = this.#deps.clock.monotonic();
+			for (const link of [...this.#links])
+				if (now - link.heardAt > this.#pingMs * 3 && !link.channel.isPaused()) link.close("the server is silent");
+			this.#shrink();
+			this.#balance();
+			this.#armSweep();
+		});
+	}
+
+	/** Gives back links that a burst has left over. */
+	#shrink(): void {
+		if (++this.#idleSweeps < serviceAgentLimits.idleSweeps) return;
+		const surplus = this.#leastIdle - this.#spare;
+		this.#idleSweeps = 0;
+		this.#leastIdle = this.#idle.size;
+		let left = surplus;
+		for (const link of [...this.#idle]) {
+			if (left-- <= 0) break;
+			this.#idle.delete(link);
+			this.#links.delete(link);
+			link.goAway(closeCodes.draining, "not needed");
+		}
+	}
+}

@@ -1,0 +1,137 @@
+import { createSocket, type Socket as UdpSocket } from "node:dgram";
+import { connect, isIP, type Socket } from "node:net";
+import type { Clock, Timer } from "@warren/kernel";
+import { type OpenRequest, ResetCode } from "../protocol/frames.ts";
+import { proxyLine } from "../protocol/proxy-protocol.ts";
+import type { StreamUser, TunnelLink } from "../tunnel/link.ts";
+
+export interface Target {
+	readonly host: string;
+	readonly port: number;
+	/** Say who connects, on the connection's first line (PROXY protocol v1). TCP streams alone. */
+	readonly proxyProtocol: boolean;
+}
+
+const connectTimeoutMs = 10_000;
+const udpIdleMs = 60_000;
+
+/** One stream's connection to the target: bytes are copied both ways, at the pace of the slower side. */
+export class TargetStream implements StreamUser {
+	readonly #link: TunnelLink;
+	readonly #socket: Socket;
+	#connecting: Timer | null;
+	#failed = false;
+
+	constructor(link: TunnelLink, open: OpenRequest, target: Target, clock: Clock) {
+		this.#link = link;
+		const socket = connect({ host: target.host, port: target.port, allowHalfOpen: true, noDelay: true });
+		this.#socket = socket;
+		this.#connecting = clock.after(connectTimeoutMs, () => this.#fail(ResetCode.timeout, "the target did not answer"));
+		socket.on("connect", () => {
+			this.#connecting?.cancel();
+			this.#connecting = null;
+		});
+		socket.on("data", (chunk: Buffer) => {
+			if (!link.write(chunk)) socket.pause();
+		});
+		socket.on("drain", () => link.resume());
+		socket.on("end", () => {
+			if (link.user === this) link.end();
+		});
+		socket.on("error", (fault: NodeJS.ErrnoException) =>
+			this.#fail(this.#connecting === null ? ResetCode.targetLost : ResetCode.refused, fault.message),
+		);
+		socket.on("close", () => this.#fail(ResetCode.targetLost, "the target closed"));
+		if (target.proxyProtocol && open.client !== undefined) socket.write(proxyLine(open.client, open.local));
+	}
+
+	onData(piece: Buffer): void {
+		if (!this.#socket.write(piece)) this.#link.pause();
+	}
+
+	onEnd(): void {
+		this.#socket.end();
+	}
+
+	onBroken(): void {
+		this.#failed = true;
+		this.#connecting?.cancel();
+		this.#socket.resetAndDestroy();
+	}
+
+	onDrain(): void {
+		if (this.#socket.isPaused()) this.#socket.resume();
+	}
+
+	#fail(code: number, reason: string): void {
+		this.#connecting?.cancel();
+		this.#connecting = null;
+		if (this.#failed) return;
+		this.#failed = true;
+		// After both directions have ended the link is somebody else's.
+		if (this.#link.user === this) this.#link.reset(code, reason);
+		this.#socket.destroy();
+	}
+}
+
+/** A visitor's datagrams: one DATA frame each. */
+export class UdpTargetStream implements StreamUser {
+	readonly #link: TunnelLink;
+	readonly #socket: UdpSocket;
+	readonly #target: Target;
+	readonly #clock: Clock;
+	#parts: Buffer[] = [];
+	#idle: Timer;
+	#closed = false;
+
+	constructor(link: TunnelLink, target: Target, clock: Clock) {
+		this.#link = link;
+		this.#target = target;
+		this.#clock = clock;
+		this.#socket = createSocket(isIP(target.host) === 6 ? "udp6" : "udp4");
+		this.#idle = this.#armIdle();
+		this.#socket.on("message", (datagram) => {
+			this.#touch();
+			// UDP drops rather than waits.
+			if (link.bufferedBytes < 1024 * 1024) link.write(datagram);
+		});
+		this.#socket.on("error", (fault) => this.#close(ResetCode.targetLost, fault.message));
+	}
+
+	onData(piece: Buffer, last: boolean): void {
+		this.#touch();
+		if (!last || this.#parts.length > 0) this.#parts.push(piece);
+		if (!last) return;
+		const datagram = this.#parts.length === 0 ? piece : Buffer.concat(this.#parts);
+		this.#parts = [];
+		if (!this.#closed) this.#socket.send(datagram, this.#target.port, this.#target.host);
+	}
+
+	onEnd(): void {
+		if (this.#link.user === this) this.#link.end();
+		this.#close(ResetCode.cancelled, "over");
+	}
+
+	onBroken(): void {
+		this.#close(ResetCode.cancelled, "over");
+	}
+
+	onDrain(): void {}
+
+	#touch(): void {
+		this.#idle.cancel();
+		this.#idle = this.#armIdle();
+	}
+
+	#armIdle(): Timer {
+		return this.#clock.after(udpIdleMs, () => this.#close(ResetCode.timeout, "idle"));
+	}
+
+	#close(code: number, reason: string): void {
+		if (this.#closed) return;
+		this.#closed = true;
+		this.#idle.cancel();
+		this.#socket.close();
+		if (this.#link.user === this) this.#link.reset(code, reason);
+	}
+}

@@ -1,0 +1,293 @@
+import { request as httpRequest } from "node:http";
+import {
+	type Audit,
+	type Authenticator,
+	type Clock,
+	firstOf,
+	type HealthTable,
+	Lifetime,
+	type Logger,
+	type Random,
+} from "@warren/kernel";
+import { HostTable, Listener, Metrics } from "@warren/net";
+import type { Bus, KeyValue } from "@warren/store";
+import type { Kysely } from "kysely";
+import { adminRoutes } from "./admin/admin-routes.ts";
+import { adminAuthenticator } from "./admin/authenticator.ts";
+import { principalRoutes } from "./admin/principal-routes.ts";
+import { Changes } from "./changes.ts";
+import { backboneError } from "./errors.ts";
+import { Callers } from "./identity/callers.ts";
+import { Principals } from "./identity/principals.ts";
+import { SigningKey } from "./identity/signing-key.ts";
+import type { BackboneTables } from "./schema.ts";
+import { type Agent, AgentPool } from "./server/agents.ts";
+import { Front, type FrontLimits, type FrontTls } from "./server/front.ts";
+import { Http2Front } from "./server/http2-front.ts";
+import { Inspector } from "./server/inspector.ts";
+import { Registry } from "./server/registry.ts";
+import { type ActiveService, Services } from "./server/services.ts";
+import { StreamPorts } from "./server/stream-ports.ts";
+import { TunnelEndpoint } from "./server/tunnel-endpoint.ts";
+import { VisitorEndpoint } from "./server/visitor-endpoint.ts";
+
+export interface BackboneDeps {
+	readonly clock: Clock;
+	readonly random: Random;
+	readonly logger: Logger;
+	readonly db: Kysely<BackboneTables>;
+	readonly audit: Audit;
+	readonly health: HealthTable;
+	readonly bus: Bus;
+	readonly kv: KeyValue;
+	/** Further ways of being the administrator (an owner's session); each yields kind `admin`. */
+	readonly authenticators?: readonly Authenticator[];
+}
+
+export interface BackboneOptions {
+	/** Services are `<service>.<domain>`. */
+	readonly domain: string;
+	readonly host?: string;
+	readonly port: number;
+	readonly tls: FrontTls | null;
+	/** By which the backbone itself is called, beside its domain. */
+	readonly hosts: readonly string[];
+	readonly trustedProxies: readonly string[];
+	/** SHA-256, hex. */
+	readonly adminTokenHash: string;
+	/** A secret. */
+	readonly masterSecret: string;
+	/** PKCS #8 PEM of an Ed25519 key. */
+	readonly signingKey: string;
+	readonly nodeId: string;
+	/** New principals wait for an administrator. */
+	readonly approval: boolean;
+	/** Ports for TCP and UDP services; [0, 0] = any free ones. */
+	readonly streamPorts: readonly [number, number];
+	/** As clients write it, when a proxy in front has another scheme or port. */
+	readonly publicUrl?: string;
+	readonly limits?: Partial<FrontLimits>;
+}
+
+export interface Backbone {
+	readonly port: number;
+	readonly url: string;
+	readonly services: Services;
+	readonly principals: Principals;
+	setCertificate(cert: string, key: string): void;
+	/** Drains: agents are told to go elsewhere, requests finish. Safe to call twice. */
+	close(): Promise<void>;
+}
+
+/** The whole backbone in this process: API, public side, agents. */
+export async function openBackbone(deps: BackboneDeps, options: BackboneOptions): Promise<Backbone> {
+	const { clock, random, logger, db, audit, health } = deps;
+	const lifetime = new Lifetime();
+	try {
+		const changes = new Changes(deps.bus);
+		const services = lifetime.own(await Services.open(db, clock, random, changes));
+		const principals = new Principals(db, clock, options.masterSecret, changes);
+		const signer = new SigningKey(options.signingKey);
+		const inspector = new Inspector(clock, random);
+		const metrics = new Metrics(true);
+		let front: Front;
+		let registry: Registry;
+		const pool = new AgentPool(
+			() => clock.monotonic(),
+			(service, agent: Agent, gone) => {
+				registry.changed(service, agent.id, gone);
+				logger.info(gone ? "agent left" : "agent came", { service, agent: agent.id, address: agent.address });
+			},
+		);
+		registry = new Registry({ kv: deps.kv, clock, logger }, options.nodeId, () =>
+			[...pool.services()].flatMap(({ service, agents }) =>
+				agents.map((agent) => ({ service, agent: agent.id, links: agent.links.size })),
+			),
+		);
+		const ports = new StreamPorts(
+			{ clock, logger, services, pool, front: () => front },
+			options.host,
+			options.streamPorts,
+		);
+		let base = options.publicUrl ?? "";
+		const urlOf = async (service: ActiveService) => {
+			await ports.ready(service.name);
+			const port = ports.portOf(service.name);
+			const own = new URL(base);
+			if (service.kind === "tcp" || service.kind === "udp")
+				return port === null ? `${service.kind}://${service.name}` : `${service.kind}://${own.hostname}:${port}`;
+			if (port !== null) return `${own.protocol}//${own.hostname}:${port}`;
+			return `${own.protocol}//${service.name}.${options.domain}${own.port === "" ? "" : `:${own.port}`}`;
+		};
+		const callers = lifetime.own(
+			new Callers({ principals, signer, changes, clock }, options.publicUrl ?? `https://${options.domain}`),
+		);
+		const hosts = new HostTable([options.domain, ...options.hosts]);
+		const endpoint = new TunnelEndpoint({ clock, logger, services, pool, urlOf, isDraining: () => front.draining });
+		const visitors = new VisitorEndpoint({ clock, logger, services, pool, callers });
+		const http2 = new Http2Front({ front: () => front, endpoint, pool, logger });
+		const replay = (service: ActiveService, id: string) => {
+			const kept = inspector.find(service.name, id);
+			if (kept === null) throw backboneError("unknown_request", `There is no recorded request "${id.slice(0, 40)}".`);
+			if (!kept.record.replayable) throw backboneError("conflict", "Its body was too long to be kept.");
+			return replayThrough(front, service, kept);
+		};
+		const listener = Listener.detached(
+			{ clock, logger },
+			{
+				role: "backbone",
+				hosts,
+				trustedProxies: options.trustedProxies,
+				authenticator: firstOf(...(deps.authenticators ?? []), adminAuthenticator(options.adminTokenHash, clock)),
+				routes: [
+					...principalRoutes({
+						clock,
+						audit,
+						principals,
+						callers,
+						services,
+						signer,
+						urlOf,
+						approval: options.approval,
+						domain: options.domain,
+						get baseUrl() {
+							return base;
+						},
+						landing: true,
+						health: () => (front.draining ? "draining" : health.summary() === "error" ? "error" : "ok"),
+					}),
+					...adminRoutes({
+						audit,
+						principals,
+						services,
+						pool,
+						front: () => front,
+						inspector,
+						metrics,
+						urlOf,
+						cluster: () => registry.cluster(),
+						replay,
+						domain: options.domain,
+					}),
+				],
+			},
+		);
+		front = new Front(
+			{
+				clock,
+				logger,
+				services,
+				callers,
+				pool,
+				inspector,
+				listener,
+				upgrade: (socket, head, rest) =>
+					endpoint.upgrade(socket, head, rest, front.addressOf(socket)) ||
+					visitors.upgrade(socket, head, rest, front.addressOf(socket)),
+				http2: (socket, bytes) => http2.accept(socket, bytes),
+			},
+			{
+				domain: options.domain,
+				hosts,
+				trustedProxies: options.trustedProxies,
+				tls: options.tls,
+				...(options.limits === undefined ? {} : { limits: options.limits }),
+			},
+		);
+		lifetime.own(front);
+		lifetime.defer(() => listener.close());
+		lifetime.own(
+			changes.hear((change) => {
+				// A token that is gone ends its agents, a service its connections.
+				if (change.of === "token")
+					pool.disconnect((_service, agent) => agent.tokenId === change.id, 4401, "the service token was revoked");
+				else if (change.of === "service" && services.get(change.name) === null)
+					pool.disconnect((service) => service === change.name, 4404, "the service was taken away");
+			}),
+		);
+		measure(metrics, front);
+		const opened = await front.listen(options.host, options.port);
+		if (base === "") base = `${options.tls === null ? "http" : "https"}://${options.domain}:${opened.port}`;
+		await registry.open();
+		lifetime.own(registry);
+		await ports.open();
+		lifetime.own(ports);
+		lifetime.defer(() => http2.close());
+		lifetime.defer(() => {
+			front.draining = true;
+			pool.goAway(1012, "the server is stopping");
+			http2.drain();
+		});
+		return {
+			port: opened.port,
+			url: base,
+			services,
+			principals,
+			setCertificate: (cert, key) => front.setCertificate(cert, key),
+			close: () => lifetime.close(),
+		};
+	} catch (failure) {
+		await lifetime.close();
+		throw failure;
+	}
+}
+
+function measure(metrics: Metrics, front: Front): void {
+	metrics.gauge("backbone_connections", "Connections of clients now.", () => front.connectionCount);
+	metrics.gauge("backbone_received_bytes", "Bytes from clients to services since the start.", () => front.bytesIn);
+	metrics.gauge("backbone_sent_bytes", "Bytes from services to clients since the start.", () => front.bytesOut);
+	metrics.gauge("backbone_agents", "Agents connected now.", () =>
+		[...front.pool.services()].reduce((sum, { agents }) => sum + agents.length, 0),
+	);
+	metrics.gauge("backbone_links", "Links of agents now.", () =>
+		[...front.pool.services()].reduce(
+			(sum, { agents }) => sum + agents.reduce((each, agent) => each + agent.links.size, 0),
+			0,
+		),
+	);
+	metrics.gauges("backbone_requests", "Requests since the start, by service and outcome.", ["service", "outcome"], () =>
+		[...front.counts].flatMap(([service, { requests, errors, refused }]) => [
+			{ labels: { service, outcome: "ok" }, value: requests - errors - refused },
+			{ labels: { service, outcome: "error" }, value: errors },
+			{ labels: { service, outcome: "refused" }, value: refused },
+		]),
+	);
+}
+
+const maxReplayAnswerBytes = 64 * 1024;
+
+/** Sends a recorded request again, over the public side itself, so that every rule applies; anonymous. */
+function replayThrough(
+	front: Front,
+	service: ActiveService,
+	kept: NonNullable<ReturnType<Inspector["find"]>>,
+): Promise<{ status: number; body: string }> {
+	return new Promise((resolve, reject) => {
+		const headers: Record<string, string> = { host: kept.host, "x-warren-replay": kept.record.id };
+		for (const line of kept.kept.split("\r\n")) {
+			const colon = line.indexOf(":");
+			const name = line.slice(0, Math.max(0, colon)).toLowerCase();
+			if (colon > 0 && name !== "content-length" && name !== "transfer-encoding")
+				headers[name] = line.slice(colon + 1).trim();
+		}
+		if (kept.body.length > 0) headers["content-length"] = String(kept.body.length);
+		const request = httpRequest({
+			createConnection: () => front.connectToSelf(service.port),
+			method: kept.record.method,
+			path: kept.record.target,
+			headers,
+			timeout: 30_000,
+		});
+		request.on("error", reject);
+		request.on("timeout", () => request.destroy(new Error("no answer within 30 s")));
+		request.on("response", (answer) => {
+			let body = Buffer.alloc(0);
+			answer.on("data", (chunk: Buffer) => {
+				if (body.length < maxReplayAnswerBytes) body = Buffer.concat([body, chunk]).subarray(0, maxReplayAnswerBytes);
+			});
+			answer.on("end", () => resolve({ status: answer.statusCode ?? 0, body: body.toString("utf8") }));
+			answer.on("error", reject);
+		});
+		request.end(kept.body);
+	});
+}

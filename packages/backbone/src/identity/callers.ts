@@ -1,0 +1,335 @@
+import { hash } from "node:crypto";
+import { type Clock, type Closeable, ExpiringMap, RateLimit } from "@warren/kernel";
+import type { Changes } from "../changes.ts";
+import { type CallerIdentity, identityLines } from "../protocol/identity-headers.ts";
+import {
+	type AssertedRequest,
+	equalKeys,
+	parseCredential,
+	readUrlToken,
+	verifyAssertion,
+	verifyUrlToken,
+} from "../protocol/tokens.ts";
+import { Throttle } from "../server/throttle.ts";
+import type { Principal, Principals } from "./principals.ts";
+import type { SigningKey } from "./signing-key.ts";
+
+export const callerLimits = {
+	/** A yes is remembered this long at most, should news of a change be lost. */
+	rememberMs: 30_000,
+	maxRemembered: 20_000,
+	jwtSeconds: 300,
+	/** A JWT that is sent has at least this long to live. */
+	jwtLeftMs: 120_000,
+	/** Wrong credentials of one address. */
+	failures: { perSecond: 5, burst: 30, maxKeys: 10_000 },
+	maxJti: 100_000,
+} as const;
+
+/** What a request offers as proof; at most one of credential, URL token and cookie counts, never two of them. */
+export interface Offered {
+	readonly credential: string | null;
+	readonly assertion: string | null;
+	readonly urlToken: string | null;
+	/** A URL token that a browser got as a cookie: ambient. */
+	readonly cookieToken: string | null;
+}
+
+export interface Caller {
+	readonly ok: true;
+	/** Null = anonymous. */
+	readonly principal: Principal | null;
+	readonly identity: CallerIdentity | null;
+	/** Header lines to inject; empty for anonymous. */
+	readonly lines: string;
+	/** Proven by a cookie: other sites' pages can make a browser send it. */
+	readonly ambient: boolean;
+	readonly throttle: Throttle | null;
+	/** Null = no limit of requests. */
+	readonly requests: RateLimit | null;
+	/** When the URL token behind it ends, ms since the epoch. */
+	readonly tokenEndsAt: number | null;
+}
+
+export interface CallerRefusal {
+	readonly ok: false;
+	readonly status: 401 | 403 | 429;
+	readonly code: string;
+	readonly message: string;
+	readonly retryAfterMs?: number;
+}
+
+const anonymous: Caller = {
+	ok: true,
+	principal: null,
+	identity: null,
+	lines: "",
+	ambient: false,
+	throttle: null,
+	requests: null,
+	tokenEndsAt: null,
+};
+
+interface Remembered {
+	readonly caller: Caller;
+	readonly key: Buffer;
+	readonly until: number;
+}
+
+/** Tells who calls a service. A credential that is offered and not good is refused, never taken for none. */
+export class Callers implements Closeable {
+	readonly #principals: Principals;
+	readonly #signer: SigningKey;
+	readonly #issuer: string;
+	readonly #clock: Clock;
+	/** By service and digest of the credential. */
+	readonly #remembered = new Map<string, Remembered>();
+	readonly #throttles = new Map<string, { throttle: Throttle | null; requests: RateLimit | null; limits: string }>();
+	readonly #failures: RateLimit;
+	readonly #jti: ExpiringMap<string, true>;
+	readonly #news: Closeable;
+	/** Raised at each change: a look-up that began before it is not remembered. */
+	#generation = 0;
+
+	constructor(deps: { principals: Principals; signer: SigningKey; changes: Changes; clock: Clock }, issuer: string) {
+		this.#principals = deps.principals;
+		this.#signer = deps.signer;
+		this.#clock = deps.clock;
+		this.#issuer = issuer;
+		this.#failures = new RateLimit(deps.clock, callerLimits.failures);
+		this.#jti = new ExpiringMap(deps.clock, callerLimits.maxJti);
+		this.#news = deps.changes.hear((change) => {
+			if (change.of !== "principal") return;
+			this.#generation += 1;
+			for (const [key, { caller }] of this.#remembered)
+				if (caller.principal?.principal_id === change.id) this.#remembered.delete(key);
+			this.#throttles.delete(change.id);
+		});
+	}
+
+	close(): void {
+		void this.#news.close();
+		this.#remembered.clear();
+	}
+
+	/** Without a wait for whoever is remembered; that is the path of nearly every request. */
+	judge(
+		offered: Offered,
+		request: AssertedRequest,
+		address: string,
+	): Caller | CallerRefusal | Promise<Caller | CallerRefusal> {
+		const { credential, assertion, urlToken, cookieToken } = offered;
+		if (credential === null) {
+			if (assertion !== null) return invalid("An assertion needs the x-backbone-principal that signed it.");
+			if (urlToken !== null) return this.#judgeUrlToken(urlToken, request, address, false);
+			if (cookieToken !== null) return this.#judgeUrlToken(cookieToken, request, address, true);
+			return anonymous;
+		}
+		if (urlToken !== null) return invalid("The request offers two credentials: a header and a URL token.");
+		const remembered = this.#remembered.get(keyOf(request.service, credential));
+		if (remembered !== undefined && remembered.until > request.now)
+			return assertion === null ? remembered.caller : this.#assert(remembered, assertion, request);
+		return this.#judgeCredential(credential, assertion, request, address);
+	}
+
+	/** Who holds a credential, whatever service: for the API. */
+	async principalOf(credential: string, address: string): Promise<Principal | CallerRefusal> {
+		const found = await this.#find(credential, address);
+		return "principal" in found ? found.principal : found;
+	}
+
+	async #judgeCredential(
+		credential: string,
+		assertion: string | null,
+		request: AssertedRequest,
+		address: string,
+	): Promise<Caller | CallerRefusal> {
+		const generation = this.#generation;
+		const found = await this.#find(credential, address);
+		if (!("principal" in found)) return found;
+		const { principal, key } = found;
+		if (!(await this.#principals.isGranted(principal.principal_id, request.service)))
+			return notGranted(principal, request.service);
+		const remembered: Remembered = {
+			caller: this.#callerOf(principal, request.service, plainIdentity(principal), false, null),
+			key,
+			until: this.#clock.now() + callerLimits.rememberMs,
+		};
+		if (generation === this.#generation) {
+			if (this.#remembered.size >= callerLimits.maxRemembered) {
+				const [oldest] = this.#remembered.keys();
+				this.#remembered.delete(oldest as string);
+			}
+			this.#remembered.set(keyOf(request.service, credential), remembered);
+		}
+		return assertion === null ? remembered.caller : this.#assert(remembered, assertion, request);
+	}
+
+	#assert(remembered: Remembered, text: string, request: AssertedRequest): Caller | CallerRefusal {
+		const assertion = verifyAssertion(remembered.key, text, request);
+		if (typeof assertion === "string") return invalid(assertion);
+		const principal = remembered.caller.principal as Principal;
+		if (assertion.jti !== undefined) {
+			const used = `${principal.principal_id}\n${assertion.jti}`;
+			if (this.#jti.get(used) !== undefined) return invalid("The assertion was used before.");
+			this.#jti.set(used, true, Math.max(1000, (assertion.exp + 60) * 1000 - request.now));
+		}
+		return this.#callerOf(
+			principal,
+			request.service,
+			{
+				...plainIdentity(principal),
+				subId: assertion.sub_id,
+				name: assertion.name ?? principal.name,
+				email: assertion.email ?? principal.email,
+			},
+			false,
+			null,
+		);
+	}
+
+	async #judgeUrlToken(
+		text: string,
+		request: AssertedRequest,
+		address: string,
+		ambient: boolean,
+	): Promise<Caller | CallerRefusal> {
+		const waitMs = this.#failures.waitMs(address);
+		if (waitMs > 0) return limited(waitMs);
+		const claimed = readUrlToken(text);
+		const principal = claimed === null ? null : await this.#principals.find(claimed.p);
+		if (claimed === null || principal === null || principal.key_version !== claimed.k || principal.state !== "active") {
+			this.#failures.take(address);
+			return invalid("The URL token is not valid, or no longer.");
+		}
+		const token = verifyUrlToken(this.#principals.keyOf(principal), text, request);
+		if (typeof token === "string") {
+			this.#failures.take(address);
+			return invalid(token);
+		}
+		// The grant may have gone since the token was made.
+		if (!(await this.#principals.isGranted(principal.principal_id, request.service)))
+			return notGranted(principal, request.service);
+		return this.#callerOf(principal, request.service, plainIdentity(principal), ambient, token.e * 1000);
+	}
+
+	async #find(credential: string, address: string): Promise<{ principal: Principal; key: Buffer } | CallerRefusal> {
+		const waitMs = this.#failures.waitMs(address);
+		if (waitMs > 0) return limited(waitMs);
+		const parsed = parseCredential(credential);
+		const principal = parsed === null ? null : await this.#principals.find(parsed.principalId);
+		if (parsed === null || principal === null || principal.state === "revoked") {
+			this.#failures.take(address);
+			return invalid("The principal's credential is not valid.");
+		}
+		const key = this.#principals.keyOf(principal);
+		if (!equalKeys(key, parsed.key)) {
+			this.#failures.take(address);
+			return invalid("The principal's credential is not valid, or was rotated.");
+		}
+		if (principal.state === "pending")
+			return {
+				ok: false,
+				status: 403,
+				code: "not_approved",
+				message: `Principal ${principal.principal_id} waits for approval.`,
+			};
+		return { principal, key };
+	}
+
+	#callerOf(
+		principal: Principal,
+		service: string,
+		identity: CallerIdentity,
+		ambient: boolean,
+		tokenEndsAt: number | null,
+	): Caller {
+		const limits = this.#limitsOf(principal);
+		const now = Math.floor(this.#clock.now() / 1000);
+		const jwt = this.#signer.sign({
+			iss: this.#issuer,
+			aud: service,
+			sub: identity.sub,
+			name: identity.name,
+			email: identity.email,
+			...(identity.subId === null
+				? {}
+				: {
+						sub_id: identity.subId,
+						registered_name: identity.registeredName,
+						registered_email: identity.registeredEmail,
+					}),
+			iat: now,
+			exp: now + callerLimits.jwtSeconds,
+		});
+		return {
+			ok: true,
+			principal,
+			identity,
+			lines: identityLines(identity, jwt),
+			ambient,
+			...limits,
+			tokenEndsAt,
+		};
+	}
+
+	#limitsOf(principal: Principal): { throttle: Throttle | null; requests: RateLimit | null } {
+		const limits = JSON.stringify(principal.limits);
+		const kept = this.#throttles.get(principal.principal_id);
+		if (kept !== undefined && kept.limits === limits) return kept;
+		const { requestsPerSecond, bytesPerSecond } = principal.limits;
+		const made = {
+			throttle: bytesPerSecond === undefined ? null : new Throttle(bytesPerSecond),
+			requests:
+				requestsPerSecond === undefined
+					? null
+					: new RateLimit(this.#clock, {
+							perSecond: requestsPerSecond,
+							burst: Math.max(1, requestsPerSecond),
+							maxKeys: 1,
+						}),
+			limits,
+		};
+		if (made.throttle !== null || made.requests !== null) this.#throttles.set(principal.principal_id, made);
+		return made;
+	}
+}
+
+function plainIdentity(principal: Principal): CallerIdentity {
+	return {
+		sub: principal.principal_id,
+		name: principal.name,
+		email: principal.email,
+		subId: null,
+		registeredName: principal.name,
+		registeredEmail: principal.email,
+	};
+}
+
+/** Digested, so that finding it says nothing about how much of a guess was right. */
+function keyOf(service: string, credential: string): string {
+	return service + hash("sha256", credential, "base64url");
+}
+
+function invalid(message: string): CallerRefusal {
+	return { ok: false, status: 401, code: "unauthorized", message };
+}
+
+function notGranted(principal: Principal, service: string): CallerRefusal {
+	return {
+		ok: false,
+		status: 403,
+		code: "no_grant",
+		message: `Principal ${principal.principal_id} has no grant for "${service}".`,
+	};
+}
+
+function limited(retryAfterMs: number): CallerRefusal {
+	return {
+		ok: false,
+		status: 429,
+		code: "too_many",
+		message: "Too many wrong credentials from this address.",
+		retryAfterMs,
+	};
+}

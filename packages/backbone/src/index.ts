@@ -1,0 +1,12 @@
+/**
+ * The backbone: a reverse tunnel with identity. Here live its server (public side, agents, API), its agent, and the
+ * protocol between them; not its processes, files and flags, which apps/warren composes.
+ */
+export type { Transport } from "./agent/dial.ts";
+export { Forwarder, type ForwarderOptions } from "./agent/forwarder.ts";
+export { type AgentState, ServiceAgent, type ServiceAgentOptions } from "./agent/service-agent.ts";
+export type { Target } from "./agent/target-stream.ts";
+export { type Backbone, type BackboneDeps, type BackboneOptions, openBackbone } from "./backbone.ts";
+export { SigningKey } from "./identity/signing-key.ts";
+export { type BackboneTables, backboneSchema } from "./schema.ts";
+export type { FrontTls } from "./server/front.ts";

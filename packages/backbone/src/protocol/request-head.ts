@@ -1,0 +1,295 @@
+import { isReservedName } from "./reserved-names.ts";
+
+export const headLimits = {
+	/** Of a head, first line to blank line. */
+	maxHeadBytes: 32 * 1024,
+	maxHeaders: 100,
+	maxTargetBytes: 16 * 1024,
+} as const;
+
+/** How long a message's body is (RFC 9112 §6). `close`: until the connection ends, answers only. */
+export type BodyLength =
+	| { readonly kind: "none" }
+	| { readonly kind: "length"; readonly bytes: number }
+	| { readonly kind: "chunked" }
+	| { readonly kind: "close" };
+
+const noBody: BodyLength = { kind: "none" };
+const chunkedBody: BodyLength = { kind: "chunked" };
+
+/** A request's head as it may be passed on: what hops consume, what is ours and what lies is gone from `kept`. */
+export interface RequestHead {
+	readonly method: string;
+	/** As sent, in origin-form (or `*`). */
+	readonly target: string;
+	readonly minorVersion: 0 | 1;
+	/** As sent. */
+	readonly host: string;
+	/** Field lines that travel on, each with its CRLF, byte for byte as they came. Without Host and Cookie. */
+	readonly kept: string;
+	readonly cookie: string | null;
+	/** `x-backbone-principal` and `x-backbone-assertion`. Secrets. */
+	readonly credential: string | null;
+	readonly assertion: string | null;
+	readonly forwardedFor: string | null;
+	readonly body: BodyLength;
+	readonly keepAlive: boolean;
+	/** Sec-WebSocket-Key of an upgrade to WebSocket; any other upgrade is ignored, as a server may. */
+	readonly webSocketKey: string | null;
+	readonly upgradeTo: string | null;
+	readonly origin: string | null;
+	readonly accept: string | null;
+	readonly authorization: string | null;
+	readonly fetchMode: string | null;
+}
+
+export interface HeadRefusal {
+	readonly refused: true;
+	readonly status: 400 | 401 | 405 | 414 | 431 | 501 | 505;
+	readonly message: string;
+}
+
+const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** Visible ASCII but `#`: a target with a fragment, a space or raw bytes was made by nobody honest. */
+const targetPattern = /^[\x21\x22\x24-\x7e]+$/;
+/** Bytes that no field may hold, a CR without its LF, an LF without its CR. */
+const badBytes = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n/;
+
+/** What each field that means something here does to the parse. */
+const meanings: ReadonlyMap<string, string> = new Map(
+	[
+		"host",
+		"connection",
+		"content-length",
+		"transfer-encoding",
+		"upgrade",
+		"cookie",
+		"x-backbone-principal",
+		"x-backbone-assertion",
+		"x-forwarded-for",
+		"sec-websocket-key",
+		"origin",
+		"accept",
+		"authorization",
+		"sec-fetch-mode",
+	].map((name) => [name, name]),
+);
+
+/** Hop-by-hop, or told by us: never passed on from outside. */
+const dropped: ReadonlySet<string> = new Set([
+	"keep-alive",
+	"proxy-connection",
+	"proxy-authorization",
+	"proxy-authenticate",
+	"te",
+	"trailer",
+	"forwarded",
+	"x-forwarded-host",
+	"x-forwarded-proto",
+	"x-forwarded-port",
+	"x-real-ip",
+	"http2-settings",
+]);
+
+/** Fields that a Connection header must not name: without them the message would be another one. */
+const unnameable: ReadonlySet<string> = new Set([
+	"host",
+	"content-length",
+	"transfer-encoding",
+	"authorization",
+	"cookie",
+	"origin",
+]);
+
+/**
+ * Parses and judges a request's head (RFC 9112). Strict: what it does not understand it refuses, never guesses.
+ * @param text the head as latin1, from the first byte through the blank line's CRLF.
+ */
+export function parseRequestHead(text: string): RequestHead | HeadRefusal {
+	if (badBytes.test(text)) return refuse(400, "The head holds a control byte, or a line end that is not CRLF.");
+	const lineEnd = text.indexOf("\r\n");
+	const line = text.slice(0, lineEnd);
+	const space = line.indexOf(" ");
+	const secondSpace = line.indexOf(" ", space + 1);
+	if (space <= 0 || secondSpace === -1) return refuse(400, "The request line is not METHOD TARGET VERSION.");
+	const method = line.slice(0, space);
+	const rawTarget = line.slice(space + 1, secondSpace);
+	const version = line.slice(secondSpace + 1);
+	if (version !== "HTTP/1.1" && version !== "HTTP/1.0")
+		return /^HTTP\/\d\.\d$/.test(version)
+			? refuse(505, `${version} is not spoken here.`)
+			: refuse(400, "The request line is not METHOD TARGET VERSION.");
+	if (!tokenPattern.test(method)) return refuse(400, "The method is not a token.");
+	if (method === "CONNECT") return refuse(405, "CONNECT is not for this server.");
+	if (rawTarget.length > headLimits.maxTargetBytes) return refuse(414, "The target is too long.");
+	if (!targetPattern.test(rawTarget)) return refuse(400, "The target holds bytes that no target may hold.");
+	const minorVersion = version === "HTTP/1.1" ? 1 : 0;
+
+	let host: string | null = null;
+	let connection: string | null = null;
+	let contentLength: string | null = null;
+	let transferEncoding: string | null = null;
+	let upgrade: string | null = null;
+	let cookie: string | null = null;
+	let credential: string | null = null;
+	let assertion: string | null = null;
+	let forwardedFor: string | null = null;
+	let webSocketKey: string | null = null;
+	let origin: string | null = null;
+	let accept: string | null = null;
+	let authorization: string | null = null;
+	let fetchMode: string | null = null;
+	let kept = "";
+	let count = 0;
+	let at = lineEnd + 2;
+	for (;;) {
+		const end = text.indexOf("\r\n", at);
+		if (end === at || end === -1) break;
+		if (++count > headLimits.maxHeaders) return refuse(431, `More than ${headLimits.maxHeaders} header fields.`);
+		const first = text.charCodeAt(at);
+		if (first === 0x20 || first === 0x09) return refuse(400, "A folded header line.");
+		const colon = text.indexOf(":", at);
+		if (colon === -1 || colon > end) return refuse(400, "A header line without a colon.");
+		const name = text.slice(at, colon);
+		if (!tokenPattern.test(name)) return refuse(400, "A header name is not a token.");
+		const lower = name.toLowerCase();
+		const next = end + 2;
+		if (meanings.has(lower)) {
+			const value = text.slice(colon + 1, end).trim();
+			switch (lower) {
+				case "host":
+					if (host !== null) return refuse(400, "More than one Host header.");
+					host = value;
+					break;
+				case "connection":
+					connection = connection === null ? value : `${connection},${value}`;
+					break;
+				case "content-length":
+					if (contentLength !== null) return refuse(400, "More than one Content-Length.");
+					contentLength = value;
+					kept += text.slice(at, next);
+					break;
+				case "transfer-encoding":
+					if (transferEncoding !== null) return refuse(400, "More than one Transfer-Encoding.");
+					transferEncoding = value;
+					kept += text.slice(at, next);
+					break;
+				case "upgrade":
+					upgrade = upgrade === null ? value.toLowerCase() : `${upgrade},${value.toLowerCase()}`;
+					break;
+				case "cookie":
+					cookie = cookie === null ? value : `${cookie}; ${value}`;
+					break;
+				case "x-backbone-principal":
+					if (credential !== null) return refuse(401, "More than one x-backbone-principal.");
+					credential = value;
+					break;
+				case "x-backbone-assertion":
+					if (assertion !== null) return refuse(401, "More than one x-backbone-assertion.");
+					assertion = value;
+					break;
+				case "x-forwarded-for":
+					forwardedFor = forwardedFor === null ? value : `${forwardedFor}, ${value}`;
+					break;
+				case "sec-websocket-key":
+					if (webSocketKey !== null) return refuse(400, "More than one Sec-WebSocket-Key.");
+					webSocketKey = value;
+					kept += text.slice(at, next);
+					break;
+				case "origin":
+					if (origin !== null) return refuse(400, "More than one Origin.");
+					origin = value;
+					kept += text.slice(at, next);
+					break;
+				case "authorization":
+					if (authorization !== null) return refuse(400, "More than one Authorization.");
+					authorization = value;
+					kept += text.slice(at, next);
+					break;
+				default:
+					if (lower === "accept") accept = value;
+					else fetchMode = value;
+					kept += text.slice(at, next);
+			}
+		} else if (!dropped.has(lower) && !isReservedName(name)) kept += text.slice(at, next);
+		at = next;
+	}
+
+	if (host === null) {
+		if (minorVersion === 1) return refuse(400, "HTTP/1.1 needs a Host header.");
+		host = "";
+	}
+	let target = rawTarget;
+	if (rawTarget.charCodeAt(0) !== 0x2f) {
+		if (rawTarget === "*") {
+			if (method !== "OPTIONS") return refuse(400, "The target * is for OPTIONS alone.");
+		} else {
+			const absolute = /^https?:\/\/([^/?]*)(.*)$/i.exec(rawTarget);
+			if (absolute === null) return refuse(400, "The target is neither a path nor an http URL.");
+			if ((absolute[1] as string).toLowerCase() !== host.toLowerCase())
+				return refuse(400, "The target's authority is not the Host header's.");
+			const rest = absolute[2] as string;
+			target = rest.startsWith("/") ? rest : `/${rest}`;
+		}
+	}
+
+	let body = noBody;
+	if (transferEncoding !== null) {
+		if (contentLength !== null) return refuse(400, "Both Transfer-Encoding and Content-Length.");
+		if (minorVersion === 0) return refuse(400, "Transfer-Encoding in HTTP/1.0.");
+		if (transferEncoding.toLowerCase() !== "chunked")
+			return refuse(501, "The only Transfer-Encoding that is known here is chunked.");
+		body = chunkedBody;
+	} else if (contentLength !== null) {
+		if (!/^\d{1,15}$/.test(contentLength)) return refuse(400, "Content-Length is not one number.");
+		const bytes = Number(contentLength);
+		body = bytes === 0 ? noBody : { kind: "length", bytes };
+	}
+
+	let keepAlive = minorVersion === 1;
+	let wantsUpgrade = false;
+	if (connection !== null) {
+		for (const each of connection.split(",")) {
+			const option = each.trim().toLowerCase();
+			if (option === "") continue;
+			if (!tokenPattern.test(option)) return refuse(400, "A Connection option is not a token.");
+			if (option === "close") keepAlive = false;
+			else if (option === "upgrade") wantsUpgrade = true;
+			else if (unnameable.has(option)) return refuse(400, `Connection names ${option}, which is not hop-by-hop.`);
+			else if (option !== "keep-alive" && !dropped.has(option)) kept = withoutField(kept, option);
+		}
+	}
+	const upgradeTo = wantsUpgrade && minorVersion === 1 ? upgrade : null;
+	return {
+		method,
+		target,
+		minorVersion,
+		host,
+		kept,
+		cookie,
+		credential,
+		assertion,
+		forwardedFor,
+		body,
+		keepAlive,
+		webSocketKey: upgradeTo === "websocket" ? webSocketKey : null,
+		upgradeTo,
+		origin,
+		accept,
+		authorization,
+		fetchMode,
+	};
+}
+
+/** Removes every line of that name: the Connection header made it this hop's. */
+function withoutField(lines: string, name: string): string {
+	let rest = "";
+	for (const line of lines.split("\r\n")) {
+		if (line !== "" && line.slice(0, line.indexOf(":")).toLowerCase() !== name) rest += `${line}\r\n`;
+	}
+	return rest;
+}
+
+function refuse(status: HeadRefusal["status"], message: string): HeadRefusal {
+	return { refused: true, status, message };
+}

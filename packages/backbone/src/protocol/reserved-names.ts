@@ -1,0 +1,17 @@
+/**
+ * Names that only the backbone may set. Servers fold `_` and `.` to `-` on the way to an application (CGI, WSGI, some
+ * proxies), so every spelling that folds to one of ours counts.
+ */
+export function foldName(name: string): string {
+	return name.toLowerCase().replace(/[_.]/g, "-");
+}
+
+/** Whether a field of this name from outside must never reach a service. */
+export function isReservedName(name: string): boolean {
+	const first = name.charCodeAt(0) | 0x20;
+	if (first !== 0x78 /* x */ || name.length < 6) return false;
+	const folded = foldName(name);
+	return (
+		folded.startsWith("x-mosb-") || folded === "x-mosb" || folded.startsWith("x-backbone-") || folded === "x-backbone"
+	);
+}

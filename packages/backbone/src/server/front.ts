@@ -1,0 +1,348 @@
+import type { IncomingMessage } from "node:http";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import {
+	connect as connectTls,
+	createServer as createTlsServer,
+	type TLSSocket,
+	type Server as TlsServer,
+} from "node:tls";
+import { type Clock, type Closeable, type Logger, messageOf, type Timer } from "@warren/kernel";
+import { ClientAddress, canonicalHost, type HostTable, type Listener, parseHost } from "@warren/net";
+import type { Caller, Callers } from "../identity/callers.ts";
+import type { RequestHead } from "../protocol/request-head.ts";
+import type { AgentPool } from "./agents.ts";
+import { ClientConnection } from "./client-connection.ts";
+import type { Inspector } from "./inspector.ts";
+import type { ActiveService, Services } from "./services.ts";
+
+export interface FrontLimits {
+	readonly headTimeoutMs: number;
+	readonly keepAliveMs: number;
+	/** From a request to the first byte of its answer, and between pieces of its body. */
+	readonly answerTimeoutMs: number;
+	/** Between two pieces of an answer; a reader that takes nothing for so long is cut. */
+	readonly idleTimeoutMs: number;
+	/** How long a refused client may take to read why. */
+	readonly lingerMs: number;
+	readonly maxConnections: number;
+	/** How often deadlines are looked at. */
+	readonly sweepMs: number;
+	readonly drainMs: number;
+}
+
+export const frontLimits: FrontLimits = {
+	headTimeoutMs: 10_000,
+	keepAliveMs: 65_000,
+	answerTimeoutMs: 120_000,
+	idleTimeoutMs: 600_000,
+	lingerMs: 2_000,
+	maxConnections: 40_000,
+	sweepMs: 500,
+	drainMs: 10_000,
+};
+
+export type FrontRoute =
+	| { readonly kind: "service"; readonly service: ActiveService }
+	| { readonly kind: "own" }
+	| { readonly kind: "unknown"; readonly name: string };
+
+export interface FrontTls {
+	readonly cert: string;
+	readonly key: string;
+}
+
+export interface FrontDeps {
+	readonly clock: Clock;
+	readonly logger: Logger;
+	readonly services: Services;
+	readonly callers: Callers;
+	readonly pool: AgentPool;
+	readonly inspector: Inspector;
+	/** Takes connections for the backbone's own names. */
+	readonly listener: Listener;
+	/** Takes upgrades of agents and visitors; null = not one of them. */
+	readonly upgrade: (socket: Socket, head: RequestHead, rest: Buffer | null) => boolean;
+	readonly http2: (socket: Socket, bytes: Buffer | null) => void;
+}
+
+export interface FrontOptions {
+	readonly domain: string;
+	readonly hosts: HostTable;
+	readonly trustedProxies: readonly string[];
+	readonly tls: FrontTls | null;
+	readonly limits?: Partial<FrontLimits>;
+}
+
+export interface ServiceCounts {
+	requests: number;
+	errors: number;
+	refused: number;
+}
+
+const maxRememberedHosts = 10_000;
+
+/** The public side: every connection of clients, agents and visitors arrives here and is sorted by its Host before anything else. */
+export class Front implements Closeable {
+	readonly clock: Clock;
+	readonly services: Services;
+	readonly callers: Callers;
+	readonly pool: AgentPool;
+	readonly inspector: Inspector;
+	readonly limits: FrontLimits;
+	/** Coarse, monotonic, milliseconds; moved by the sweep. */
+	now: number;
+	/** Coarse, milliseconds since the Unix epoch. */
+	wallNow: number;
+	draining = false;
+	bytesIn = 0;
+	bytesOut = 0;
+	readonly counts = new Map<string, ServiceCounts>();
+	readonly #deps: FrontDeps;
+	readonly #options: FrontOptions;
+	readonly #trust: ClientAddress | null;
+	readonly #servers = new Set<Server | TlsServer>();
+	readonly #connections = new Set<ClientConnection>();
+	readonly #routes = new Map<string, FrontRoute | null>();
+	readonly #suffix: string;
+	#sweep: Timer | undefined;
+	#closing: Promise<void> | undefined;
+	readonly #watch: Closeable;
+
+	constructor(deps: FrontDeps, options: FrontOptions) {
+		this.#deps = deps;
+		this.#options = options;
+		this.clock = deps.clock;
+		this.services = deps.services;
+		this.callers = deps.callers;
+		this.pool = deps.pool;
+		this.inspector = deps.inspector;
+		this.limits = { ...frontLimits, ...options.limits };
+		this.now = deps.clock.monotonic();
+		this.wallNow = deps.clock.now();
+		this.#suffix = `.${canonicalHost(options.domain)}`;
+		this.#trust = options.trustedProxies.length === 0 ? null : new ClientAddress(options.trustedProxies);
+		this.#watch = deps.services.watch(() => this.#routes.clear());
+		this.#armSweep();
+	}
+
+	/** One more port. @param pinned the service that it belongs to; null = sorted by Host. @throws NodeJS.ErrnoException */
+	async listen(
+		host: string | undefined,
+		port: number,
+		pinned: string | null = null,
+	): Promise<Closeable & { port: number }> {
+		const accept = (socket: Socket) => {
+			socket.setNoDelay(true);
+			this.#connections.add(new ClientConnection(this, socket, pinned));
+		};
+		const { tls } = this.#options;
+		let server: Server | TlsServer;
+		if (tls === null) server = createServer({ allowHalfOpen: true }, accept);
+		else {
+			const secure = createTlsServer(
+				{
+					cert: tls.cert,
+					key: tls.key,
+					minVersion: "TLSv1.2",
+					handshakeTimeout: this.limits.headTimeoutMs,
+					allowHalfOpen: true,
+					ALPNCallback: ({ servername, protocols }) => this.#chooseProtocol(servername, protocols, pinned),
+				},
+				(socket: TLSSocket) => {
+					if (socket.alpnProtocol !== "h2") return accept(socket);
+					socket.setNoDelay(true);
+					this.#deps.http2(socket, null);
+				},
+			);
+			// A handshake that fails is the client's affair.
+			secure.on("tlsClientError", (_fault, socket) => socket.destroy());
+			server = secure;
+		}
+		server.maxConnections = this.limits.maxConnections;
+		await new Promise<void>((resolve, reject) => {
+			server.once("error", reject);
+			server.listen({ port, ...(host === undefined ? {} : { host }), backlog: 4096 }, () => {
+				server.off("error", reject);
+				resolve();
+			});
+		});
+		server.on("error", (fault) => this.fault("the listener failed", fault));
+		this.#servers.add(server);
+		return {
+			port: (server.address() as AddressInfo).port,
+			close: () =>
+				new Promise<void>((resolve) => {
+					this.#servers.delete(server);
+					server.close(() => resolve());
+				}),
+		};
+	}
+
+	setCertificate(cert: string, key: string): void {
+		for (const server of this.#servers) if ("setSecureContext" in server) server.setSecureContext({ cert, key });
+	}
+
+	get connectionCount(): number {
+		return this.#connections.size;
+	}
+
+	/** By the Host header alone, whatever else the request says. @returns null for a name that is nobody's: 421. */
+	route(header: string, socket: Socket, pinned: string | null): FrontRoute | null {
+		if (pinned !== null) {
+			const service = this.services.get(pinned);
+			const parsed = parseHost(header);
+			if (service === null || parsed === null) return null;
+			return this.#options.hosts.accepts(parsed.host, socket.localAddress) || this.#named(parsed.host) === pinned
+				? { kind: "service", service }
+				: null;
+		}
+		const known = this.#routes.get(header);
+		if (known !== undefined) return known;
+		const parsed = parseHost(header);
+		const route = parsed === null ? null : this.#routeOf(parsed.host, socket);
+		// Address literals depend on the socket; hosts of strangers must not fill the memory.
+		if (route !== null && route.kind === "service" && this.#routes.size < maxRememberedHosts)
+			this.#routes.set(header, route);
+		return route;
+	}
+
+	#routeOf(host: string, socket: Socket): FrontRoute | null {
+		const named = this.#named(host);
+		if (named !== null) {
+			const service = this.services.get(named);
+			return service === null ? { kind: "unknown", name: named } : { kind: "service", service };
+		}
+		if (this.#options.hosts.accepts(host, socket.localAddress)) return { kind: "own" };
+		const service = this.services.byDomain(host);
+		return service === null ? null : { kind: "service", service };
+	}
+
+	/** The label before the domain. */
+	#named(host: string): string | null {
+		if (!host.endsWith(this.#suffix)) return null;
+		const label = host.slice(0, -this.#suffix.length);
+		return label.includes(".") ? null : label;
+	}
+
+	/** The service that a TLS client names; it names nothing when it dials an address. */
+	#serviceOf(servername: string): ActiveService | null {
+		const host = canonicalHost(servername);
+		const named = this.#named(host);
+		return named === null ? this.services.byDomain(host) : this.services.get(named);
+	}
+
+	/**
+	 * HTTP/2 where it is needed, HTTP/1.1 where it is faster: services that speak h2, and agents, who offer nothing else.
+	 */
+	#chooseProtocol(
+		servername: string | false | undefined,
+		protocols: readonly string[],
+		pinned: string | null,
+	): string | undefined {
+		const service = pinned === null ? this.#serviceOf(servername || "") : this.services.get(pinned);
+		const wantsHttp2 = service?.kind === "h2" || (service === null && !protocols.includes("http/1.1"));
+		if (wantsHttp2 && protocols.includes("h2")) return "h2";
+		return protocols.includes("http/1.1") ? "http/1.1" : undefined;
+	}
+
+	handOver(socket: Socket, head: RequestHead, headBytes: Buffer, rest: Buffer | null): void {
+		if (head.upgradeTo !== null && this.#deps.upgrade(socket, head, rest)) return;
+		socket.unshift(rest === null ? headBytes : Buffer.concat([headBytes, rest]));
+		this.#deps.listener.adopt(socket);
+	}
+
+	handOverHttp2(socket: Socket, bytes: Buffer): void {
+		this.#deps.http2(socket, bytes);
+	}
+
+	isSecure(socket: Socket): boolean {
+		return (socket as { encrypted?: boolean }).encrypted === true;
+	}
+
+	addressOf(socket: Socket): string {
+		return canonicalHost(socket.remoteAddress ?? "");
+	}
+
+	clientAddress(socket: Socket, forwardedFor: string): string {
+		if (this.#trust === null) return this.addressOf(socket);
+		// All that it reads of a request.
+		return this.#trust.of({ socket, headers: { "x-forwarded-for": forwardedFor } } as unknown as IncomingMessage);
+	}
+
+	/** What the service is told: a client's own claim only behind a proxy that the operator named. */
+	forwardedFor(socket: Socket, claimed: string | null): string {
+		const address = this.addressOf(socket);
+		return claimed === null || this.#trust === null || !this.#trust.isTrusted(address)
+			? address
+			: `${claimed.replace(/[^\x20-\x7e]/g, "")}, ${address}`;
+	}
+
+	finished(service: ActiveService | null, status: number, _caller: Caller | null): void {
+		if (service === null) return;
+		let counts = this.counts.get(service.name);
+		if (counts === undefined) {
+			counts = { requests: 0, errors: 0, refused: 0 };
+			this.counts.set(service.name, counts);
+		}
+		counts.requests += 1;
+		if (status >= 500) counts.errors += 1;
+		else if (status === 401 || status === 403 || status === 429) counts.refused += 1;
+	}
+
+	fault(event: string, thrown: unknown): void {
+		this.#deps.logger.warn(event, { fault: messageOf(thrown) });
+	}
+
+	/** A client's connection of our own, for replays. @param port of the service's own; null = sorted by Host. */
+	connectToSelf(port: number | null): Socket {
+		const addresses = [...this.#servers].map((server) => server.address() as AddressInfo);
+		const found = addresses.find((each) => each.port === port) ?? addresses[0];
+		if (found === undefined) throw new Error("nothing listens");
+		const host = found.address === "::" ? "::1" : found.address === "0.0.0.0" ? "127.0.0.1" : found.address;
+		// To this very process: its certificate proves nothing that matters here.
+		return this.#options.tls === null
+			? connect(found.port, host)
+			: connectTls({ port: found.port, host, rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] });
+	}
+
+	forget(connection: ClientConnection): void {
+		this.#connections.delete(connection);
+	}
+
+	/** Cuts what runs on behalf of a principal, or towards a service. */
+	disconnect(matches: (connection: ClientConnection) => boolean): void {
+		for (const connection of [...this.#connections]) if (matches(connection)) connection.cut();
+	}
+
+	#armSweep(): void {
+		this.#sweep = this.clock.after(this.limits.sweepMs, () => {
+			this.now = this.clock.monotonic();
+			this.wallNow = this.clock.now();
+			this.pool.sweep(this.now);
+			for (const connection of [...this.#connections]) if (connection.deadline < this.now) connection.expire();
+			this.#armSweep();
+		});
+	}
+
+	/** Stops accepting, sends agents elsewhere, lets requests finish, then cuts what is left. */
+	close(): Promise<void> {
+		this.#closing ??= this.#close();
+		return this.#closing;
+	}
+
+	async #close(): Promise<void> {
+		this.draining = true;
+		void this.#watch.close();
+		const closed = Promise.all(
+			[...this.#servers].map((server) => new Promise<void>((resolve) => server.close(() => resolve()))),
+		);
+		for (const connection of [...this.#connections]) connection.drain();
+		const deadline = this.clock.monotonic() + this.limits.drainMs;
+		while (this.#connections.size > 0 && this.clock.monotonic() < deadline)
+			await new Promise<void>((resolve) => this.clock.after(20, resolve));
+		this.#sweep?.cancel();
+		for (const connection of [...this.#connections]) connection.cut();
+		this.pool.close();
+		await closed;
+	}
+}

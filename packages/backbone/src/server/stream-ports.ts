@@ -1,0 +1,297 @@
+import { createSocket, type Socket as UdpSocket } from "node:dgram";
+import { createServer, type Server, type Socket } from "node:net";
+import { type Clock, type Closeable, type Logger, messageOf } from "@warren/kernel";
+import { backboneError } from "../errors.ts";
+import { ResetCode } from "../protocol/frames.ts";
+import type { StreamUser } from "../tunnel/link.ts";
+import { SocketStream } from "../tunnel/socket-stream.ts";
+import type { AgentPool, Lease } from "./agents.ts";
+import type { Front } from "./front.ts";
+import type { ActiveService, Services } from "./services.ts";
+
+export const streamLimits = {
+	maxConnectionsPerService: 4096,
+	maxUdpClients: 4096,
+	udpIdleMs: 60_000,
+	/** Bytes of a visitor that wait for a link. */
+	maxWaitingBytes: 64 * 1024,
+	maxUdpBacklogBytes: 1024 * 1024,
+} as const;
+
+export interface StreamPortsDeps {
+	readonly clock: Clock;
+	readonly logger: Logger;
+	readonly services: Services;
+	readonly pool: AgentPool;
+	readonly front: () => Front;
+}
+
+interface Standing {
+	readonly kind: string;
+	readonly port: number;
+	readonly opened: Closeable;
+}
+
+/** Ports of services that have one: allotted from a range for TCP and UDP, chosen for HTTP; kept over restarts. */
+export class StreamPorts implements Closeable {
+	readonly #deps: StreamPortsDeps;
+	readonly #host: string | undefined;
+	readonly #range: readonly [number, number];
+	readonly #standing = new Map<string, Standing>();
+	#watch: Closeable | undefined;
+	/** One change after the other. */
+	#work: Promise<void> = Promise.resolve();
+
+	constructor(deps: StreamPortsDeps, host: string | undefined, range: readonly [number, number]) {
+		this.#deps = deps;
+		this.#host = host;
+		this.#range = range;
+	}
+
+	async open(): Promise<void> {
+		for (const service of this.#deps.services.list()) await this.#sync(service.name);
+		this.#watch = this.#deps.services.watch((name) => void this.ready(name));
+	}
+
+	/** Resolves when the service has its port, or none is due. */
+	ready(name: string): Promise<void> {
+		this.#work = this.#work
+			.then(() => this.#sync(name))
+			.catch((fault: unknown) =>
+				this.#deps.logger.error("a service has no port", { service: name, fault: messageOf(fault) }),
+			);
+		return this.#work;
+	}
+
+	portOf(name: string): number | null {
+		return this.#standing.get(name)?.port ?? null;
+	}
+
+	async close(): Promise<void> {
+		void this.#watch?.close();
+		await this.#work;
+		for (const { opened } of this.#standing.values()) await opened.close();
+		this.#standing.clear();
+	}
+
+	async #sync(name: string): Promise<void> {
+		const service = this.#deps.services.get(name);
+		const standing = this.#standing.get(name);
+		const due =
+			service !== null && (isStream(service) ? service.settings.requireIdentity !== true : service.port !== null);
+		if (
+			standing !== undefined &&
+			due &&
+			standing.kind === service.kind &&
+			(service.port === null || service.port === standing.port)
+		)
+			return;
+		if (standing !== undefined) {
+			this.#standing.delete(name);
+			await standing.opened.close();
+		}
+		if (!due) return;
+		const opened = service.port === null ? await this.#allot(service) : await this.#open(service, service.port);
+		this.#standing.set(name, { kind: service.kind, ...opened });
+		if (service.port === null) await this.#deps.services.update(name, { port: opened.port });
+	}
+
+	async #allot(service: ActiveService): Promise<{ port: number; opened: Closeable }> {
+		const [first, last] = this.#range;
+		const taken = new Set(this.#deps.services.list().map((each) => each.port));
+		for (let port = first; port <= last; port++) {
+			if (port !== 0 && taken.has(port)) continue;
+			try {
+				return await this.#open(service, port);
+			} catch (fault) {
+				if ((fault as NodeJS.ErrnoException).code !== "EADDRINUSE") throw fault;
+			}
+		}
+		throw backboneError("no_ports", `No port of ${first} to ${last} is free for "${service.name}".`);
+	}
+
+	async #open(service: ActiveService, port: number): Promise<{ port: number; opened: Closeable }> {
+		if (service.kind === "udp") return this.#openUdp(service, port);
+		if (service.kind !== "tcp") {
+			const opened = await this.#deps.front().listen(this.#host, port, service.name);
+			return { port: opened.port, opened };
+		}
+		const sockets = new Set<Socket>();
+		const server: Server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
+			sockets.add(socket);
+			socket.once("close", () => sockets.delete(socket));
+			this.#accept(service.name, socket);
+		});
+		server.maxConnections = streamLimits.maxConnectionsPerService;
+		await new Promise<void>((resolve, reject) => {
+			server.once("error", reject);
+			server.listen({ port, ...(this.#host === undefined ? {} : { host: this.#host }) }, () => resolve());
+		});
+		return {
+			port: (server.address() as { port: number }).port,
+			opened: {
+				close: () =>
+					new Promise<void>((resolve) => {
+						server.close(() => resolve());
+						for (const socket of sockets) socket.destroy();
+					}),
+			},
+		};
+	}
+
+	#accept(name: string, socket: Socket): void {
+		const service = this.#deps.services.get(name);
+		const address = this.#deps.front().addressOf(socket);
+		socket.on("error", () => socket.destroy());
+		if (service === null || !service.admits(address) || (service.requests?.take("") ?? 0) > 0)
+			return void socket.resetAndDestroy();
+		takeLink(this.#deps.pool, name, (lease) => {
+			if (lease === null || socket.destroyed) {
+				if (lease !== null) lease.agent.onIdle(lease.link);
+				return void socket.resetAndDestroy();
+			}
+			const stream = new SocketStream(socket, lease.link, {
+				throttle: service.throttle,
+				clock: this.#deps.clock,
+				refused: () => (lease.agent.refusals += 1),
+			});
+			lease.link.open(
+				{
+					kind: "tcp",
+					client: { address, port: socket.remotePort ?? 0 },
+					local: { address: socket.localAddress?.replace(/^::ffff:/, "") ?? "", port: socket.localPort ?? 0 },
+				},
+				stream,
+			);
+			socket.resume();
+		});
+	}
+
+	async #openUdp(service: ActiveService, port: number): Promise<{ port: number; opened: Closeable }> {
+		const socket = createSocket({ type: this.#host?.includes(":") === false ? "udp4" : "udp6", ipv6Only: false });
+		await new Promise<void>((resolve, reject) => {
+			socket.once("error", reject);
+			socket.bind({ port, ...(this.#host === undefined ? {} : { address: this.#host }) }, () => resolve());
+		});
+		socket.on("error", (fault) =>
+			this.#deps.logger.warn("a UDP port failed", { service: service.name, fault: fault.message }),
+		);
+		const clients = new Map<string, UdpClient>();
+		socket.on("message", (datagram, { address, port: from }) => {
+			const key = `${address} ${from}`;
+			const known = clients.get(key);
+			if (known !== undefined) return known.datagram(datagram);
+			const current = this.#deps.services.get(service.name);
+			if (current === null || clients.size >= streamLimits.maxUdpClients) return;
+			if (!current.admits(address.replace(/^::ffff:/, "")) || (current.requests?.take("") ?? 0) > 0) return;
+			const client = new UdpClient(socket, address, from, this.#deps.clock, () => clients.delete(key));
+			clients.set(key, client);
+			client.datagram(datagram);
+			takeLink(this.#deps.pool, service.name, (lease) => client.leased(lease));
+		});
+		return {
+			port: socket.address().port,
+			opened: {
+				close: () =>
+					new Promise<void>((resolve) => {
+						for (const client of [...clients.values()]) client.close();
+						socket.close(() => resolve());
+					}),
+			},
+		};
+	}
+}
+
+/** A bare port tells nobody who calls: a stream that requires identity has none, and is reached by `warren forward`. */
+function isStream(service: ActiveService): boolean {
+	return service.kind === "tcp" || service.kind === "udp";
+}
+
+/** A link now, or as soon as one is there; null when none comes. */
+export function takeLink(pool: AgentPool, service: string, taken: (lease: Lease | null) => void): void {
+	const agents = pool.of(service);
+	const lease = agents.take(false);
+	if (lease !== null) return taken(lease);
+	if (agents.wait(false, taken) === null) taken(null);
+}
+
+/** One address and port that sends datagrams; its stream lasts while it does. */
+class UdpClient implements StreamUser {
+	readonly #socket: UdpSocket;
+	readonly #address: string;
+	readonly #port: number;
+	readonly #clock: Clock;
+	readonly #gone: () => void;
+	#lease: Lease | null = null;
+	#waiting: Buffer[] = [];
+	#waitingBytes = 0;
+	#parts: Buffer[] = [];
+	#heardAt: number;
+	#closed = false;
+
+	constructor(socket: UdpSocket, address: string, port: number, clock: Clock, gone: () => void) {
+		this.#socket = socket;
+		this.#address = address;
+		this.#port = port;
+		this.#clock = clock;
+		this.#gone = gone;
+		this.#heardAt = clock.monotonic();
+		this.#watchIdle();
+	}
+
+	datagram(bytes: Buffer): void {
+		this.#heardAt = this.#clock.monotonic();
+		const link = this.#lease?.link;
+		if (link !== undefined) {
+			// UDP drops rather than waits.
+			if (link.bufferedBytes < streamLimits.maxUdpBacklogBytes) link.write(bytes);
+			return;
+		}
+		if (this.#waitingBytes + bytes.length > streamLimits.maxWaitingBytes) return;
+		this.#waiting.push(bytes);
+		this.#waitingBytes += bytes.length;
+	}
+
+	leased(lease: Lease | null): void {
+		if (lease === null || this.#closed) {
+			if (lease !== null) lease.agent.onIdle(lease.link);
+			return this.close();
+		}
+		this.#lease = lease;
+		lease.link.open({ kind: "udp", client: { address: this.#address, port: this.#port } }, this);
+		for (const each of this.#waiting.splice(0)) lease.link.write(each);
+	}
+
+	close(): void {
+		if (this.#closed) return;
+		this.#closed = true;
+		this.#gone();
+		const link = this.#lease?.link;
+		if (link !== undefined && link.user === this) link.reset(ResetCode.cancelled, "idle");
+	}
+
+	onData(piece: Buffer, last: boolean): void {
+		this.#heardAt = this.#clock.monotonic();
+		if (!last || this.#parts.length > 0) this.#parts.push(piece);
+		if (!last) return;
+		const datagram = this.#parts.length === 0 ? piece : Buffer.concat(this.#parts);
+		this.#parts = [];
+		if (!this.#closed) this.#socket.send(datagram, this.#port, this.#address);
+	}
+	onEnd(): void {
+		this.#lease?.link.end();
+		this.close();
+	}
+	onBroken(): void {
+		this.close();
+	}
+	onDrain(): void {}
+
+	#watchIdle(): void {
+		this.#clock.after(streamLimits.udpIdleMs, () => {
+			if (this.#closed) return;
+			if (this.#clock.monotonic() - this.#heardAt >= streamLimits.udpIdleMs) return this.close();
+			this.#watchIdle();
+		});
+	}
+}

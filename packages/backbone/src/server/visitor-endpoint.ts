@@ -1,0 +1,123 @@
+import type { Socket } from "node:net";
+import { type Clock, type Logger, messageOf } from "@warren/kernel";
+import type { Callers } from "../identity/callers.ts";
+import { forwardPath, tunnelProtocol } from "../protocol/endpoint.ts";
+import { type OpenRequest, ResetCode } from "../protocol/frames.ts";
+import type { RequestHead } from "../protocol/request-head.ts";
+import { type LinkOwner, type StreamUser, TunnelLink } from "../tunnel/link.ts";
+import type { AgentPool } from "./agents.ts";
+import type { ActiveService, Services } from "./services.ts";
+import { takeLink } from "./stream-ports.ts";
+import { acceptUpgrade, refuse } from "./tunnel-endpoint.ts";
+
+export interface VisitorEndpointDeps {
+	readonly clock: Clock;
+	readonly logger: Logger;
+	readonly services: Services;
+	readonly pool: AgentPool;
+	readonly callers: Callers;
+}
+
+/** Where `warren forward` comes in: a principal with a grant gets streams of a TCP service, each asked for by OPEN. */
+export class VisitorEndpoint {
+	readonly #deps: VisitorEndpointDeps;
+
+	constructor(deps: VisitorEndpointDeps) {
+		this.#deps = deps;
+	}
+
+	/** @returns false when it is not for this endpoint. */
+	upgrade(socket: Socket, head: RequestHead, rest: Buffer | null, address: string): boolean {
+		if (!head.target.startsWith(forwardPath) || head.upgradeTo !== tunnelProtocol || head.method !== "GET")
+			return false;
+		const left = () => socket.destroy();
+		socket.on("error", left);
+		this.#admit(socket, head, rest, address).catch((fault: unknown) => {
+			this.#deps.logger.warn("a visitor could not be let in", { fault: messageOf(fault) });
+			socket.destroy();
+		});
+		return true;
+	}
+
+	async #admit(socket: Socket, head: RequestHead, rest: Buffer | null, address: string): Promise<void> {
+		const no = (status: number, code: string, message: string) =>
+			refuse(socket, head, { status, code, message, retryAfterMs: 0 });
+		const name = head.target.slice(forwardPath.length);
+		const service = this.#deps.services.get(name);
+		if (service === null) return no(404, "unknown_service", `There is no service "${name.slice(0, 63)}".`);
+		if (!service.admits(address)) return no(403, "address_refused", `${address} may not reach "${name}".`);
+		if (head.credential === null) return no(401, "unauthorized", "This needs x-backbone-principal.");
+		const caller = await this.#deps.callers.judge(
+			{ credential: head.credential, assertion: head.assertion, urlToken: null, cookieToken: null },
+			{ service: name, method: "GET", path: head.target, now: this.#deps.clock.now() },
+			address,
+		);
+		if (socket.destroyed) return;
+		if (!caller.ok) return no(caller.status, caller.code, caller.message);
+		// A bare stream to an HTTP service would let the visitor write the identity headers itself.
+		if (service.kind !== "tcp")
+			return no(
+				409,
+				"conflict",
+				`"${name}" is a service of kind ${service.kind}: only TCP services are forwarded; use its URL.`,
+			);
+		acceptUpgrade(socket);
+		if (rest !== null) socket.unshift(rest);
+		socket.setKeepAlive(true, 30_000);
+		const owner: LinkOwner = {
+			onOpen: (link, open) => this.#open(link, open, service, socket, address),
+			onIdle: () => {},
+			onControl: () => {},
+			onClosed: () => {},
+		};
+		const link = new TunnelLink(socket, owner, () => this.#deps.clock.monotonic());
+		if (link.isOpen) socket.resume();
+	}
+
+	#open(visitor: TunnelLink, open: OpenRequest, service: ActiveService, socket: Socket, address: string): void {
+		if (open.kind !== "tcp") return visitor.reset(ResetCode.protocol, "only TCP is forwarded");
+		visitor.pause();
+		takeLink(this.#deps.pool, service.name, (lease) => {
+			if (!visitor.isOpen) {
+				if (lease !== null) lease.agent.onIdle(lease.link);
+				return;
+			}
+			if (lease === null) return visitor.reset(ResetCode.refused, `no agent of "${service.name}"`);
+			const { link } = lease;
+			visitor.user = new Bridge(link, visitor);
+			link.open(
+				{
+					kind: "tcp",
+					client: { address, port: socket.remotePort ?? 0 },
+					local: { address: socket.localAddress?.replace(/^::ffff:/, "") ?? "", port: socket.localPort ?? 0 },
+				},
+				new Bridge(visitor, link),
+			);
+			visitor.resume();
+		});
+	}
+}
+
+/** What one link says is said to the other, for as long as both carry the same stream. */
+class Bridge implements StreamUser {
+	readonly #to: TunnelLink;
+	readonly #from: TunnelLink;
+
+	constructor(to: TunnelLink, from: TunnelLink) {
+		this.#to = to;
+		this.#from = from;
+	}
+
+	onData(piece: Buffer): void {
+		if (!this.#to.write(piece)) this.#from.pause();
+	}
+	onEnd(): void {
+		this.#to.end();
+	}
+	onBroken(code: number, reason: string): void {
+		this.#to.reset(code === 0 ? ResetCode.targetLost : code, reason);
+	}
+	onDrain(): void {
+		this.#from.resume();
+	}
+}

@@ -1,0 +1,280 @@
+import type { Duplex } from "node:stream";
+import {
+	encodeCoded,
+	encodeFrame,
+	FrameReader,
+	FrameType,
+	frameLimits,
+	headerBytes,
+	type OpenRequest,
+	ResetCode,
+	writeHeader,
+} from "../protocol/frames.ts";
+
+/** Whoever uses the stream of a link now. */
+export interface StreamUser {
+	/** @param last ends a frame: for UDP, the datagram. The bytes are valid during the call and after it. */
+	onData(piece: Buffer, last: boolean): void;
+	/** The other side has ended its direction, cleanly. */
+	onEnd(): void;
+	/** The stream is broken: by the other side (its code), or because the link is gone (`lost`). Called once. */
+	onBroken(code: number, reason: string): void;
+	/** What was written has gone out after `write` had said false. */
+	onDrain(): void;
+}
+
+/** What a link tells its owner, between and beside streams. */
+export interface LinkOwner {
+	/** Agent side: the server begins a stream. Set `link.user` before returning. */
+	onOpen?(link: TunnelLink, open: OpenRequest): void;
+	/** Both directions are over; the link is idle and may carry another stream. */
+	onIdle(link: TunnelLink): void;
+	onControl(link: TunnelLink, type: number, payload: Buffer): void;
+	onClosed(link: TunnelLink, reason: string): void;
+}
+
+/** Code of `onBroken` when the whole link is gone: no frame carries it. */
+export const linkLost = 0;
+
+/** Small payloads travel in one buffer with their header; above it a copy costs more than a second write. */
+const copyBelowBytes = 8 * 1024;
+
+/**
+ * One parked connection: frames over any byte channel (a socket, an HTTP/2 stream, a WebSocket), one stream at a time.
+ *
+ *   idle ──OPEN──► open ──END or RESET sent and received, each way──► idle
+ *     └──────────────┴── channel gone or protocol fault ──► closed
+ */
+export class TunnelLink {
+	user: StreamUser | null = null;
+	/** Neither RESET nor END went out for this stream; the other way likewise. */
+	#localOpen = false;
+	#remoteOpen = false;
+	#closed = false;
+	/** GOAWAY came or went: no further stream. */
+	retiring = false;
+	/** Coarse time of the last byte from the other side; the owner's sweep compares it. */
+	heardAt = 0;
+	/** A ping is unanswered since then; 0 = none. */
+	pingedAt = 0;
+	readonly channel: Duplex;
+	readonly #owner: LinkOwner;
+	readonly #reader = new FrameReader();
+	readonly #now: () => number;
+	#blocked = false;
+
+	constructor(channel: Duplex, owner: LinkOwner, now: () => number) {
+		this.channel = channel;
+		this.#owner = owner;
+		this.#now = now;
+		this.heardAt = now();
+		channel.on("data", (chunk: Buffer) => this.#read(chunk));
+		channel.on("drain", () => {
+			this.#blocked = false;
+			this.user?.onDrain();
+		});
+		channel.on("end", () => this.close("the other side closed the link"));
+		channel.on("error", (fault: Error) => this.close(fault.message));
+		channel.on("close", () => this.close("the link is gone"));
+	}
+
+	get reading(): boolean {
+		return !this.#closed;
+	}
+
+	get isOpen(): boolean {
+		return !this.#closed;
+	}
+
+	get isIdle(): boolean {
+		return !this.#closed && !this.#localOpen && !this.#remoteOpen;
+	}
+
+	/** Bytes that wait to go out. */
+	get bufferedBytes(): number {
+		return this.channel.writableLength;
+	}
+
+	/** Server side. The link must be idle. */
+	open(request: OpenRequest, user: StreamUser): void {
+		this.user = user;
+		this.#localOpen = true;
+		this.#remoteOpen = true;
+		this.channel.write(encodeFrame(FrameType.open, JSON.stringify(request)));
+	}
+
+	/** @returns false when the caller should wait for `onDrain`. */
+	write(data: Uint8Array): boolean {
+		if (!this.#localOpen || this.#closed) return true;
+		const { channel } = this;
+		if (data.length <= copyBelowBytes) {
+			const frame = Buffer.allocUnsafe(headerBytes + data.length);
+			writeHeader(frame, FrameType.data, data.length);
+			frame.set(data, headerBytes);
+			return this.#flowing(channel.write(frame));
+		}
+		channel.cork();
+		let flowing = true;
+		for (let at = 0; at < data.length; at += frameLimits.maxDataBytes) {
+			const piece = data.subarray(at, Math.min(data.length, at + frameLimits.maxDataBytes));
+			const header = Buffer.allocUnsafe(headerBytes);
+			writeHeader(header, FrameType.data, piece.length);
+			channel.write(header);
+			flowing = channel.write(piece);
+		}
+		channel.uncork();
+		return this.#flowing(flowing);
+	}
+
+	/** Writes a latin1 text, such as a head, with what follows it at once. */
+	writeText(text: string, rest: Uint8Array | null): boolean {
+		if (!this.#localOpen || this.#closed) return true;
+		const extra = rest !== null && rest.length <= copyBelowBytes ? rest.length : 0;
+		const length = text.length + extra;
+		const frame = Buffer.allocUnsafe(headerBytes + length);
+		writeHeader(frame, FrameType.data, length);
+		frame.write(text, headerBytes, "latin1");
+		if (extra > 0) frame.set(rest as Uint8Array, headerBytes + text.length);
+		const flowing = this.#flowing(this.channel.write(frame));
+		return rest !== null && extra === 0 && rest.length > 0 ? this.write(rest) : flowing;
+	}
+
+	/** This direction is over, cleanly. */
+	end(): void {
+		if (!this.#localOpen || this.#closed) return;
+		this.#localOpen = false;
+		this.channel.write(encodeFrame(FrameType.end));
+		this.#settle();
+	}
+
+	/** Breaks the stream, both ways. The user hears no more. */
+	reset(code: number, reason: string): void {
+		this.user = null;
+		if (this.#closed || (!this.#localOpen && !this.#remoteOpen)) return;
+		if (this.#localOpen) {
+			this.#localOpen = false;
+			this.channel.write(encodeCoded(FrameType.reset, code, reason));
+		} else {
+			// END went out already: only the end of the link can still say that this is no clean end.
+			this.close(reason);
+			return;
+		}
+		if (this.channel.isPaused()) this.channel.resume();
+		this.#settle();
+	}
+
+	ping(): void {
+		if (this.#closed || this.pingedAt !== 0) return;
+		this.pingedAt = this.#now();
+		this.channel.write(encodeFrame(FrameType.ping, Buffer.alloc(8)));
+	}
+
+	control(type: number, payload: Uint8Array | string): void {
+		if (!this.#closed) this.channel.write(encodeFrame(type, payload));
+	}
+
+	/** No further stream: what is open goes on. */
+	goAway(code: number, reason: string): void {
+		if (this.#closed) return;
+		this.retiring = true;
+		this.channel.write(encodeCoded(FrameType.goAway, code, reason));
+	}
+
+	pause(): void {
+		this.channel.pause();
+	}
+
+	resume(): void {
+		this.channel.resume();
+	}
+
+	/** Cuts the channel; an open stream is broken. Safe to call twice. */
+	close(reason: string): void {
+		if (this.#closed) return;
+		this.#closed = true;
+		const { user } = this;
+		const broken = this.#localOpen || this.#remoteOpen;
+		this.user = null;
+		this.#localOpen = false;
+		this.#remoteOpen = false;
+		this.channel.destroy();
+		if (broken) user?.onBroken(linkLost, reason);
+		this.#owner.onClosed(this, reason);
+	}
+
+	#read(chunk: Buffer): void {
+		if (this.#closed) return;
+		this.heardAt = this.#now();
+		const fault = this.#reader.feed(chunk, this);
+		if (fault !== null) this.close(fault);
+	}
+
+	onData(piece: Buffer, last: boolean): void {
+		if (!this.#remoteOpen) return this.close("DATA outside a stream");
+		// Without a user it was on its way when this side broke the stream.
+		this.user?.onData(piece, last);
+	}
+
+	onControl(type: number, payload: Buffer): void {
+		switch (type) {
+			case FrameType.open:
+				return this.#opened(payload);
+			case FrameType.end:
+				if (!this.#remoteOpen) return;
+				this.#remoteOpen = false;
+				this.user?.onEnd();
+				return this.#settle();
+			case FrameType.reset: {
+				if (!this.#remoteOpen) return;
+				this.#remoteOpen = false;
+				const { user } = this;
+				this.user = null;
+				if (this.#localOpen) {
+					this.#localOpen = false;
+					this.channel.write(encodeCoded(FrameType.reset, ResetCode.cancelled, ""));
+				}
+				const code = payload.length >= 2 ? payload.readUInt16BE(0) : ResetCode.protocol;
+				user?.onBroken(code === linkLost ? ResetCode.protocol : code, payload.subarray(2, 502).toString("utf8"));
+				return this.#settle();
+			}
+			case FrameType.ping:
+				// A reader that never drains its pongs is cut by the sweep of whoever pings.
+				this.channel.write(encodeFrame(FrameType.pong, payload.subarray(0, 8)));
+				return;
+			case FrameType.pong:
+				this.pingedAt = 0;
+				return;
+			case FrameType.goAway:
+				this.retiring = true;
+				return this.#owner.onControl(this, type, payload);
+			default:
+				return this.#owner.onControl(this, type, payload);
+		}
+	}
+
+	#opened(payload: Buffer): void {
+		if (this.#owner.onOpen === undefined) return this.close("OPEN from an agent");
+		if (!this.isIdle) return this.close("OPEN on a link whose stream is not over");
+		let open: OpenRequest;
+		try {
+			open = JSON.parse(payload.toString("utf8")) as OpenRequest;
+		} catch {
+			return this.close("OPEN that is not JSON");
+		}
+		this.#localOpen = true;
+		this.#remoteOpen = true;
+		this.#owner.onOpen(this, open);
+	}
+
+	#flowing(flowing: boolean): boolean {
+		if (!flowing) this.#blocked = true;
+		return flowing && !this.#blocked;
+	}
+
+	#settle(): void {
+		if (this.#localOpen || this.#remoteOpen || this.#closed) return;
+		this.user = null;
+		if (this.channel.isPaused()) this.channel.resume();
+		this.#owner.onIdle(this);
+	}
+}

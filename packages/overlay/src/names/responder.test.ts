@@ -1,0 +1,83 @@
+import { createSocket } from "node:dgram";
+import { connect } from "node:net";
+import { systemClock } from "@warren/kernel";
+import { decode, encode } from "dns-packet";
+import { describe, expect, it } from "vitest";
+import { NameResponder } from "./responder.ts";
+
+const query = (name: string, id = 7) =>
+	encode({ type: "query", id, flags: 0x0100, questions: [{ type: "AAAA", name }] });
+const lookup = (name: string) => (name === "alpha" ? ["fd5a:1f00:0:1::1"] : null);
+
+describe("the name responder", () => {
+	it("answers by TCP too, several in one piece", async () => {
+		const responder = await NameResponder.open(systemClock, {
+			host: "127.0.0.1",
+			port: 0,
+			lookup,
+			forwardsFor: () => false,
+		});
+		const framed = (bytes: Buffer) => Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 0xff]), bytes]);
+		const answers = await new Promise<number[]>((resolve, reject) => {
+			let rest = Buffer.alloc(0);
+			const ids: number[] = [];
+			const socket = connect(responder.port, "127.0.0.1").on("error", reject);
+			socket.on("data", (part: Buffer) => {
+				rest = Buffer.concat([rest, part]);
+				while (rest.length >= 2 && rest.length >= 2 + rest.readUInt16BE(0)) {
+					ids.push(decode(rest.subarray(2, 2 + rest.readUInt16BE(0))).id ?? -1);
+					rest = rest.subarray(2 + rest.readUInt16BE(0));
+				}
+				if (ids.length === 2) {
+					socket.destroy();
+					resolve(ids);
+				}
+			});
+			socket.write(
+				Buffer.concat([framed(query("alpha.warren.internal", 1)), framed(query("beta.warren.internal", 2))]),
+			);
+		});
+		expect(answers).toEqual([1, 2]);
+		await responder.close();
+		await responder.close();
+	});
+
+	it("passes other domains on for stock clients alone", async () => {
+		const upstream = createSocket("udp4");
+		await new Promise<void>((resolve) => upstream.bind(0, "127.0.0.1", resolve));
+		upstream.on("message", (bytes, from) => {
+			const asked = decode(bytes);
+			upstream.send(
+				encode({
+					type: "response",
+					id: asked.id ?? 0,
+					questions: asked.questions ?? [],
+					answers: [{ type: "AAAA", name: "example.org", ttl: 1, data: "2001:db8::1" }],
+				}),
+				from.port,
+				from.address,
+			);
+		});
+		let allowed = false;
+		const responder = await NameResponder.open(systemClock, {
+			host: "127.0.0.1",
+			port: 0,
+			lookup,
+			forwardsFor: () => allowed,
+			upstream: () => ({ address: "127.0.0.1", port: upstream.address().port }),
+		});
+		const client = createSocket("udp4");
+		const ask = (bytes: Buffer) =>
+			new Promise<ReturnType<typeof decode>>((resolve) => {
+				client.once("message", (answer) => resolve(decode(answer)));
+				client.send(bytes, responder.port, "127.0.0.1");
+			});
+		expect(await ask(query("example.org"))).toMatchObject({ rcode: "REFUSED", answers: [] });
+		allowed = true;
+		expect(await ask(query("example.org"))).toMatchObject({ id: 7, answers: [{ data: "2001:db8::1" }] });
+		expect(await ask(query("ALPHA.warren.internal"))).toMatchObject({ answers: [{ name: "ALPHA.warren.internal" }] });
+		await responder.close();
+		await new Promise<void>((resolve) => client.close(() => resolve()));
+		await new Promise<void>((resolve) => upstream.close(() => resolve()));
+	});
+});

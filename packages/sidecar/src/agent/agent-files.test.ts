@@ -1,0 +1,158 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock, systemRandom } from "@warren/kernel";
+import { tempFolder } from "@warren/testkit";
+import { describe, expect, it } from "vitest";
+import { Doc } from "yjs";
+import type { DocumentFacts, DocumentHost } from "../document-host.ts";
+import { Workspace } from "../workspaces/workspace.ts";
+import { opencodeConfig } from "./opencode-config.ts";
+import { OpencodeHome } from "./opencode-home.ts";
+import { readWorkspaces } from "./plugin-list.ts";
+import { toolsFile, toolsFileName } from "./tools-file.ts";
+
+const who = { kind: "user", userId: "ada", name: "Ada", admin: false, expiresAt: 9e15 } as never;
+const deps = { clock: systemClock, random: systemRandom };
+
+/** Documents in memory. */
+function host(documents: readonly { facts: Partial<DocumentFacts>; doc: Doc }[]): DocumentHost {
+	const all = documents.map(({ facts, doc }, index) => ({
+		doc,
+		facts: {
+			id: `workspace-${index}abcd`,
+			kind: "workspace",
+			name: "W",
+			createdAt: 0,
+			updatedAt: 0,
+			readOnly: false,
+			...facts,
+		},
+	}));
+	return {
+		list: async () => all.map((each) => each.facts),
+		open: async (_who: unknown, id: string) => ({
+			...(all.find((each) => each.facts.id === id) as (typeof all)[0]),
+			flush: async () => {},
+			close: () => {},
+		}),
+	} as never;
+}
+
+function workspaceWith(table: string, columns: object, ...rows: object[]): Doc {
+	const doc = new Doc();
+	const workspace = new Workspace(doc, { ...deps, readOnly: false });
+	workspace.defineTable(table, { columns });
+	for (const row of rows) workspace.insert(table, row);
+	return doc;
+}
+
+describe("the tools file", () => {
+	it("has a tool for each action, imports nothing, and calls the relay with the secret", async () => {
+		const doc = workspaceWith("notes", { title: { type: "text", required: true } });
+		const { tools } = await readWorkspaces(host([{ doc, facts: { name: "Küche & Co" } }]), who, deps);
+		const text = toolsFile(tools[0] as (typeof tools)[0]);
+		expect(text).not.toMatch(/\bimport\b|\brequire\b/);
+		expect(toolsFileName(tools[0] as (typeof tools)[0])).toBe("kuche_co_abcd.js");
+		process.env["WARREN_AGENT_RELAY"] = "http://127.0.0.1:9";
+		const loaded = (await import(`data:text/javascript,${encodeURIComponent(text)}`)) as Record<
+			string,
+			{ description: string; args: { input: { required: string[] } }; execute: (args: object) => Promise<string> }
+		>;
+		delete process.env["WARREN_AGENT_RELAY"];
+		expect(Object.keys(loaded).sort()).toEqual(
+			["create", "delete", "get", "list", "update"].map((action) => `notes_${action}`),
+		);
+		expect(loaded["notes_create"]?.args.input.required).toEqual(["title"]);
+		await expect(loaded["notes_list"]?.execute({})).rejects.toThrow();
+	});
+
+	it("keeps a workspace's words in their quotes", async () => {
+		const evil = { id: "w`${1}", name: '"; process.exit(1); //\u2028', actions: [] };
+		expect(toolsFile(evil)).toContain(JSON.stringify(evil.id));
+		const action = { name: "a_list", kind: "query", description: evil.name, input: {}, run: () => null } as const;
+		const text = toolsFile({ ...evil, actions: [action] });
+		const loaded = (await import(`data:text/javascript,${encodeURIComponent(text)}`)) as {
+			a_list: { description: string };
+		};
+		expect(loaded.a_list.description).toContain(evil.name);
+		expect(toolsFileName({ id: "xyz", name: "../../etc" })).toBe("etc_xyz.js");
+		expect(toolsFileName({ id: "xyz", name: "42" })).toBe("workspace_xyz.js");
+	});
+
+	it("of a workspace that is shared for reading only reads, and names no plugins", async () => {
+		const doc = workspaceWith("opencode_plugins", { package: { type: "text" } }, { package: "evil" });
+		const { tools, plugins } = await readWorkspaces(host([{ doc, facts: { readOnly: true } }]), who, deps);
+		expect(tools[0]?.actions.map((each) => each.kind)).toEqual(["query", "query"]);
+		expect(plugins).toEqual([]);
+	});
+});
+
+describe("opencode_plugins", () => {
+	it("are packages of the registry, with a version or none, and nothing that is more than that", async () => {
+		const columns = { package: { type: "text" }, version: { type: "text" }, enabled: { type: "boolean" } };
+		const doc = workspaceWith(
+			"opencode_plugins",
+			columns,
+			{ package: "opencode-one", version: "1.2.3" },
+			{ package: "@scope/two" },
+			{ package: "off", enabled: false },
+			{ package: "/etc/evil.js" },
+			{ package: "file:///etc/evil.js" },
+			{ package: "https://evil.example/x.tgz" },
+			{ package: "git+ssh://evil" },
+			{ package: "--registry=http://evil" },
+			{ package: "fine", version: "1 --evil" },
+		);
+		expect((await readWorkspaces(host([{ doc, facts: {} }]), who, deps)).plugins).toEqual([
+			"@scope/two",
+			"opencode-one@1.2.3",
+		]);
+	});
+});
+
+describe("the agent's folders and configuration", () => {
+	it("are its own, private, and say which tools changed", () => {
+		using folder = tempFolder("agent");
+		const home = new OpencodeHome(folder.file("a"));
+		home.prepare();
+		expect(home.writeTools(new Map([["one.js", "1"]]))).toBe(true);
+		expect(home.writeTools(new Map([["one.js", "1"]]))).toBe(false);
+		expect(home.writeTools(new Map([["two.js", "2"]]))).toBe(true);
+		const tools = join(home.path, "config", "opencode", "tools");
+		expect(readdirSync(tools)).toEqual(["two.js"]);
+		expect(statSync(join(tools, "two.js")).mode & 0o777).toBe(0o600);
+		expect(readFileSync(join(home.path, "config", "opencode", "package.json"), "utf8")).toContain(
+			"@opencode-ai/plugin",
+		);
+	});
+
+	it("pass on nothing of this process's environment but what a program needs", () => {
+		const env = new OpencodeHome("/x").environment({ PATH: "/bin", OPENAI_API_KEY: "sk", WARREN_PIN: "1", LANG: "C" });
+		expect(env).toMatchObject({
+			PATH: "/bin",
+			LANG: "C",
+			HOME: join("/x", "home"),
+			OPENCODE_DISABLE_PROJECT_CONFIG: "1",
+		});
+		expect(JSON.stringify(env)).not.toMatch(/sk|WARREN_PIN/);
+	});
+
+	it("offer the hub's providers alone, at the relay", () => {
+		const config = opencodeConfig({
+			relay: "http://127.0.0.1:7",
+			secret: "s",
+			providers: [
+				{ id: "anthropic", name: "Anthropic", configured: true, models: ["claude"] },
+				{ id: "openai", name: "OpenAI", configured: false, models: [] },
+				{ id: "ollama", name: "Ollama", configured: true, models: ["llama"] },
+			],
+			plugins: ["p"],
+			mcp: {},
+		}) as { enabled_providers: string[]; provider: Record<string, { options: object }> };
+		expect(config.enabled_providers).toEqual(["anthropic", "ollama"]);
+		expect(config.provider["anthropic"]?.options).toEqual({
+			apiKey: "s",
+			baseURL: "http://127.0.0.1:7/proxy/anthropic/v1",
+		});
+	});
+});
