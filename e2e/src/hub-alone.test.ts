@@ -80,7 +80,7 @@ describe("a hub alone", () => {
 		expect((await call("GET", `${origin}/`, undefined, headers)).body).toMatchObject({
 			app: "warren",
 			roles: ["hub"],
-			capabilities: ["accounts", "sync", "workspace"],
+			capabilities: ["accounts", "sync", "ai", "workspace"],
 		});
 		const secret = { "x-warren-setup": (ready.setupUrl as string).split("#setup=")[1] as string };
 		expect((await call("POST", `${origin}/auth/signup`, person, {})).status).toBe(403);
