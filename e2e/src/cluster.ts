@@ -29,16 +29,18 @@ export class Cluster implements AsyncDisposable {
 	readonly instances: Instance[] = [];
 	readonly #folder = tempFolder("cluster");
 	readonly #database: string;
+	readonly #flags: readonly string[];
 
-	private constructor(postgres: TestPostgres, nats: TestNats) {
+	private constructor(postgres: TestPostgres, nats: TestNats, flags: readonly string[]) {
 		this.postgres = postgres;
 		this.nats = nats;
+		this.#flags = flags;
 		this.#database = postgres.createDatabase();
 	}
 
-	static async start(count = 3): Promise<Cluster> {
+	static async start(count = 3, flags: readonly string[] = []): Promise<Cluster> {
 		const postgres = new TestPostgres({ port: await freePort() });
-		const cluster = new Cluster(postgres, await TestNats.start());
+		const cluster = new Cluster(postgres, await TestNats.start(), flags);
 		for (let index = 0; index < count; index++) await cluster.add(index);
 		return cluster;
 	}
@@ -61,7 +63,7 @@ export class Cluster implements AsyncDisposable {
 			mkdirSync(join(home, "data"), { recursive: true, mode: 0o700 });
 			writeFileSync(join(home, "data", file), `${text}\n`, { mode: 0o600 });
 		}
-		const port = before === undefined ? "0" : new URL(before.origin).port;
+		const port = before === undefined ? String(await freePort()) : new URL(before.origin).port;
 		const hub = startCommand(
 			[
 				"hub",
@@ -73,12 +75,13 @@ export class Cluster implements AsyncDisposable {
 				"--port",
 				port,
 				"--json",
+				...this.#flags,
 				...this.backends(toDatabase, toNats),
 			],
 			{ home },
 		);
 		const ready = await hub.line<{ url: string; setupUrl: string | null }>();
-		const origin = `http://127.0.0.1:${new URL(ready.url).port}`;
+		const origin = `http://127.0.0.1:${port}`;
 		const instance = { index, hub, origin, setupUrl: ready.setupUrl, toDatabase, toNats };
 		this.instances[index] = instance;
 		return instance;

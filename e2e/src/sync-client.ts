@@ -15,6 +15,7 @@ export class SyncClient implements Disposable {
 	readonly closes: number[] = [];
 	readonly #origins: readonly string[];
 	readonly #token: string;
+	readonly #dial: object;
 	readonly #room: string;
 	#at: number;
 	#ws: WebSocket | undefined;
@@ -28,7 +29,9 @@ export class SyncClient implements Disposable {
 	#ended = false;
 	#retry: NodeJS.Timeout | undefined;
 
-	constructor(origins: readonly string[], at: number, room: string, token: string) {
+	/** @param dial how a socket is opened: whom to trust, and where a name leads. */
+	constructor(origins: readonly string[], at: number, room: string, token: string, dial: object = {}) {
+		this.#dial = dial;
 		this.#origins = origins;
 		this.#at = at;
 		this.#room = room;
@@ -90,6 +93,8 @@ export class SyncClient implements Disposable {
 			[ackSubprotocol, "warren.v1", `bearer.${this.#token}`],
 			{
 				handshakeTimeout: 5_000,
+
+				...this.#dial,
 			},
 		);
 		this.#ws = ws;

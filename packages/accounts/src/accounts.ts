@@ -171,7 +171,7 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 	await people.purge();
 	sweep();
 	lifetime.defer(() => sweepTimer?.cancel());
-	const pairings = new Pairings(db, clock, random);
+	const pairings = lifetime.own(new Pairings(db, clock, random, deps.bus));
 	const tokens = new JoinTokens(db, clock, random);
 	const ownerId = () => admission.ownerId();
 	const common = { clock, audit, machines, people, ownerId, hubUrl: originOf(baseUrl) };

@@ -1,5 +1,15 @@
-import { type Audit, type Clock, hashToken, newId, newSecret, type Random, RateLimit } from "@warren/kernel";
+import {
+	type Audit,
+	type Clock,
+	type Closeable,
+	hashToken,
+	newId,
+	newSecret,
+	type Random,
+	RateLimit,
+} from "@warren/kernel";
 import type { RequestContext, Route } from "@warren/net";
+import type { Bus } from "@warren/store";
 import type { Kysely } from "kysely";
 import { z } from "zod";
 import type { ClientAddressOf } from "./client-address.ts";
@@ -18,6 +28,8 @@ export const pairingLimits = {
 	maxWaiting: 500,
 	perAddress: { perSecond: 0.2, burst: 10, maxKeys: 10_000 },
 } as const;
+
+const changedSubject = "accounts.pairings";
 
 const pairBody = z.object({
 	code: z.string().min(20).max(100),
@@ -50,16 +62,25 @@ export interface Pairing {
 }
 
 /** A new device by a code that a signed-in one shows: a session of its own, after a look at both screens. */
-export class Pairings {
+export class Pairings implements Closeable {
 	readonly #db: Kysely<AccountsTables>;
 	readonly #clock: Clock;
 	readonly #random: Random;
 	readonly #waiting = new Map<string, Set<() => void>>();
+	readonly #bus: Bus | undefined;
+	readonly #subscription: Closeable | undefined;
 
-	constructor(db: Kysely<AccountsTables>, clock: Clock, random: Random) {
+	/** @param bus where several hubs share the tables: who waits at one hears of a decision at another. */
+	constructor(db: Kysely<AccountsTables>, clock: Clock, random: Random, bus?: Bus) {
 		this.#db = db;
 		this.#clock = clock;
 		this.#random = random;
+		this.#bus = bus;
+		this.#subscription = bus?.subscribe(changedSubject, ({ data }) => this.#wake(Buffer.from(data).toString()));
+	}
+
+	close(): void {
+		void this.#subscription?.close();
 	}
 
 	/** @throws WarrenError `too_many`. */
@@ -209,6 +230,11 @@ export class Pairings {
 	}
 
 	#tell(id: string): void {
+		this.#wake(id);
+		this.#bus?.publish(changedSubject, Buffer.from(id));
+	}
+
+	#wake(id: string): void {
 		for (const done of this.#waiting.get(id) ?? []) done();
 	}
 }

@@ -24,6 +24,7 @@ const definitions: readonly {
 	{ commands: ["whoami"], load: async () => (await import("./whoami-command.ts")).addWhoamiCommand },
 	{ commands: ["doctor"], load: async () => (await import("./doctor-command.ts")).addDoctorCommand },
 	{ commands: ["logs"], load: async () => (await import("./logs-command.ts")).addLogsCommand },
+	{ commands: ["migrate"], load: async () => (await import("./migrate-command.ts")).addMigrateCommand },
 	{ commands: ["backup", "restore"], load: async () => (await import("./backup-commands.ts")).addBackupCommands },
 	{ commands: ["update"], load: async () => (await import("./update-command.ts")).addUpdateCommand },
 	{ commands: ["service"], load: async () => (await import("./service-command.ts")).addServiceCommands },

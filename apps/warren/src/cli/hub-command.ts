@@ -10,6 +10,7 @@ export function addHubCommand(program: Command): void {
 	withServerFlags(program.command("hub"), "port for people and machines, 3914 unless told [WARREN_PORT]")
 		.description("Start a hub alone: accounts, joining, documents, discovery")
 		.option("--workspaces", "serve workspaces on the hub too [WARREN_WORKSPACES]")
+		.option("--public-url <url>", "how people reach it through a balancer: https://hub.example.com [WARREN_PUBLIC_URL]")
 		.option("--database <url>", "PostgreSQL that several instances share: postgres://user@host/name [WARREN_DATABASE]")
 		.option("--database-password-file <file>", "its password [WARREN_DATABASE_PASSWORD_FILE]")
 		.option("--database-ca <file>", "PEM of the CA of its certificate: TLS [WARREN_DATABASE_CA]")

@@ -7,6 +7,11 @@ const hubSchema = serverSchema.extend({
 	port: portSetting.default(3914),
 	/** Workspaces on the hub itself, for whoever has no sidecar. */
 	workspaces: z.boolean().default(false),
+	/** How people reach it, where that is not its own name and port: through a balancer or a proxy. */
+	publicUrl: z
+		.url({ protocol: /^https$/ })
+		.transform((url) => new URL(url).origin)
+		.optional(),
 	...clusterFields,
 });
 
@@ -21,6 +26,7 @@ const variables: Readonly<Record<keyof Settings, string>> = {
 	...serverVariables,
 	port: "WARREN_PORT",
 	workspaces: "WARREN_WORKSPACES",
+	publicUrl: "WARREN_PUBLIC_URL",
 	...clusterVariables,
 };
 

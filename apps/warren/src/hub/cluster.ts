@@ -69,18 +69,20 @@ type Opening = Pick<RoleBase, "data" | "lifetime" | "health" | "logger" | "clock
 /**
  * Connects to both backends, and makes sure that this data folder is one of this installation's.
  * @param usesOwnCa whether this instance certifies machines with the CA in its data folder.
+ * @param more schemas of tables beside the hub's.
  * @throws WarrenError `store_unreadable`, `store_newer`, `store_away`, `cluster_mismatch`.
  */
 export async function openClusterTables(
 	base: Opening,
 	config: ClusterConfig,
 	usesOwnCa: boolean,
+	more: readonly Schema[] = [],
 ): Promise<ClusterTables> {
 	const { lifetime, health, logger, clock } = base;
 	if (config.plain) health.raise(plainBackends);
 	// NATS first: it writes nothing, so that half a configuration starts nothing.
 	const nats = lifetime.own(await Nats.open(config.nats, { logger, health }));
-	const schemas = [...hubSchemas, clusterSchema];
+	const schemas = [...hubSchemas, clusterSchema, ...more];
 	const tables = lifetime.own(
 		await openPostgresTables<HubTables & IdentityTable>(config.postgres, schemas, { health }),
 	);

@@ -62,13 +62,14 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 	const certificates = config.http ? null : await openCertificates(config, data, clock, random, health);
 	if ("cluster" in tables) await checkAuthority(tables, certificates?.authority?.fingerprint ?? null);
 	const port = await choosePort(config);
-	const url = urlOf(config, port);
+	const own = urlOf(config, port);
+	const url = config.publicUrl ?? own;
 	const setup = new HubSetup(tables.db, clock, random);
 	const hub = await openHubServices(base, tables, {
 		authority: certificates?.authority ?? null,
 		fingerprint: () => certificates?.fingerprint ?? null,
 		name: config.name,
-		urls: [url],
+		urls: [...new Set([url, own])],
 		hosts: dialledHosts(config),
 		port,
 		installId: installId(base),
@@ -86,7 +87,7 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 			...(config.host === undefined ? {} : { host: config.host }),
 			port,
 			tls: certificates?.tls ?? null,
-			hosts: new HostTable(ownNames(config)),
+			hosts: new HostTable([...ownNames(config), ...(config.publicUrl === undefined ? [] : [new URL(url).hostname])]),
 			authenticator: firstOf(accounts.authenticator, console),
 			trustedProxies: config.trustedProxy,
 			cookieName: accounts.sessionCookieName,
@@ -124,7 +125,7 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 	hub.listening(listener);
 	lifetime.defer(hub.drain);
 	metrics.gauge("websockets", "Open WebSockets of this hub.", () => listener.webSocketCount);
-	publishConsole(data, lifetime, { url, port, secure: listener.secure, pid: process.pid, token: console.token });
+	publishConsole(data, lifetime, { url: own, port, secure: listener.secure, pid: process.pid, token: console.token });
 	return {
 		listener,
 		ready: {

@@ -24,7 +24,7 @@ export interface HubFacts {
 	readonly name: string;
 	/** SHA-256 of the certificate that new devices shall find here. */
 	readonly fingerprint: () => string | null;
-	/** Best first, port included. */
+	/** Best first, port included; the last one is its own, without a proxy. */
 	readonly urls: readonly string[];
 	/** Names and addresses, as other machines dial it. */
 	readonly hosts: readonly string[];
@@ -129,6 +129,6 @@ function hubSecret({ data, random }: RoleBase): string {
 }
 
 function originOf(facts: HubFacts, host: string): string {
-	const { protocol } = new URL(facts.urls[0] as string);
+	const { protocol } = new URL(facts.urls.at(-1) as string);
 	return `${protocol}//${host.includes(":") ? `[${host}]` : host}:${facts.port}`;
 }

@@ -1,0 +1,197 @@
+import { engineOf, type Schema } from "@warren/store";
+import { type Kysely, sql, type Transaction } from "kysely";
+import { forPostgres, forSqlite, type Meaning, meaningOf, TableSum } from "./row-values.ts";
+
+type Db = Kysely<any>;
+
+/** A table that both sides have. */
+export interface CopiedTable {
+	readonly name: string;
+	/** By name; types are PostgreSQL's. */
+	readonly columns: readonly { readonly name: string; readonly type: string }[];
+	readonly key: readonly string[];
+}
+
+interface ProgressTable {
+	/** Beside what was copied, in the same transactions: how far each table has come. */
+	migrate_progress: { table_name: string; last_key: string; finished: number };
+}
+
+export const progressSchema: Schema = {
+	domain: "migrate",
+	migrations: {
+		"001-progress": {
+			async up(db) {
+				await db.schema
+					.createTable("migrate_progress")
+					.addColumn("table_name", "text", (column) => column.primaryKey())
+					.addColumn("last_key", "text", (column) => column.notNull())
+					.addColumn("finished", "integer", (column) => column.notNull())
+					.execute();
+			},
+		},
+	},
+};
+
+/** Rows read and written at a time; fewer where a row may be a megabyte. */
+const batchRows = 500;
+const batchBlobRows = 16;
+
+/** Of the engines, of the migration itself, and of what only several instances have. */
+const notCopied = /^(kysely_|sqlite_|migrate_|cluster_)/;
+
+/** @throws Error naming what one side has and the other has not. */
+export async function tablesOf(postgres: Db, sqlite: Db): Promise<CopiedTable[]> {
+	const [there, here] = await Promise.all([postgres.introspection.getTables(), sqlite.introspection.getTables()]);
+	const names = (tables: typeof there) =>
+		tables
+			.map((each) => each.name)
+			.filter((name) => !notCopied.test(name))
+			.sort();
+	if (names(there).join() !== names(here).join()) {
+		throw new Error(`the two sides have different tables: ${names(there).join(", ")} and ${names(here).join(", ")}`);
+	}
+	const keys = await keysOf(postgres);
+	const parents = await parentsOf(postgres);
+	return parentsFirst(
+		there
+			.filter((each) => !notCopied.test(each.name))
+			.sort((a, b) => (a.name < b.name ? -1 : 1))
+			.map(({ name, columns }) => ({
+				name,
+				columns: columns
+					.map((column) => ({ name: column.name, type: column.dataType }))
+					.sort((a, b) => (a.name < b.name ? -1 : 1)),
+				key: keys.get(name) ?? [],
+			})),
+		parents,
+	);
+}
+
+/** A row that names another must come after it. */
+function parentsFirst(tables: readonly CopiedTable[], parents: ReadonlyMap<string, readonly string[]>): CopiedTable[] {
+	const ordered: CopiedTable[] = [];
+	const visit = (table: CopiedTable) => {
+		if (ordered.includes(table)) return;
+		for (const parent of tables)
+			if (parent !== table && parents.get(table.name)?.includes(parent.name) === true) visit(parent);
+		ordered.push(table);
+	};
+	for (const table of tables) visit(table);
+	return ordered;
+}
+
+async function parentsOf(postgres: Db): Promise<ReadonlyMap<string, string[]>> {
+	const { rows } = await sql<{ child: string; parent: string }>`
+		SELECT child.relname AS child, parent.relname AS parent FROM pg_constraint f
+		JOIN pg_class child ON child.oid = f.conrelid JOIN pg_class parent ON parent.oid = f.confrelid
+		WHERE f.contype = 'f' AND f.connamespace = current_schema()::regnamespace`.execute(postgres);
+	const parents = new Map<string, string[]>();
+	for (const { child, parent } of rows) parents.set(child, [...(parents.get(child) ?? []), parent]);
+	return parents;
+}
+
+/** Copies what is not there yet; a kill in between costs the last batch. @returns rows copied now. */
+export async function copyTable(
+	table: CopiedTable,
+	from: Db,
+	to: Kysely<any>,
+	onBatch: (rows: number) => void,
+): Promise<number> {
+	const progress = await (to as Kysely<ProgressTable>)
+		.selectFrom("migrate_progress")
+		.selectAll()
+		.where("table_name", "=", table.name)
+		.executeTakeFirst();
+	if (progress?.finished === 1) return 0;
+	let after = progress === undefined ? null : (JSON.parse(progress.last_key) as unknown[]);
+	let copied = 0;
+	const write = engineOf(to) === "postgres" ? forPostgres : forSqlite;
+	for (;;) {
+		const rows = await readBatch(table, from, after);
+		after = rows.length === 0 ? (after ?? []) : keyOf(table, rows.at(-1) as Record<string, unknown>);
+		const finished = rows.length < batchOf(table) ? 1 : 0;
+		await to.transaction().execute(async (work: Transaction<any>) => {
+			const values = rows.map((row) =>
+				Object.fromEntries(table.columns.map(({ name, type }) => [name, write(meaningOf(type, row[name]))])),
+			);
+			if (values.length > 0) await work.insertInto(table.name).values(values).execute();
+			const mark = { table_name: table.name, last_key: JSON.stringify(after), finished };
+			await work
+				.insertInto("migrate_progress")
+				.values(mark)
+				.onConflict((conflict) => conflict.column("table_name").doUpdateSet(mark))
+				.execute();
+		});
+		copied += rows.length;
+		onBatch(copied);
+		if (finished === 1) break;
+	}
+	if (engineOf(to) === "postgres") await advanceSequences(table, to);
+	return copied;
+}
+
+/** What a side has of a table, as one number. */
+export async function sumOf(table: CopiedTable, db: Db): Promise<TableSum> {
+	const sum = new TableSum();
+	for (let after: unknown[] | null = null; ; ) {
+		const rows: Record<string, unknown>[] = await readBatch(table, db, after);
+		for (const row of rows) sum.add(table.columns.map(({ name, type }): Meaning => meaningOf(type, row[name])));
+		if (rows.length < batchOf(table)) return sum;
+		after = keyOf(table, rows.at(-1) as Record<string, unknown>);
+	}
+}
+
+/** Whether a side holds anything of these tables. @returns the first that does, or null. */
+export async function firstWithRows(tables: readonly CopiedTable[], db: Db): Promise<string | null> {
+	for (const { name } of tables)
+		if ((await db.selectFrom(name).select(sql`1`.as("one")).limit(1).executeTakeFirst()) !== undefined) return name;
+	return null;
+}
+
+async function readBatch(
+	table: CopiedTable,
+	db: Db,
+	after: readonly unknown[] | null,
+): Promise<Record<string, unknown>[]> {
+	let query = db.selectFrom(table.name).selectAll().limit(batchOf(table));
+	for (const column of table.key) query = query.orderBy(column);
+	if (after !== null && after.length > 0) {
+		const columns = sql.join(table.key.map((column) => sql.ref(column)));
+		const values = sql.join(after.map((value) => sql.val(value)));
+		query = query.where(sql<boolean>`(${columns}) > (${values})`);
+	}
+	return query.execute() as Promise<Record<string, unknown>[]>;
+}
+
+function keyOf(table: CopiedTable, row: Record<string, unknown>): unknown[] {
+	return table.key.map((column) => row[column]);
+}
+
+function batchOf(table: CopiedTable): number {
+	return table.columns.some(({ type }) => type === "bytea") ? batchBlobRows : batchRows;
+}
+
+/** Primary keys, column by column, of PostgreSQL's side; SQLite has the same. */
+async function keysOf(postgres: Db): Promise<ReadonlyMap<string, string[]>> {
+	const { rows } = await sql<{ table: string; column: string }>`
+		SELECT c.relname AS table, a.attname AS column FROM pg_index i
+		JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+		CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k (attnum, place)
+		JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
+		WHERE i.indisprimary AND n.nspname = current_schema() ORDER BY c.relname, k.place`.execute(postgres);
+	const keys = new Map<string, string[]>();
+	for (const { table, column } of rows) keys.set(table, [...(keys.get(table) ?? []), column]);
+	return keys;
+}
+
+/** Numbers that PostgreSQL gives go on after those that were copied. */
+async function advanceSequences(table: CopiedTable, postgres: Db): Promise<void> {
+	for (const { name, type } of table.columns) {
+		if (!type.startsWith("int")) continue;
+		await sql`SELECT setval(s.name::regclass, greatest((SELECT coalesce(max(${sql.ref(name)}), 0) FROM ${sql.table(table.name)}), 1))
+			FROM (SELECT pg_get_serial_sequence(${table.name}, ${name}) AS name) AS s WHERE s.name IS NOT NULL`.execute(
+			postgres,
+		);
+	}
+}

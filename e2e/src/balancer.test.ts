@@ -1,0 +1,172 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { fileURLToPath } from "node:url";
+import { freePort, noNats, noPostgres, tempFolder } from "@warren/testkit";
+import { Agent, fetch } from "undici";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Cluster } from "./cluster.ts";
+import { SyncClient } from "./sync-client.ts";
+
+const person = { name: "Ada", email: "ada@example.test", password: "correct horse battery" };
+const examples = fileURLToPath(new URL("../../examples/cluster/", import.meta.url));
+const nginx = ["/usr/sbin/nginx", "/usr/bin/nginx"].find((each) => existsSync(each));
+const caddy = ["/usr/bin/caddy", "/usr/local/bin/caddy"].find((each) => existsSync(each));
+const reason = noPostgres() ?? noNats();
+
+describe.skipIf(reason !== null)(
+	"the balancers of examples/ (skipped where PostgreSQL or nats-server is missing)",
+	() => {
+		let cluster: Cluster;
+		let token: string;
+		let port: number;
+		beforeAll(async () => {
+			port = await freePort();
+			const publicUrl = `https://hub.example.com:${port}`;
+			cluster = await Cluster.start(3, ["--public-url", publicUrl, "--trusted-proxy", "127.0.0.1/32"]);
+			const setup = cluster.at(2).setupUrl as string;
+			expect(setup.startsWith(`${publicUrl}/#setup=`)).toBe(true);
+			const signed = await fetch(`${cluster.at(0).origin}/auth/signup`, {
+				method: "POST",
+				headers: { "content-type": "application/json", "x-warren-setup": setup.split("#setup=")[1] as string },
+				body: JSON.stringify(person),
+			});
+			token = ((await signed.json()) as { token: string }).token;
+		}, 90_000);
+		afterAll(async () => {
+			await cluster?.[Symbol.asyncDispose]();
+		});
+
+		/** The example with the ports of the test in it. */
+		const withPorts = (file: string) => {
+			let text = readFileSync(`${examples}${file}`, "utf8");
+			for (const [index, port] of [3914, 3915, 3916].entries()) {
+				expect(text).toContain(`127.0.0.1:${port}`);
+				text = text.replaceAll(`127.0.0.1:${port}`, new URL(cluster.at(index).origin).host);
+			}
+			return text;
+		};
+
+		/** A page's sign-in, a document, and an instance that dies meanwhile. */
+		const works = async (ca: string, room: string) => {
+			const agent = new Agent({ connect: { ca, servername: "hub.example.com", lookup: toLoopback } as never });
+			const origin = `https://hub.example.com:${port}`;
+			const seen = await fetch(`${origin}/`, { dispatcher: agent, headers: { accept: "application/json" } });
+			expect(seen.status).toBe(200);
+			const page = await fetch(`${origin}/auth/login`, {
+				method: "POST",
+				dispatcher: agent,
+				headers: { "content-type": "application/json", origin },
+				body: JSON.stringify({ email: person.email, password: person.password }),
+			});
+			expect(page.status, await page.text()).toBe(200);
+			expect([page.status, page.headers.get("set-cookie")]).toEqual([200, expect.stringContaining("Secure")]);
+			using client = new SyncClient([origin], 0, room, token, { ca, lookup: toLoopback });
+			const word = async (key: string) => {
+				client.set(key);
+				await client.until(() => client.acknowledged.has(key));
+			};
+			await word("first");
+			for (const index of [0, 1, 2]) {
+				await cluster.at(index).hub.kill("SIGKILL");
+				await word(`without ${index}`);
+				const answer = await fetch(`${origin}/rooms/${room}`, {
+					dispatcher: agent,
+					headers: { authorization: `Bearer ${token}` },
+				});
+				expect(answer.status).toBe(200);
+				await cluster.add(index);
+			}
+			await agent.destroy();
+		};
+
+		it("nginx passes pages and documents, and goes on without any one instance", async (context) => {
+			context.skip(nginx === undefined, "nginx is not installed (Debian's package: nginx-light)");
+			using folder = tempFolder("nginx");
+			const { cert, key } = selfSigned(folder.path);
+			const site = withPorts("nginx.conf")
+				.replace("listen 443 ssl", `listen 127.0.0.1:${port} ssl`)
+				.replace("/etc/ssl/hub.example.com.crt", cert)
+				.replace("/etc/ssl/hub.example.com.key", key);
+			const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+				.map((each) => `${each}_temp_path ${folder.file(each)};`)
+				.join(" ");
+			const main = `daemon off; master_process off; pid ${folder.file("pid")}; error_log ${folder.file("log")};
+events {} http { access_log off; ${paths} ${site} }`;
+			writeFileSync(folder.file("nginx.conf"), main);
+			const child = spawn(nginx as string, ["-c", folder.file("nginx.conf"), "-p", folder.path], { stdio: "ignore" });
+			try {
+				await listening(port);
+				await works(readFileSync(cert, "utf8"), "by-nginx");
+			} finally {
+				await ended(child);
+			}
+		}, 90_000);
+
+		it("Caddy does the same", async (context) => {
+			context.skip(caddy === undefined, "caddy is not installed (Debian's package: caddy)");
+			using folder = tempFolder("caddy");
+			const { cert, key } = selfSigned(folder.path);
+			const site = withPorts("Caddyfile").replace(
+				"hub.example.com {",
+				`{\n\tadmin off\n\tauto_https disable_redirects\n}\nhub.example.com:${port} {\n\tbind 127.0.0.1\n\ttls ${cert} ${key}`,
+			);
+			writeFileSync(folder.file("Caddyfile"), site);
+			mkdirSync(folder.file("home"));
+			const child = spawn(caddy as string, ["run", "--config", folder.file("Caddyfile"), "--adapter", "caddyfile"], {
+				stdio: "ignore",
+				env: { PATH: process.env["PATH"] ?? "", HOME: folder.file("home") },
+			});
+			try {
+				await listening(port);
+				await works(readFileSync(cert, "utf8"), "by-caddy");
+			} finally {
+				await ended(child);
+			}
+		}, 90_000);
+	},
+);
+
+function toLoopback(_host: string, options: { readonly all?: boolean }, done: (...answer: any[]) => void): void {
+	if (options.all === true) done(null, [{ address: "127.0.0.1", family: 4 }]);
+	else done(null, "127.0.0.1", 4);
+}
+
+function selfSigned(folder: string): { cert: string; key: string } {
+	const [cert, key] = [`${folder}/hub.crt`, `${folder}/hub.key`];
+	const subject = ["-subj", "/CN=hub.example.com", "-addext", "subjectAltName=DNS:hub.example.com"];
+	const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
+	const made = spawnSync("openssl", ["req", "-x509", ...curve, "-nodes", "-keyout", key, "-out", cert, ...subject]);
+	expect(made.status, String(made.stderr)).toBe(0);
+	return { cert, key };
+}
+
+const maxTries = 400;
+
+/** Resolves once somebody accepts there; a refusal is followed by the next try, 20 s long. */
+function listening(port: number): Promise<void> {
+	let tries = 0;
+	return new Promise((resolve, reject) => {
+		const tryOnce = () => {
+			const socket = connect(port, "127.0.0.1");
+			socket.once("connect", () => {
+				socket.destroy();
+				resolve();
+			});
+			socket.once("error", (fault) => {
+				tries += 1;
+				if (tries < maxTries) setTimeout(tryOnce, 50);
+				else reject(fault);
+			});
+		};
+		tryOnce();
+	});
+}
+
+function ended(child: ChildProcess): Promise<void> {
+	return new Promise((resolve) => {
+		child.once("exit", () => resolve());
+		child.kill("SIGTERM");
+		if (child.exitCode !== null) resolve();
+	});
+}
