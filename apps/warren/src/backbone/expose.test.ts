@@ -2,10 +2,12 @@ import { readFileSync, statSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
+import { silentLogger, systemClock, systemRandom } from "@warren/kernel";
 import { run } from "@warren/net";
 import { freePort, type StartedNode, startNode, tempFolder } from "@warren/testkit";
 import { Agent, request } from "undici";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openAgents } from "./agent-role.ts";
 
 const main = fileURLToPath(new URL("../main.ts", import.meta.url));
 const adminToken = "an-administrator-of-tests";
@@ -27,7 +29,7 @@ afterEach(() => {
 });
 
 async function warren(node: StartedNode, ...args: string[]) {
-	const result = await run(process.execPath, [main, "expose", ...args, "--data", node.data, "--json"], {
+	const result = await run(process.execPath, [main, "expose", "--data", node.data, "--json", ...args], {
 		timeoutMs: 30_000,
 		env: { PATH: process.env["PATH"] ?? "", HOME: node.home },
 	});
@@ -135,9 +137,28 @@ describe("warren expose", () => {
 		await using node = await startUp(port);
 		await expect.poll(async () => (await warren(node)).code, patience).toBe(0);
 		for (const name of ["Web", "a_b", "pr", "-a", "a".repeat(64), "a/b"])
-			expect(await warren(node, "--", name, String(appPort)), name).toMatchObject({ code: 1, stdout: "" });
+			expect(await warren(node, "--", name, String(appPort)), name).toMatchObject({
+				...{ code: 1, stdout: "" },
+				stderr: expect.stringContaining("service"),
+			});
 		for (const each of ["0", "65536", "http", ""])
-			expect(await warren(node, "web", each), each).toMatchObject({ code: 1, stdout: "" });
+			expect(await warren(node, "web", each), each).toMatchObject({
+				...{ code: 1, stdout: "" },
+				stderr: expect.stringContaining("port"),
+			});
+		const api = { name: "localhost", headers: { authorization: `Bearer ${adminToken}` } };
+		const made = await ask(node, port, { ...api, path: "/admin/api/tokens", body: { service_name: "web" } });
+		const agents = openAgents({ clock: systemClock, random: systemRandom, logger: silentLogger }, [
+			{
+				...{ backbone: new URL(`https://localhost:${port}`), ca: node.ca, service: "web", name: null },
+				...{ target: { host: "127.0.0.1", port: appPort }, token: JSON.parse(made.text).token as string },
+				...{ transport: "parked", proxyProtocol: false },
+			},
+		]);
+		await agents.settled;
+		const taken = await warren(node, "web", String(appPort));
+		await agents.close();
+		expect(taken).toMatchObject({ code: 1, stderr: expect.stringContaining("another agent") });
 		expect(await listed(node)).toEqual([]);
 	});
 
