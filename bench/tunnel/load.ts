@@ -1,4 +1,5 @@
-// node load.ts PORT HOST CONCURRENCY SECONDS [PATH]; a credential in BENCH_CREDENTIAL. Prints one JSON line.
+// node load.ts PORT HOST CONCURRENCY SECONDS [PATH]; a credential in BENCH_CREDENTIAL; with BENCH_STALLED=PATH one more
+// client asks for that and stops reading. Prints one JSON line.
 import { connect } from "node:net";
 import { median, percentile } from "../terminal/statistics.ts";
 
@@ -54,8 +55,24 @@ function client(): Promise<void> {
 	});
 }
 
+/** Resolves once its answer has begun, and nobody reads the rest. */
+function stall(target: string): Promise<() => void> {
+	return new Promise((resolve, reject) => {
+		const socket = connect(Number(port), "127.0.0.1");
+		socket.on("error", reject);
+		socket.once("data", () => {
+			socket.pause();
+			resolve(() => socket.destroy());
+		});
+		socket.write(request.toString().replace(` ${path} `, ` ${target} `));
+	});
+}
+
+const stalled = process.env["BENCH_STALLED"];
+const release = stalled === undefined ? () => {} : await stall(stalled);
 const begun = performance.now();
 await Promise.all(Array.from({ length: Number(concurrency) }, client));
+release();
 const took = (performance.now() - begun) / 1000;
 console.log(
 	JSON.stringify({

@@ -90,6 +90,24 @@ describe("a warren of two machines", () => {
 		expect(second.ca).toBe(first.ca);
 	});
 
+	it("has its backbone on the first machine: the second says so when it is to expose a port", async () => {
+		const refused = await call(
+			second,
+			"PUT",
+			"/api/exposed/web",
+			{ authorization: second.authorization },
+			{ port: 80 },
+		);
+		expect(refused).toMatchObject({
+			status: 409,
+			body: {
+				error: "no_backbone",
+				message: expect.stringContaining(first.origin),
+				fix: expect.stringContaining("agent"),
+			},
+		});
+	});
+
 	it("takes a code once", async () => {
 		const used = await invite();
 		const joined = await join(used, "attic");

@@ -56,7 +56,7 @@ export class TestBackbone implements AsyncDisposable {
 				tls: null,
 				hosts: [],
 				trustedProxies: [],
-				adminTokenHash: hashToken(adminToken),
+				adminTokenHashes: [hashToken(adminToken)],
 				masterSecret,
 				signingKey: SigningKey.generate(),
 				nodeId: newSecret(systemRandom).replace(/[^a-z]/g, ""),

@@ -53,8 +53,8 @@ export interface BackboneOptions {
 	/** By which the backbone itself is called, beside its domain. */
 	readonly hosts: readonly string[];
 	readonly trustedProxies: readonly string[];
-	/** SHA-256, hex. */
-	readonly adminTokenHash: string;
+	/** SHA-256, hex: any of these tokens is an administrator's. */
+	readonly adminTokenHashes: readonly string[];
 	/** A secret. */
 	readonly masterSecret: string;
 	/** PKCS #8 PEM of an Ed25519 key. */
@@ -138,7 +138,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 				role: "backbone",
 				hosts,
 				trustedProxies: options.trustedProxies,
-				authenticator: firstOf(...(deps.authenticators ?? []), adminAuthenticator(options.adminTokenHash, clock)),
+				authenticator: firstOf(...(deps.authenticators ?? []), adminAuthenticator(options.adminTokenHashes, clock)),
 				routes: [
 					...principalRoutes({
 						clock,

@@ -13,8 +13,15 @@ export interface AgentRole {
 	close(): Promise<void>;
 }
 
-/** Agents for a list of services, in one process. */
-export function openAgents(deps: RoleDeps, services: readonly AgentServiceConfig[]): AgentRole {
+/**
+ * Agents for a list of services, in one process.
+ * @param onChange told when an agent's state may have changed.
+ */
+export function openAgents(
+	deps: RoleDeps,
+	services: readonly AgentServiceConfig[],
+	onChange: () => void = () => {},
+): AgentRole {
 	const agents = new Map<string, { config: AgentServiceConfig; agent: ServiceAgent }>();
 	let settle = () => {};
 	const settled = new Promise<void>((resolve) => (settle = resolve));
@@ -29,6 +36,7 @@ export function openAgents(deps: RoleDeps, services: readonly AgentServiceConfig
 		const { status } = agent;
 		if (status.state === "online") deps.logger.info("online", { service: agent.service, url: status.url });
 		look();
+		onChange();
 	};
 	const start = (key: string, config: AgentServiceConfig) => {
 		const agent = new ServiceAgent({ ...deps, changed }, optionsOf(config));

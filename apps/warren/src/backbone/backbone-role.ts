@@ -20,6 +20,7 @@ export interface BackboneRole {
 	readonly ready: BackboneReady;
 	/** Made on the first run and shown this once; null when it is known already. */
 	readonly adminToken: string | null;
+	setCertificate(cert: string, key: string): void;
 	close(): Promise<void>;
 }
 
@@ -31,6 +32,8 @@ export async function openBackboneRole(
 		readonly data?: DataFolder;
 		readonly health?: HealthTable;
 		readonly authenticators?: readonly Authenticator[];
+		/** SHA-256, hex, of administrators' tokens beside the one of `config`. */
+		readonly adminTokenHashes?: readonly string[];
 	} = {},
 ): Promise<BackboneRole> {
 	const { clock, random, logger } = deps;
@@ -54,14 +57,12 @@ export async function openBackboneRole(
 		const nodeId = kept("node-id", () => newId(random)).text;
 		const masterSecret = config.masterSecret ?? kept("master.secret", () => newSecret(random)).text;
 		const signingKey = kept("jwt.key", () => SigningKey.generate()).text;
-		let adminToken: string | null = null;
-		const adminTokenHash =
+		const knownHash =
 			config.adminToken === undefined
-				? kept("admin.hash", () => {
-						adminToken = `wb_${newSecret(random)}`;
-						return hashToken(adminToken);
-					}).text
+				? (data.read("backbone", "admin.hash")?.trim() ?? null)
 				: hashToken(config.adminToken);
+		const adminToken = knownHash === null ? `wb_${newSecret(random)}` : null;
+		const adminTokenHash = knownHash ?? hashToken(adminToken as string);
 		const tls = await backboneTls(deps, config, data, health);
 		const backbone = await openBackbone(
 			{
@@ -82,7 +83,7 @@ export async function openBackboneRole(
 				tls: tls.front,
 				hosts: ["localhost", ...config.hostname],
 				trustedProxies: config.trustedProxy,
-				adminTokenHash,
+				adminTokenHashes: [adminTokenHash, ...(shared.adminTokenHashes ?? [])],
 				masterSecret,
 				signingKey,
 				nodeId,
@@ -92,6 +93,8 @@ export async function openBackboneRole(
 			},
 		);
 		lifetime.own(backbone);
+		// Only now: a token of a start that failed was shown to nobody.
+		if (adminToken !== null) data.write(`${adminTokenHash}\n`, "backbone", "admin.hash");
 		return {
 			ready: {
 				url: backbone.url,
@@ -102,6 +105,7 @@ export async function openBackboneRole(
 				caFingerprint: tls.caFingerprint,
 			},
 			adminToken,
+			setCertificate: (cert, key) => backbone.setCertificate(cert, key),
 			close: () => lifetime.close(),
 		};
 	} catch (failure) {

@@ -20,6 +20,7 @@ const definitions: readonly {
 	{ commands: ["coordinator"], load: async () => (await import("./coordinator-command.ts")).addCoordinatorCommand },
 	{ commands: ["overlay"], load: async () => (await import("./overlay-command.ts")).addOverlayCommands },
 	{ commands: ["backbone"], load: async () => (await import("./backbone-command.ts")).addBackboneCommands },
+	{ commands: ["expose"], load: async () => (await import("./expose-command.ts")).addExposeCommand },
 	{ commands: ["agent", "forward"], load: async () => (await import("./agent-command.ts")).addAgentCommands },
 	{ commands: ["whoami"], load: async () => (await import("./whoami-command.ts")).addWhoamiCommand },
 	{ commands: ["doctor"], load: async () => (await import("./doctor-command.ts")).addDoctorCommand },

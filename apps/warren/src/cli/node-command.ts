@@ -48,6 +48,7 @@ export async function runMachine(flags: Record<string, unknown>): Promise<void> 
 				...(hasEdge(flags, process.env) ? (["edge"] as const) : []),
 				...(hasJoiner(flags, process.env) ? (["joiner"] as const) : []),
 			],
+			onNotice: (notice) => void process.stderr.write(notice),
 			onReady: ({ ready, greeting, notice }) => {
 				process.stderr.write(notice);
 				const { url, setupUrl } = ready as { url: string; setupUrl: string | null };

@@ -10,14 +10,17 @@ const configError = defineErrors({ unsafe_config: { status: 500 }, bad_config: {
 const port = z.coerce.number().pipe(z.int().min(0).max(65535));
 const list = z.array(z.string().min(1)).default([]);
 
+/** Services are `<service>.<domain>`. */
+export const backboneDomain = z
+	.string()
+	.regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/, "must be a domain name in lower case")
+	.default("localhost");
+
 const serverSchema = z.object({
 	data: z.string().min(1),
 	host: z.string().min(1).optional(),
 	port: port.default(5152),
-	domain: z
-		.string()
-		.regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/, "must be a domain name in lower case")
-		.default("localhost"),
+	domain: backboneDomain,
 	hostname: list,
 	http: z.boolean().default(false),
 	json: z.boolean().default(false),

@@ -1,6 +1,7 @@
 import { userInfo } from "node:os";
 import { z } from "zod";
 import { type AiConfig, parseAiConfig } from "./ai-config.ts";
+import { backboneDomain } from "./backbone-config.ts";
 import { configError, parseServerConfig, portSetting, serverSchema, serverVariables } from "./server-config.ts";
 
 const nodeSchema = serverSchema.extend({
@@ -24,6 +25,8 @@ const nodeSchema = serverSchema.extend({
 	meshGatewayUrl: z.url({ protocol: /^wss?$/, error: "must be ws://… or wss://…" }).optional(),
 	/** The coding agent's program, where it is not found by itself. */
 	opencode: z.string().min(1).optional(),
+	/** Of the backbone in this machine's edge process, whose certificate this one makes. */
+	backboneDomain,
 });
 
 type Settings = z.infer<typeof nodeSchema>;
@@ -45,6 +48,7 @@ const variables: Readonly<Record<keyof Settings, string>> = {
 	meshSecret: "MESH_SECRET",
 	meshGatewayUrl: "MESH_GATEWAY_URL",
 	opencode: "WARREN_OPENCODE",
+	backboneDomain: "WARREN_BACKBONE_DOMAIN",
 };
 
 /**

@@ -1,6 +1,9 @@
+import { X509Certificate } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseConfig } from "@warren/kernel";
 import { z } from "zod";
+import { type BackboneConfig, backboneDomain, parseBackboneConfig } from "../config/backbone-config.ts";
 import { type CoordinatorConfig, parseCoordinatorConfig } from "../config/coordinator-config.ts";
 import { type GatewayConfig, parseGatewayConfig } from "../config/gateway-config.ts";
 
@@ -14,6 +17,8 @@ const schema = z.object({
 	/** Off until asked: a gateway is for other people's warrens. */
 	gateway: z.boolean().default(false),
 	gatewayPort: port.default(4000),
+	backbonePort: port.default(5152),
+	backboneDomain,
 });
 
 const variables: Readonly<Record<keyof z.infer<typeof schema>, string>> = {
@@ -24,6 +29,8 @@ const variables: Readonly<Record<keyof z.infer<typeof schema>, string>> = {
 	stunPort: "WARREN_STUN_PORT",
 	gateway: "WARREN_GATEWAY",
 	gatewayPort: "WARREN_GATEWAY_PORT",
+	backbonePort: "WARREN_BACKBONE_PORT",
+	backboneDomain: "WARREN_BACKBONE_DOMAIN",
 };
 
 export interface EdgeConfig {
@@ -31,6 +38,7 @@ export interface EdgeConfig {
 	readonly logLevel: "debug" | "info" | "warn" | "error";
 	readonly coordinator: CoordinatorConfig;
 	readonly gateway: GatewayConfig | null;
+	readonly backbone: BackboneConfig;
 }
 
 /** What the private process leaves for this one: below the data folder, so that the CA's key stays where it is. */
@@ -42,6 +50,10 @@ export function edgeFiles(data: string) {
 		key: join(folder, "tls", "edge.key"),
 		ca: join(folder, "tls", "ca.crt"),
 		policy: join(folder, "policy.json"),
+		/** SHA-256, hex, of the token by which this machine's private process administers the backbone. */
+		backboneConsole: join(folder, "backbone-console.hash"),
+		/** Of the backbone's own CA, where the warren's may not speak for its domain. */
+		backboneCa: join(folder, "backbone", "backbone-ca", "ca.crt"),
 	};
 }
 
@@ -49,7 +61,7 @@ export function edgeFiles(data: string) {
 export const machineTag = "tag:machine";
 
 /**
- * The settings of the edge process of `warren up`: coordinator, and the gateway when asked.
+ * The settings of the edge process of `warren up`: coordinator, backbone, and the gateway when asked.
  * @param data of the machine.
  * @throws WarrenError `bad_config`.
  */
@@ -65,7 +77,11 @@ export function parseEdgeConfig(
 		input[field] = field === "json" || field === "gateway" ? text === "1" || text === "true" : text;
 	}
 	for (const field of ["json", "logLevel"]) if (flags[field] !== undefined) input[field] = flags[field];
-	const { json, logLevel, coordinatorPort, stunPort, gateway, gatewayPort } = parseConfig(schema, input, "edge");
+	const { json, logLevel, coordinatorPort, stunPort, gateway, gatewayPort, backbonePort, backboneDomain } = parseConfig(
+		schema,
+		input,
+		"edge",
+	);
 	const files = edgeFiles(data);
 	const host = typeof flags["host"] === "string" ? flags["host"] : (environment["WARREN_HOST"] ?? "0.0.0.0");
 	const common = { json, logLevel };
@@ -84,5 +100,32 @@ export function parseEdgeConfig(
 		gateway: gateway
 			? parseGatewayConfig({ ...common, data: join(files.folder, "gateway"), host, port: gatewayPort }, environment)
 			: null,
+		backbone: parseBackboneConfig(
+			{
+				...common,
+				...{ host, port: backbonePort, domain: backboneDomain, http: false },
+				data: join(files.folder, "backbone"),
+				// The machine's own files are for the machine's own name.
+				...(speaksFor(files.cert, backboneDomain) ? { tlsCert: files.cert, tlsKey: files.key } : {}),
+			},
+			withoutServerFiles(environment),
+		),
 	};
+}
+
+/** Whether a certificate covers a domain and what lies below it. */
+function speaksFor(file: string, domain: string): boolean {
+	return existsSync(file) && namesOf(readFileSync(file)).includes(`*.${domain}`);
+}
+
+/** @throws Error of what is no certificate. */
+export function namesOf(pem: string | Buffer): string[] {
+	const { subjectAltName = "" } = new X509Certificate(pem);
+	return subjectAltName.split(", ").flatMap((each) => (each.startsWith("DNS:") ? [each.slice(4)] : []));
+}
+
+/** Names and TLS files of the environment are the node's own. */
+function withoutServerFiles(environment: Readonly<Record<string, string | undefined>>) {
+	const { WARREN_TLS_CERT: _cert, WARREN_TLS_KEY: _key, WARREN_HTTP: _http, ...rest } = environment;
+	return rest;
 }

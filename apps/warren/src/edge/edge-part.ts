@@ -1,8 +1,10 @@
 import { X509Certificate } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
+import { hashToken, newSecret } from "@warren/kernel";
+import type { NodeConfig } from "../config/node-config.ts";
 import { ownAddresses, ownNames } from "../node/certificates.ts";
-import type { OpenPart } from "../node/role-part.ts";
-import { edgeFiles, machineTag } from "./edge-config.ts";
+import type { NodeBase, OpenPart } from "../node/role-part.ts";
+import { edgeFiles, machineTag, namesOf } from "./edge-config.ts";
 
 const dayMs = 24 * 3600 * 1000;
 const renewBeforeMs = 60 * dayMs;
@@ -12,38 +14,78 @@ const firstPolicy = { acls: [{ action: "accept", src: [machineTag], dst: [machin
 
 /**
  * Makes what the edge process needs and must not make itself: its certificate, from the CA that only the private process
- * may read, and the first policy.
+ * may read, the first policy, and the hash of the token by which this process administers the backbone.
  */
-export const edgePart: OpenPart = async ({ authority, clock, data }, config) => {
+export const edgePart: OpenPart = async (base, config) => {
+	const { authority, data } = base;
 	if (authority !== null) {
 		const files = edgeFiles(data.path);
-		const names = ownNames(config).filter((name) => authority.allows(name));
-		if (!isStillGood(files.cert, names, authority.certPem, clock.now())) {
-			const leaf = await authority.issue({
-				name: `${config.name} edge`,
-				hosts: [...names, ...ownAddresses()],
-				usages: ["server"],
-			});
-			data.write(leaf.key, "edge", "tls", "edge.key");
-			data.write(leaf.cert + authority.certPem, "edge", "tls", "edge.crt");
-		}
+		await certifyEdge(base, config, []);
 		data.write(authority.certPem, "edge", "tls", "ca.crt");
 		if (!existsSync(files.policy)) data.write(`${JSON.stringify(firstPolicy, null, "\t")}\n`, "edge", "policy.json");
+		data.write(`${hashToken(backboneConsoleToken(base))}\n`, "edge", "backbone-console.hash");
 	}
 	return { name: "edge", routes: [], authenticators: [], peerSources: [], roles: () => [] };
 };
+
+/** A secret of this process: with it, it is an administrator of the backbone beside it. */
+export function backboneConsoleToken({ data, random }: Pick<NodeBase, "data" | "random">): string {
+	const kept = data.read("backbone-console.token");
+	if (kept !== null) return kept.trim();
+	const made = `wb_${newSecret(random)}`;
+	data.write(`${made}\n`, "backbone-console.token");
+	return made;
+}
+
+/**
+ * The edge's certificate: this machine's names, the backbone's domain and everything below it.
+ * @param services names below the domain to write out: few clients take `*.localhost`. Those of before stay.
+ */
+export async function certifyEdge(
+	{ authority, clock, data }: NodeBase,
+	config: NodeConfig,
+	services: readonly string[],
+): Promise<void> {
+	if (authority === null) return;
+	const files = edgeFiles(data.path);
+	const { backboneDomain: domain } = config;
+	const before = existsSync(files.cert) ? namesOfFile(files.cert) : [];
+	const names = [
+		...ownNames(config),
+		...[domain, `*.${domain}`, ...services.map((service) => `${service}.${domain}`)],
+		...before.filter((name) => name.endsWith(`.${domain}`)),
+	].filter((name, index, all) => authority.allows(name) && all.indexOf(name) === index);
+	if (isStillGood(files.cert, names, authority.certPem, clock.now())) return;
+	const leaf = await authority.issue({
+		name: `${config.name} edge`,
+		hosts: [...names, ...ownAddresses()],
+		usages: ["server"],
+	});
+	data.write(leaf.key, "edge", "tls", "edge.key");
+	data.write(leaf.cert + authority.certPem, "edge", "tls", "edge.crt");
+}
 
 function isStillGood(file: string, names: readonly string[], caPem: string, now: number): boolean {
 	if (!existsSync(file)) return false;
 	try {
 		const leaf = new X509Certificate(readFileSync(file));
+		const covered = namesOf(readFileSync(file));
 		return (
 			leaf.checkIssued(new X509Certificate(caPem)) &&
 			Date.parse(leaf.validTo) - now > renewBeforeMs &&
-			names.every((name) => leaf.checkHost(name) !== undefined)
+			names.every((name) => covered.includes(name))
 		);
 	} catch {
 		// Unreadable: a new one replaces it.
 		return false;
+	}
+}
+
+function namesOfFile(file: string): string[] {
+	try {
+		return namesOf(readFileSync(file));
+	} catch {
+		// Unreadable: a new one replaces it.
+		return [];
 	}
 }

@@ -2,8 +2,10 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { systemClock } from "@warren/kernel";
 import { dialWebSocket } from "@warren/net";
-import { type StartedNode, startNode } from "@warren/testkit";
+import { type StartedNode, startNode, tempFolder } from "@warren/testkit";
+import { Agent, request } from "undici";
 import { describe, expect, it } from "vitest";
+import { logPath } from "../supervisor/log-file.ts";
 
 interface Role {
 	readonly name: string;
@@ -24,6 +26,7 @@ const edge = {
 	WARREN_STUN_PORT: "0",
 	WARREN_GATEWAY: "1",
 	WARREN_GATEWAY_PORT: "0",
+	WARREN_BACKBONE_PORT: "0",
 };
 
 /** The status once it shows what is asked for, looked at again whenever the machine says that something changed. */
@@ -53,6 +56,7 @@ describe("the edge process of a machine", () => {
 		await using node = await startNode({ command: ["up"], env: edge });
 		const status = await statusWhere(node, (each) => roleOf(each, "coordinator")?.state === "running");
 		expect(roleOf(status, "gateway")).toMatchObject({ state: "running" });
+		expect(roleOf(status, "backbone")).toMatchObject({ state: "running", port: expect.any(Number) });
 		const { pid } = roleOf(status, "coordinator") as Role;
 		expect(JSON.parse(readFileSync(`${node.data}/edge/policy.json`, "utf8"))).toMatchObject({
 			acls: [{ action: "accept", src: ["tag:machine"], dst: ["tag:machine"] }],
@@ -63,6 +67,34 @@ describe("the edge process of a machine", () => {
 			return role?.state === "running" && role.pid !== pid;
 		});
 		expect(roleOf(again, "node")).toMatchObject({ state: "running" });
+	});
+
+	it("shows the backbone's admin token once, on the terminal and never in the log, also when its port was taken first", async () => {
+		const holder = createServer();
+		await new Promise<void>((resolve) => holder.listen(0, "127.0.0.1", resolve));
+		const { port } = holder.address() as { port: number };
+		using home = tempFolder("edge");
+		const start = () =>
+			startNode({ command: ["up"], home: home.path, env: { ...edge, WARREN_BACKBONE_PORT: String(port) } });
+		{
+			await using node = await start();
+			await statusWhere(node, (each) => roleOf(each, "backbone")?.error !== undefined);
+			expect(node.log()).not.toContain("admin token");
+			holder.close();
+			await statusWhere(node, (each) => roleOf(each, "backbone")?.state === "running");
+			const [, token = ""] = /admin token (wb_\S+)/.exec(node.log()) ?? [];
+			const agent = new Agent({ connect: { ca: node.ca } });
+			const list = await request(`https://localhost:${port}/admin/api/tokens`, {
+				dispatcher: agent,
+				headers: { authorization: `Bearer ${token}`, accept: "application/json" },
+			});
+			expect(await list.body.json()).toEqual({ tokens: [] });
+			await agent.close();
+			expect(readFileSync(logPath(node.data), "utf8")).not.toContain(token);
+		}
+		await using again = await start();
+		await statusWhere(again, (each) => roleOf(each, "backbone")?.state === "running");
+		expect(again.log()).not.toContain("admin token");
 	});
 
 	it("shows a role that cannot start, with its fix, and runs the others", async () => {

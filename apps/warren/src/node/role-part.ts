@@ -33,6 +33,8 @@ export interface RoleRow {
 	readonly error?: string;
 	readonly pid?: number | null;
 	readonly memoryBytes?: number | null;
+	/** Where it listens, of a role with a listener of its own. */
+	readonly port?: number;
 }
 
 /** A role beside the node, behind the same listener. */

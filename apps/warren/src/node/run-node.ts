@@ -1,4 +1,5 @@
 import { renderUnicodeCompact } from "uqr";
+import { exposePart } from "../backbone/expose-part.ts";
 import { type RoleDeps, type RunningRole, runRole } from "../cli/run-role.ts";
 import { type NodeConfig, parseNodeConfig } from "../config/node-config.ts";
 import { edgePart } from "../edge/edge-part.ts";
@@ -11,14 +12,17 @@ import { type NodeParts, type NodeReady, openNode } from "./node-role.ts";
 /** The node role alone. */
 export async function runNode(flags: Record<string, unknown>): Promise<void> {
 	const config = parseNodeConfig(flags, process.env);
-	await runRole(config, (deps) => open(deps, config, { always: [openRoomsPart] }));
+	await runRole(config, (deps) => open(deps, config, { always: [openRoomsPart, exposePart(null)] }));
 }
 
 /** What is private to a machine's owner: node, hub, sidecar; one process of `warren up`. */
 export async function runPrivate(flags: Record<string, unknown>): Promise<void> {
 	const config = parseNodeConfig(flags, process.env);
 	await runSupervised(config, (deps, processes) =>
-		open(deps, config, { first: [openHubPart, edgePart], always: [processesPart(processes), openRoomsPart] }),
+		open(deps, config, {
+			first: [openHubPart, edgePart],
+			always: [processesPart(processes), openRoomsPart, exposePart(processes)],
+		}),
 	);
 }
 

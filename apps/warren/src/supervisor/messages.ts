@@ -10,6 +10,8 @@ export type FromProcess =
 			/** A secret for the terminal, never for the log; empty = none. */
 			readonly notice: string;
 	  }
+	/** A secret that is shown once, on the terminal alone, whenever it is made. */
+	| { readonly type: "notice"; readonly notice: string }
 	/** It cannot start and says why; it ends after this. */
 	| { readonly type: "failed"; readonly code: string; readonly message: string; readonly fix: string }
 	/** What it runs, at each change. */

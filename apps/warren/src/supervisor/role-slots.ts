@@ -17,6 +17,11 @@ export interface RoleSlotsDeps {
 	readonly onChange: () => void;
 }
 
+/** What a slot holds; `ready` as a role of its own command would print it. */
+export interface OpenedRole extends Closeable {
+	readonly ready?: { readonly port?: number } | object;
+}
+
 const retry = { firstMs: 1_000, maxMs: 60_000 };
 
 /** Several roles of one process: one that cannot start is shown and tried again, ever later; the others go on. */
@@ -29,7 +34,7 @@ export class RoleSlots implements Closeable {
 	}
 
 	/** Resolves when it runs, or has failed once. */
-	start(name: string, open: () => Promise<Closeable>): Promise<void> {
+	start(name: string, open: () => Promise<OpenedRole>): Promise<void> {
 		const slot = new Slot(name, open, this.#deps);
 		this.#slots.push(slot);
 		return slot.try();
@@ -45,16 +50,16 @@ export class RoleSlots implements Closeable {
 }
 
 class Slot implements Closeable {
-	readonly #open: () => Promise<Closeable>;
+	readonly #open: () => Promise<OpenedRole>;
 	readonly #deps: RoleSlotsDeps;
 	readonly #backoff: Backoff;
-	#role: Closeable | null = null;
+	#role: OpenedRole | null = null;
 	#timer: Timer | undefined;
 	#trying: Promise<void> = Promise.resolve();
 	#closed = false;
 	row: RoleRow;
 
-	constructor(name: string, open: () => Promise<Closeable>, deps: RoleSlotsDeps) {
+	constructor(name: string, open: () => Promise<OpenedRole>, deps: RoleSlotsDeps) {
 		this.#open = open;
 		this.#deps = deps;
 		this.#backoff = new Backoff(retry, deps.random);
@@ -78,7 +83,9 @@ class Slot implements Closeable {
 		const { name } = this.row;
 		try {
 			this.#role = await this.#open();
-			this.row = { name, state: "running", since: clock.now() };
+			const { ready } = this.#role;
+			const port = ready !== undefined && "port" in ready && typeof ready.port === "number" ? { port: ready.port } : {};
+			this.row = { name, state: "running", since: clock.now(), ...port };
 		} catch (failure) {
 			const fix = failure instanceof WarrenError ? failure.fix : "";
 			const error = `${messageOf(failure)}${fix === "" ? "" : ` ${fix}`}`;

@@ -10,6 +10,8 @@ export interface Processes {
 	readonly watch: (watcher: () => void) => void;
 	/** Tells the supervisor what this process runs. */
 	readonly tell: (roles: readonly RoleRow[]) => void;
+	/** Shows a secret once: on the terminal, never in the log. */
+	readonly notice: (text: string) => void;
 }
 
 /**
@@ -37,6 +39,7 @@ export async function runSupervised(
 				rows: () => rows,
 				watch: (watcher) => void watchers.push(watcher),
 				tell: (roles) => void tell({ type: "roles", roles }),
+				notice: (notice) => void tell({ type: "notice", notice }),
 			},
 		);
 	} catch (failure) {

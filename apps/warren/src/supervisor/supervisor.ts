@@ -24,6 +24,8 @@ export interface SupervisorOptions {
 	readonly beside: readonly Exclude<ProcessName, "private">[];
 	/** The private process is ready: the first time, and after each restart. */
 	readonly onReady: (ready: Ready) => void;
+	/** A secret of one of them, for the terminal. */
+	readonly onNotice: (notice: string) => void;
 }
 
 /**
@@ -96,6 +98,7 @@ export class Supervisor implements Closeable {
 					...handlers,
 					message: (message) => {
 						handlers.message(message);
+						if (message.type === "notice") this.#options.onNotice(message.notice);
 						if (message.type === "failed")
 							onFailed(new WarrenError(message.code, message.message, { status: 500, fix: message.fix }));
 					},

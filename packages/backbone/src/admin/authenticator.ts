@@ -2,8 +2,8 @@ import { type Authenticator, type Clock, equalSecrets, hashToken, RateLimit } fr
 
 const failures = { perSecond: 0.2, burst: 10, maxKeys: 10_000 };
 
-/** The administrator's token, kept as its hash. */
-export function adminAuthenticator(tokenHash: string, clock: Clock): Authenticator {
+/** The administrators' tokens, kept as their hashes. */
+export function adminAuthenticator(tokenHashes: readonly string[], clock: Clock): Authenticator {
 	const tries = new RateLimit(clock, failures);
 	return {
 		kinds: ["admin"],
@@ -17,7 +17,8 @@ export function adminAuthenticator(tokenHash: string, clock: Clock): Authenticat
 					message: "Too many wrong tokens from this address.",
 					retryAfterMs: waitMs,
 				};
-			if (equalSecrets(hashToken(credential.token), tokenHash))
+			const given = hashToken(credential.token);
+			if (tokenHashes.some((hash) => equalSecrets(given, hash)))
 				return { ok: true, kind: "admin", identity: { kind: "operator", name: "backbone" } };
 			tries.take(remoteAddress);
 			return null;

@@ -18,6 +18,8 @@ export const callerLimits = {
 	/** A yes is remembered this long at most, should news of a change be lost. */
 	rememberMs: 30_000,
 	maxRemembered: 20_000,
+	/** Identities whose signed lines are kept. */
+	maxSigned: 5_000,
 	jwtSeconds: 300,
 	/** A JWT that is sent has at least this long to live. */
 	jwtLeftMs: 120_000,
@@ -84,6 +86,8 @@ export class Callers implements Closeable {
 	readonly #clock: Clock;
 	/** By service and digest of the credential. */
 	readonly #remembered = new Map<string, Remembered>();
+	/** Signed lines by everything they say: an assertion or URL token of the same person costs no signature. */
+	readonly #signed = new Map<string, { readonly lines: string; readonly until: number }>();
 	readonly #throttles = new Map<string, { throttle: Throttle | null; requests: RateLimit | null; limits: string }>();
 	readonly #failures: RateLimit;
 	readonly #jti: ExpiringMap<string, true>;
@@ -110,6 +114,7 @@ export class Callers implements Closeable {
 	close(): void {
 		void this.#news.close();
 		this.#remembered.clear();
+		this.#signed.clear();
 	}
 
 	/** Without a wait for whoever is remembered; that is the path of nearly every request. */
@@ -245,6 +250,22 @@ export class Callers implements Closeable {
 		tokenEndsAt: number | null,
 	): Caller {
 		const limits = this.#limitsOf(principal);
+		return {
+			ok: true,
+			principal,
+			identity,
+			lines: this.#linesOf(principal, service, identity),
+			ambient,
+			...limits,
+			tokenEndsAt,
+		};
+	}
+
+	/** What they say is their key, key_version included: nothing of before a change can be found after it. */
+	#linesOf(principal: Principal, service: string, identity: CallerIdentity): string {
+		const said = JSON.stringify([principal.key_version, service, Object.values(identity)]);
+		const kept = this.#signed.get(said);
+		if (kept !== undefined && kept.until > this.#clock.now()) return kept.lines;
 		const now = Math.floor(this.#clock.now() / 1000);
 		const jwt = this.#signer.sign({
 			iss: this.#issuer,
@@ -262,15 +283,17 @@ export class Callers implements Closeable {
 			iat: now,
 			exp: now + callerLimits.jwtSeconds,
 		});
-		return {
-			ok: true,
-			principal,
-			identity,
-			lines: identityLines(identity, jwt),
-			ambient,
-			...limits,
-			tokenEndsAt,
-		};
+		const lines = identityLines(identity, jwt);
+		this.#signed.delete(said);
+		if (this.#signed.size >= callerLimits.maxSigned) {
+			const [oldest] = this.#signed.keys();
+			this.#signed.delete(oldest as string);
+		}
+		this.#signed.set(said, {
+			lines,
+			until: (now + callerLimits.jwtSeconds) * 1000 - callerLimits.jwtLeftMs - callerLimits.rememberMs,
+		});
+		return lines;
 	}
 
 	#limitsOf(principal: Principal): { throttle: Throttle | null; requests: RateLimit | null } {

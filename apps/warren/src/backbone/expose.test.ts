@@ -1,0 +1,172 @@
+import { readFileSync, statSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { fileURLToPath } from "node:url";
+import { silentLogger, systemClock, systemRandom } from "@warren/kernel";
+import { run } from "@warren/net";
+import { freePort, type StartedNode, startNode, tempFolder } from "@warren/testkit";
+import { Agent, request } from "undici";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openAgents } from "./agent-role.ts";
+
+const main = fileURLToPath(new URL("../main.ts", import.meta.url));
+const adminToken = "an-administrator-of-tests";
+const patience = { timeout: 40_000 };
+
+let app: Server;
+let appPort: number;
+let folder: ReturnType<typeof tempFolder>;
+beforeEach(async () => {
+	folder = tempFolder("expose");
+	app = createServer((incoming, outgoing) => outgoing.end(`hello ${incoming.headers["x-mosb-name"] ?? "nobody"}`));
+	await new Promise<void>((resolve) => app.listen(0, "127.0.0.1", resolve));
+	appPort = (app.address() as AddressInfo).port;
+});
+afterEach(() => {
+	app.closeAllConnections();
+	app.close();
+	folder[Symbol.dispose]();
+});
+
+async function warren(node: StartedNode, ...args: string[]) {
+	const result = await run(process.execPath, [main, "expose", "--data", node.data, "--json", ...args], {
+		timeoutMs: 30_000,
+		env: { PATH: process.env["PATH"] ?? "", HOME: node.home },
+	});
+	if (result.outcome !== "exited") throw new Error(result.message);
+	return result;
+}
+
+async function startUp(backbonePort: number, env: Readonly<Record<string, string>> = {}): Promise<StartedNode> {
+	return startNode({
+		command: ["up"],
+		home: folder.path,
+		env: {
+			...{ WARREN_EDGE: "1", WARREN_SIDECAR_PORT: "0", WARREN_COORDINATOR_PORT: "0", WARREN_STUN_PORT: "0" },
+			...{ WARREN_BACKBONE_PORT: String(backbonePort), BACKBONE_ADMIN_TOKEN: adminToken },
+			...env,
+		},
+	});
+}
+
+const listed = async (node: StartedNode) =>
+	JSON.parse((await warren(node)).stdout || '{"services":[]}').services as { name: string; state: string }[];
+
+/** Asks by the service's own name, trusting the warren's CA alone. */
+async function ask(
+	node: StartedNode,
+	port: number,
+	options: { name?: string; path?: string; headers?: Record<string, string>; body?: object } = {},
+): Promise<{ status: number; text: string }> {
+	const { name = "web.localhost", path = "/", headers = {}, body } = options;
+	const agent = new Agent({ connect: { ca: node.ca, servername: name } });
+	try {
+		const answer = await request(`https://127.0.0.1:${port}${path}`, {
+			method: body === undefined ? "GET" : "POST",
+			dispatcher: agent,
+			headers: {
+				host: `${name}:${port}`,
+				accept: "application/json",
+				...(body === undefined ? {} : { "content-type": "application/json" }),
+				...headers,
+			},
+			...(body === undefined ? {} : { body: JSON.stringify(body) }),
+		});
+		return { status: answer.statusCode, text: await answer.body.text() };
+	} catch (fault) {
+		return { status: 0, text: (fault as Error).message };
+	} finally {
+		await agent.close();
+	}
+}
+
+describe("warren expose", () => {
+	it("gives a port a name for principals with a grant, for everybody when told, and is there after restarts", {
+		timeout: 180_000,
+	}, async () => {
+		const port = await freePort();
+		{
+			await using node = await startUp(port);
+			await expect.poll(async () => (await warren(node)).code, patience).toBe(0);
+			const exposed = await warren(node, "web", String(appPort));
+			expect(exposed.stderr).toBe("");
+			expect(JSON.parse(exposed.stdout)).toEqual({
+				...{ name: "web", port: appPort, public: false, state: "online", reason: null },
+				url: `https://web.localhost:${port}`,
+			});
+			await expect.poll(async () => (await ask(node, port)).status, patience).toBe(401);
+			const api = { name: "localhost", headers: { authorization: `Bearer ${adminToken}` } };
+			const body = { name: "Ada", email: "a@b.c" };
+			const made = JSON.parse((await ask(node, port, { name: "localhost", path: "/principals", body })).text);
+			const headers = { "x-backbone-principal": made.credential as string };
+			expect((await ask(node, port, { headers })).status).toBe(403);
+			const grant = { principal_id: made.principal_id, service: "web" };
+			await ask(node, port, { ...api, path: "/admin/api/grants", body: grant });
+			expect(await ask(node, port, { headers })).toEqual({ status: 200, text: "hello Ada" });
+
+			expect((await warren(node, "web", String(appPort), "--public")).code).toBe(0);
+			await expect.poll(() => ask(node, port), patience).toEqual({ status: 200, text: "hello nobody" });
+
+			const file = `${node.data}/exposed.json`;
+			expect(statSync(file).mode & 0o777).toBe(0o600);
+			expect(statSync(`${node.data}/backbone-console.token`).mode & 0o777).toBe(0o600);
+			const [{ token }] = JSON.parse(readFileSync(file, "utf8"));
+			expect(node.log()).not.toContain(token);
+			expect(JSON.stringify(await listed(node))).not.toContain(token);
+
+			// The edge alone dies, then the whole machine.
+			const status = (await (await node.fetch("/api/status")).json()) as { roles: { name: string; pid: number }[] };
+			process.kill(status.roles.find(({ name }) => name === "backbone")?.pid as number, "SIGKILL");
+			await expect.poll(() => ask(node, port), patience).toEqual({ status: 200, text: "hello nobody" });
+			await node.kill("SIGKILL");
+		}
+		await using node = await startUp(port);
+		await expect.poll(() => ask(node, port), patience).toEqual({ status: 200, text: "hello nobody" });
+
+		expect(JSON.parse((await warren(node, "web", "--off")).stdout)).toEqual({ hidden: "web" });
+		expect((await ask(node, port)).status).toBe(503);
+		expect(await listed(node)).toEqual([]);
+		expect(readFileSync(`${node.data}/exposed.json`, "utf8")).toBe("[]\n");
+		expect(await warren(node, "web", "--off")).toMatchObject({ code: 1, stderr: expect.stringContaining('"web"') });
+	});
+
+	it("refuses names that are none, a name that another agent serves, and a port that is none", {
+		timeout: 120_000,
+	}, async () => {
+		const port = await freePort();
+		await using node = await startUp(port);
+		await expect.poll(async () => (await warren(node)).code, patience).toBe(0);
+		for (const name of ["Web", "a_b", "pr", "-a", "a".repeat(64), "a/b"])
+			expect(await warren(node, "--", name, String(appPort)), name).toMatchObject({
+				...{ code: 1, stdout: "" },
+				stderr: expect.stringContaining("service"),
+			});
+		for (const each of ["0", "65536", "http", ""])
+			expect(await warren(node, "web", each), each).toMatchObject({
+				...{ code: 1, stdout: "" },
+				stderr: expect.stringContaining("port"),
+			});
+		const api = { name: "localhost", headers: { authorization: `Bearer ${adminToken}` } };
+		const made = await ask(node, port, { ...api, path: "/admin/api/tokens", body: { service_name: "web" } });
+		const agents = openAgents({ clock: systemClock, random: systemRandom, logger: silentLogger }, [
+			{
+				...{ backbone: new URL(`https://localhost:${port}`), ca: node.ca, service: "web", name: null },
+				...{ target: { host: "127.0.0.1", port: appPort }, token: JSON.parse(made.text).token as string },
+				...{ transport: "parked", proxyProtocol: false },
+			},
+		]);
+		await agents.settled;
+		const taken = await warren(node, "web", String(appPort));
+		await agents.close();
+		expect(taken).toMatchObject({ code: 1, stderr: expect.stringContaining("another agent") });
+		expect(await listed(node)).toEqual([]);
+	});
+
+	it("says that there is no backbone where none can be", { timeout: 60_000 }, async () => {
+		await using node = await startNode();
+		expect(await warren(node, "web", String(appPort))).toMatchObject({
+			code: 1,
+			stderr: expect.stringMatching(/No backbone runs on this machine[^]*warren up/),
+		});
+	});
+});

@@ -1,0 +1,69 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { Path } from "./paths.ts";
+
+const loadFile = fileURLToPath(new URL("load.ts", import.meta.url));
+
+export interface Result {
+	readonly perSecond: number;
+	readonly bytesPerSecond: number;
+	/** Milliseconds. */
+	readonly p50: number;
+	readonly p99: number;
+	readonly errors: number;
+	/** Seconds. */
+	readonly cpuPerThousand: number;
+}
+
+export interface Load {
+	readonly concurrency: number;
+	readonly seconds: number;
+	readonly target: string;
+	/** What one more client asks for without reading it. */
+	readonly stalled?: string;
+}
+
+/** @throws Error when a request failed: a figure over failures says nothing. */
+export async function measure(path: Path, load: Load): Promise<Result> {
+	const before = total(path, cpuSeconds);
+	const args = [String(path.port), path.host, String(load.concurrency), String(load.seconds), load.target];
+	const child = spawn(process.execPath, [loadFile, ...args], {
+		stdio: ["ignore", "pipe", "inherit"],
+		env: {
+			PATH: process.env["PATH"] ?? "",
+			...(path.credential === null ? {} : { BENCH_CREDENTIAL: path.credential }),
+			...(load.stalled === undefined ? {} : { BENCH_STALLED: load.stalled }),
+		},
+	});
+	const ended = once(child, "exit");
+	const line = once(createInterface({ input: child.stdout }), "line").then(([text]) => text as string);
+	const text = await Promise.race([
+		line,
+		ended.then(([code]) => Promise.reject(new Error(`${path.name}: the load ended with ${code}`))),
+	]);
+	await ended;
+	const result = JSON.parse(text) as Omit<Result, "cpuPerThousand">;
+	if (result.errors > 0) throw new Error(`${path.name}: ${result.errors} requests failed`);
+	const used = total(path, cpuSeconds) - before;
+	return { ...result, cpuPerThousand: used / ((result.perSecond * load.seconds) / 1000) };
+}
+
+const total = (path: Path, of: (pid: number) => number) => path.pids.map(of).reduce((sum, each) => sum + each, 0);
+
+/** Seconds of CPU that a process has used; 0 where the system has no /proc. */
+function cpuSeconds(pid: number): number {
+	if (!existsSync(`/proc/${pid}/stat`)) return 0;
+	const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+	return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** Resident memory of a path's server and agent, KiB. */
+export function memoryKiB(path: Path): number[] {
+	return path.pids.map((pid) => {
+		const status = existsSync(`/proc/${pid}/status`) ? readFileSync(`/proc/${pid}/status`, "utf8") : "";
+		return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0);
+	});
+}
