@@ -69,7 +69,7 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 		fingerprint: () => certificates?.fingerprint ?? null,
 		name: config.name,
 		urls: [url],
-		hosts: dialledHosts(config),
+		hosts: () => dialledHosts(config),
 		port,
 		installId: installId(base),
 		setup,
