@@ -202,6 +202,9 @@ export class PathMachine {
 		peer.activeAt = now;
 		if (!wasIdle) return;
 		peer.heartbeatAt = now;
+		// What was trusted for long because nobody used it is trusted like any other from here on.
+		if (peer.state.at === "direct")
+			peer.state = { ...peer.state, trustedUntil: Math.min(peer.state.trustedUntil, now + pathLimits.trustMs) };
 		if (peer.state.at === "relay") this.#seek(key, peer, now);
 	}
 
@@ -212,6 +215,23 @@ export class PathMachine {
 			this.#seek(key, peer, now);
 			this.#settle(key, peer);
 		}
+	}
+
+	/**
+	 * An authenticated WireGuard datagram moved the device's endpoint there by itself. The device answers to it at once; a
+	 * path it is once it answers a probe, whatever the path before was worth.
+	 */
+	roamed(key: WireGuardKey, to: MappedAddress, now: number): void {
+		const peer = this.#peers.get(key);
+		const text = format(to);
+		if (peer === undefined || peer.options.relayOnly || peer.endpoint === text) return;
+		peer.endpoint = text;
+		this.#addCandidate(peer, to, false);
+		const candidate = peer.candidates.get(text);
+		if (candidate === undefined || !peer.options.probes) return;
+		const left = peer.state.at === "relay" ? undefined : peer.candidates.get(peer.state.via);
+		if (left !== undefined && left !== candidate) left.rttMs = null;
+		if (now - candidate.pingedAt >= pathLimits.strayEveryMs) this.#ping(key, peer, candidate, now);
 	}
 
 	/** The coordinator says: the other side sends now, send as well. */
