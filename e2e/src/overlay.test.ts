@@ -13,7 +13,7 @@ import { type Machine, type Machines, openMachines } from "./machines.ts";
 interface OverlayStatus {
 	readonly ula: string;
 	readonly relay: boolean;
-	readonly conditions: readonly { readonly code: string }[];
+	readonly updated_at: number;
 	readonly peers: readonly {
 		readonly display_name: string;
 		readonly path: string;
@@ -209,17 +209,17 @@ async function ask(
 	return JSON.parse(text);
 }
 
-/** What the joiner writes of itself, once it is so. */
+/** What the joiner writes of itself from now on, once it is so. */
 function overlayWhere(node: StartedNode, holds: (status: OverlayStatus) => boolean): Promise<OverlayStatus> {
-	const folder = join(node.data, "overlay");
-	const file = join(folder, "status.json");
+	const file = join(node.data, "overlay", "status.json");
+	const since = Date.now();
 	return new Promise((resolve, reject) => {
 		let last = "no status";
 		const look = () => {
 			if (!existsSync(file)) return;
 			last = readFileSync(file, "utf8");
 			const status = JSON.parse(last) as OverlayStatus;
-			if (!holds(status)) return;
+			if (status.updated_at < since || !holds(status)) return;
 			end();
 			resolve(status);
 		};

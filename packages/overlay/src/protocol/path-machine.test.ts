@@ -343,6 +343,21 @@ describe("paths", () => {
 		expect(it.a.machine.stateOf(key)?.at).toBe("doubted");
 	});
 
+	it("P16 a stock client behind this host is never sent to by the relay; another one is, until it was heard", () => {
+		const machine = new PathMachine(new SeededRandom(7));
+		const [behind, away] = ["behind", "away"] as unknown as [WireGuardKey, WireGuardKey];
+		machine.setRelay(true, 0);
+		const stock = { candidates: [], relayOnly: false, probes: false, hardNat: false };
+		machine.setPeer(behind, { ...stock, directOnly: true }, 0);
+		machine.setPeer(away, stock, 0);
+		expect(machine.drain()).toEqual([
+			{ type: "route", peer: behind, route: "direct" },
+			{ type: "route", peer: away, route: "relay" },
+		]);
+		for (const key of [behind, away]) machine.roamed(key, { address: "203.0.113.9", port: 1 }, 1_000);
+		expect(machine.drain()).toEqual([{ type: "route", peer: away, route: "both" }]);
+	});
+
 	it("P15 where authenticated datagrams come from becomes the path once it answers, though the one before was faster", () => {
 		const random = new SeededRandom(6);
 		const [mine, theirs] = [random.bytes(32), random.bytes(32)];

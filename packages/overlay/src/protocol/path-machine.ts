@@ -46,6 +46,8 @@ export interface PathPeer {
 	/** It answers probes; others (stock WireGuard, the original's joiner) are sent to directly and by the relay. */
 	readonly probes: boolean;
 	readonly hardNat: boolean;
+	/** A stock client behind this very host: it comes by itself, and no relay knows it. */
+	readonly directOnly?: boolean;
 }
 
 export type PathEffect =
@@ -228,7 +230,8 @@ export class PathMachine {
 		peer.endpoint = text;
 		this.#addCandidate(peer, to, false);
 		const candidate = peer.candidates.get(text);
-		if (candidate === undefined || !peer.options.probes) return;
+		if (candidate === undefined) return;
+		if (!peer.options.probes) return this.#settle(key, peer);
 		const left = peer.state.at === "relay" ? undefined : peer.candidates.get(peer.state.via);
 		if (left !== undefined && left !== candidate) left.rttMs = null;
 		if (now - candidate.pingedAt >= pathLimits.strayEveryMs) this.#ping(key, peer, candidate, now);
@@ -472,7 +475,7 @@ export class PathMachine {
 
 	#routeOf(peer: Peer): "direct" | "relay" | "both" {
 		if (peer.options.relayOnly) return "relay";
-		if (!this.#relay) return "direct";
+		if (!this.#relay || peer.options.directOnly === true) return "direct";
 		if (!peer.options.probes) return peer.candidates.size === 0 ? "relay" : "both";
 		return peer.state.at === "relay" ? "relay" : peer.state.at === "direct" ? "direct" : "both";
 	}
