@@ -63,7 +63,7 @@ export function addOverlayCommands(program: Command): void {
 		.option("--listen-endpoint <address:port>", "where others reach it, when it is known [WARREN_OVERLAY_ENDPOINT]")
 		.option("--relay-only", "never directly")
 		.option("--data-plane <kind>", "auto, kernel, offload or portable")
-		.option("--app <uuid=host:port...>", "serve a local service at its app's address, port 8730")
+		.option("--app <uuid=host:port...>", "serve a local service at its app's address, port 8730 [WARREN_OVERLAY_APPS]")
 		.option("--no-names", "no DNS responder")
 		.option("--log-level <level>", "debug, info, warn or error [WARREN_LOG_LEVEL]")
 		.action(async (flags: Record<string, unknown>) => {

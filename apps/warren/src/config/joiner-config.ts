@@ -52,8 +52,12 @@ const variables: Readonly<Record<string, readonly string[]>> = {
 	name: ["WARREN_NAME"],
 	listenPort: ["WARREN_OVERLAY_PORT"],
 	listenEndpoint: ["WARREN_OVERLAY_ENDPOINT"],
+	app: ["WARREN_OVERLAY_APPS"],
 	logLevel: ["WARREN_LOG_LEVEL"],
 };
+
+/** Fields of several values, separated by commas in the environment. */
+const lists: ReadonlySet<string> = new Set(["coordinator", "app"]);
 
 /** What a later command needs of an earlier join: never a token. */
 const remembered = ["coordinator", "tlsCert", "tlsKey", "tlsCa", "name", "insecure"] as const;
@@ -82,7 +86,7 @@ export function parseJoinerConfig(
 	};
 	for (const [field, names] of Object.entries(variables)) {
 		const set = names.map((name) => environment[name]).find((value) => value !== undefined && value !== "");
-		if (set !== undefined) input[field] = field === "coordinator" ? set.split(",").map((each) => each.trim()) : set;
+		if (set !== undefined) input[field] = lists.has(field) ? set.split(",").map((each) => each.trim()) : set;
 	}
 	for (const [field, value] of Object.entries(flags)) if (value !== undefined) input[field] = value;
 	if (flags["insecureNoMtls"] === true) input["insecure"] = true;

@@ -58,7 +58,7 @@ export function edgeFiles(data: string) {
 }
 
 /** Machines of a warren by their certificates alone. */
-export const machineTag = "tag:machine";
+export const machineTag = "machine";
 
 /**
  * The settings of the edge process of `warren up`: coordinator, backbone, and the gateway when asked.

@@ -10,7 +10,7 @@ const dayMs = 24 * 3600 * 1000;
 const renewBeforeMs = 60 * dayMs;
 
 /** One owner's machines reach each other; the owner's own rules replace this. */
-const firstPolicy = { acls: [{ action: "accept", src: [machineTag], dst: [machineTag] }] };
+const firstPolicy = { acls: [{ action: "accept", src: [`tag:${machineTag}`], dst: [`tag:${machineTag}`] }] };
 
 /**
  * Makes what the edge process needs and must not make itself: its certificate, from the CA that only the private process

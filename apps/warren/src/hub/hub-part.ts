@@ -12,10 +12,11 @@ import { openSidecar } from "../sidecar/sidecar-listener.ts";
 import { version } from "../version.ts";
 import { openHubServices, openHubTables } from "./hub-services.ts";
 import { NodeTickets } from "./node-tickets.ts";
+import { OwnMachine } from "./own-machine.ts";
 
 /** Accounts of people, joining machines, documents and device tickets, beside the node that this hub runs on. */
 export const openHubPart: OpenPart = async (base, config): Promise<RolePart> => {
-	const { clock, lifetime, authority, urls, hosts, port, nodeId } = base;
+	const { clock, logger, lifetime, authority, urls, hosts, port, nodeId } = base;
 	const hub = await openHubServices(base, await openHubTables(base), {
 		...{ authority, urls, hosts, port, workspaces: config.workspaces, ai: config.ai, name: config.name },
 		fingerprint: () => base.shown.fingerprint,
@@ -23,7 +24,11 @@ export const openHubPart: OpenPart = async (base, config): Promise<RolePart> => 
 		setup: base.hubSetup,
 	});
 	const { accounts, documents } = hub;
-	await accounts.registerHub(nodeId, { name: config.name, hosts, port, version });
+	lifetime.own(
+		await OwnMachine.open({ clock, logger, register: (facts) => accounts.registerHub(nodeId, facts) }, () => ({
+			...{ name: config.name, hosts: hosts(), port, version },
+		})),
+	);
 	lifetime.own(accounts.machines.watch(() => base.feed.publish({ type: "peers" })));
 	// The hub is on this very machine: its windows get the hub's own documents, on the sidecar's address.
 	const agents = openCodingAgents(base, documents, {

@@ -70,7 +70,7 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 		fingerprint: () => certificates?.fingerprint ?? null,
 		name: config.name,
 		urls: [...new Set([url, own])],
-		hosts: dialledHosts(config),
+		hosts: () => dialledHosts(config),
 		port,
 		installId: installId(base),
 		setup,

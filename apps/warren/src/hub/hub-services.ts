@@ -26,8 +26,8 @@ export interface HubFacts {
 	readonly fingerprint: () => string | null;
 	/** Best first, port included; the last one is its own, without a proxy. */
 	readonly urls: readonly string[];
-	/** Names and addresses, as other machines dial it. */
-	readonly hosts: readonly string[];
+	/** Names and addresses, as other machines dial it at this moment. */
+	readonly hosts: () => readonly string[];
 	readonly port: number;
 	/** Cookies know no port: two installations on one host must not overwrite each other's. */
 	readonly installId: string;
@@ -81,7 +81,7 @@ export async function openHubServices(
 				},
 				{
 					baseUrls: facts.urls,
-					trustedOrigins: () => facts.hosts.map((host) => originOf(facts, host)),
+					trustedOrigins: () => facts.hosts().map((host) => originOf(facts, host)),
 					secret: hubSecret(base),
 					cookieName: `warren-${facts.installId.slice(0, 8)}`,
 				},

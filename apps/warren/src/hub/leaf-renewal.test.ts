@@ -38,7 +38,7 @@ async function member(days: number, hosts: readonly string[], certified: readonl
 	const renewal = new LeafRenewal(base, {
 		ca: authority.certPem,
 		name: "burrow",
-		hosts,
+		hosts: () => hosts,
 		use: (tls) => used.push(tls),
 		link: {
 			async renewCertificate(request) {

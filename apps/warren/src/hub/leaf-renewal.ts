@@ -16,7 +16,7 @@ export interface LeafRenewalOptions {
 	/** The certificate's common name. */
 	readonly name: string;
 	/** By which this machine is called now. */
-	readonly hosts: readonly string[];
+	readonly hosts: () => readonly string[];
 	/** The leaf that is shown from now on. */
 	readonly use: (tls: TlsIdentity) => void;
 }
@@ -71,7 +71,7 @@ export class LeafRenewal implements Closeable {
 		if (key === null || text === null) return;
 		const current = new X509Certificate(text);
 		const isEnding = Date.parse(current.validTo) - clock.now() < renewBeforeMs;
-		const isLacking = hosts.some((host) => !isLoopback(host) && !covers(current, host));
+		const isLacking = hosts().some((host) => !isLoopback(host) && !covers(current, host));
 		if (!isEnding && !isLacking) return;
 		const { csr } = await createCsr(name, key);
 		const { cert } = await link.renewCertificate(csr);

@@ -36,7 +36,7 @@ export function openMemberPart(membership: Membership): OpenPart {
 					...{ hubUrl, ca, nodeId, nodeToken },
 					ticketKeys: [ticketKey],
 					file: base.data.file("hub-link.json"),
-					self: () => ({ name: config.name, hosts: base.hosts, port: base.port, version }),
+					self: () => ({ name: config.name, hosts: base.hosts(), port: base.port, version }),
 				},
 			),
 		);
@@ -125,6 +125,7 @@ export function openMemberPart(membership: Membership): OpenPart {
 /** As other machines reach this node: by the first of its hosts that means the same there. Null with plain HTTP. */
 function reachedAt({ hosts, port, urls }: NodeBase): string | null {
 	if (urls[0]?.startsWith("https:") !== true) return null;
-	const host = hosts.find((each) => !isLoopback(each)) ?? hosts[0];
+	const named = hosts();
+	const host = named.find((each) => !isLoopback(each)) ?? named[0];
 	return host === undefined ? null : `https://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

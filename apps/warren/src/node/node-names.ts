@@ -4,6 +4,9 @@ import { canonicalHost } from "@warren/net";
 import { isLoopback, type ListeningConfig, type ServerConfig } from "../config/server-config.ts";
 import { ownAddresses, ownNames } from "./certificates.ts";
 
+/** The overlay's addresses of apps: they move from host to host. */
+const appAddresses = "fd5a:1f02:";
+
 /** The address to print: a name that the certificate has and that works from other machines, unless it listens on loopback only. */
 export function urlOf(config: ServerConfig, port: number): string {
 	const bound = boundTo(config);
@@ -30,7 +33,7 @@ export function lanUrlOf(config: ServerConfig, port: number): string | null {
  */
 export function dialledHosts(config: ServerConfig): string[] {
 	const bound = boundTo(config);
-	const addresses = bound === null ? ownAddresses() : [bound];
+	const addresses = bound === null ? ownAddresses().filter((each) => !each.startsWith(appAddresses)) : [bound];
 	const reachable = addresses.filter((each) => isIP(each) !== 0).sort((a, b) => rank(a) - rank(b));
 	const system = canonicalHost(hostname()).split(".")[0];
 	const names = ownNames(config).filter(

@@ -141,7 +141,7 @@ async function compose(
 		authority: certificates?.authority ?? null,
 		shown: { fingerprint: certificates?.fingerprint ?? null },
 		urls: [urlOf(config, port)],
-		hosts: dialledHosts(config),
+		hosts: () => dialledHosts(config),
 	};
 	const parts: RolePart[] = [];
 	const own = membership === null ? (beside.first ?? []) : [openMemberPart(membership)];

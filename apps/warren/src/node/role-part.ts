@@ -20,8 +20,8 @@ export interface NodeBase extends RoleBase {
 	readonly authority: Authority | null;
 	/** How this node is called from outside, best first; its port included. */
 	readonly urls: readonly string[];
-	/** Names and addresses, as other machines dial them. */
-	readonly hosts: readonly string[];
+	/** Names and addresses, as other machines dial them, at this moment: the overlay's come once it is joined. */
+	readonly hosts: () => readonly string[];
 	readonly port: number;
 }
 

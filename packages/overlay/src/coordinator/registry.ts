@@ -385,7 +385,7 @@ export class Registry {
 	}
 
 	#refresh(peer: LivePeer, candidates: readonly string[], nat: "easy" | "hard" | undefined): void {
-		const endpoint = peer.listenEndpoint ?? observedEndpoint(peer);
+		const endpoint = peer.listenEndpoint ?? outsideOf(observedEndpoint(peer), candidates);
 		const { endpoint: _endpoint, candidates: _candidates, nat: _nat, ...rest } = peer.record;
 		const others = candidates.filter((each) => each !== endpoint);
 		peer.record = {
@@ -407,6 +407,12 @@ export function observedEndpoint(peer: Pick<LivePeer, "observedIp" | "wgListenPo
 	if (peer.wgListenPort === null) return null;
 	const text = formatEndpoint({ address: peer.observedIp, port: peer.wgListenPort });
 	return parseEndpoint(text) === null ? null : text;
+}
+
+/** A joiner on the coordinator's own host is seen at loopback, which is another host for everybody else. */
+function outsideOf(observed: string | null, candidates: readonly string[]): string | null {
+	const loops = (text: string) => isLoopbackAddress(parseEndpoint(text)?.address ?? "");
+	return observed !== null && loops(observed) ? (candidates.find((each) => !loops(each)) ?? observed) : observed;
 }
 
 function connectivityOf(peer: LivePeer): PeerRecord["connectivity"] {

@@ -31,6 +31,7 @@ export class FakeDevice implements OverlayDevice {
 	removals = 0;
 	readonly #socket: Socket;
 	readonly #waiters = new Set<() => void>();
+	#peerChange: (publicKey: Uint8Array) => void = () => {};
 	#datagram: (bytes: Uint8Array, from: UdpEndpoint) => void = () => {};
 	#relay: (publicKey: Uint8Array, bytes: Uint8Array, urgent: boolean) => void = () => {};
 
@@ -121,7 +122,14 @@ export class FakeDevice implements OverlayDevice {
 		this.received.push({ via: "relay", text: Buffer.from(bytes.subarray(4)).toString() });
 		this.#changed();
 	}
-	onPeerChange(): void {}
+	onPeerChange(handler: (publicKey: Uint8Array) => void): void {
+		this.#peerChange = handler;
+	}
+	/** As if an authenticated datagram of the peer had come from there. */
+	roam(key: string, to: UdpEndpoint): void {
+		this.endpoints.set(key, to);
+		this.#peerChange(new Uint8Array(Buffer.from(key, "base64")));
+	}
 	async status(): Promise<OverlayDeviceStatus> {
 		return {
 			dataPlane: "portable",
@@ -129,7 +137,16 @@ export class FakeDevice implements OverlayDevice {
 			interfaceName: this.interfaceName,
 			listenPort: this.listenPort,
 			publicKey: this.publicKey,
-			peers: [],
+			peers: [...this.peers].map(([key, { publicKey, allowedIps }]) => ({
+				publicKey,
+				allowedIps,
+				endpoint: this.endpoints.get(key) ?? null,
+				lastHandshakeAt: null,
+				receivedBytes: 0,
+				sentBytes: 0,
+				route: this.routes.get(key) ?? "direct",
+				mtu: this.mtus.get(key) ?? 1420,
+			})),
 		};
 	}
 	async close(): Promise<void> {

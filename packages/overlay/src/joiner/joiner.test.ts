@@ -1,3 +1,4 @@
+import { createSocket } from "node:dgram";
 import { Resolver } from "node:dns/promises";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
@@ -8,6 +9,7 @@ import { describe, expect, it } from "vitest";
 import { appUla, keyBytes } from "../addresses.ts";
 import { everybody, makeCertificates, startCoordinator, TestJoiner } from "../coordinator/coordinator.testing.ts";
 import type { WireGuardKey } from "../protocol/peer-record.ts";
+import { looksLikeProbe } from "../protocol/probe.ts";
 import { FakeDevice, FakeNetwork } from "./fake-device.testing.ts";
 import { Joiner, type JoinerOptions } from "./joiner.ts";
 import { addStaticDevice, stockConfig } from "./static-device.ts";
@@ -77,6 +79,23 @@ describe("a joiner", () => {
 		await a.device.until(() => a.device.peers.size === 0);
 		await a.joiner.close();
 		expect(a.network.routes.size).toBe(0);
+	});
+
+	it("P15 a peer whose authenticated datagrams come from elsewhere is probed there", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		await using a = await join_(folder.file("a"), [server.url], { name: "alpha" });
+		await using b = await join_(folder.file("b"), [server.url], { name: "beta" });
+		await a.device.until(() => a.device.routes.get(b.key) === "direct");
+		const elsewhere = createSocket("udp4");
+		try {
+			await new Promise<void>((resolve) => elsewhere.bind(0, "127.0.0.1", resolve));
+			const probed = new Promise<Uint8Array>((resolve) => elsewhere.once("message", resolve));
+			a.device.roam(b.key, { address: "127.0.0.1", port: elsewhere.address().port });
+			expect(looksLikeProbe(await probed)).toBe(true);
+		} finally {
+			await new Promise<void>((resolve) => elsewhere.close(() => resolve()));
+		}
 	});
 
 	it("J2 a relay-only peer is reached through the relay, both ways", async () => {

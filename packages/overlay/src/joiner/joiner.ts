@@ -269,7 +269,7 @@ export class Joiner implements Closeable {
 					display_name: peer.info.display_name,
 					ula: peer.addresses[0],
 					addresses: peer.addresses,
-					path: peer.info.relay_only ? "relay" : (path?.at ?? "relay"),
+					path: peer.info.relay_only ? "relay" : peer.info.parent === this.peerId ? "direct" : (path?.at ?? "relay"),
 					endpoint: path?.endpoint ?? seen?.endpoint ?? null,
 					rtt_ms: path?.rttMs ?? null,
 					mtu: seen?.mtu ?? null,
@@ -353,6 +353,7 @@ export class Joiner implements Closeable {
 		this.health.clear(joinerConditions.refused);
 		if (this.#device !== null && before !== null && before.ula !== this.#identity.ula)
 			await this.#moveAddress(before.ula, this.#identity.ula);
+		this.#relay?.retryNow();
 		this.#stunPorts = answer.stun_ports;
 		void this.#paths?.useStun(new URL(this.#link.url).hostname, this.#stunPorts);
 		for (const device of this.#files.devices()) {
@@ -694,6 +695,7 @@ export class Joiner implements Closeable {
 				relayOnly: peer.info.relay_only || this.#options.relayOnly,
 				probes: peer.info.software_version?.startsWith("warren/") === true,
 				hardNat: peer.info.nat === "hard",
+				directOnly: peer.info.parent === this.peerId,
 			});
 		}
 		await this.#network(() =>

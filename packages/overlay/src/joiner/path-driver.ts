@@ -2,7 +2,14 @@ import { lookup } from "node:dns/promises";
 import { networkInterfaces } from "node:os";
 import type { Clock, Closeable, OverlayDevice, Random, Timer } from "@warren/kernel";
 import { keyBytes, keyOf } from "../addresses.ts";
-import { type Endpoint, formatEndpoint, isPrivateAddress, parseEndpoint, plainAddress } from "../endpoint.ts";
+import {
+	type Endpoint,
+	formatEndpoint,
+	isLoopbackAddress,
+	isPrivateAddress,
+	parseEndpoint,
+	plainAddress,
+} from "../endpoint.ts";
 import { PathMachine, type PathPeer } from "../protocol/path-machine.ts";
 import type { WireGuardKey } from "../protocol/peer-record.ts";
 import { looksLikeProbe, ProbeSealer } from "../protocol/probe.ts";
@@ -17,6 +24,9 @@ export const stunAskLimits = {
 	maxServers: 4,
 	maxLocal: 6,
 } as const;
+
+/** Roamed peers of this long are looked up together. */
+const roamPauseMs = 250;
 
 export interface PathDriverOptions {
 	/** 32 bytes. */
@@ -41,6 +51,8 @@ export class PathDriver implements Closeable {
 	#waiting = new Set<string>();
 	readonly #mapped = new Map<string, Endpoint>();
 	readonly #bytes = new Map<WireGuardKey, number>();
+	readonly #roamed = new Set<WireGuardKey>();
+	#roamTimer: Timer | null = null;
 	#onPunch: (peer: WireGuardKey) => void = () => {};
 	#onCandidates: () => void = () => {};
 	#closed = false;
@@ -53,6 +65,7 @@ export class PathDriver implements Closeable {
 		this.#machine = new PathMachine(random);
 		this.#sealer = new ProbeSealer(options.privateKey, random);
 		device.onDatagram((bytes, from) => this.#onDatagram(bytes, from));
+		device.onPeerChange((key) => this.#onPeerChange(keyOf(key)));
 		device.onRelayDatagram((key, bytes, urgent) => relay.send(keyOf(key), bytes, urgent));
 		relay.onDatagram((from, bytes) => {
 			// The relay vouches for nobody: the device judges what is sealed; only known peers cost it that.
@@ -114,7 +127,10 @@ export class PathDriver implements Closeable {
 		const local = this.#options.localCandidates
 			? localAddresses().map((address) => formatEndpoint({ address, port: this.#device.listenPort }))
 			: [];
-		return [...new Set([...[...this.#mapped.values()].map(formatEndpoint), ...local])].slice(0, 8);
+		// A coordinator on this very host sees loopback, which means another host everywhere else.
+		const mapped = [...this.#mapped.values()];
+		const seen = mapped.filter((each) => !isLoopbackAddress(each.address)).map(formatEndpoint);
+		return [...new Set([...seen, ...local, ...mapped.map(formatEndpoint)])].slice(0, 8);
 	}
 
 	/** `hard`: two servers saw two mappings of one socket. Null = not known. */
@@ -135,7 +151,31 @@ export class PathDriver implements Closeable {
 	close(): void {
 		this.#closed = true;
 		this.#timer?.cancel();
+		this.#roamTimer?.cancel();
 		for (const timer of this.#stunTimers) timer.cancel();
+	}
+
+	#onPeerChange(key: WireGuardKey): void {
+		if (this.#closed) return;
+		this.#roamed.add(key);
+		this.#roamTimer ??= this.#clock.after(roamPauseMs, () => {
+			this.#roamTimer = null;
+			// A device that cannot say where its peers are has its own condition; the next change asks again.
+			void this.#followRoaming().catch(() => {});
+		});
+	}
+
+	async #followRoaming(): Promise<void> {
+		const keys = new Set(this.#roamed);
+		this.#roamed.clear();
+		const { peers } = await this.#device.status();
+		for (const { publicKey, endpoint } of peers) {
+			const key = keyOf(publicKey);
+			if (endpoint === null || !keys.has(key)) continue;
+			const to = { address: plainAddress(endpoint.address), port: endpoint.port };
+			this.#machine.roamed(key, to, this.#clock.monotonic());
+		}
+		this.#run();
 	}
 
 	#askStun(): void {

@@ -10,6 +10,8 @@ export const laneLimits = {
 	queue: 32,
 	maxBufferedBytes: 256 * 1024,
 	backoff: { firstMs: 500, maxMs: 30_000 },
+	/** A lane that was open for this long tries again as soon as at first. */
+	stableMs: 5_000,
 } as const;
 
 interface Lane {
@@ -26,6 +28,7 @@ export class RelayLanes implements Closeable {
 	readonly #lanes: Record<"hi" | "lo", Lane> = { hi: newLane(), lo: newLane() };
 	readonly #stop = new AbortController();
 	readonly #running: Promise<void>[] = [];
+	#retry = new AbortController();
 	#onDatagram: (from: WireGuardKey, datagram: Uint8Array) => void = () => {};
 	#onChange: (available: boolean) => void = () => {};
 
@@ -53,6 +56,12 @@ export class RelayLanes implements Closeable {
 		for (const lane of ["hi", "lo"] as const) this.#running.push(this.#keep(lane));
 	}
 
+	/** The coordinator has just answered: lanes that wait out a failure try again now. */
+	retryNow(): void {
+		this.#retry.abort(new Error("the coordinator is back"));
+		this.#retry = new AbortController();
+	}
+
 	/** Sends, waits for its turn, or drops the oldest that waits: as a network would. */
 	send(to: WireGuardKey, datagram: Uint8Array, urgent: boolean): void {
 		const wanted = this.#lanes[urgent ? "hi" : "lo"];
@@ -76,13 +85,12 @@ export class RelayLanes implements Closeable {
 		while (!signal.aborted) {
 			const openedAt = this.#clock.monotonic();
 			const code = await this.#hold(name, signal);
-			if (this.#clock.monotonic() - openedAt > laneLimits.backoff.maxMs) backoff.reset();
+			if (code !== null && this.#clock.monotonic() - openedAt > laneLimits.stableMs) backoff.reset();
 			// Replaced: somebody with our key is there now. Coming back at once would only throw it out in turn.
-			const waitMs =
-				code !== null && isPermanentClose(code) && code !== closeCodes.unknown
-					? laneLimits.backoff.maxMs
-					: backoff.nextMs();
-			await delay(this.#clock, waitMs, signal).catch(() => {});
+			const replaced = code !== null && isPermanentClose(code) && code !== closeCodes.unknown;
+			const waitMs = replaced ? laneLimits.backoff.maxMs : backoff.nextMs();
+			const wake = replaced ? signal : AbortSignal.any([signal, this.#retry.signal]);
+			await delay(this.#clock, waitMs, wake).catch(() => {});
 		}
 	}
 

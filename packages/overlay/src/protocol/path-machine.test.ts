@@ -331,6 +331,77 @@ describe("paths", () => {
 		expect(stateOf(it)).toEqual(["direct", "direct"]);
 	});
 
+	it("P12 a path that broke while nobody used it is doubted soon after traffic comes back", async () => {
+		const it = await world("none", "none");
+		await flow(it, 10_000);
+		await it.clock.advance(120_000);
+		const { machine, key } = it.b;
+		machine.removePeer(it.a.key);
+		it.a.machine.active(key, it.clock.monotonic());
+		it.a.run();
+		await it.clock.advance(pathLimits.trustMs + 1);
+		expect(it.a.machine.stateOf(key)?.at).toBe("doubted");
+	});
+
+	it("P16 a stock client behind this host is never sent to by the relay; another one is, until it was heard", () => {
+		const machine = new PathMachine(new SeededRandom(7));
+		const [behind, away] = ["behind", "away"] as unknown as [WireGuardKey, WireGuardKey];
+		machine.setRelay(true, 0);
+		const stock = { candidates: [], relayOnly: false, probes: false, hardNat: false };
+		machine.setPeer(behind, { ...stock, directOnly: true }, 0);
+		machine.setPeer(away, stock, 0);
+		expect(machine.drain()).toEqual([
+			{ type: "route", peer: behind, route: "direct" },
+			{ type: "route", peer: away, route: "relay" },
+		]);
+		for (const key of [behind, away]) machine.roamed(key, { address: "203.0.113.9", port: 1 }, 1_000);
+		expect(machine.drain()).toEqual([{ type: "route", peer: away, route: "both" }]);
+	});
+
+	it("P15 where authenticated datagrams come from becomes the path once it answers, though the one before was faster", () => {
+		const random = new SeededRandom(6);
+		const [mine, theirs] = [random.bytes(32), random.bytes(32)];
+		const [own, other] = [new ProbeSealer(mine, random), new ProbeSealer(theirs, random)];
+		const [ownKey, key] = [mine, theirs].map(
+			(each) => Buffer.from(publicKeyOf(each)).toString("base64") as WireGuardKey,
+		) as [WireGuardKey, WireGuardKey];
+		const machine = new PathMachine(random);
+		const [before, after] = [
+			{ address: "203.0.113.9", port: 1 },
+			{ address: "198.51.100.7", port: 2 },
+		];
+		/** The peer answers the newest ping that went to this address. */
+		const answer = (effects: readonly PathEffect[], from: MappedAddress, now: number) => {
+			const ping = effects.findLast(
+				(each) => each.type === "send" && each.to.address === from.address && each.size === 0,
+			);
+			if (ping?.type !== "send") throw new Error(`no ping went to ${from.address}`);
+			const tx = other.open(sealed(own, key, ping.probe), (each) => each === ownKey)?.probe.tx ?? "";
+			const pong = own.open(sealed(other, ownKey, { type: "pong", tx, size: 0, seen: before }), () => true);
+			if (pong === null) throw new Error("the pong could not be opened");
+			machine.receive(pong, from, now);
+		};
+		machine.setRelay(true, 0);
+		machine.setPeer(key, { candidates: [before], relayOnly: false, probes: true, hardNat: false }, 0);
+		answer(machine.drain(), before, 5);
+		expect(machine.stateOf(key)).toMatchObject({ at: "direct", endpoint: before });
+		machine.drain();
+
+		machine.roamed(key, before, 1_000);
+		expect(machine.drain()).toEqual([]);
+		machine.roamed(key, after, 1_000);
+		expect(machine.stateOf(key)).toMatchObject({ at: "direct", endpoint: before });
+		const asked = machine.drain();
+		machine.roamed(key, before, 1_010);
+		machine.roamed(key, after, 1_020);
+		expect(machine.drain().filter((each) => each.type === "send" && each.to.address === after.address)).toEqual([]);
+		answer(asked, after, 1_150);
+		expect(machine.stateOf(key)).toMatchObject({ at: "direct", endpoint: after });
+		machine.removePeer(key);
+		machine.roamed(key, after, 2_000);
+		expect(machine.stateOf(key)).toBeNull();
+	});
+
 	it("P13 a relay-only peer is never probed", async () => {
 		const it = await world("none", "none");
 		it.a.machine.setPeer(

@@ -46,6 +46,8 @@ export interface PathPeer {
 	/** It answers probes; others (stock WireGuard, the original's joiner) are sent to directly and by the relay. */
 	readonly probes: boolean;
 	readonly hardNat: boolean;
+	/** A stock client behind this very host: it comes by itself, and no relay knows it. */
+	readonly directOnly?: boolean;
 }
 
 export type PathEffect =
@@ -202,6 +204,9 @@ export class PathMachine {
 		peer.activeAt = now;
 		if (!wasIdle) return;
 		peer.heartbeatAt = now;
+		// What was trusted for long because nobody used it is trusted like any other from here on.
+		if (peer.state.at === "direct")
+			peer.state = { ...peer.state, trustedUntil: Math.min(peer.state.trustedUntil, now + pathLimits.trustMs) };
 		if (peer.state.at === "relay") this.#seek(key, peer, now);
 	}
 
@@ -212,6 +217,24 @@ export class PathMachine {
 			this.#seek(key, peer, now);
 			this.#settle(key, peer);
 		}
+	}
+
+	/**
+	 * An authenticated WireGuard datagram moved the device's endpoint there by itself. The device answers to it at once; a
+	 * path it is once it answers a probe, whatever the path before was worth.
+	 */
+	roamed(key: WireGuardKey, to: MappedAddress, now: number): void {
+		const peer = this.#peers.get(key);
+		const text = format(to);
+		if (peer === undefined || peer.options.relayOnly || peer.endpoint === text) return;
+		peer.endpoint = text;
+		this.#addCandidate(peer, to, false);
+		const candidate = peer.candidates.get(text);
+		if (candidate === undefined) return;
+		if (!peer.options.probes) return this.#settle(key, peer);
+		const left = peer.state.at === "relay" ? undefined : peer.candidates.get(peer.state.via);
+		if (left !== undefined && left !== candidate) left.rttMs = null;
+		if (now - candidate.pingedAt >= pathLimits.strayEveryMs) this.#ping(key, peer, candidate, now);
 	}
 
 	/** The coordinator says: the other side sends now, send as well. */
@@ -452,7 +475,7 @@ export class PathMachine {
 
 	#routeOf(peer: Peer): "direct" | "relay" | "both" {
 		if (peer.options.relayOnly) return "relay";
-		if (!this.#relay) return "direct";
+		if (!this.#relay || peer.options.directOnly === true) return "direct";
 		if (!peer.options.probes) return peer.candidates.size === 0 ? "relay" : "both";
 		return peer.state.at === "relay" ? "relay" : peer.state.at === "direct" ? "direct" : "both";
 	}
