@@ -66,6 +66,10 @@ async function bundle() {
 function copyFiles() {
 	writeFileSync(join(payload, "package.json"), '{"type":"module"}\n');
 	cpSync(join(root, "apps/warren/package.json"), join(payload, "apps/warren/package.json"));
+	// Pages that are served as they lie beside the code.
+	for (const file of readdirSync(join(root, "apps/warren/src"), { recursive: true }))
+		if (/\.(js|css|html|svg)$/.test(file))
+			cpSync(join(root, "apps/warren/src", file), join(payload, "apps/warren/src", file));
 	cpSync(join(root, "apps/web/dist"), join(payload, "apps/web/dist"), { recursive: true });
 	for (const scope of ["", "@lydell", "@koromix", "@nats-io"]) {
 		const folder = join(root, "node_modules", scope);

@@ -17,7 +17,13 @@ describe("the single executable", () => {
 		expect(built).toMatchObject({ outcome: "exited", code: 0 });
 		const program = join(folder.path, "warren");
 		cpSync(join(root, "dist/warren"), program);
-		const env = { PATH: "/usr/bin:/bin", HOME: folder.path, WARREN_SIDECAR_PORT: "0" };
+		const env = {
+			PATH: "/usr/bin:/bin",
+			HOME: folder.path,
+			WARREN_SIDECAR_PORT: "0",
+			WARREN_EDGE: "0",
+			WARREN_OVERLAY: "0",
+		};
 		const version = await run(program, ["--version"], { timeoutMs: 30_000, env });
 		expect(version).toMatchObject({ outcome: "exited", code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
 		for (const role of ["up", "hub"]) {
@@ -30,7 +36,10 @@ describe("the single executable", () => {
 				},
 			);
 			try {
-				const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string];
+				const ended = once(child, "exit").then(([code]) => Promise.reject(new Error(`it ended with ${code}`)));
+				const first = once(createInterface({ input: child.stdout }), "line") as Promise<[string]>;
+				ended.catch(() => {});
+				const [line] = await Promise.race([first, ended]);
 				const { url } = JSON.parse(line) as { url: string };
 				const agent = new Agent({ connect: { rejectUnauthorized: false } });
 				const answer = await fetch(url, { dispatcher: agent, headers: { accept: "application/json" } });

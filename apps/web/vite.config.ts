@@ -16,25 +16,29 @@ function serviceWorker(): Plugin {
 	return {
 		name: "warren-service-worker",
 		apply: "build",
-		generateBundle(_options, bundle) {
-			if (process.env.WARREN_WEB_SW === "off") {
-				this.emitFile({
-					type: "asset",
-					fileName: "sw.js",
-					source: readFileSync(here("./src/pwa/service-worker-off.js"), "utf8"),
-				});
-				return;
-			}
-			// Only the Latin subsets: other scripts' fonts are fetched when a page shows them.
-			const files = Object.keys(bundle)
-				.filter((name) => name.startsWith("assets/") && !/\.map$/.test(name))
-				.filter((name) => !/\.woff2?$/.test(name) || /-latin-wght-normal/.test(name))
-				.sort();
-			const build = createHash("sha256").update(files.join("\n")).digest("hex").slice(0, 12);
-			const source = readFileSync(here("./src/pwa/service-worker.js"), "utf8")
-				.replace('"__BUILD__"', JSON.stringify(build))
-				.replace('["__FILES__"]', JSON.stringify(files.map((name) => `/${name}`)));
-			this.emitFile({ type: "asset", fileName: "sw.js", source });
+		generateBundle: {
+			// After the chunks that hold nothing but a style sheet were dropped: one missing file, and no worker installs.
+			order: "post",
+			handler(_options, bundle) {
+				if (process.env.WARREN_WEB_SW === "off") {
+					this.emitFile({
+						type: "asset",
+						fileName: "sw.js",
+						source: readFileSync(here("./src/pwa/service-worker-off.js"), "utf8"),
+					});
+					return;
+				}
+				// Only the Latin subsets: other scripts' fonts are fetched when a page shows them.
+				const files = Object.keys(bundle)
+					.filter((name) => name.startsWith("assets/") && !/\.map$/.test(name))
+					.filter((name) => !/\.woff2?$/.test(name) || /-latin-wght-normal/.test(name))
+					.sort();
+				const build = createHash("sha256").update(files.join("\n")).digest("hex").slice(0, 12);
+				const source = readFileSync(here("./src/pwa/service-worker.js"), "utf8")
+					.replace('"__BUILD__"', JSON.stringify(build))
+					.replace('["__FILES__"]', JSON.stringify(files.map((name) => `/${name}`)));
+				this.emitFile({ type: "asset", fileName: "sw.js", source });
+			},
 		},
 	};
 }
