@@ -271,13 +271,13 @@ function coordinatorOf(node: StartedNode, holds: (pid: number) => boolean): Prom
 }
 
 function ping(index: number, ula: string): string {
-	const [first = "", ...rest] = [...machine(index).through, "ping", "-6", "-c", "3", "-i", "0.2", "-W", "2", ula];
-	return spawnSync(first, rest, { encoding: "utf8", timeout: 20_000 }).stdout;
+	const [program, ...rest] = [...machine(index).through, "ping", "-6", "-c", "3", "-i", "0.2", "-W", "2", ula];
+	return spawnSync(program as string, rest, { encoding: "utf8", timeout: 20_000 }).stdout;
 }
 
 function nft(index: number, rule: string): void {
-	const [first = "", ...rest] = [...machine(index).through, "nft", rule];
-	const { status, stderr } = spawnSync(first, rest, { encoding: "utf8", timeout: 10_000 });
+	const [program, ...rest] = [...machine(index).through, "nft", rule];
+	const { status, stderr } = spawnSync(program as string, rest, { encoding: "utf8", timeout: 10_000 });
 	if (status !== 0) throw new Error(`nft ${rule}: ${stderr}`);
 }
 
@@ -289,8 +289,8 @@ class Lines implements Disposable {
 	#ended: string | null = null;
 
 	constructor(index: number, script: string) {
-		const [first = "", ...rest] = [...machine(index).through, process.execPath, "-e", script];
-		this.#child = spawn(first, rest, { stdio: ["ignore", "pipe", "pipe"] });
+		const [program, ...rest] = [...machine(index).through, process.execPath, "-e", script];
+		this.#child = spawn(program as string, rest, { stdio: ["ignore", "pipe", "pipe"] });
 		let faults = "";
 		this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
 			faults = (faults + text).slice(-4_000);

@@ -86,10 +86,11 @@ export class RelayLanes implements Closeable {
 			const openedAt = this.#clock.monotonic();
 			const code = await this.#hold(name, signal);
 			if (code !== null && this.#clock.monotonic() - openedAt > laneLimits.stableMs) backoff.reset();
-			// Replaced: somebody with our key is there now. Coming back at once would only throw it out in turn.
-			const replaced = code !== null && isPermanentClose(code) && code !== closeCodes.unknown;
-			const waitMs = replaced ? laneLimits.backoff.maxMs : backoff.nextMs();
-			const wake = replaced ? signal : AbortSignal.any([signal, this.#retry.signal]);
+			const refused = code !== null && isPermanentClose(code) && code !== closeCodes.unknown;
+			const waitMs = refused ? laneLimits.backoff.maxMs : backoff.nextMs();
+			// Replaced: somebody with our key is there now. Coming back at once would only throw it out in turn. Any other
+			// refusal may be a coordinator's that has just started, and is over once this machine has registered again.
+			const wake = code === closeCodes.replaced ? signal : AbortSignal.any([signal, this.#retry.signal]);
 			await delay(this.#clock, waitMs, wake).catch(() => {});
 		}
 	}
