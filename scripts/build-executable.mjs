@@ -75,7 +75,9 @@ function copyFiles() {
 		const folder = join(root, "node_modules", scope);
 		for (const name of existsSync(folder) ? readdirSync(folder) : [])
 			if (
-				scope === "" ? name === "koffi" || name === "tweetnacl" : scope === "@nats-io" || /^(node-pty|koffi)/.test(name)
+				scope === ""
+					? ["koffi", "tweetnacl", "uqr"].includes(name)
+					: scope === "@nats-io" || /^(node-pty|koffi)/.test(name)
 			)
 				cpSync(join(folder, name), join(payload, "node_modules", scope, name), { recursive: true, dereference: true });
 	}
