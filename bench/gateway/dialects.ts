@@ -4,7 +4,7 @@ import { PeerSocket, tally, WebSocketPeer } from "./peer-socket.ts";
 const kindAt = 17;
 const letters = { incoming: 0x69, receipt: 0x72 } as const;
 
-/** Our gateway and the plain relay: the seed's messages. */
+/** Our gateway and the plain relay: the original's messages. */
 export class GatewayPeer extends WebSocketPeer {
 	readonly #meshId: string;
 	readonly #features: readonly string[];

@@ -88,7 +88,7 @@ export class JoinTokens {
 			throw accountsError("unknown_token", `There is no join token "${id.slice(0, 40)}".`);
 	}
 
-	/** The claims of seed 3, or null. Space around a pasted token is forgiven; whose key it is may be bound once. */
+	/** The original's claims, or null. Space around a pasted token is forgiven; whose key it is may be bound once. */
 	async validate(token: string, wgPublicKey: string | null) {
 		const row = await this.#db
 			.selectFrom("accounts_join_tokens")
@@ -123,7 +123,7 @@ export class JoinTokens {
 	}
 }
 
-/** `/v1/join-tokens` and seed 3's `/v1/validate`: docs/api-hub.md. */
+/** `/v1/join-tokens` and the original's `/v1/validate`: docs/api-hub.md. */
 export function joinTokenRoutes(deps: {
 	readonly tokens: JoinTokens;
 	readonly clock: Clock;

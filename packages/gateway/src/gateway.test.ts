@@ -12,7 +12,7 @@ const start = (data: string, more: readonly string[] = [], environment: Record<s
 const urlOf = (server: StartedServer) => server.ready["url"] as string;
 
 describe("a gateway on its own", () => {
-	it("does what the seed's page says, with its commands", async () => {
+	it("does what the original's page says, with its commands", async () => {
 		using folder = tempFolder("gateway");
 		await using server = await start(folder.path);
 		const url = urlOf(server);

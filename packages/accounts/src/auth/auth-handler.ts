@@ -11,7 +11,7 @@ import { type RequestFacts, requestFacts } from "./request-facts.ts";
 const maxOrigins = 64;
 const newOrigins = { perSecond: 0.2, burst: 32, maxKeys: 1 } as const;
 
-/** Better Auth behind our listener: `ALL /auth/*`, and the aliases of seed 5. */
+/** Better Auth behind our listener: `ALL /auth/*`, and the aliases that the original has. */
 export class AuthHandler {
 	readonly #make: (origin: string) => Auth;
 	/** Also what the rest of the hub speaks to the library through. */

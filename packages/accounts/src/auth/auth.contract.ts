@@ -96,7 +96,7 @@ export function authSuite(open: OpenTables): void {
 	});
 
 	describe("sessions", () => {
-		it("answer to the names of seed 5: login, signup, session", async () => {
+		it("answer to the original's names: login, signup, session", async () => {
 			await using hub = await TestHub.open(open);
 			await hub.owner();
 			const login = await hub.call(

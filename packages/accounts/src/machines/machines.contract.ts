@@ -239,8 +239,8 @@ export function machinesSuite(open: OpenTables): void {
 		});
 	});
 
-	describe("join tokens of the overlay (seed 3)", () => {
-		it("are validated with the seed's field names, also with pasted space, until they end or are withdrawn", async () => {
+	describe("join tokens of the overlay", () => {
+		it("are validated with the original's field names, also with pasted space, until they end or are withdrawn", async () => {
 			await using hub = await openHub();
 			const owner = await hub.owner();
 			const made = await hub.call(

@@ -225,7 +225,7 @@ describe("a run's errors", () => {
 		}
 	});
 
-	it("Ollama not reachable from hub: the seed's words, and a cloud provider still works", async () => {
+	it("Ollama not reachable from hub: the original's words, and a cloud provider still works", async () => {
 		await using hub = await TestAi.open({ options: { ollamaHost: "http://127.0.0.1:9" } });
 		const { body } = await hub.call("POST", "/ai/chat", asked("ollama"));
 		expect(last(body)).toMatchObject({
@@ -246,7 +246,7 @@ describe("a run's errors", () => {
 		expect(last((await hub.call("POST", "/ai/chat", asked("ollama"))).body)).toMatchObject({ message });
 	});
 
-	it("Cloud hub with no Ollama: the seed's words", async () => {
+	it("Cloud hub with no Ollama: the original's words", async () => {
 		await using hub = await TestAi.open({ options: { cloud: true } });
 		expect(last((await hub.call("POST", "/ai/chat", asked("ollama"))).body)).toMatchObject({
 			code: "ollama_in_cloud",

@@ -99,7 +99,7 @@ describe("@ai-sdk", () => {
 		const models = [
 			createOpenAI({ apiKey: ada, baseURL: hub.proxy("openai", "/v1") })("m"),
 			createOpenAI({ apiKey: ada, baseURL: hub.proxy("openai", "/v1") }).chat("m"),
-			// As a client of seed 5 is told: the bare prefix.
+			// As a client of the original is told: the bare prefix.
 			createAnthropic({ apiKey: ada, baseURL: hub.proxy("anthropic") })("m"),
 			createAnthropic({ apiKey: ada, baseURL: hub.proxy("anthropic", "/v1") })("m"),
 			createGoogleGenerativeAI({ apiKey: ada, baseURL: hub.proxy("google", "/v1beta") })("gemini-fake"),

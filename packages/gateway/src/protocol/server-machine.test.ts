@@ -17,7 +17,7 @@ const broadcast = (n: number | string, more: object = {}) => ({
 });
 
 describe("what the original's clients see, literally", () => {
-	it("G8 auth, discover, relay, broadcast, incoming: the seed's fields and no others", () => {
+	it("G8 auth, discover, relay, broadcast, incoming: the original's fields and no others", () => {
 		const gateway = new SimulatedGateway();
 		const a = Hearing.in(gateway, "a", { publicRooms: ["general"] });
 		const b = Hearing.in(gateway, "b");
@@ -65,7 +65,7 @@ describe("what the original's clients see, literally", () => {
 		gateway.advance(100);
 		expect(b.of("gateway_participants").slice(-2)).toEqual([group([ada, bot]), group([])]);
 		expect(a.of("gateway_participants")).toEqual([]);
-		expect(b.of("gateway_left"), "the seed has no such message").toEqual([]);
+		expect(b.of("gateway_left"), "the original has no such message").toEqual([]);
 	});
 
 	it("G8 a client cannot say who it is in a message", () => {
