@@ -112,8 +112,13 @@ describe("rooms between three nodes and a gateway", () => {
 		await expect.poll(async () => (await heard(2))[0]?.content, { timeout: 10_000 }).toBe("hello, all");
 		await api(0, "DELETE", `/api/rooms/${rooms.get("atlas")}/messages/${message.id}`);
 		await expect.poll(async () => (await heard(1))[0]?.content, { timeout: 10_000 }).toBe("");
-		const { participants } = await api<{ participants: { meshId: string }[] }>(0, "GET", "/api/gateway/participants");
-		expect(participants.map((each) => each.meshId).sort()).toEqual(["burrow", "cairn"]);
+		// The gateway tells of them together, a while after they came.
+		const present = async () => {
+			const path = "/api/gateway/participants";
+			const { participants } = await api<{ participants: { meshId: string }[] }>(0, "GET", path);
+			return participants.map((each) => each.meshId).sort();
+		};
+		await expect.poll(present, { timeout: 10_000 }).toEqual(["burrow", "cairn"]);
 	});
 
 	it("kills of the gateway and of nodes in the middle of sends: every message once, in order", {
