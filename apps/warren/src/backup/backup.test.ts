@@ -23,7 +23,9 @@ describe("a backup", () => {
 		expect(files.map((each) => each.path)).toEqual(
 			expect.arrayContaining(["ca/ca.key", "hub.db", "node.db", "tls/node.key"]),
 		);
-		expect(files.map((each) => each.path).filter((path) => /^lock|console\.json|\.sock|-wal|logs/.test(path))).toEqual([]);
+		expect(files.map((each) => each.path).filter((path) => /^lock|console\.json|\.sock|-wal|logs/.test(path))).toEqual(
+			[],
+		);
 		expect(statSync(file).mode & 0o777).toBe(0o600);
 		expect(readdirSync(folder.path)).toEqual(["warren.tar.gz"]);
 		await expect(backUp(node.data, file, keep)).rejects.toMatchObject({ code: "file_exists" });
