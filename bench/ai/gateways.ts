@@ -72,7 +72,7 @@ export async function portkey(upstream: string, folder: string): Promise<Gateway
 	};
 }
 
-/** From PyPI, in a virtual environment of the bench's own. @throws Error when it cannot be. */
+/** In a virtual environment of the bench's own. @throws Error when it cannot be. */
 export async function litellm(upstream: string, folder: string): Promise<Gateway> {
 	const venv = join(folder, "venv");
 	execFileSync("python3", ["-m", "venv", venv], { stdio: "ignore" });

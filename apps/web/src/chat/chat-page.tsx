@@ -6,6 +6,7 @@ import { Link } from "wouter";
 import { refreshDocuments, useDocument } from "../api/documents.ts";
 import { hub } from "../api/hub.ts";
 import type { OpenDocument } from "../documents/open-document.ts";
+import { useDocumentView, useOpenDocument } from "../documents/use-open-document.ts";
 import { ErrorNotice, Notice, Skeletons } from "../ui/states.tsx";
 import { Composer } from "./composer.tsx";
 import { type Attachment, Conversation, type ModelChoice } from "./conversation.ts";
@@ -16,7 +17,6 @@ import { OwnKeysDialog } from "./own-keys-dialog.tsx";
 import { type ProviderFacts, useProviders } from "./providers.ts";
 import { t } from "./text.ts";
 import { useChat } from "./use-chat.ts";
-import { useDocumentView, useOpenDocument } from "./use-open-document.ts";
 import { useOwnKeys } from "./use-own-keys.ts";
 
 const titleLength = 60;

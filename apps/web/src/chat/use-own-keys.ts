@@ -1,8 +1,8 @@
 import { useEffect, useMemo, useReducer } from "react";
 import { refreshDocuments, useDocuments } from "../api/documents.ts";
 import { hub, useAccount } from "../api/hub.ts";
+import { useDocumentView, useOpenDocument } from "../documents/use-open-document.ts";
 import { OwnKeys } from "./own-keys.ts";
-import { useDocumentView, useOpenDocument } from "./use-open-document.ts";
 
 export const settingsPrefix = "settings-";
 

@@ -1,13 +1,13 @@
 import "../../styles/documents.css";
 import { ArrowLeft, CloudOff, Ellipsis, History } from "lucide-react";
-import { useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { useEffect, useState, useSyncExternalStore } from "react";
 import { Link, useLocation, useSearch } from "wouter";
 import { refreshDocuments, useDocument } from "../../api/documents.ts";
-import { account, useAccount } from "../../api/hub.ts";
 import type { DocumentRecord } from "../../api/hub-types.ts";
 import { Avatars } from "../../documents/avatars.tsx";
 import { EditorView } from "../../documents/editor-view.tsx";
-import { OpenDocument } from "../../documents/open-document.ts";
+import type { OpenDocument } from "../../documents/open-document.ts";
+import { useOpenDocument } from "../../documents/use-open-document.ts";
 import { Menu } from "../../ui/menu.tsx";
 import { Notice, Skeletons } from "../../ui/states.tsx";
 import { StatusDot } from "../../ui/status-dot.tsx";
@@ -138,23 +138,4 @@ function OtherData({ document }: { document: OpenDocument }) {
 	const roots = [...document.doc.share.keys()].filter((root) => root !== "default");
 	const empty = (document.doc.share.get("default")?._length ?? 0) === 0;
 	return roots.length > 0 && empty ? <p className="small muted">{t.otherData}</p> : null;
-}
-
-/** Open as long as the page is, for the account that is signed in. */
-function useOpenDocument(id: string): OpenDocument | undefined {
-	const who = useAccount();
-	const token = who?.token;
-	const signedIn = useRef(who);
-	signedIn.current = who;
-	const [opened, setOpened] = useState<OpenDocument>();
-	useEffect(() => {
-		if (token === undefined || signedIn.current === undefined) return;
-		const document = new OpenDocument(id, signedIn.current, (refused) => account.drop(refused));
-		setOpened(document);
-		return () => {
-			setOpened(undefined);
-			document.close();
-		};
-	}, [id, token]);
-	return opened;
 }

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { account, useAccount } from "../api/hub.ts";
-import { type DocumentView, OpenDocument } from "../documents/open-document.ts";
+import { type DocumentView, OpenDocument } from "./open-document.ts";
 
 /** A document of this account, open while the page shows it. @param id undefined opens none. */
 export function useOpenDocument(id: string | undefined): OpenDocument | undefined {
