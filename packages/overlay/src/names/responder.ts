@@ -53,7 +53,7 @@ export class NameResponder implements Closeable {
 	}
 
 	/** @throws WarrenError `no_network`. */
-	static async open(clock: Clock, options: ResponderOptions): Promise<NameResponder> {
+	static async open(clock: Clock, options: ResponderOptions, attempts = 5): Promise<NameResponder> {
 		const udp = createSocket(options.host.includes(":") ? "udp6" : "udp4");
 		const tcp = createServer();
 		try {
@@ -67,6 +67,9 @@ export class NameResponder implements Closeable {
 			});
 		} catch (cause) {
 			udp.close();
+			// The system chose a port that is free for UDP alone.
+			const isTaken = (cause as NodeJS.ErrnoException).code === "EADDRINUSE";
+			if (options.port === 0 && isTaken && attempts > 1) return NameResponder.open(clock, options, attempts - 1);
 			throw overlayError(
 				"no_network",
 				`Names cannot be served on [${options.host}]:${options.port}: ${(cause as Error).message}.`,
