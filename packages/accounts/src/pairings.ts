@@ -10,7 +10,7 @@ import {
 } from "@warren/kernel";
 import type { RequestContext, Route } from "@warren/net";
 import type { Bus } from "@warren/store";
-import type { Kysely } from "kysely";
+import type { Kysely, Selectable } from "kysely";
 import { z } from "zod";
 import type { ClientAddressOf } from "./client-address.ts";
 import { cleanName, maxDeviceNameLength } from "./device-name.ts";
@@ -127,21 +127,16 @@ export class Pairings implements Closeable {
 			.executeTakeFirst();
 		if (row === undefined)
 			throw accountsError("unknown_pairing", "This pairing has ended.", { fix: "Show a new code." });
-		return {
-			id: row.id,
-			state: row.state as State,
-			deviceName: row.device_name,
-			address: row.address,
-			expiresAt: Number(row.expires_at),
-		};
+		return pairingOf(row);
 	}
 
-	/** Waits until the pairing's state is another than `state`, it ends, or `signal` aborts. Never rejects. */
-	async changed(id: string, signal: AbortSignal): Promise<void> {
-		await new Promise<void>((resolve) => {
+	/** Waits until the pairing's state is another than `from`, it ends, `waitMs` pass, or `signal` aborts. */
+	async changed(id: string, from: State, signal: AbortSignal): Promise<void> {
+		let done = () => {};
+		const woken = new Promise<void>((resolve) => {
 			const waiters = this.#waiting.get(id) ?? new Set();
 			this.#waiting.set(id, waiters);
-			const done = () => {
+			done = () => {
 				timer.cancel();
 				signal.removeEventListener("abort", done);
 				waiters.delete(done);
@@ -153,6 +148,14 @@ export class Pairings implements Closeable {
 			waiters.add(done);
 			if (signal.aborted || this.#waiting.size > pairingLimits.maxWaiting) done();
 		});
+		// Only who listens already may look: a change between a look and the wait would be waited for in vain.
+		try {
+			if ((await this.state(id)) !== from) done();
+		} catch (failed) {
+			done();
+			throw failed;
+		}
+		await woken;
 	}
 
 	/**
@@ -193,19 +196,21 @@ export class Pairings implements Closeable {
 	/** @throws WarrenError `unknown_pairing`, `pairing_waiting`. */
 	async decide(userId: string, id: string, allow: boolean): Promise<Pairing> {
 		const pairing = await this.get(userId, id);
-		const done = await this.#db
+		const decided = await this.#db
 			.updateTable("accounts_pairings")
 			.set({ state: allow ? "confirmed" : "denied" })
 			.where("id", "=", id)
 			.where("state", "=", "claimed")
+			.returningAll()
 			.executeTakeFirst();
-		if (Number(done.numUpdatedRows) === 0)
+		if (decided === undefined)
 			throw accountsError(
 				"pairing_waiting",
 				pairing.state === "waiting" ? "No device has come with this code yet." : "This pairing is already decided.",
 			);
 		this.#tell(id);
-		return this.get(userId, id);
+		// Not read again: the new device may have used the row up by now.
+		return pairingOf(decided);
 	}
 
 	/** The code is used up by this. @returns whether this call was the one. */
@@ -237,6 +242,16 @@ export class Pairings implements Closeable {
 	#wake(id: string): void {
 		for (const done of this.#waiting.get(id) ?? []) done();
 	}
+}
+
+function pairingOf(row: Selectable<AccountsTables["accounts_pairings"]>): Pairing {
+	return {
+		id: row.id,
+		state: row.state as State,
+		deviceName: row.device_name,
+		address: row.address,
+		expiresAt: Number(row.expires_at),
+	};
 }
 
 /** `/me/pairings`, `/auth/pair`: docs/api-hub.md. */
@@ -283,7 +298,7 @@ export function pairingRoutes(deps: {
 				const now = await pairings.get(userId, id);
 				// `?wait=STATE`: answers when it is no longer that one, so that the issuer's screen need not poll.
 				if (context.query.get("wait") !== now.state) return answer(now);
-				await pairings.changed(id, context.signal);
+				await pairings.changed(id, now.state, context.signal);
 				return answer(await pairings.get(userId, id));
 			},
 		},
@@ -329,7 +344,7 @@ export function pairingRoutes(deps: {
 		});
 		let state: State | null = claimed.state;
 		if (state === "claimed") {
-			await pairings.changed(claimed.id, context.signal);
+			await pairings.changed(claimed.id, state, context.signal);
 			state = await pairings.state(claimed.id);
 		}
 		switch (state) {
