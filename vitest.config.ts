@@ -1,17 +1,34 @@
 import { defineConfig } from "vitest/config";
 
+/** These lay interfaces into the machine's own network, which breaks off what a browser beside them is fetching. */
+const network = ["e2e/src/network/**/*.test.ts"];
+
 export default defineConfig({
 	test: {
-		include: [
-			"packages/*/src/**/*.test.ts",
-			"apps/*/src/**/*.test.{ts,tsx}",
-			"scripts/**/*.test.ts",
-			"e2e/**/*.test.ts",
-			"bench/*.test.ts",
-		],
 		testTimeout: 30_000,
 		hookTimeout: 60_000,
 		// Two cores, and processes of our own beside the workers.
 		maxWorkers: 2,
+		projects: [
+			{
+				extends: true,
+				test: {
+					name: "tests",
+					include: [
+						"packages/*/src/**/*.test.ts",
+						"apps/*/src/**/*.test.{ts,tsx}",
+						"scripts/**/*.test.ts",
+						"e2e/**/*.test.ts",
+						"bench/*.test.ts",
+					],
+					exclude: ["**/node_modules/**", ...network],
+				},
+			},
+			{
+				extends: true,
+				// After the others, one at a time.
+				test: { name: "network", include: network, sequence: { groupOrder: 1 }, maxWorkers: 1 },
+			},
+		],
 	},
 });

@@ -1,6 +1,6 @@
 import { createServer } from "node:net";
 import { type StartedNode, startNode } from "@warren/testkit";
-import type { Machine } from "./machines.ts";
+import type { Machine } from "./network/machines.ts";
 
 /** A first machine with its owner's account, and a second one that joined it. */
 export interface WarrenPair extends AsyncDisposable {

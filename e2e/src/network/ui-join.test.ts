@@ -1,9 +1,9 @@
 import { type StartedNode, startNode } from "@warren/testkit";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { browserMissing, launchBrowser } from "./browser.ts";
+import { browserMissing, launchBrowser } from "../browser.ts";
+import { expectAccessible, firstMachine, newContext, newPage, owner, setUp } from "../ui-pages.ts";
 import { type Machine, type Machines, openMachines } from "./machines.ts";
-import { expectAccessible, firstMachine, newContext, newPage, owner, setUp } from "./ui-pages.ts";
 
 /** A second machine joins while its owner looks on, and its terminal is one click away. */
 const missing = browserMissing();
