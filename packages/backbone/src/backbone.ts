@@ -1,4 +1,3 @@
-import { request as httpRequest } from "node:http";
 import {
 	type Audit,
 	type Authenticator,
@@ -23,10 +22,11 @@ import { SigningKey } from "./identity/signing-key.ts";
 import type { BackboneTables } from "./schema.ts";
 import { type Agent, AgentPool } from "./server/agents.ts";
 import { Certificates, type FrontTls } from "./server/certificates.ts";
-import { Front, type FrontLimits } from "./server/front.ts";
-import { Http2Front } from "./server/http2-front.ts";
+import { Front, type FrontLimits, type Running } from "./server/front.ts";
+import { Http2Front } from "./server/http2/http2-front.ts";
 import { Inspector } from "./server/inspector.ts";
 import { Registry } from "./server/registry.ts";
+import { replayThrough } from "./server/replay.ts";
 import { type ActiveService, Services } from "./server/services.ts";
 import { StreamPorts } from "./server/stream-ports.ts";
 import { TunnelEndpoint } from "./server/tunnel-endpoint.ts";
@@ -128,7 +128,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 		const hosts = new HostTable([options.domain, ...options.hosts]);
 		const endpoint = new TunnelEndpoint({ clock, logger, services, pool, urlOf, isDraining: () => front.draining });
 		const visitors = new VisitorEndpoint({ clock, logger, services, pool, callers });
-		const http2 = new Http2Front({ front: () => front, endpoint, pool, logger });
+		const http2 = new Http2Front({ front: () => front, endpoint, pool, inspector, logger });
 		const replay = (service: ActiveService, id: string) => {
 			const kept = inspector.find(service.name, id);
 			if (kept === null) throw backboneError("unknown_request", `There is no recorded request "${id.slice(0, 40)}".`);
@@ -188,7 +188,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 				upgrade: (socket, head, rest) =>
 					endpoint.upgrade(socket, head, rest, front.addressOf(socket)) ||
 					visitors.upgrade(socket, head, rest, front.addressOf(socket)),
-				http2: (socket, bytes) => http2.accept(socket, bytes),
+				http2: (socket, bytes, pinned) => http2.accept(socket, bytes, pinned),
 			},
 			{
 				domain: options.domain,
@@ -200,6 +200,11 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 		);
 		lifetime.own(front);
 		lifetime.defer(() => listener.close());
+		const disconnect = (matches: (running: Running) => boolean) => {
+			front.disconnect(matches);
+			http2.disconnect(matches);
+			visitors.disconnect(matches);
+		};
 		lifetime.own(
 			changes.hear((change) => {
 				// A token that is gone ends its agents, a service its connections.
@@ -207,6 +212,23 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 					pool.disconnect((_service, agent) => agent.tokenId === change.id, 4401, "the service token was revoked");
 				else if (change.of === "service" && services.get(change.name) === null)
 					pool.disconnect((service) => service === change.name, 4404, "the service was taken away");
+				else if (change.of === "principal" && change.ends !== null) {
+					const { service } = change.ends;
+					disconnect((each) => each.principalId === change.id && (service === null || each.service === service));
+				}
+			}),
+		);
+		lifetime.own(
+			services.watch((name) => {
+				const service = services.get(name);
+				// What may no longer begin must not go on either.
+				disconnect(
+					(each) =>
+						each.service === name &&
+						(service === null ||
+							!service.admits(each.address) ||
+							(service.settings.requireIdentity === true && each.principalId === null)),
+				);
 			}),
 		);
 		measure(metrics, front);
@@ -256,42 +278,4 @@ function measure(metrics: Metrics, front: Front): void {
 			{ labels: { service, outcome: "refused" }, value: refused },
 		]),
 	);
-}
-
-const maxReplayAnswerBytes = 64 * 1024;
-
-/** Sends a recorded request again, over the public side itself, so that every rule applies; anonymous. */
-function replayThrough(
-	front: Front,
-	service: ActiveService,
-	kept: NonNullable<ReturnType<Inspector["find"]>>,
-): Promise<{ status: number; body: string }> {
-	return new Promise((resolve, reject) => {
-		const headers: Record<string, string> = { host: kept.host, "x-warren-replay": kept.record.id };
-		for (const line of kept.kept.split("\r\n")) {
-			const colon = line.indexOf(":");
-			const name = line.slice(0, Math.max(0, colon)).toLowerCase();
-			if (colon > 0 && name !== "content-length" && name !== "transfer-encoding")
-				headers[name] = line.slice(colon + 1).trim();
-		}
-		if (kept.body.length > 0) headers["content-length"] = String(kept.body.length);
-		const request = httpRequest({
-			createConnection: () => front.connectToSelf(service.port),
-			method: kept.record.method,
-			path: kept.record.target,
-			headers,
-			timeout: 30_000,
-		});
-		request.on("error", reject);
-		request.on("timeout", () => request.destroy(new Error("no answer within 30 s")));
-		request.on("response", (answer) => {
-			let body = Buffer.alloc(0);
-			answer.on("data", (chunk: Buffer) => {
-				if (body.length < maxReplayAnswerBytes) body = Buffer.concat([body, chunk]).subarray(0, maxReplayAnswerBytes);
-			});
-			answer.on("end", () => resolve({ status: answer.statusCode ?? 0, body: body.toString("utf8") }));
-			answer.on("error", reject);
-		});
-		request.end(kept.body);
-	});
 }

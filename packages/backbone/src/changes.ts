@@ -3,7 +3,8 @@ import type { Bus } from "@warren/store";
 
 /** What changed, so that every node forgets what it remembers of it. */
 export type Change =
-	| { readonly of: "principal"; readonly id: string }
+	/** `ends`: what runs on its behalf must stop, at one service or at all; null = nothing. */
+	| { readonly of: "principal"; readonly id: string; readonly ends: { readonly service: string | null } | null }
 	| { readonly of: "service"; readonly name: string }
 	| { readonly of: "token"; readonly id: string };
 

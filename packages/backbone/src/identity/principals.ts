@@ -100,7 +100,7 @@ export class Principals {
 			.executeTakeFirst();
 		if (Number(done.numUpdatedRows) !== 1)
 			throw backboneError("conflict", "This credential was rotated a moment ago.", { fix: "Use the newer one." });
-		this.#changes.tell({ of: "principal", id });
+		this.#changes.tell({ of: "principal", id, ends: { service: null } });
 		return this.get(id);
 	}
 
@@ -119,7 +119,7 @@ export class Principals {
 			.execute();
 		if (change.state === "revoked")
 			await this.#db.deleteFrom("backbone_grants").where("principal_id", "=", id).execute();
-		this.#changes.tell({ of: "principal", id });
+		this.#changes.tell({ of: "principal", id, ends: change.state === "revoked" ? { service: null } : null });
 		return this.get(id);
 	}
 
@@ -141,7 +141,7 @@ export class Principals {
 			.values({ principal_id: id, service, created_by: by, created_at: this.#clock.now() })
 			.onConflict((conflict) => conflict.doNothing())
 			.executeTakeFirst();
-		this.#changes.tell({ of: "principal", id });
+		this.#changes.tell({ of: "principal", id, ends: null });
 		return Number(done.numInsertedOrUpdatedRows ?? 0) > 0;
 	}
 
@@ -151,7 +151,7 @@ export class Principals {
 			.where("principal_id", "=", id)
 			.where("service", "=", service)
 			.executeTakeFirst();
-		this.#changes.tell({ of: "principal", id });
+		this.#changes.tell({ of: "principal", id, ends: { service } });
 		return Number(done.numDeletedRows) > 0;
 	}
 

@@ -95,7 +95,7 @@ export class ChunkedBody {
 			const colon = line.indexOf(":");
 			const name = line.slice(0, Math.max(0, colon));
 			if (!tokenPattern.test(name)) return fault(from, "a trailer's name is not a token");
-			if (!isReservedName(name) && !forbiddenTrailers.has(name.toLowerCase())) kept += `${line}\r\n`;
+			if (!isReservedName(name) && !isForbiddenTrailer(name)) kept += `${line}\r\n`;
 		}
 		return {
 			out: [piece.subarray(0, from), Buffer.from(`${kept}\r\n`, "latin1")],
@@ -107,6 +107,10 @@ export class ChunkedBody {
 }
 
 /** RFC 9110 §6.5.1: what frames, routes or authenticates is no trailer. */
+export function isForbiddenTrailer(name: string): boolean {
+	return forbiddenTrailers.has(name.toLowerCase());
+}
+
 const forbiddenTrailers: ReadonlySet<string> = new Set([
 	"host",
 	"content-length",

@@ -52,6 +52,16 @@ export interface HeadRefusal {
 const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** Visible ASCII but `#`: a target with a fragment, a space or raw bytes was made by nobody honest. */
 const targetPattern = /^[\x21\x22\x24-\x7e]+$/;
+/** Of HTTP/2: the same rules for what a frame says. */
+export function isMethod(text: string): boolean {
+	return tokenPattern.test(text) && text !== "CONNECT";
+}
+
+/** In origin-form, or `*`. */
+export function isTarget(text: string): boolean {
+	return text === "*" || (text.startsWith("/") && targetPattern.test(text));
+}
+
 /** Bytes that no field may hold, a CR without its LF, an LF without its CR. */
 const badBytes = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n/;
 

@@ -7,8 +7,15 @@ import { headLimits, parseRequestHead, type RequestHead } from "../protocol/requ
 import { parseResponseHead } from "../protocol/response-head.ts";
 import { linkLost, type StreamUser, type TunnelLink } from "../tunnel/link.ts";
 import type { Lease } from "./agents.ts";
-import { type CookieSwap, cookieToken, cookieWithoutToken, swapHead, takeUrlToken } from "./credentials.ts";
-import type { Front } from "./front.ts";
+import {
+	type CookieSwap,
+	cookieToken,
+	cookieWithoutToken,
+	isSameOrigin,
+	swapHead,
+	takeUrlToken,
+} from "./credentials.ts";
+import type { Front, Running } from "./front.ts";
 import type { Exchange } from "./inspector.ts";
 import { refusalText } from "./refusals.ts";
 import type { ActiveService } from "./services.ts";
@@ -71,6 +78,8 @@ export class ClientConnection implements StreamUser {
 	#answerReusable = false;
 	#keepAlive = false;
 	#status = 0;
+	/** When a WebSocket must end; as `deadline`. */
+	#splicedUntil = Number.POSITIVE_INFINITY;
 
 	constructor(front: Front, socket: Socket, pinned: string | null) {
 		this.#front = front;
@@ -89,13 +98,11 @@ export class ClientConnection implements StreamUser {
 		return this.#state === "idle" && this.#pending === null;
 	}
 
-	get service(): string | null {
-		return this.#service?.name ?? null;
-	}
-
-	/** On whose behalf something runs here now. */
-	get principalId(): string | null {
-		return this.#state === "idle" ? null : (this.#caller?.principal?.principal_id ?? null);
+	/** Null between requests. */
+	get running(): Running | null {
+		if (this.#service === null || this.#caller === null || this.#state === "idle") return null;
+		const principalId = this.#caller.principal?.principal_id ?? null;
+		return { service: this.#service.name, principalId, address: this.#address };
 	}
 
 	/** The deadline has passed. */
@@ -111,6 +118,8 @@ export class ClientConnection implements StreamUser {
 				this.#drop(ResetCode.timeout, "no answer in time");
 				this.#refuse(504, "service_slow", "The service did not answer in time.", true);
 				return;
+			case "spliced":
+				return this.#break();
 			default:
 				this.destroy();
 		}
@@ -168,6 +177,7 @@ export class ClientConnection implements StreamUser {
 	};
 
 	readonly #onSocketDrain = (): void => {
+		if (this.#state === "spliced") this.deadline = this.#splicedUntil;
 		this.#lease?.link.resume();
 	};
 
@@ -222,6 +232,13 @@ export class ClientConnection implements StreamUser {
 			return this.#refuse(404, "unknown_service", `There is no service "${route.name.slice(0, 63)}" here.`, false);
 		const { service } = route;
 		this.#service = service;
+		if (service.kind !== "http")
+			return this.#refuse(
+				505,
+				"wrong_protocol",
+				`"${service.name}" is a service of kind ${service.kind}, which HTTP/1.1 does not reach.`,
+				false,
+			);
 		this.#address =
 			head.forwardedFor === null ? this.#peer : this.#front.clientAddress(this.#socket, head.forwardedFor);
 		if (!service.admits(this.#address))
@@ -270,7 +287,7 @@ export class ClientConnection implements StreamUser {
 		if (
 			caller.ambient &&
 			(head.webSocketKey !== null || (head.method !== "GET" && head.method !== "HEAD")) &&
-			!this.#isSameOrigin(head)
+			!isSameOrigin(head.origin, this.#front.isSecure(this.#socket), head.host)
 		)
 			return this.#refuse(
 				403,
@@ -303,12 +320,6 @@ export class ClientConnection implements StreamUser {
 		this.#front.clock.after(owedMs, () => {
 			if (this.#state === "waiting") this.#acquire(null);
 		});
-	}
-
-	#isSameOrigin(head: RequestHead): boolean {
-		if (head.origin === null) return false;
-		const scheme = this.#front.isSecure(this.#socket) ? "https://" : "http://";
-		return head.origin.toLowerCase() === scheme + head.host.toLowerCase();
 	}
 
 	/** The head as the service gets it: hop-by-hop is gone, ours comes last and once. */
@@ -423,7 +434,7 @@ export class ClientConnection implements StreamUser {
 		const waitMs = Math.max(service?.passed(bytes, now) ?? 0, own?.passed(bytes, now) ?? 0);
 		if (waitMs === 0) return;
 		source.pause();
-		this.deadline = Number.POSITIVE_INFINITY;
+		this.deadline = this.#splicedUntil;
 		this.#front.clock.after(waitMs, () => {
 			// The link may be another request's by now.
 			if (this.#state !== "closed" && (source === this.#socket || source === this.#lease?.link)) source.resume();
@@ -442,8 +453,8 @@ export class ClientConnection implements StreamUser {
 	// ── from the service ──
 
 	onData(piece: Buffer): void {
-		this.deadline = this.#front.now + this.#front.limits.idleTimeoutMs;
 		if (this.#state === "spliced") return this.#toClient(piece);
+		this.deadline = this.#front.now + this.#front.limits.idleTimeoutMs;
 		if (this.#answering) return this.#feedAnswer(piece);
 		let bytes = this.#answerHead === null ? piece : Buffer.concat([this.#answerHead, piece]);
 		for (;;) {
@@ -556,7 +567,7 @@ export class ClientConnection implements StreamUser {
 		const link = this.#lease?.link;
 		if (!this.#socket.write(data)) {
 			link?.pause();
-			this.deadline = this.#front.now + this.#front.limits.idleTimeoutMs;
+			this.deadline = Math.min(this.#splicedUntil, this.#front.now + this.#front.limits.idleTimeoutMs);
 		}
 		if (link !== undefined) this.#slowDown(data.length, link);
 	}
@@ -613,7 +624,10 @@ export class ClientConnection implements StreamUser {
 		this.#front.finished(this.#service, 101, this.#caller);
 		this.#exchange?.done(101, this.#front.now - this.#startedAt);
 		this.#exchange = null;
-		this.deadline = Number.POSITIVE_INFINITY;
+		// A URL token that lets somebody in for an hour does so for an hour.
+		const endsAt = this.#caller?.tokenEndsAt ?? null;
+		this.#splicedUntil = endsAt === null ? Number.POSITIVE_INFINITY : this.#front.now + endsAt - this.#front.wallNow;
+		this.deadline = this.#splicedUntil;
 		this.#socket.write(
 			`HTTP/1.1 101 Switching Protocols\r\n${kept}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
 			"latin1",
@@ -706,7 +720,7 @@ export class ClientConnection implements StreamUser {
 
 	#speakHttp2(bytes: Buffer): void {
 		this.#letGo();
-		this.#front.handOverHttp2(this.#socket, bytes);
+		this.#front.handOverHttp2(this.#socket, bytes, this.#pinned);
 	}
 
 	/** The names of the backbone itself are the API's: its listener takes the connection over, from this head on. */
@@ -742,6 +756,8 @@ function codeOf(status: number): string {
 			return "target_too_long";
 		case 431:
 			return "head_too_large";
+		case 505:
+			return "wrong_protocol";
 		default:
 			return "bad_request";
 	}

@@ -67,8 +67,27 @@ function pairs(cookie: string): [string, string | null][] {
 /**
  * A browser that opens a link with a token gets a cookie for it and the address without it: what stands in the address
  * bar ends in histories, logs and Referers.
- * @returns the whole answer, or null for anything but a page that is being opened.
+ * @returns fields of a 303, or null for anything but a page that is being opened.
  */
+export function swapFields(
+	request: { readonly method: string; readonly fetchMode: string | null },
+	swap: CookieSwap,
+	caller: Caller,
+	secure: boolean,
+	now: number,
+): Readonly<Record<string, string>> | null {
+	if (request.method !== "GET" || request.fetchMode !== "navigate" || caller.tokenEndsAt === null) return null;
+	const seconds = Math.max(1, Math.floor((caller.tokenEndsAt - now) / 1000));
+	return {
+		// An address that begins with two slashes, either way round, would name another host.
+		location: swap.target.replace(/^\/[/\\]+/, "/"),
+		"set-cookie": `${secure ? secureCookie : plainCookie}=${swap.token}; Max-Age=${seconds}; Path=/; HttpOnly; SameSite=Lax${secure ? "; Secure" : ""}`,
+		"referrer-policy": "no-referrer",
+		"cache-control": "no-store",
+	};
+}
+
+/** The same for HTTP/1.1, whole. */
 export function swapHead(
 	head: RequestHead,
 	swap: CookieSwap,
@@ -76,13 +95,14 @@ export function swapHead(
 	secure: boolean,
 	now: number,
 ): string | null {
-	if (head.method !== "GET" || head.fetchMode !== "navigate" || caller.tokenEndsAt === null) return null;
-	const seconds = Math.max(1, Math.floor((caller.tokenEndsAt - now) / 1000));
-	const cookie = `${secure ? secureCookie : plainCookie}=${swap.token}; Max-Age=${seconds}; Path=/; HttpOnly; SameSite=Lax${secure ? "; Secure" : ""}`;
-	// An address that begins with two slashes, either way round, would name another host.
-	const location = swap.target.replace(/^\/[/\\]+/, "/");
-	return (
-		`HTTP/1.1 303 See Other\r\nLocation: ${location}\r\nSet-Cookie: ${cookie}\r\n` +
-		`Referrer-Policy: no-referrer\r\nCache-Control: no-store\r\nContent-Length: 0\r\n${head.keepAlive ? "" : "Connection: close\r\n"}\r\n`
-	);
+	const fields = swapFields(head, swap, caller, secure, now);
+	if (fields === null) return null;
+	const capital = (name: string) => name.replace(/\b[a-z]/g, (letter) => letter.toUpperCase());
+	const lines = Object.entries(fields).map(([name, value]) => `${capital(name)}: ${value}\r\n`);
+	return `HTTP/1.1 303 See Other\r\n${lines.join("")}Content-Length: 0\r\n${head.keepAlive ? "" : "Connection: close\r\n"}\r\n`;
+}
+
+/** Whether a page of this very origin asks. */
+export function isSameOrigin(origin: string | null, secure: boolean, host: string): boolean {
+	return origin !== null && origin.toLowerCase() === `${secure ? "https" : "http"}://${host.toLowerCase()}`;
 }

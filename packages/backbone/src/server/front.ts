@@ -47,6 +47,14 @@ export type FrontRoute =
 	| { readonly kind: "own" }
 	| { readonly kind: "unknown"; readonly name: string };
 
+/** Something under way towards a service, and for whom. */
+export interface Running {
+	readonly service: string;
+	/** Null = anonymous. */
+	readonly principalId: string | null;
+	readonly address: string;
+}
+
 export interface FrontDeps {
 	readonly clock: Clock;
 	readonly logger: Logger;
@@ -58,7 +66,7 @@ export interface FrontDeps {
 	readonly listener: Listener;
 	/** Takes upgrades of agents and visitors; null = not one of them. */
 	readonly upgrade: (socket: Socket, head: RequestHead, rest: Buffer | null) => boolean;
-	readonly http2: (socket: Socket, bytes: Buffer | null) => void;
+	readonly http2: (socket: Socket, bytes: Buffer | null, pinned: string | null) => void;
 }
 
 export interface FrontOptions {
@@ -180,7 +188,7 @@ export class Front implements Closeable {
 			(socket: TLSSocket) => {
 				if (socket.alpnProtocol !== "h2") return accept(socket);
 				socket.setNoDelay(true);
-				this.#deps.http2(socket, null);
+				this.#deps.http2(socket, null, pinned);
 			},
 		);
 		// A handshake that fails is the client's affair.
@@ -257,8 +265,8 @@ export class Front implements Closeable {
 		this.#deps.listener.adopt(socket);
 	}
 
-	handOverHttp2(socket: Socket, bytes: Buffer): void {
-		this.#deps.http2(socket, bytes);
+	handOverHttp2(socket: Socket, bytes: Buffer, pinned: string | null): void {
+		this.#deps.http2(socket, bytes, pinned);
 	}
 
 	isSecure(socket: Socket): boolean {
@@ -300,7 +308,7 @@ export class Front implements Closeable {
 	}
 
 	/** A client's connection of our own, for replays. @param port of the service's own; null = sorted by Host. */
-	connectToSelf(port: number | null): Socket {
+	connectToSelf(port: number | null, protocol: "http/1.1" | "h2"): Socket {
 		const addresses = [...this.#servers].map((server) => server.address() as AddressInfo);
 		const found = addresses.find((each) => each.port === port) ?? addresses[0];
 		if (found === undefined) throw new Error("nothing listens");
@@ -308,16 +316,19 @@ export class Front implements Closeable {
 		// To this very process: its certificate proves nothing that matters here.
 		return this.#options.certificates === null
 			? connect(found.port, host)
-			: connectTls({ port: found.port, host, rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] });
+			: connectTls({ port: found.port, host, rejectUnauthorized: false, ALPNProtocols: [protocol] });
 	}
 
 	forget(connection: ClientConnection): void {
 		this.#connections.delete(connection);
 	}
 
-	/** Cuts what runs on behalf of a principal, or towards a service. */
-	disconnect(matches: (connection: ClientConnection) => boolean): void {
-		for (const connection of [...this.#connections]) if (matches(connection)) connection.cut();
+	/** Cuts what runs on behalf of somebody, or towards a service. */
+	disconnect(matches: (running: Running) => boolean): void {
+		for (const connection of [...this.#connections]) {
+			const { running } = connection;
+			if (running !== null && matches(running)) connection.cut();
+		}
 	}
 
 	#armSweep(): void {

@@ -98,7 +98,13 @@ export class Inspector {
 		this.#random = random;
 	}
 
-	begin(service: string, head: RequestHead, target: string, caller: Caller, address: string): Exchange {
+	begin(
+		service: string,
+		head: Pick<RequestHead, "method" | "host" | "kept">,
+		target: string,
+		caller: Caller,
+		address: string,
+	): Exchange {
 		const exchange = new Exchange(this, {
 			id: newId(this.#random, 16),
 			service,

@@ -29,7 +29,12 @@ export interface StreamPortsDeps {
 interface Standing {
 	readonly kind: string;
 	readonly port: number;
-	readonly opened: Closeable;
+	readonly opened: OpenPort;
+}
+
+interface OpenPort extends Closeable {
+	/** Cuts those that may no longer come. */
+	readonly recheck?: (service: ActiveService) => void;
 }
 
 /** Ports of services that have one: allotted from a range for TCP and UDP, chosen for HTTP; kept over restarts. */
@@ -84,8 +89,10 @@ export class StreamPorts implements Closeable {
 			due &&
 			standing.kind === service.kind &&
 			(service.port === null || service.port === standing.port)
-		)
+		) {
+			standing.opened.recheck?.(service);
 			return;
+		}
 		if (standing !== undefined) {
 			this.#standing.delete(name);
 			await standing.opened.close();
@@ -96,7 +103,7 @@ export class StreamPorts implements Closeable {
 		if (service.port === null) await this.#deps.services.update(name, { port: opened.port });
 	}
 
-	async #allot(service: ActiveService): Promise<{ port: number; opened: Closeable }> {
+	async #allot(service: ActiveService): Promise<{ port: number; opened: OpenPort }> {
 		const [first, last] = this.#range;
 		const taken = new Set(this.#deps.services.list().map((each) => each.port));
 		for (let port = first; port <= last; port++) {
@@ -110,7 +117,7 @@ export class StreamPorts implements Closeable {
 		throw backboneError("no_ports", `No port of ${first} to ${last} is free for "${service.name}".`);
 	}
 
-	async #open(service: ActiveService, port: number): Promise<{ port: number; opened: Closeable }> {
+	async #open(service: ActiveService, port: number): Promise<{ port: number; opened: OpenPort }> {
 		if (service.kind === "udp") return this.#openUdp(service, port);
 		if (service.kind !== "tcp") {
 			const opened = await this.#deps.front().listen(this.#host, port, service.name);
@@ -130,6 +137,10 @@ export class StreamPorts implements Closeable {
 		return {
 			port: (server.address() as { port: number }).port,
 			opened: {
+				recheck: ({ admits }) => {
+					const front = this.#deps.front();
+					for (const socket of sockets) if (!admits(front.addressOf(socket))) socket.resetAndDestroy();
+				},
 				close: () =>
 					new Promise<void>((resolve) => {
 						server.close(() => resolve());
@@ -167,7 +178,7 @@ export class StreamPorts implements Closeable {
 		});
 	}
 
-	async #openUdp(service: ActiveService, port: number): Promise<{ port: number; opened: Closeable }> {
+	async #openUdp(service: ActiveService, port: number): Promise<{ port: number; opened: OpenPort }> {
 		const socket = createSocket({ type: this.#host?.includes(":") === false ? "udp4" : "udp6", ipv6Only: false });
 		await new Promise<void>((resolve, reject) => {
 			socket.once("error", reject);
@@ -192,6 +203,9 @@ export class StreamPorts implements Closeable {
 		return {
 			port: socket.address().port,
 			opened: {
+				recheck: ({ admits }) => {
+					for (const client of [...clients.values()]) if (!admits(client.address)) client.close();
+				},
 				close: () =>
 					new Promise<void>((resolve) => {
 						for (const client of [...clients.values()]) client.close();
@@ -260,6 +274,11 @@ class UdpClient implements StreamUser {
 		this.#lease = lease;
 		lease.link.open({ kind: "udp", client: { address: this.#address, port: this.#port } }, this);
 		for (const each of this.#waiting.splice(0)) lease.link.write(each);
+	}
+
+	/** As services judge it. */
+	get address(): string {
+		return this.#address.replace(/^::ffff:/, "");
 	}
 
 	close(): void {

@@ -6,6 +6,7 @@ import { type OpenRequest, ResetCode } from "../protocol/frames.ts";
 import type { RequestHead } from "../protocol/request-head.ts";
 import { type LinkOwner, type StreamUser, TunnelLink } from "../tunnel/link.ts";
 import type { AgentPool } from "./agents.ts";
+import type { Running } from "./front.ts";
 import type { ActiveService, Services } from "./services.ts";
 import { takeLink } from "./stream-ports.ts";
 import { acceptUpgrade, refuse } from "./tunnel-endpoint.ts";
@@ -21,6 +22,7 @@ export interface VisitorEndpointDeps {
 /** Where `warren forward` comes in: a principal with a grant gets streams of a TCP service, each asked for by OPEN. */
 export class VisitorEndpoint {
 	readonly #deps: VisitorEndpointDeps;
+	readonly #running = new Map<TunnelLink, Running>();
 
 	constructor(deps: VisitorEndpointDeps) {
 		this.#deps = deps;
@@ -37,6 +39,11 @@ export class VisitorEndpoint {
 			socket.destroy();
 		});
 		return true;
+	}
+
+	/** Cuts visitors, and what they have open. */
+	disconnect(matches: (running: Running) => boolean): void {
+		for (const [link, running] of [...this.#running]) if (matches(running)) link.close("access was taken away");
 	}
 
 	async #admit(socket: Socket, head: RequestHead, rest: Buffer | null, address: string): Promise<void> {
@@ -68,9 +75,10 @@ export class VisitorEndpoint {
 			onOpen: (link, open) => this.#open(link, open, service, socket, address),
 			onIdle: () => {},
 			onControl: () => {},
-			onClosed: () => {},
+			onClosed: (closed) => void this.#running.delete(closed),
 		};
 		const link = new TunnelLink(socket, owner, () => this.#deps.clock.monotonic());
+		this.#running.set(link, { service: name, principalId: caller.principal?.principal_id ?? null, address });
 		if (link.isOpen) socket.resume();
 	}
 

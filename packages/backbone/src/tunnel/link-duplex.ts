@@ -5,11 +5,14 @@ import type { StreamUser, TunnelLink } from "./link.ts";
 /** The stream of a link as Node's own stream, for what wants one (HTTP/2 sessions). */
 export class LinkDuplex extends Duplex implements StreamUser {
 	readonly #link: TunnelLink;
+	readonly #broken: (code: number) => void;
 	#drained: (() => void) | null = null;
 
-	constructor(link: TunnelLink) {
+	/** @param broken hears with which code the other side broke the stream. */
+	constructor(link: TunnelLink, broken: (code: number) => void) {
 		super({ allowHalfOpen: true });
 		this.#link = link;
+		this.#broken = broken;
 	}
 
 	override _write(chunk: Buffer, _encoding: BufferEncoding, done: (fault?: Error | null) => void): void {
@@ -39,7 +42,8 @@ export class LinkDuplex extends Duplex implements StreamUser {
 		this.push(null);
 	}
 
-	onBroken(_code: number, reason: string): void {
+	onBroken(code: number, reason: string): void {
+		this.#broken(code);
 		this.destroy(new Error(reason));
 	}
 
