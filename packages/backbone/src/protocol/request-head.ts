@@ -52,14 +52,32 @@ export interface HeadRefusal {
 const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** Visible ASCII but `#`: a target with a fragment, a space or raw bytes was made by nobody honest. */
 const targetPattern = /^[\x21\x22\x24-\x7e]+$/;
+/** As servers know methods: capitals. `get` is another method than GET, and some servers take it for the same. */
+const methodPattern = /^[A-Z][A-Z_-]*$/;
+
 /** Of HTTP/2: the same rules for what a frame says. */
 export function isMethod(text: string): boolean {
-	return tokenPattern.test(text) && text !== "CONNECT";
+	return methodPattern.test(text) && text !== "CONNECT";
 }
 
 /** In origin-form, or `*`. */
 export function isTarget(text: string): boolean {
-	return text === "*" || (text.startsWith("/") && targetPattern.test(text));
+	return text === "*" || (text.startsWith("/") && targetPattern.test(text) && isPath(text));
+}
+
+/** Whether the part before `?` decodes without a NUL and stays below the root: servers disagree about any other. */
+function isPath(target: string): boolean {
+	if (!/%|\.\./.test(target)) return true;
+	const question = target.indexOf("?");
+	const path = question === -1 ? target : target.slice(0, question);
+	if (/%(?![0-9a-f]{2})|%00/i.test(path)) return false;
+	let depth = 0;
+	for (const segment of path.replace(/%2e/gi, ".").replace(/%2f/gi, "/").split("/").slice(1)) {
+		if (segment === "..") depth -= 1;
+		else if (segment !== "" && segment !== ".") depth += 1;
+		if (depth < 0) return false;
+	}
+	return true;
 }
 
 /** Bytes that no field may hold, a CR without its LF, an LF without its CR. */
@@ -129,7 +147,7 @@ export function parseRequestHead(text: string): RequestHead | HeadRefusal {
 		return /^HTTP\/\d\.\d$/.test(version)
 			? refuse(505, `${version} is not spoken here.`)
 			: refuse(400, "The request line is not METHOD TARGET VERSION.");
-	if (!tokenPattern.test(method)) return refuse(400, "The method is not a token.");
+	if (!methodPattern.test(method)) return refuse(400, "The method is not one of capitals.");
 	if (method === "CONNECT") return refuse(405, "CONNECT is not for this server.");
 	if (rawTarget.length > headLimits.maxTargetBytes) return refuse(414, "The target is too long.");
 	if (!targetPattern.test(rawTarget)) return refuse(400, "The target holds bytes that no target may hold.");
@@ -242,6 +260,8 @@ export function parseRequestHead(text: string): RequestHead | HeadRefusal {
 			target = rest.startsWith("/") ? rest : `/${rest}`;
 		}
 	}
+
+	if (!isPath(target)) return refuse(400, "The path has a broken %, a NUL, or climbs above its root.");
 
 	let body = noBody;
 	if (transferEncoding !== null) {
