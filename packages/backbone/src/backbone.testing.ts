@@ -58,7 +58,7 @@ export class TestBackbone implements AsyncDisposable {
 				trustedProxies: [],
 				adminTokenHashes: [hashToken(adminToken)],
 				masterSecret,
-				signingKey: SigningKey.generate(),
+				signingKeys: { keys: [{ pem: SigningKey.generate(), from: systemClock.now() }], save: () => {} },
 				nodeId: newSecret(systemRandom).replace(/[^a-z]/g, ""),
 				approval: false,
 				streamPorts: [0, 0],

@@ -18,7 +18,7 @@ import { Changes } from "./changes.ts";
 import { backboneError } from "./errors.ts";
 import { Callers } from "./identity/callers.ts";
 import { Principals } from "./identity/principals.ts";
-import { SigningKey } from "./identity/signing-key.ts";
+import { type SigningKeyStore, SigningKeys } from "./identity/signing-keys.ts";
 import type { BackboneTables } from "./schema.ts";
 import { type Agent, AgentPool } from "./server/agents.ts";
 import { Certificates, type FrontTls } from "./server/certificates.ts";
@@ -58,8 +58,8 @@ export interface BackboneOptions {
 	readonly adminTokenHashes: readonly string[];
 	/** A secret. */
 	readonly masterSecret: string;
-	/** PKCS #8 PEM of an Ed25519 key. */
-	readonly signingKey: string;
+	/** Of `x-mosb-jwt`. */
+	readonly signingKeys: SigningKeyStore;
 	readonly nodeId: string;
 	/** New principals wait for an administrator. */
 	readonly approval: boolean;
@@ -89,7 +89,8 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 		const changes = new Changes(deps.bus);
 		const services = lifetime.own(await Services.open(db, clock, random, changes));
 		const principals = new Principals(db, clock, options.masterSecret, changes);
-		const signer = new SigningKey(options.signingKey);
+		const signer = lifetime.own(new SigningKeys(clock, options.signingKeys));
+		signer.start();
 		const inspector = new Inspector(clock, random);
 		const metrics = new Metrics(true);
 		const certificates = options.tls === null ? null : new Certificates(clock, options.tls);
@@ -171,6 +172,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 						cluster: () => registry.cluster(),
 						replay,
 						health,
+						signer,
 						domain: options.domain,
 					}),
 				],

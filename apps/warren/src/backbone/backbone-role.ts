@@ -1,4 +1,4 @@
-import { type BackboneTables, backboneSchema, openBackbone, SigningKey } from "@warren/backbone";
+import { type BackboneTables, backboneSchema, openBackbone, SigningKey, type StoredSigningKey } from "@warren/backbone";
 import { type Authenticator, HealthTable, hashToken, Lifetime, newId, newSecret } from "@warren/kernel";
 import { AuditLog, type AuditTable, auditSchema, MemoryBus, MemoryKeyValue, openSqliteTables } from "@warren/store";
 import type { RoleDeps } from "../cli/run-role.ts";
@@ -59,7 +59,7 @@ export async function openBackboneRole(
 		};
 		const nodeId = kept("node-id", () => newId(random)).text;
 		const masterSecret = config.masterSecret ?? kept("master.secret", () => newSecret(random)).text;
-		const signingKey = kept("jwt.key", () => SigningKey.generate()).text;
+		const firstKey = kept("jwt.key", () => SigningKey.generate());
 		const knownHash =
 			config.adminToken === undefined
 				? (data.read("backbone", "admin.hash")?.trim() ?? null)
@@ -88,7 +88,10 @@ export async function openBackboneRole(
 				trustedProxies: config.trustedProxy,
 				adminTokenHashes: [adminTokenHash, ...(shared.adminTokenHashes ?? [])],
 				masterSecret,
-				signingKey,
+				signingKeys: {
+					keys: signingKeysOf(data, firstKey, clock.now()),
+					save: (keys) => saveSigningKeys(data, keys),
+				},
 				nodeId,
 				approval: config.approvePrincipals,
 				streamPorts: config.streamPorts,
@@ -121,4 +124,17 @@ export async function openBackboneRole(
 		await lifetime.close();
 		throw failure;
 	}
+}
+
+/** Before there were several keys, the one in `jwt.key` signed: it is old, and so it is replaced soon. */
+function signingKeysOf(data: DataFolder, first: { text: string; made: boolean }, now: number): StoredSigningKey[] {
+	const text = data.read("backbone", "jwt.keys");
+	if (text !== null) return JSON.parse(text) as StoredSigningKey[];
+	const keys = [{ pem: first.text, from: first.made ? now : 0 }];
+	saveSigningKeys(data, keys);
+	return keys;
+}
+
+function saveSigningKeys(data: DataFolder, keys: readonly StoredSigningKey[]): void {
+	data.write(`${JSON.stringify(keys)}\n`, "backbone", "jwt.keys");
 }

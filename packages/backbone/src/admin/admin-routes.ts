@@ -3,6 +3,7 @@ import { canonicalHost, dataHeaders, type Metrics, parseHost, type RequestContex
 import { z } from "zod";
 import { backboneError } from "../errors.ts";
 import type { Principals } from "../identity/principals.ts";
+import type { SigningKeys } from "../identity/signing-keys.ts";
 import type { AgentPool } from "../server/agents.ts";
 import type { Front } from "../server/front.ts";
 import type { Inspector } from "../server/inspector.ts";
@@ -22,6 +23,7 @@ export interface AdminRouteDeps {
 	readonly replay: (service: ActiveService, id: string) => Promise<{ status: number; body: string }>;
 	readonly domain: string;
 	readonly health: HealthTable;
+	readonly signer: SigningKeys;
 }
 
 const cidrs = z.array(z.string().max(60)).max(256);
@@ -253,6 +255,16 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 			method: "GET",
 			path: "/admin/api/cluster",
 			handle: async (context) => show(context, await deps.cluster()),
+		},
+		{
+			...facts,
+			method: "POST",
+			path: "/admin/api/jwt-keys/rotate",
+			handle: (context) => {
+				const { kid, from } = deps.signer.rotate();
+				record(context, "jwt-key.rotate", kid);
+				return show(context, { kid, from });
+			},
 		},
 		{
 			...facts,

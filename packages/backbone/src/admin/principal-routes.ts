@@ -5,7 +5,7 @@ import { z } from "zod";
 import { backboneError } from "../errors.ts";
 import type { Callers } from "../identity/callers.ts";
 import type { Principal, Principals } from "../identity/principals.ts";
-import type { SigningKey } from "../identity/signing-key.ts";
+import type { SigningKeys } from "../identity/signing-keys.ts";
 import { isPrintable, signUrlToken, tokenLimits } from "../protocol/tokens.ts";
 import type { ActiveService, Services } from "../server/services.ts";
 import { landingJson, landingText, show } from "./landing.ts";
@@ -16,7 +16,7 @@ export interface PrincipalRouteDeps {
 	readonly principals: Principals;
 	readonly callers: Callers;
 	readonly services: Services;
-	readonly signer: SigningKey;
+	readonly signer: SigningKeys;
 	readonly urlOf: (service: ActiveService) => Promise<string>;
 	/** New principals wait for an administrator. */
 	readonly approval: boolean;

@@ -81,7 +81,7 @@ interface Remembered {
 /** Tells who calls a service. A credential that is offered and not good is refused, never taken for none. */
 export class Callers implements Closeable {
 	readonly #principals: Principals;
-	readonly #signer: SigningKey;
+	readonly #signer: Pick<SigningKey, "sign">;
 	readonly #issuer: string;
 	readonly #clock: Clock;
 	/** By service and digest of the credential. */
@@ -95,7 +95,10 @@ export class Callers implements Closeable {
 	/** Raised at each change: a look-up that began before it is not remembered. */
 	#generation = 0;
 
-	constructor(deps: { principals: Principals; signer: SigningKey; changes: Changes; clock: Clock }, issuer: string) {
+	constructor(
+		deps: { principals: Principals; signer: Pick<SigningKey, "sign">; changes: Changes; clock: Clock },
+		issuer: string,
+	) {
 		this.#principals = deps.principals;
 		this.#signer = deps.signer;
 		this.#clock = deps.clock;
