@@ -1,6 +1,6 @@
-// node bench/tunnel/run.ts [--smoke] [--rounds N] [--seconds N]: requests/s, p50/p99 and CPU a thousand requests at 64 bytes
+// node bench/tunnel/run.ts [--smoke] [--rounds N] [--seconds N] [--rtts 0,20,50,100]: requests/s, p50/p99 and CPU a thousand requests at 64 bytes
 // and 100 MB, with identity checked on every request; a stalled reader beside 50 streams; memory a parked connection; with
-// a round trip of 0 and 20 ms between agent and server. Beside nginx→nginx, frp, chisel and rathole where they are
+// round trips of 0, 20, 50 and 100 ms between agent and server. Beside nginx→nginx, frp, chisel and rathole where they are
 // installed or can be built, in alternating rounds. Medians. --smoke: one short round without peers or verdicts.
 import { type ChildProcess, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -15,13 +15,18 @@ import { nginx, openPeer, openWarren, type Path } from "./paths.ts";
 import { obstacle, type Peer, peers } from "./peers.ts";
 
 const { values } = parseArgs({
-	options: { smoke: { type: "boolean", default: false }, rounds: { type: "string" }, seconds: { type: "string" } },
+	options: {
+		smoke: { type: "boolean", default: false },
+		rounds: { type: "string" },
+		seconds: { type: "string" },
+		rtts: { type: "string" },
+	},
 });
 const { smoke } = values;
 const rounds = Number(values.rounds ?? (smoke ? 1 : 5));
 const seconds = Number(values.seconds ?? (smoke ? 0.3 : 5));
 const concurrencies = smoke ? [8] : [1, 48, 256];
-const rtts = smoke ? [0, 2] : [0, 20];
+const rtts = values.rtts?.split(",").map(Number) ?? (smoke ? [0, 2] : [0, 20, 50, 100]);
 const largeBytes = smoke ? 2_000_000 : 100_000_000;
 const transports = smoke ? ["parked"] : ["parked", "websocket", "http2"];
 const streamsBesideStalled = 50;

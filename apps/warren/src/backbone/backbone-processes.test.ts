@@ -74,6 +74,19 @@ async function httpService(answer: string): Promise<number> {
 	return (service.address() as AddressInfo).port;
 }
 
+const serviceBody = "x".repeat(5000);
+
+/** A service as a process of its own, which can be killed. */
+async function startService(port: number) {
+	const program = `const server = require("node:http").createServer((request, response) => response.end("x".repeat(5000)));
+server.listen(${port}, "127.0.0.1", () => console.log(server.address().port));`;
+	const child = spawn(process.execPath, ["-e", program], { stdio: ["ignore", "pipe", "inherit"] });
+	const exited = once(child, "exit").then(([code]) => code as number | null);
+	const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string];
+	running.push({ ready: {}, child, exited, log: () => "" });
+	return { port: Number(line), child, exited };
+}
+
 const startAgent = (server: Started, token: string, target: number) =>
 	start(
 		[
@@ -137,6 +150,37 @@ describe("warren backbone and warren agent", () => {
 		expect(served + failed).toBe(240);
 		// At most what hung on it when it died, and of that all GETs are asked again elsewhere.
 		expect(failed).toBeLessThanOrEqual(8);
+	});
+
+	it("a killed service under load is 502 or a cut, never a clean end; once it is back it is served again", {
+		timeout: 120_000,
+	}, async () => {
+		const server = await startBackbone();
+		const { token } = await api(server, "POST", "/admin/api/tokens", { service_name: "web" });
+		const first = await startService(0);
+		await startAgent(server, token, first.port);
+		const answers: string[] = [];
+		await Promise.all(
+			Array.from({ length: 8 }, async (_, worker) => {
+				for (let each = 0; each < 30; each++) {
+					if (worker === 0 && each === 10) first.child.kill("SIGKILL");
+					answers.push(await ask(server));
+				}
+			}),
+		);
+		await first.exited;
+		expect(answers).toHaveLength(240);
+		const begun = answers.filter((text) => text.startsWith("HTTP/1.1 200"));
+		const whole = begun.filter((text) => text.endsWith(serviceBody));
+		const refused = answers.filter((text) => text.startsWith("HTTP/1.1 502"));
+		expect(whole.length).toBeGreaterThanOrEqual(10);
+		expect(refused.length).toBeGreaterThan(0);
+		// What was on its way when it died may have begun: it is shorter than its length, which every client notices.
+		expect(begun.length - whole.length).toBeLessThanOrEqual(8);
+		for (const text of begun) expect(text).toContain("Content-Length: 5000\r\n");
+		for (const text of answers) expect(text).toMatch(/^HTTP\/1\.1 (200|502)|^read ECONNRESET|^$/);
+		await startService(first.port);
+		await expect.poll(() => ask(server), { timeout: 40_000 }).toContain(serviceBody);
 	});
 
 	it("SIGTERM drains: both end with 0; a token that is refused ends the agent with 1", {

@@ -52,9 +52,11 @@ function keeper(): CertificateKeeper {
 	});
 }
 
+/** Real cryptography, on a machine that may be busy. */
+const patient = { timeout: 20_000 };
 /** Certificates are made by real cryptography: each wait is for the order itself. */
 const until = (orderCount: number) =>
-	expect.poll(() => [orders.length, running, installed.size > 0]).toEqual([orderCount, 0, true]);
+	expect.poll(() => [orders.length, running, installed.size > 0], patient).toEqual([orderCount, 0, true]);
 
 describe("CertificateKeeper", () => {
 	it("orders one at a time, installs, saves, and renews at two thirds of the life", async () => {
@@ -88,14 +90,14 @@ describe("CertificateKeeper", () => {
 		const kept = keeper();
 		kept.want([web]);
 		await expect
-			.poll(() => health.list())
+			.poll(() => health.list(), patient)
 			.toMatchObject([{ code: "acme-certificate-missing", severity: "error", subject: "web.example.com" }]);
 		expect(health.list()[0]?.title).toContain("the name leads nowhere");
 		for (let tries = 2; tries <= 4; tries++) {
 			await clock.advance(keeperLimits.backoff.firstMs * 2 ** tries);
-			await expect.poll(() => orders.length).toBeGreaterThanOrEqual(tries);
+			await expect.poll(() => orders.length, patient).toBeGreaterThanOrEqual(tries);
 		}
-		await expect.poll(() => health.list()).toEqual([]);
+		await expect.poll(() => health.list(), patient).toEqual([]);
 		expect(files.has("web.example.com")).toBe(true);
 		kept.close();
 	});
@@ -109,7 +111,9 @@ describe("CertificateKeeper", () => {
 		const { X509Certificate } = await import("node:crypto");
 		const end = Date.parse(new X509Certificate((old as FrontTls).cert).validTo);
 		await clock.advance((end - clock.now()) * 0.8);
-		await expect.poll(() => health.list()).toMatchObject([{ code: "acme-renewal-failed", severity: "warning" }]);
+		await expect
+			.poll(() => health.list(), patient)
+			.toMatchObject([{ code: "acme-renewal-failed", severity: "warning" }]);
 		expect(health.list()[0]?.title).toContain(new Date(end).toISOString().slice(0, 10));
 		expect(installed.get("web.example.com")).toBe(old);
 		kept.close();
@@ -145,7 +149,7 @@ describe("CertificateKeeper", () => {
 		}));
 		outcome = () => Promise.reject(new Error("no"));
 		kept.want(many);
-		await expect.poll(() => orders.length).toBe(1 + keeperLimits.maxCertificates);
+		await expect.poll(() => orders.length, patient).toBe(1 + keeperLimits.maxCertificates);
 		kept.close();
 	});
 });

@@ -37,6 +37,10 @@ export const http2Limits = {
 	/** Of headers and state of one connection. */
 	maxSessionMegabytes: 64,
 	streamWindowBytes: upstreamLimits.windowBytes,
+	/** Of an agent: half of it, each round trip, is what one link can carry. */
+	agentStreamWindowBytes: 4 * 1024 * 1024,
+	/** Above many of those: one link that nobody reads must leave room for the others. */
+	agentWindowBytes: 32 * 1024 * 1024,
 	/** Until then a connection has the 64 KiB of the standard: bodies of nobody are not held. */
 	admittedWindowBytes: upstreamLimits.sessionWindowBytes,
 } as const;
@@ -170,11 +174,17 @@ export class Http2Front implements Closeable {
 	}
 
 	#admit(session: Session, isAgent: boolean): void {
+		if (session.http2.destroyed) return;
 		if (isAgent && !session.isAgent) {
 			session.isAgent = true;
-			session.http2.settings({ maxConcurrentStreams: http2Limits.maxAgentStreams });
+			session.http2.settings({
+				maxConcurrentStreams: http2Limits.maxAgentStreams,
+				initialWindowSize: http2Limits.agentStreamWindowBytes,
+			});
+			session.admitted = true;
+			session.http2.setLocalWindowSize(http2Limits.agentWindowBytes);
 		}
-		if (session.admitted || session.http2.destroyed) return;
+		if (session.admitted) return;
 		session.admitted = true;
 		session.http2.setLocalWindowSize(http2Limits.admittedWindowBytes);
 	}
