@@ -85,7 +85,14 @@ const maxHookOutputBytes = 64 * 1024;
 
 /** A program of the operator's: `PROGRAM present|remove RECORD VALUE` sets and removes a TXT record. */
 export function dnsSolver(program: string): ChallengeSolver {
-	const call = async (verb: "present" | "remove", name: string, value: string) => {
+	/** One call after the other: an operator's program need not stand two of itself. */
+	let turn: Promise<unknown> = Promise.resolve();
+	const call = (verb: "present" | "remove", name: string, value: string): Promise<void> => {
+		const next = turn.then(() => once(verb, name, value));
+		turn = next.catch(() => {});
+		return next;
+	};
+	const once = async (verb: "present" | "remove", name: string, value: string) => {
 		const record = `_acme-challenge.${name}`;
 		const result = await run(program, [verb, record, value], {
 			timeoutMs: hookTimeoutMs,

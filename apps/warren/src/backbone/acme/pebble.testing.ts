@@ -7,6 +7,7 @@ import { Authority } from "@warren/net";
 import { freePort, tempFolder } from "@warren/testkit";
 
 const startTries = 3;
+const readyMs = 20_000;
 
 /** A real certificate authority (Pebble, Let's Encrypt's own for tests), its view of the network made here. */
 export class TestAcme implements AsyncDisposable {
@@ -58,7 +59,10 @@ export class TestAcme implements AsyncDisposable {
 				env: { PEBBLE_VA_NOSLEEP: "1" },
 			});
 			// Its ports were free a moment ago; another test may have been quicker.
-			if (!(await listens(child))) continue;
+			if (!(await announces(child))) continue;
+			// It says so before it listens.
+			await accepts(port);
+			await accepts(management);
 			const root = await (await fetch(`https://localhost:${management}/roots/0`)).text();
 			return new TestAcme(`https://localhost:${port}/dir`, root, child, parts);
 		}
@@ -73,7 +77,24 @@ export class TestAcme implements AsyncDisposable {
 	}
 }
 
-function listens(child: ChildProcess): Promise<boolean> {
+/** Resolves once somebody answers there. */
+async function accepts(port: number): Promise<void> {
+	const until = performance.now() + readyMs;
+	const dial = () =>
+		new Promise<boolean>((resolve) => {
+			const socket = connect(port, "127.0.0.1", () => {
+				socket.destroy();
+				resolve(true);
+			});
+			socket.on("error", () => resolve(false));
+		});
+	while (!(await dial())) {
+		if (performance.now() > until) throw new Error(`nobody listens on ${port}`);
+		await new Promise((resolve) => setTimeout(resolve, 20));
+	}
+}
+
+function announces(child: ChildProcess): Promise<boolean> {
 	return new Promise((resolve) => {
 		child.once("exit", () => resolve(false));
 		let said = "";
