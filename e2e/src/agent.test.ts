@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import {
 	type FakeProvider,
 	fakeProvider,
+	freePort,
 	type SeenRequest,
 	type StartedNode,
 	startNode,
@@ -24,14 +24,6 @@ let sidecar: string;
 let session: string;
 let workspace: string;
 let toolPrefix: string;
-
-async function freePort(): Promise<number> {
-	const server = createServer();
-	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-	const { port } = server.address() as { port: number };
-	await new Promise((resolve) => server.close(resolve));
-	return port;
-}
 
 async function local(
 	method: string,

@@ -1,17 +1,16 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type StartedCommand, startCommand, tempFolder } from "@warren/testkit";
+import { freePort, type StartedCommand, startCommand, tempFolder } from "@warren/testkit";
 import { Agent, fetch } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { freePort } from "./warren-pair.ts";
 
 /**
  * The edge cases that users of a hub and a sidecar meet, on processes. Two devices with the same identifier are in
  * presence.test.ts, a node's own origin in rooms-fallback.test.ts.
  */
 const person = { name: "Ada", email: "ada@example.test", password: "correct horse battery" };
-const waitMs = { timeout: 30_000, interval: 100 };
+const waitMs = { timeout: 60_000, interval: 100 };
 
 interface Hub {
 	readonly origin: string;

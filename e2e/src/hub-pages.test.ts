@@ -124,5 +124,5 @@ describe("in a browser", () => {
 		await page.getByRole("heading", { name: "Sign in" }).waitFor();
 		expect(await page.evaluate(async () => (await globalThis.fetch("/admin/health")).status)).toBe(401);
 		await context.close();
-	}, 30_000);
+	}, 60_000);
 });

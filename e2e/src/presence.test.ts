@@ -4,7 +4,7 @@ import { type StockClient, stockClient } from "./stock-client.ts";
 import { bearer, call, startPair, type WarrenPair } from "./warren-pair.ts";
 
 /** Machines in their owner's discovery room: with a stock client, and as peers. */
-const waitMs = { timeout: 30_000, interval: 100 };
+const waitMs = { timeout: 60_000, interval: 100 };
 let pair: WarrenPair;
 let signedIn: StockClient;
 beforeAll(async () => {

@@ -8,7 +8,7 @@ import type { launchBrowser } from "./browser.ts";
 
 /** Real browsers on a busy machine: these bound a hang, and time nothing. Milliseconds. */
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
-const actionMs = 20_000;
+const actionMs = 45_000;
 export const eventually = { timeout: actionMs } as const;
 
 export const sizes: Readonly<Record<string, BrowserContextOptions>> = {

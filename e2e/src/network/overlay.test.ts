@@ -272,7 +272,7 @@ function coordinatorOf(node: StartedNode, holds: (pid: number) => boolean): Prom
 
 function ping(index: number, ula: string): string {
 	const [program, ...rest] = [...machine(index).through, "ping", "-6", "-c", "3", "-i", "0.2", "-W", "2", ula];
-	return spawnSync(program as string, rest, { encoding: "utf8", timeout: 20_000 }).stdout;
+	return spawnSync(program as string, rest, { encoding: "utf8", timeout: 60_000 }).stdout;
 }
 
 function nft(index: number, rule: string): void {

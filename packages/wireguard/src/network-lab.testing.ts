@@ -177,7 +177,7 @@ export class NetworkLab {
 			env: { ...process.env, WG_PROCESS_FOREGROUND: "1", WG_SUDO: "1" },
 		});
 		this.#children.push(child);
-		const deadline = Date.now() + 10_000;
+		const deadline = Date.now() + 30_000;
 		// It tells nobody when its socket is there: the socket is looked for, a bounded number of times.
 		while (!existsSync(`/var/run/wireguard/${interfaceName}.sock`)) {
 			if (Date.now() > deadline || child.exitCode !== null) throw new Error(`${program} did not come up`);

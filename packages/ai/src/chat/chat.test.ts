@@ -260,7 +260,7 @@ describe("cancel and resume", () => {
 		await using hub = await TestAi.open();
 		const response = await open(hub, asked("openai", "fault-slow", { runId: "r1" }));
 		expect(response.headers.get("x-run-id")).toBe("r1");
-		await vi.waitFor(() => expect(hub.fake.open()).toBe(1));
+		await vi.waitFor(() => expect(hub.fake.open()).toBe(1), { timeout: 30_000 });
 		const closed = hub.fake.nextAbandoned();
 		expect((await hub.call("DELETE", "/ai/chat/r1", undefined, { authorization: `Bearer ${bob}` })).status).toBe(404);
 		expect((await hub.call("DELETE", "/ai/chat/r1")).status).toBe(204);
@@ -292,13 +292,16 @@ describe("cancel and resume", () => {
 		await using hub = await TestAi.open({ clock });
 		const response = await open(hub, asked("openai", "fault-slow"));
 		await readUntil(response, /RUN_STARTED/);
-		await vi.waitFor(() => expect(hub.fake.open()).toBe(1));
+		await vi.waitFor(() => expect(hub.fake.open()).toBe(1), { timeout: 30_000 });
 		// The server's side of the cut arrives on its own time; the clock turns only after it.
 		const closed = hub.fake.nextAbandoned();
-		await vi.waitFor(async () => {
-			await clock.advance(runLimits.graceMs);
-			expect(hub.fake.open()).toBe(0);
-		});
+		await vi.waitFor(
+			async () => {
+				await clock.advance(runLimits.graceMs);
+				expect(hub.fake.open()).toBe(0);
+			},
+			{ timeout: 30_000 },
+		);
 		await closed;
 	});
 });

@@ -224,7 +224,7 @@ describe("a joiner", () => {
 				.on("error", reject);
 		});
 		expect(text).toBe("from the app");
-		const resolver = new Resolver({ timeout: 2_000, tries: 1 });
+		const resolver = new Resolver({ timeout: 10_000, tries: 1 });
 		resolver.setServers([`[::1]:${b.joiner.namePort}`]);
 		const short = (ula: string) => new URL(`http://[${ula}]`).hostname.slice(1, -1);
 		expect(await resolver.resolve6("alpha-one.warren.internal")).toEqual([short(a.joiner.ula)]);
