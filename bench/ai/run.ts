@@ -1,9 +1,10 @@
 // node bench/ai/run.ts [--smoke] [--rounds N]: whole answers and paced streams through the proxy, beside asking the
 // provider directly and beside other gateways, in alternating runs. --smoke: one short round of our own.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { takeBenchLock } from "../bench-lock.ts";
 import { median, percentile } from "../terminal/statistics.ts";
 import { bifrost, direct, type Gateway, litellm, openChild, ours, portkey } from "./gateways.ts";
 import { askMany, streamMany, vanish } from "./load.ts";
@@ -66,14 +67,7 @@ function verdicts(ways: ReadonlyMap<string, Results>): void {
 	}
 }
 
-/** Two benches at a time measure each other. */
-const lock = join(tmpdir(), "warren-bench.lock");
-try {
-	writeFileSync(lock, String(process.pid), { flag: "wx" });
-} catch {
-	console.error(`Another bench runs: ${lock} is there. If none does, remove it.`);
-	process.exit(1);
-}
+using _lock = takeBenchLock(smoke);
 
 const folder = mkdtempSync(join(tmpdir(), "warren-bench-ai-"));
 const closing: (() => void)[] = [];
@@ -122,5 +116,4 @@ try {
 } finally {
 	for (const close of closing.reverse()) close();
 	rmSync(folder, { recursive: true, force: true });
-	rmSync(lock, { force: true });
 }
