@@ -6,6 +6,7 @@ import { getRequestListener } from "@hono/node-server";
 import { type Closeable, type CloseCode, type CredentialKind, closeCodes, type Identity } from "@warren/kernel";
 import { WebSocketServer } from "ws";
 import { type AcceptOptions, WebSocketConnection, webSocketLimits } from "../websocket/connection.ts";
+import { TurnWrites } from "../websocket/turn-writes.ts";
 import { listen } from "./bind.ts";
 import { ClientAddress } from "./client-address.ts";
 import { parseCredential, tokensElsewhere, webSocketProtocol } from "./credentials.ts";
@@ -51,6 +52,7 @@ export class Listener implements Closeable, UpgradeHost {
 	readonly #streams = new Map<ServerResponse, Identity | null>();
 	readonly #identities = new WeakMap<IncomingMessage, Identity>();
 	readonly #sockets: OpenSockets;
+	readonly #turn = new TurnWrites();
 	readonly #subprotocols = new WeakMap<IncomingMessage, readonly string[]>();
 	readonly #webSockets = new Map<number, WebSocketServer>();
 	#closing: Promise<void> | undefined;
@@ -383,7 +385,8 @@ export class Listener implements Closeable, UpgradeHost {
 			socket,
 			head,
 			(ws) => {
-				connection = new WebSocketConnection(ws, socket, this.#address.of(incoming), this.#deps.clock, options);
+				const from = this.#address.of(incoming);
+				connection = new WebSocketConnection(ws, socket, from, this.#deps.clock, options, this.#turn);
 			},
 		);
 		if (connection === undefined) throw httpError("bad_request", "The WebSocket handshake is malformed.");

@@ -58,6 +58,8 @@ export class RoomMachine {
 	readonly #shared: boolean;
 	readonly #awareness: AwarenessTable;
 	readonly #members = new Map<SocketId, Member>();
+	/** Those of them with a deadline: few, while a room is busy. */
+	readonly #timed = new Set<Member>();
 	readonly #messages: RateLimit;
 	readonly #bytes: RateLimit;
 	#uncommittedBytes = 0;
@@ -116,6 +118,7 @@ export class RoomMachine {
 			deniedAt: Number.NEGATIVE_INFINITY,
 		};
 		this.#members.set(socket, member);
+		this.#timed.add(member);
 		if (this.#members.size > this.#limits.maxRoomSockets) {
 			this.#close(member, closeCodes.unavailable, "too_many", `${this.#limits.maxRoomSockets} are here already`);
 			return;
@@ -127,7 +130,8 @@ export class RoomMachine {
 	/** @param clean it said goodbye, rather than being cut. */
 	leave(socket: SocketId, clean: boolean, now: number): void {
 		this.#now = now;
-		this.#members.delete(socket);
+		const member = this.#members.get(socket);
+		if (member !== undefined) this.#forget(member);
 		this.#awareness.socketClosed(socket, clean, now);
 		this.#flushAwareness(now);
 	}
@@ -210,7 +214,7 @@ export class RoomMachine {
 	planned(socket: SocketId, upto: number, now: number): void {
 		const member = this.#members.get(socket);
 		if (member?.progress.at !== "planning" && member?.progress.at !== "behind") return;
-		member.progress = { at: "behind", after: upto, since: now, reading: false };
+		this.#move(member, { at: "behind", after: upto, since: now, reading: false });
 		this.#continue(member);
 	}
 
@@ -220,20 +224,20 @@ export class RoomMachine {
 		if (member?.progress.at !== "behind") return;
 		// A full buffer that took something is no stall.
 		const since = upto > member.progress.after ? now : member.progress.since;
-		member.progress = { at: "behind", after: upto, since, reading: blocked };
+		this.#move(member, { at: "behind", after: upto, since, reading: blocked });
 		if (!blocked) this.#continue(member);
 	}
 
 	/** Too much waits for this reader, who has everything up to `after`: it goes on from the log when it has drained. */
 	blocked(socket: SocketId, after: number, now: number): void {
 		const member = this.#members.get(socket);
-		if (member?.progress.at === "live") member.progress = { at: "behind", after, since: now, reading: true };
+		if (member?.progress.at === "live") this.#move(member, { at: "behind", after, since: now, reading: true });
 	}
 
 	drained(socket: SocketId, now: number): void {
 		const member = this.#members.get(socket);
 		if (member?.progress.at !== "behind" || !member.progress.reading) return;
-		member.progress = { ...member.progress, since: now, reading: false };
+		this.#move(member, { ...member.progress, since: now, reading: false });
 		this.#continue(member);
 	}
 
@@ -241,7 +245,7 @@ export class RoomMachine {
 	handleTimeout(now: number): void {
 		this.#now = now;
 		this.#awareness.expire(now);
-		for (const member of this.#members.values()) {
+		for (const member of this.#timed) {
 			const { progress } = member;
 			if (progress.at === "new" && member.joinedAt + this.#limits.firstMessageMs <= now) {
 				const message = `no sync step 1 came within ${this.#limits.firstMessageMs} ms`;
@@ -257,7 +261,7 @@ export class RoomMachine {
 	nextDeadline(): number | null {
 		let next = this.#awareness.nextExpiry() ?? Number.POSITIVE_INFINITY;
 		if (this.#awareness.hasChanges) next = Math.min(next, this.#awarenessSentAt + this.#limits.awarenessWindowMs);
-		for (const { progress, joinedAt } of this.#members.values()) {
+		for (const { progress, joinedAt } of this.#timed) {
 			if (progress.at === "new") next = Math.min(next, joinedAt + this.#limits.firstMessageMs);
 			if (progress.at === "behind" && progress.reading) next = Math.min(next, progress.since + this.#limits.stalledMs);
 		}
@@ -275,7 +279,7 @@ export class RoomMachine {
 			case "step1": {
 				const clocks = readStateVector(frame.stateVector);
 				if (typeof clocks === "string") return this.#refuse(member, clocks);
-				member.progress = { at: "planning" };
+				this.#move(member, { at: "planning" });
 				this.#effects.push({ type: "plan", socket: member.socket, clocks });
 				return;
 			}
@@ -351,11 +355,22 @@ export class RoomMachine {
 		const { progress } = member;
 		if (progress.at !== "behind" || progress.reading) return;
 		if (progress.after >= this.#head) {
-			member.progress = { at: "live" };
+			this.#move(member, { at: "live" });
 			return;
 		}
-		member.progress = { ...progress, reading: true };
+		this.#move(member, { ...progress, reading: true });
 		this.#effects.push({ type: "catch-up", socket: member.socket, after: progress.after });
+	}
+
+	#move(member: Member, progress: Progress): void {
+		member.progress = progress;
+		if (progress.at === "behind") this.#timed.add(member);
+		else this.#timed.delete(member);
+	}
+
+	#forget(member: Member): void {
+		this.#members.delete(member.socket);
+		this.#timed.delete(member);
 	}
 
 	#flushAwareness(now: number): void {
@@ -405,7 +420,7 @@ export class RoomMachine {
 	}
 
 	#close(member: Member, code: number, error: string, message: string): void {
-		this.#members.delete(member.socket);
+		this.#forget(member);
 		this.#awareness.socketClosed(member.socket, true, this.#now);
 		this.#effects.push({ type: "close", socket: member.socket, code, error, message });
 		this.#flushAwareness(this.#now);

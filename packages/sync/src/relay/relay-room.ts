@@ -332,8 +332,8 @@ export class RelayRoom implements CommitTarget {
 			}
 			if (!senders.has(id)) socket.send(everything);
 			else {
-				const others = everything.messages.filter((_, index) => updates[index]?.socket !== id);
-				if (others.length > 0) socket.send(new Outgoing(others));
+				const others = everything.without((index) => updates[index]?.socket === id);
+				if (others !== null) socket.send(others);
 			}
 			if (socket.isBlocked) this.#machine.blocked(id, this.#machine.head, now);
 		}
