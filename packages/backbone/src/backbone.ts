@@ -22,7 +22,8 @@ import { Principals } from "./identity/principals.ts";
 import { SigningKey } from "./identity/signing-key.ts";
 import type { BackboneTables } from "./schema.ts";
 import { type Agent, AgentPool } from "./server/agents.ts";
-import { Front, type FrontLimits, type FrontTls } from "./server/front.ts";
+import { Certificates, type FrontTls } from "./server/certificates.ts";
+import { Front, type FrontLimits } from "./server/front.ts";
 import { Http2Front } from "./server/http2-front.ts";
 import { Inspector } from "./server/inspector.ts";
 import { Registry } from "./server/registry.ts";
@@ -74,7 +75,8 @@ export interface Backbone {
 	readonly url: string;
 	readonly services: Services;
 	readonly principals: Principals;
-	setCertificate(cert: string, key: string): void;
+	/** What clients are shown, by name; null = plain HTTP. */
+	readonly certificates: Certificates | null;
 	/** Drains: agents are told to go elsewhere, requests finish. Safe to call twice. */
 	close(): Promise<void>;
 }
@@ -90,6 +92,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 		const signer = new SigningKey(options.signingKey);
 		const inspector = new Inspector(clock, random);
 		const metrics = new Metrics(true);
+		const certificates = options.tls === null ? null : new Certificates(clock, options.tls);
 		let front: Front;
 		let registry: Registry;
 		const pool = new AgentPool(
@@ -167,6 +170,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 						urlOf,
 						cluster: () => registry.cluster(),
 						replay,
+						health,
 						domain: options.domain,
 					}),
 				],
@@ -190,7 +194,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 				domain: options.domain,
 				hosts,
 				trustedProxies: options.trustedProxies,
-				tls: options.tls,
+				certificates,
 				...(options.limits === undefined ? {} : { limits: options.limits }),
 			},
 		);
@@ -223,7 +227,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 			url: base,
 			services,
 			principals,
-			setCertificate: (cert, key) => front.setCertificate(cert, key),
+			certificates,
 			close: () => lifetime.close(),
 		};
 	} catch (failure) {

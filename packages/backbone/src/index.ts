@@ -9,4 +9,5 @@ export type { Target } from "./agent/target-stream.ts";
 export { type Backbone, type BackboneDeps, type BackboneOptions, openBackbone } from "./backbone.ts";
 export { SigningKey } from "./identity/signing-key.ts";
 export { type BackboneTables, backboneSchema } from "./schema.ts";
-export type { FrontTls } from "./server/front.ts";
+export { Certificates, type FrontTls } from "./server/certificates.ts";
+export type { ServiceRow } from "./server/services.ts";

@@ -4,6 +4,7 @@ import { AuditLog, type AuditTable, auditSchema, MemoryBus, MemoryKeyValue, open
 import type { RoleDeps } from "../cli/run-role.ts";
 import type { BackboneConfig } from "../config/backbone-config.ts";
 import { DataFolder } from "../config/data-folder.ts";
+import { openAcme } from "./acme/acme.ts";
 import { backboneTls } from "./backbone-tls.ts";
 
 /** The one line of `--json`. */
@@ -14,6 +15,8 @@ export interface BackboneReady {
 	readonly data: string;
 	readonly pid: number;
 	readonly caFingerprint: string | null;
+	/** Where names are proven over HTTP; null = elsewhere. */
+	readonly acmeHttpPort: number | null;
 }
 
 export interface BackboneRole {
@@ -93,6 +96,11 @@ export async function openBackboneRole(
 			},
 		);
 		lifetime.own(backbone);
+		const { certificates } = backbone;
+		const acme =
+			config.acme && certificates !== null
+				? lifetime.own(await openAcme(deps, config, { data, health, backbone, certificates }))
+				: null;
 		// Only now: a token of a start that failed was shown to nobody.
 		if (adminToken !== null) data.write(`${adminTokenHash}\n`, "backbone", "admin.hash");
 		return {
@@ -103,9 +111,10 @@ export async function openBackboneRole(
 				data: data.path,
 				pid: process.pid,
 				caFingerprint: tls.caFingerprint,
+				acmeHttpPort: acme?.httpPort ?? null,
 			},
 			adminToken,
-			setCertificate: (cert, key) => backbone.setCertificate(cert, key),
+			setCertificate: (cert, key) => certificates?.setStandard({ cert, key }),
 			close: () => lifetime.close(),
 		};
 	} catch (failure) {

@@ -26,6 +26,12 @@ const serverSchema = z.object({
 	json: z.boolean().default(false),
 	tlsCert: z.string().optional(),
 	tlsKey: z.string().optional(),
+	acme: z.boolean().default(false),
+	acmeDirectory: z.url({ protocol: /^https$/ }).default("https://acme-v02.api.letsencrypt.org/directory"),
+	acmeEmail: z.email().optional(),
+	acmeHttpPort: port.optional(),
+	/** A program, called with present|remove, the record and its value. */
+	acmeDnsHook: z.string().min(1).optional(),
 	trustedProxy: list,
 	publicUrl: z.url({ protocol: /^https?$/ }).optional(),
 	streamPorts: z
@@ -52,6 +58,11 @@ const serverVariables: Readonly<Record<keyof BackboneConfig, string>> = {
 	json: "WARREN_JSON",
 	tlsCert: "WARREN_TLS_CERT",
 	tlsKey: "WARREN_TLS_KEY",
+	acme: "WARREN_BACKBONE_ACME",
+	acmeDirectory: "WARREN_BACKBONE_ACME_DIRECTORY",
+	acmeEmail: "WARREN_BACKBONE_ACME_EMAIL",
+	acmeHttpPort: "WARREN_BACKBONE_ACME_HTTP_PORT",
+	acmeDnsHook: "WARREN_BACKBONE_ACME_DNS_HOOK",
 	trustedProxy: "WARREN_TRUSTED_PROXY",
 	publicUrl: "WARREN_BACKBONE_URL",
 	streamPorts: "WARREN_BACKBONE_STREAM_PORTS",
@@ -60,6 +71,15 @@ const serverVariables: Readonly<Record<keyof BackboneConfig, string>> = {
 	adminToken: "BACKBONE_ADMIN_TOKEN",
 	masterSecret: "BACKBONE_MASTER_SECRET",
 };
+
+/** What no public authority signs is not asked for. */
+export function isPublicName(name: string): boolean {
+	return (
+		/^[a-z0-9-]+(\.[a-z0-9-]+)+$/.test(name) &&
+		!/^[\d.]+$/.test(name) &&
+		!/\.(localhost|local|internal|home\.arpa)$/.test(name)
+	);
+}
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -86,6 +106,14 @@ export function parseBackboneConfig(
 	if ((config.tlsCert === undefined) !== (config.tlsKey === undefined))
 		throw configError("bad_config", "--tls-cert and --tls-key belong together, and one is missing.", {
 			fix: "Give both files, or neither.",
+		});
+	if (config.acme && config.http)
+		throw configError("bad_config", "--acme gets certificates, and --http uses none.", {
+			fix: "Leave one of them out.",
+		});
+	if (config.acme && !isPublicName(config.domain))
+		throw configError("bad_config", `--acme cannot get a certificate for "${config.domain}".`, {
+			fix: "Give --domain a public name that leads to this server.",
 		});
 	return { ...config, data: resolve(config.data) };
 }
@@ -224,7 +252,7 @@ function collect(
 	for (const [field, variable] of Object.entries(variables)) {
 		const text = environment[variable];
 		if (text === undefined || text === "") continue;
-		input[field] = ["http", "json", "approvePrincipals"].includes(field)
+		input[field] = ["http", "json", "acme", "approvePrincipals"].includes(field)
 			? text === "1" || text === "true"
 			: ["hostname", "trustedProxy"].includes(field)
 				? text.split(",").map((each) => each.trim())

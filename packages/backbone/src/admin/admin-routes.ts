@@ -1,4 +1,4 @@
-import { type Audit, describeIdentity, parseRequest } from "@warren/kernel";
+import { type Audit, describeIdentity, type HealthTable, parseRequest } from "@warren/kernel";
 import { canonicalHost, dataHeaders, type Metrics, parseHost, type RequestContext, type Route } from "@warren/net";
 import { z } from "zod";
 import { backboneError } from "../errors.ts";
@@ -21,6 +21,7 @@ export interface AdminRouteDeps {
 	readonly cluster: () => Promise<unknown>;
 	readonly replay: (service: ActiveService, id: string) => Promise<{ status: number; body: string }>;
 	readonly domain: string;
+	readonly health: HealthTable;
 }
 
 const cidrs = z.array(z.string().max(60)).max(256);
@@ -252,6 +253,12 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 			method: "GET",
 			path: "/admin/api/cluster",
 			handle: async (context) => show(context, await deps.cluster()),
+		},
+		{
+			...facts,
+			method: "GET",
+			path: "/admin/api/health",
+			handle: (context) => show(context, { status: deps.health.summary(), conditions: deps.health.list() }),
 		},
 		{
 			...facts,

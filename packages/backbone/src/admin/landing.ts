@@ -21,6 +21,7 @@ const endpoints = [
 	["GET", "/admin/api/services/:svc/requests", "admin token", "what the inspector recorded"],
 	["POST", "/admin/api/services/:svc/requests/:id/replay", "admin token", "send it again, as nobody"],
 	["GET", "/admin/api/cluster", "admin token", "cluster node status"],
+	["GET", "/admin/api/health", "admin token", "what is wrong, and what to do"],
 	["GET", "/admin/api/audit", "admin token", "who changed what"],
 	["GET", "/metrics", "admin token", "Prometheus"],
 ] as const;

@@ -11,6 +11,7 @@ import { ClientAddress, canonicalHost, type HostTable, type Listener, parseHost 
 import type { Caller, Callers } from "../identity/callers.ts";
 import type { RequestHead } from "../protocol/request-head.ts";
 import type { AgentPool } from "./agents.ts";
+import type { Certificates } from "./certificates.ts";
 import { ClientConnection } from "./client-connection.ts";
 import type { Inspector } from "./inspector.ts";
 import type { ActiveService, Services } from "./services.ts";
@@ -46,11 +47,6 @@ export type FrontRoute =
 	| { readonly kind: "own" }
 	| { readonly kind: "unknown"; readonly name: string };
 
-export interface FrontTls {
-	readonly cert: string;
-	readonly key: string;
-}
-
 export interface FrontDeps {
 	readonly clock: Clock;
 	readonly logger: Logger;
@@ -69,7 +65,8 @@ export interface FrontOptions {
 	readonly domain: string;
 	readonly hosts: HostTable;
 	readonly trustedProxies: readonly string[];
-	readonly tls: FrontTls | null;
+	/** Null = plain HTTP. */
+	readonly certificates: Certificates | null;
 	readonly limits?: Partial<FrontLimits>;
 }
 
@@ -100,8 +97,10 @@ export class Front implements Closeable {
 	readonly #deps: FrontDeps;
 	readonly #options: FrontOptions;
 	readonly #trust: ClientAddress | null;
-	readonly #servers = new Set<Server | TlsServer>();
+	readonly #servers = new Set<Server>();
 	readonly #connections = new Set<ClientConnection>();
+	/** What lies below TLS, its handshakes included: those are no connections yet. */
+	readonly #arrived = new Set<Socket>();
 	readonly #routes = new Map<string, FrontRoute | null>();
 	readonly #suffix: string;
 	#sweep: Timer | undefined;
@@ -135,29 +134,18 @@ export class Front implements Closeable {
 			socket.setNoDelay(true);
 			this.#connections.add(new ClientConnection(this, socket, pinned));
 		};
-		const { tls } = this.#options;
-		let server: Server | TlsServer;
-		if (tls === null) server = createServer({ allowHalfOpen: true }, accept);
-		else {
-			const secure = createTlsServer(
-				{
-					cert: tls.cert,
-					key: tls.key,
-					minVersion: "TLSv1.2",
-					handshakeTimeout: this.limits.headTimeoutMs,
-					allowHalfOpen: true,
-					ALPNCallback: ({ servername, protocols }) => this.#chooseProtocol(servername, protocols, pinned),
-				},
-				(socket: TLSSocket) => {
-					if (socket.alpnProtocol !== "h2") return accept(socket);
-					socket.setNoDelay(true);
-					this.#deps.http2(socket, null);
-				},
-			);
-			// A handshake that fails is the client's affair.
-			secure.on("tlsClientError", (_fault, socket) => socket.destroy());
-			server = secure;
-		}
+		const { certificates } = this.#options;
+		const secure = certificates === null ? null : this.#secure(certificates, pinned, accept);
+		const unwatch = certificates?.watchStandard((standard) =>
+			secure?.setSecureContext({ ...standard, minVersion: "TLSv1.2" }),
+		);
+		const server = createServer({ allowHalfOpen: true }, (socket) => {
+			if (certificates === null || secure === null) return accept(socket);
+			this.#arrived.add(socket);
+			socket.once("close", () => this.#arrived.delete(socket));
+			certificates.admit(socket, () => secure.emit("connection", socket));
+		});
+		if (unwatch !== undefined) server.on("close", unwatch);
 		server.maxConnections = this.limits.maxConnections;
 		await new Promise<void>((resolve, reject) => {
 			server.once("error", reject);
@@ -178,8 +166,26 @@ export class Front implements Closeable {
 		};
 	}
 
-	setCertificate(cert: string, key: string): void {
-		for (const server of this.#servers) if ("setSecureContext" in server) server.setSecureContext({ cert, key });
+	/** Makes TLS of connections that arrive elsewhere; listens to nothing itself. */
+	#secure(certificates: Certificates, pinned: string | null, accept: (socket: Socket) => void): TlsServer {
+		const secure = createTlsServer(
+			{
+				...certificates.standard,
+				minVersion: "TLSv1.2",
+				handshakeTimeout: this.limits.headTimeoutMs,
+				allowHalfOpen: true,
+				SNICallback: (servername, done) => done(null, certificates.contextOf(servername)),
+				ALPNCallback: ({ servername, protocols }) => this.#chooseProtocol(servername, protocols, pinned),
+			},
+			(socket: TLSSocket) => {
+				if (socket.alpnProtocol !== "h2") return accept(socket);
+				socket.setNoDelay(true);
+				this.#deps.http2(socket, null);
+			},
+		);
+		// A handshake that fails is the client's affair.
+		secure.on("tlsClientError", (_fault, socket) => socket.destroy());
+		return secure;
 	}
 
 	get connectionCount(): number {
@@ -300,7 +306,7 @@ export class Front implements Closeable {
 		if (found === undefined) throw new Error("nothing listens");
 		const host = found.address === "::" ? "::1" : found.address === "0.0.0.0" ? "127.0.0.1" : found.address;
 		// To this very process: its certificate proves nothing that matters here.
-		return this.#options.tls === null
+		return this.#options.certificates === null
 			? connect(found.port, host)
 			: connectTls({ port: found.port, host, rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] });
 	}
@@ -343,6 +349,7 @@ export class Front implements Closeable {
 		this.#sweep?.cancel();
 		for (const connection of [...this.#connections]) connection.cut();
 		this.pool.close();
+		for (const socket of [...this.#arrived]) socket.destroy();
 		await closed;
 	}
 }

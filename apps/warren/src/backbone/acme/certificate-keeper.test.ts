@@ -1,0 +1,151 @@
+import type { FrontTls } from "@warren/backbone";
+import { HealthTable, silentLogger } from "@warren/kernel";
+import { Authority } from "@warren/net";
+import { SeededRandom, VirtualClock } from "@warren/testkit";
+import { beforeEach, describe, expect, it } from "vitest";
+import { CertificateKeeper, keeperLimits, type WantedCertificate } from "./certificate-keeper.ts";
+
+const dayMs = 24 * 3600_000;
+const web: WantedCertificate = { name: "web.example.com", names: ["web.example.com"] };
+const shop: WantedCertificate = { name: "shop.example.com", names: ["shop.example.com"] };
+
+let clock: VirtualClock;
+let health: HealthTable;
+let files: Map<string, FrontTls>;
+let installed: Map<string, FrontTls | null>;
+let orders: { name: string; at: number }[];
+let running: number;
+let authority: Authority;
+let outcome: () => Promise<void>;
+
+beforeEach(async () => {
+	clock = new VirtualClock();
+	health = new HealthTable(clock);
+	files = new Map();
+	installed = new Map();
+	orders = [];
+	running = 0;
+	outcome = async () => {};
+	const random = new SeededRandom(7);
+	({ authority } = await Authority.create("Test", ["example.com"], clock, random));
+});
+
+function keeper(): CertificateKeeper {
+	return new CertificateKeeper({
+		clock,
+		random: new SeededRandom(7),
+		logger: silentLogger,
+		health,
+		load: (name) => files.get(name) ?? null,
+		save: (name, tls) => files.set(name, tls),
+		obtain: async ({ name, names }) => {
+			orders.push({ name, at: clock.now() });
+			expect(++running).toBe(1);
+			try {
+				await outcome();
+				return await authority.issue({ name, hosts: [...names], usages: ["server"] });
+			} finally {
+				running -= 1;
+			}
+		},
+		install: ({ name }, tls) => installed.set(name, tls),
+	});
+}
+
+/** Certificates are made by real cryptography: each wait is for the order itself. */
+const until = (orderCount: number) =>
+	expect.poll(() => [orders.length, running, installed.size > 0]).toEqual([orderCount, 0, true]);
+
+describe("CertificateKeeper", () => {
+	it("orders one at a time, installs, saves, and renews at two thirds of the life", async () => {
+		using kept = {
+			keeper: keeper(),
+			[Symbol.dispose]() {
+				this.keeper.close();
+			},
+		};
+		const from = clock.now();
+		kept.keeper.want([web, shop]);
+		await until(2);
+		expect([...files.keys()].sort()).toEqual(["shop.example.com", "web.example.com"]);
+		const first = files.get("web.example.com");
+		const { X509Certificate } = await import("node:crypto");
+		const leaf = new X509Certificate((first as FrontTls).cert);
+		const [begin, end] = [Date.parse(leaf.validFrom), Date.parse(leaf.validTo)];
+		const due = begin + (end - begin) * keeperLimits.renewAt;
+		await clock.advance(due - from - dayMs);
+		expect(orders).toHaveLength(2);
+		await clock.advance(2 * dayMs);
+		await until(4);
+		expect(installed.get("web.example.com")).not.toEqual(first);
+	});
+
+	it("tries again with a back-off, says what failed, and is quiet once it is there", async () => {
+		let failures = 3;
+		outcome = async () => {
+			if (failures-- > 0) throw new Error("the name leads nowhere");
+		};
+		const kept = keeper();
+		kept.want([web]);
+		await expect
+			.poll(() => health.list())
+			.toMatchObject([{ code: "acme-certificate-missing", severity: "error", subject: "web.example.com" }]);
+		expect(health.list()[0]?.title).toContain("the name leads nowhere");
+		for (let tries = 2; tries <= 4; tries++) {
+			await clock.advance(keeperLimits.backoff.firstMs * 2 ** tries);
+			await expect.poll(() => orders.length).toBeGreaterThanOrEqual(tries);
+		}
+		await expect.poll(() => health.list()).toEqual([]);
+		expect(files.has("web.example.com")).toBe(true);
+		kept.close();
+	});
+
+	it("keeps the old one while renewal fails, as a warning with its date", async () => {
+		const kept = keeper();
+		kept.want([web]);
+		await until(1);
+		const old = installed.get("web.example.com");
+		outcome = () => Promise.reject(new Error("the authority is away"));
+		const { X509Certificate } = await import("node:crypto");
+		const end = Date.parse(new X509Certificate((old as FrontTls).cert).validTo);
+		await clock.advance((end - clock.now()) * 0.8);
+		await expect.poll(() => health.list()).toMatchObject([{ code: "acme-renewal-failed", severity: "warning" }]);
+		expect(health.list()[0]?.title).toContain(new Date(end).toISOString().slice(0, 10));
+		expect(installed.get("web.example.com")).toBe(old);
+		kept.close();
+	});
+
+	it("a start with good files orders nothing; with broken ones it orders anew", async () => {
+		const first = keeper();
+		first.want([web]);
+		await until(1);
+		first.close();
+		installed.clear();
+		const second = keeper();
+		second.want([web]);
+		expect(installed.has("web.example.com")).toBe(true);
+		expect(orders).toHaveLength(1);
+		second.close();
+		files.set("web.example.com", { cert: "torn", key: "torn" });
+		const third = keeper();
+		third.want([web]);
+		await until(2);
+		third.close();
+	});
+
+	it("what is no longer wanted is forgotten, and a thousand is the most", async () => {
+		const kept = keeper();
+		kept.want([web]);
+		await until(1);
+		kept.want([]);
+		expect(installed.get("web.example.com")).toBeNull();
+		const many = Array.from({ length: keeperLimits.maxCertificates + 1 }, (_, index) => ({
+			name: `s${index}.example.com`,
+			names: [`s${index}.example.com`],
+		}));
+		outcome = () => Promise.reject(new Error("no"));
+		kept.want(many);
+		await expect.poll(() => orders.length).toBe(1 + keeperLimits.maxCertificates);
+		kept.close();
+	});
+});

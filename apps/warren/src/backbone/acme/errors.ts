@@ -1,0 +1,3 @@
+import { defineErrors } from "@warren/kernel";
+
+export const acmeError = defineErrors({ hook_failed: { status: 500 }, no_certificate: { status: 500 } });
