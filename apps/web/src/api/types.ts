@@ -142,4 +142,6 @@ export type NodeEvent =
 	| { type: "bell"; session: string; window: string }
 	| { type: "command-finished"; session: string; window: string; command: string; durationMs: number }
 	| { type: "peers" }
+	| { type: "rooms" }
+	| { type: "room-messages"; room: string }
 	| { type: "health" };

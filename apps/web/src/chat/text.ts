@@ -5,6 +5,8 @@ export const t = {
 	untitled: "New chat",
 	loading: "Loading conversations",
 	opening: "Opening the conversation",
+	filter: "Filter conversations",
+	none: (query: string) => `No conversation is called “${query}”.`,
 	empty: "Ask a model something. Conversations are yours on every device, and go along when you change the hub.",
 	back: "All conversations",
 	delete: "Delete conversation",

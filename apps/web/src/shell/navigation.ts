@@ -12,6 +12,7 @@ import {
 	SquareTerminal,
 } from "lucide-react";
 import { activityPath, type MachineId, terminalsPath } from "../api/machine.ts";
+import { useUnread } from "../rooms/api.ts";
 import { roomsPath } from "../rooms/paths.ts";
 
 /** The places of the app. A later role adds its own line here; nothing is listed before it works. */
@@ -21,6 +22,8 @@ export interface Place {
 	readonly icon: LucideIcon;
 	/** Has a tab of its own on a phone; the others are under More. */
 	readonly tab: boolean;
+	/** A hook: what is new there, as a number on its link. */
+	useNews?(machine: MachineId): number;
 	path(machine: MachineId): string;
 	isAt(path: string): boolean;
 }
@@ -63,6 +66,7 @@ export const places: readonly Place[] = [
 		label: "Rooms",
 		icon: MessagesSquare,
 		tab: false,
+		useNews: useUnread,
 		path: roomsPath,
 		isAt: (path) => /^\/m\/[^/]+\/rooms/.test(path),
 	},
@@ -107,5 +111,6 @@ export const more: Place = {
 	icon: Ellipsis,
 	tab: true,
 	path: () => "/more",
+	useNews: useUnread,
 	isAt: (path) => path === "/more" || places.some((place) => !place.tab && place.isAt(path)),
 };

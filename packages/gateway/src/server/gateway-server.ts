@@ -127,8 +127,8 @@ export class GatewayServer implements Closeable {
 				credentials: ["none"],
 				maxBodyBytes: gatewayServerLimits.maxRegisterBytes,
 				handle: async ({ request, remoteAddress }) => {
-					await this.#registry.register(await readJson(request), remoteAddress);
-					return Response.json({ ok: true }, { headers: dataHeaders });
+					const more = await this.#registry.register(await readJson(request), remoteAddress);
+					return Response.json({ ok: true, ...more }, { headers: dataHeaders });
 				},
 			},
 			{
