@@ -29,6 +29,7 @@ const DocPage = lazyPage(async () => (await import("./pages/docs/doc.tsx")).DocP
 const ChatsPage = lazyPage(async () => (await import("./chat/chats-page.tsx")).ChatsPage);
 const ChatPage = lazyPage(async () => (await import("./chat/chat-page.tsx")).ChatPage);
 const AgentPage = lazyPage(async () => (await import("./agent/agent-page.tsx")).AgentPage);
+const NetworkPage = lazyPage(async () => (await import("./network/network-page.tsx")).NetworkPage);
 const MorePage = lazyPage(async () => (await import("./pages/more.tsx")).MorePage);
 const RoomsPage = lazyPage(async () => (await import("./rooms/rooms-page.tsx")).RoomsPage);
 const SetupPage = lazyPage(async () => (await import("./pages/setup.tsx")).SetupPage);
@@ -108,6 +109,7 @@ function Pages({ arrival }: { arrival: Arrival }) {
 						{({ machine }) => inMachine(machine, <ActivityPage machine={machine} />)}
 					</Route>
 					<Route path="/machines">{inMachine(self, <MachinesPage />)}</Route>
+					<Route path="/network">{inMachine(self, <NetworkPage />)}</Route>
 					<Route path="/docs">{inAccount(gateText.documents, <DocsPage />)}</Route>
 					<Route path="/docs/:document">
 						{({ document }) => inAccount(gateText.documents, <DocPage key={document} id={document} />)}
@@ -139,7 +141,12 @@ const inAccount = (what: string, page: ReactNode) => <AccountGate what={what}>{p
 /** Where `/` leads: back to the last page, which only ever fills in for an address that names none. */
 function startPath(onDevice: boolean): string {
 	const { lastPath } = preferences();
-	if (/^\/(m\/[^/]+\/|docs\/|chat\/|(docs|chat|agent|machines|settings|account|more)$)/.test(lastPath)) return lastPath;
+	if (
+		/^\/(m\/[^/]+\/|docs\/|chat\/|(docs|chat|agent|machines|network|access|services|settings|account|more)$)/.test(
+			lastPath,
+		)
+	)
+		return lastPath;
 	return onDevice ? terminalsPath(self) : "/docs";
 }
 

@@ -11,6 +11,7 @@ export function MorePage() {
 	const account = useAccount();
 	const name = useMachineName(self);
 	const subs: Readonly<Record<string, string>> = {
+		network: t.network,
 		rooms: t.rooms,
 		activity: t.activity(name),
 		account: account === undefined ? t.noAccount : account.email,

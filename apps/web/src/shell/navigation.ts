@@ -10,6 +10,7 @@ import {
 	Server,
 	Settings,
 	SquareTerminal,
+	Waypoints,
 } from "lucide-react";
 import { activityPath, type MachineId, terminalsPath } from "../api/machine.ts";
 import { roomsPath } from "../rooms/paths.ts";
@@ -41,6 +42,14 @@ export const places: readonly Place[] = [
 		tab: true,
 		path: () => "/machines",
 		isAt: (path) => path === "/machines",
+	},
+	{
+		id: "network",
+		label: "Network",
+		icon: Waypoints,
+		tab: false,
+		path: () => "/network",
+		isAt: (path) => path === "/network",
 	},
 	{
 		id: "docs",
