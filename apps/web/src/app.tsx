@@ -30,6 +30,7 @@ const ChatsPage = lazyPage(async () => (await import("./chat/chats-page.tsx")).C
 const ChatPage = lazyPage(async () => (await import("./chat/chat-page.tsx")).ChatPage);
 const AgentPage = lazyPage(async () => (await import("./agent/agent-page.tsx")).AgentPage);
 const NetworkPage = lazyPage(async () => (await import("./network/network-page.tsx")).NetworkPage);
+const AccessPage = lazyPage(async () => (await import("./access/access-page.tsx")).AccessPage);
 const MorePage = lazyPage(async () => (await import("./pages/more.tsx")).MorePage);
 const RoomsPage = lazyPage(async () => (await import("./rooms/rooms-page.tsx")).RoomsPage);
 const SetupPage = lazyPage(async () => (await import("./pages/setup.tsx")).SetupPage);
@@ -109,6 +110,7 @@ function Pages({ arrival }: { arrival: Arrival }) {
 						{({ machine }) => inMachine(machine, <ActivityPage machine={machine} />)}
 					</Route>
 					<Route path="/machines">{inMachine(self, <MachinesPage />)}</Route>
+					<Route path="/access">{inMachine(self, <AccessPage />)}</Route>
 					<Route path="/network">{inMachine(self, <NetworkPage />)}</Route>
 					<Route path="/docs">{inAccount(gateText.documents, <DocsPage />)}</Route>
 					<Route path="/docs/:document">

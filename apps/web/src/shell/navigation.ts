@@ -7,6 +7,7 @@ import {
 	type LucideIcon,
 	MessageCircle,
 	MessagesSquare,
+	Route,
 	Server,
 	Settings,
 	SquareTerminal,
@@ -50,6 +51,14 @@ export const places: readonly Place[] = [
 		tab: false,
 		path: () => "/network",
 		isAt: (path) => path === "/network",
+	},
+	{
+		id: "access",
+		label: "Access",
+		icon: Route,
+		tab: false,
+		path: () => "/access",
+		isAt: (path) => path === "/access",
 	},
 	{
 		id: "docs",
