@@ -31,6 +31,8 @@ const ChatPage = lazyPage(async () => (await import("./chat/chat-page.tsx")).Cha
 const AgentPage = lazyPage(async () => (await import("./agent/agent-page.tsx")).AgentPage);
 const NetworkPage = lazyPage(async () => (await import("./network/network-page.tsx")).NetworkPage);
 const AccessPage = lazyPage(async () => (await import("./access/access-page.tsx")).AccessPage);
+const ServicesPage = lazyPage(async () => (await import("./services/services-page.tsx")).ServicesPage);
+const ServicePage = lazyPage(async () => (await import("./services/service-page.tsx")).ServicePage);
 const MorePage = lazyPage(async () => (await import("./pages/more.tsx")).MorePage);
 const RoomsPage = lazyPage(async () => (await import("./rooms/rooms-page.tsx")).RoomsPage);
 const SetupPage = lazyPage(async () => (await import("./pages/setup.tsx")).SetupPage);
@@ -111,6 +113,10 @@ function Pages({ arrival }: { arrival: Arrival }) {
 					</Route>
 					<Route path="/machines">{inMachine(self, <MachinesPage />)}</Route>
 					<Route path="/access">{inMachine(self, <AccessPage />)}</Route>
+					<Route path="/services">{inMachine(self, <ServicesPage />)}</Route>
+					<Route path="/services/:service">
+						{({ service }) => inMachine(self, <ServicePage key={service} name={decodeURIComponent(service)} />)}
+					</Route>
 					<Route path="/network">{inMachine(self, <NetworkPage />)}</Route>
 					<Route path="/docs">{inAccount(gateText.documents, <DocsPage />)}</Route>
 					<Route path="/docs/:document">

@@ -4,6 +4,7 @@ import {
 	CircleUser,
 	Ellipsis,
 	FileText,
+	Globe,
 	type LucideIcon,
 	MessageCircle,
 	MessagesSquare,
@@ -59,6 +60,14 @@ export const places: readonly Place[] = [
 		tab: false,
 		path: () => "/access",
 		isAt: (path) => path === "/access",
+	},
+	{
+		id: "services",
+		label: "Services",
+		icon: Globe,
+		tab: false,
+		path: () => "/services",
+		isAt: (path) => /^\/services(\/|$)/.test(path),
 	},
 	{
 		id: "docs",
