@@ -50,8 +50,8 @@ export function edgeFiles(data: string) {
 		key: join(folder, "tls", "edge.key"),
 		ca: join(folder, "tls", "ca.crt"),
 		policy: join(folder, "policy.json"),
-		/** SHA-256, hex, of the token by which this machine's private process administers the backbone. */
-		backboneConsole: join(folder, "backbone-console.hash"),
+		/** SHA-256, hex, of the token by which this machine's private process administers coordinator and backbone. */
+		consoleHash: join(folder, "backbone-console.hash"),
 		/** Of the backbone's own CA, where the warren's may not speak for its domain. */
 		backboneCa: join(folder, "backbone", "backbone-ca", "ca.crt"),
 	};

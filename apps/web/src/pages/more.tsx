@@ -12,6 +12,9 @@ export function MorePage() {
 	const account = useAccount();
 	const name = useMachineName(self);
 	const subs: Readonly<Record<string, string>> = {
+		network: t.network,
+		access: t.access,
+		services: t.services,
 		rooms: t.rooms,
 		activity: t.activity(name),
 		account: account === undefined ? t.noAccount : account.email,

@@ -4,12 +4,15 @@ import {
 	CircleUser,
 	Ellipsis,
 	FileText,
+	Globe,
 	type LucideIcon,
 	MessageCircle,
 	MessagesSquare,
+	Route,
 	Server,
 	Settings,
 	SquareTerminal,
+	Waypoints,
 } from "lucide-react";
 import { activityPath, type MachineId, terminalsPath } from "../api/machine.ts";
 import { useUnread } from "../rooms/api.ts";
@@ -44,6 +47,30 @@ export const places: readonly Place[] = [
 		tab: true,
 		path: () => "/machines",
 		isAt: (path) => path === "/machines",
+	},
+	{
+		id: "network",
+		label: "Network",
+		icon: Waypoints,
+		tab: false,
+		path: () => "/network",
+		isAt: (path) => path === "/network",
+	},
+	{
+		id: "access",
+		label: "Access",
+		icon: Route,
+		tab: false,
+		path: () => "/access",
+		isAt: (path) => path === "/access",
+	},
+	{
+		id: "services",
+		label: "Services",
+		icon: Globe,
+		tab: false,
+		path: () => "/services",
+		isAt: (path) => /^\/services(\/|$)/.test(path),
 	},
 	{
 		id: "docs",

@@ -3,6 +3,7 @@ import {
 	CircleDot,
 	CornerDownLeft,
 	FileText,
+	Globe,
 	type LucideIcon,
 	Mail,
 	Moon,
@@ -10,6 +11,7 @@ import {
 	QrCode,
 	Server,
 	ShieldCheck,
+	Smartphone,
 	SquareTerminal,
 } from "lucide-react";
 import { useEffect, useId, useMemo, useRef, useState } from "react";
@@ -161,6 +163,14 @@ function useCommands(machine: MachineId): Command[] {
 				run: () => navigate(`${terminalsPath(machine)}?new`),
 			},
 			{ id: "add-machine", label: "Add a machine", kind: "Action", icon: Plus, run: () => navigate("/machines?add") },
+			{ id: "expose", label: "Expose a port", kind: "Action", icon: Globe, run: () => navigate("/services?expose") },
+			{
+				id: "add-phone",
+				label: "Add a phone to the network",
+				kind: "Action",
+				icon: Smartphone,
+				run: () => navigate("/network?add"),
+			},
 			{ id: "new-document", label: "New document", kind: "Action", icon: Plus, run: () => navigate("/docs?new") },
 			{ id: "pair", label: "Pair a phone", kind: "Action", icon: QrCode, run: () => navigate("/account?pair") },
 			{ id: "invite", label: "Invite somebody", kind: "Action", icon: Mail, run: () => navigate("/account?invite") },

@@ -31,9 +31,10 @@ const settingsSchema = z
 		require_identity: z.boolean(),
 		allow: cidrs,
 		deny: cidrs,
-		requests_per_second: rate,
-		bytes_per_second: rate,
-		max_body_bytes: z.int().min(0),
+		/** Null takes a limit away. */
+		requests_per_second: rate.nullable(),
+		bytes_per_second: rate.nullable(),
+		max_body_bytes: z.int().min(0).nullable(),
 		inspect: z.boolean(),
 	})
 	.partial();
@@ -210,7 +211,9 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 				const body = await context.json(serviceBody);
 				const before = serviceNamed(param(context, "svc"));
 				const service = await services.update(before.name, {
-					...(body.settings === undefined ? {} : { settings: { ...before.settings, ...camel(body.settings) } }),
+					...(body.settings === undefined
+						? {}
+						: { settings: withoutNull({ ...before.settings, ...camel(body.settings) }) }),
 					...(body.port === undefined ? {} : { port: body.port }),
 					...(body.domains === undefined ? {} : { domains: body.domains.map((each) => domainOf(each, deps.domain)) }),
 				});
@@ -307,6 +310,10 @@ function camel(body: Readonly<Record<string, unknown>>): Record<string, never> {
 		string,
 		never
 	>;
+}
+
+function withoutNull<T extends object>(settings: T): T {
+	return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== null)) as T;
 }
 
 function shownSettings(service: ActiveService): Record<string, unknown> {
