@@ -297,6 +297,8 @@ async function openPeers(
 			pins,
 			pools,
 			clock,
+			logger: base.logger,
+			lifetime,
 			audit,
 			credentials: memberCredentials,
 			self: () => ({ name: config.name, version, host: ownNames(config)[1] ?? "localhost", port }),

@@ -3,6 +3,7 @@ import { canonicalHost, dataHeaders, type Metrics, parseHost, type RequestContex
 import { z } from "zod";
 import { backboneError } from "../errors.ts";
 import type { Principals } from "../identity/principals.ts";
+import { isPrintable, tokenLimits } from "../protocol/tokens.ts";
 import type { AgentPool } from "../server/agents.ts";
 import type { Front } from "../server/front.ts";
 import type { Inspector } from "../server/inspector.ts";
@@ -41,6 +42,20 @@ const settingsSchema = z
 const tokenBody = z.object({
 	service_name: z.string().max(100),
 	kind: z.enum(["http", "h2", "tcp", "udp"]).optional(),
+	/** Of a service that this makes: from its first moment on. */
+	settings: settingsSchema.optional(),
+});
+const newPrincipalBody = z.object({
+	name: z
+		.string()
+		.trim()
+		.min(1)
+		.refine((text) => isPrintable(text, tokenLimits.maxNameLength), "cannot be used"),
+	email: z
+		.string()
+		.regex(/^[^\s@]+@[^\s@]+$/, "must be an e-mail address")
+		.refine((text) => isPrintable(text, tokenLimits.maxEmailLength), "cannot be used"),
+	note: z.string().max(1000).default(""),
 });
 const grantBody = z.object({ principal_id: z.string().max(100), service: z.string().max(100) });
 const principalBody = z.object({
@@ -105,6 +120,7 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 				const body = await context.json(tokenBody);
 				const { token, row } = await services.createToken(body.service_name, {
 					...(body.kind === undefined ? {} : { kind: body.kind }),
+					...(body.settings === undefined ? {} : { settings: camel(body.settings) }),
 					by: actorOf(context),
 				});
 				record(context, "token.create", row.id, { service: row.service });
@@ -171,6 +187,19 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 			method: "GET",
 			path: "/admin/api/principals",
 			handle: async (context) => show(context, { principals: await principals.list() }),
+		},
+		{
+			...facts,
+			method: "POST",
+			path: "/admin/api/principals",
+			handle: async (context) => {
+				const { name, email, note } = await context.json(newPrincipalBody);
+				const address = context.remoteAddress;
+				const principal = await principals.register({ name, email, note, address, state: "active" });
+				record(context, "principal.create", principal.principal_id, { name, email });
+				const credential = principals.credentialOf(principal);
+				return show(context, { principal_id: principal.principal_id, credential, principal }, 201);
+			},
 		},
 		{
 			...facts,

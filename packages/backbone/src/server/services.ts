@@ -105,7 +105,7 @@ export class Services implements Closeable {
 	/** A token for a service, which is made when it is not there. The token is shown once. @throws WarrenError `bad_request`, `conflict`. */
 	async createToken(
 		service: string,
-		options: { kind?: ServiceKind; by: string },
+		options: { kind?: ServiceKind; settings?: ServiceSettings; by: string },
 	): Promise<{ token: string; row: ServiceToken }> {
 		if (!isServiceName(service))
 			throw backboneError("bad_request", `"${service.slice(0, 80)}" cannot name a service.`, {
@@ -123,7 +123,13 @@ export class Services implements Closeable {
 			if (this.#byName.size >= maxServices) throw backboneError("full", `There are ${maxServices} services already.`);
 			await this.#db
 				.insertInto("backbone_services")
-				.values({ name: service, kind, port: null, settings: "{}", created_at: this.#clock.now() })
+				.values({
+					name: service,
+					kind,
+					port: null,
+					settings: JSON.stringify(options.settings ?? {}),
+					created_at: this.#clock.now(),
+				})
 				.execute();
 		}
 		const token = formatServiceToken(service, newSecret(this.#random));
