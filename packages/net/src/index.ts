@@ -2,6 +2,8 @@
  * The I/O edge: HTTP listeners and routes, WebSockets, TLS and the warren's CA, processes, logs, metrics. Knows nothing
  * of any domain.
  */
+export { FetchListener, type FetchListenerDeps, type FetchListenerOptions, switching } from "./fetch/fetch-listener.ts";
+export type { WorkerSocket } from "./fetch/paired-socket.ts";
 export { ClientAddress } from "./http/client-address.ts";
 export { parseCredential, readCookie, setupHeader, webSocketProtocol } from "./http/credentials.ts";
 export { canonicalHost, HostTable, parseHost } from "./http/host-table.ts";
@@ -11,6 +13,7 @@ export { closeCodeFor } from "./http/pending-upgrade.ts";
 export { withBody } from "./http/request-context.ts";
 export { dataHeaders, errorResponse, faultLine, httpError, refusal, writeError } from "./http/responses.ts";
 export type {
+	ForwardRoute,
 	HandleRoute,
 	Method,
 	RequestContext,

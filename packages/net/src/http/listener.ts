@@ -60,6 +60,8 @@ export class Listener implements Closeable, UpgradeHost {
 		this.#options = options;
 		this.#limits = { ...listenerLimits, ...options.limits };
 		this.#gate = new RequestGate(options);
+		const forwarded = options.routes.find((route) => "forward" in route);
+		if (forwarded !== undefined) throw new Error(`${forwarded.path} is passed on by an answer: only FetchListener can`);
 		this.#address = new ClientAddress(options.trustedProxies ?? []);
 		const limits = {
 			maxHeaderSize: this.#limits.maxHeaderBytes,
