@@ -11,7 +11,15 @@ export { Listener } from "./http/listener.ts";
 export { type ListenerDeps, type ListenerOptions, listenerLimits, type TlsIdentity } from "./http/listener-options.ts";
 export { closeCodeFor } from "./http/pending-upgrade.ts";
 export { withBody } from "./http/request-context.ts";
-export { dataHeaders, errorResponse, faultLine, httpError, refusal, writeError } from "./http/responses.ts";
+export {
+	asWarrenError,
+	dataHeaders,
+	errorResponse,
+	faultLine,
+	httpError,
+	refusal,
+	writeError,
+} from "./http/responses.ts";
 export type {
 	ForwardRoute,
 	HandleRoute,
