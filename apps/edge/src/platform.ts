@@ -1,0 +1,55 @@
+/**
+ * What Workers hand to a program, as much of it as is used here. The platform's own declarations would replace the
+ * standard ones (Request, Response) for the whole repository.
+ */
+import type { WorkerSocket } from "@warren/net";
+import type { ObjectStorage } from "@warren/store";
+
+export interface DurableStorage extends ObjectStorage {
+	get<T>(key: string): Promise<T | undefined>;
+	put(key: string, value: unknown): Promise<void>;
+	/** Milliseconds since the Unix epoch. */
+	setAlarm(at: number): Promise<void>;
+	deleteAlarm(): Promise<void>;
+	deleteAll(): Promise<void>;
+}
+
+/** A socket that outlives the object's memory: the platform keeps it, and what was attached to it. */
+export interface HibernatingSocket extends WorkerSocket {
+	/** At most 16 KiB, by structured clone. */
+	serializeAttachment(value: unknown): void;
+	deserializeAttachment(): unknown;
+}
+
+export interface DurableState {
+	readonly storage: DurableStorage;
+	readonly id: { toString(): string };
+	blockConcurrencyWhile<T>(work: () => Promise<T>): Promise<T>;
+	waitUntil(work: Promise<unknown>): void;
+	acceptWebSocket(socket: HibernatingSocket): void;
+	getWebSockets(): HibernatingSocket[];
+}
+
+export interface DurableStub {
+	fetch(request: Request): Promise<Response>;
+}
+
+export interface DurableNamespace {
+	idFromName(name: string): { toString(): string };
+	get(id: { toString(): string }): DurableStub;
+}
+
+/** What wrangler.jsonc binds; everything else of the environment is text. */
+export interface Bindings {
+	readonly HUB: DurableNamespace;
+	readonly ROOMS: DurableNamespace;
+}
+
+export type Environment = Bindings & Readonly<Record<string, unknown>>;
+
+declare const WebSocketPair: new () => { readonly 0: HibernatingSocket; readonly 1: HibernatingSocket };
+
+export function socketPair(): { readonly client: HibernatingSocket; readonly server: HibernatingSocket } {
+	const pair = new WebSocketPair();
+	return { client: pair[0], server: pair[1] };
+}
