@@ -1,9 +1,7 @@
 import { FileText, Plus, Search } from "lucide-react";
 import { useEffect, useState } from "react";
 import { useLocation, useSearch } from "wouter";
-import { refreshDocuments, useDocuments } from "../../api/documents.ts";
-import { hub } from "../../api/hub.ts";
-import type { DocumentRecord } from "../../api/hub-types.ts";
+import { makeDocument, useDocuments } from "../../api/documents.ts";
 import { Empty, ErrorNotice, Skeletons, StaleNotice } from "../../ui/states.tsx";
 import { toastError } from "../../ui/toast.tsx";
 import { t } from "../text/docs.ts";
@@ -32,9 +30,8 @@ export function DocsPage() {
 		if (making) return;
 		setMaking(true);
 		try {
-			const made = await hub.request<DocumentRecord>("/rooms", { method: "POST", body: { title: t.untitled } });
-			await refreshDocuments();
-			navigate(`/docs/${encodeURIComponent(made.id)}?new`, { replace: wanted });
+			const id = await makeDocument(t.untitled);
+			navigate(`/docs/${encodeURIComponent(id)}?new`, { replace: wanted });
 		} catch (failure) {
 			toastError(t.create, failure);
 			if (wanted) navigate("/docs", { replace: true });
