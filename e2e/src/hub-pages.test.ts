@@ -116,6 +116,40 @@ describe("in a browser", () => {
 		await page.context().close();
 	}, 60_000);
 
+	it("the owner adds a passkey, which signs in beside the password; an address has none, and says so", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		const { page, faults } = await open(`${origin}/admin`);
+		const devtools = await page.context().newCDPSession(page);
+		await devtools.send("WebAuthn.enable");
+		const { authenticatorId } = await devtools.send("WebAuthn.addVirtualAuthenticator", {
+			options: {
+				...{ protocol: "ctap2", transport: "internal", automaticPresenceSimulation: true },
+				...{ hasResidentKey: true, hasUserVerification: true, isUserVerified: true },
+			},
+		});
+		await page.getByLabel("Email").fill("ada@example.test");
+		await page.getByLabel("Password").fill("correct horse battery");
+		await page.getByRole("button", { name: "Sign in", exact: true }).click();
+		await page.getByText("Signed in as Ada").waitFor();
+		await page.getByRole("button", { name: "Add a passkey" }).click();
+		await page.getByText("The passkey is added").waitFor();
+		await page.getByRole("button", { name: "Sign out" }).click();
+		await page.getByRole("button", { name: "Sign in by passkey" }).click();
+		await page.getByText("Signed in as Ada").waitFor();
+		await page.getByText("atlas, version").waitFor();
+
+		// A passkey that the hub never saw is refused, in words.
+		await page.getByRole("button", { name: "Sign out" }).click();
+		await devtools.send("WebAuthn.clearCredentials", { authenticatorId });
+		await devtools.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: true });
+		await page.getByRole("button", { name: "Sign in by passkey" }).click();
+		await page.getByRole("alert").waitFor();
+		await page.goto(`https://127.0.0.1:${new URL(origin).port}/admin`);
+		await page.getByText("Passkeys need the hub's name").waitFor();
+		expect(faults).toEqual([]);
+		await page.context().close();
+	}, 60_000);
+
 	it("a stranger sees a sign-in and no more, and health is the administrators'", async (test) => {
 		test.skip(missing !== null, missing ?? "");
 		const context = await (browser as Browser).newContext();

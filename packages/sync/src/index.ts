@@ -3,9 +3,10 @@
  * relays. Knows nothing of accounts: who somebody is comes as an `Identity`.
  */
 export { syncConditions } from "./conditions.ts";
-export { type DeviceState, discoveryRoomId, type UrlClaim } from "./discovery/device-state.ts";
+export { type Advertised, type DeviceState, discoveryRoomId, type UrlClaim } from "./discovery/device-state.ts";
 export { DiscoveryAccess } from "./discovery/discovery-access.ts";
 export { DiscoveryView, type PresentDevice } from "./discovery/discovery-view.ts";
+export { OwnPresence, type OwnPresenceDeps } from "./discovery/own-presence.ts";
 export {
 	type DocumentAccess,
 	type DocumentRecord,

@@ -11,8 +11,7 @@ import { fingerprintOfPem, type TlsIdentity } from "@warren/net";
 import { agentRoutes } from "@warren/sidecar";
 import { openSqliteTables } from "@warren/store";
 import { type SyncTables, syncLogSchema, syncRoutes, syncSchema } from "@warren/sync";
-import { isLoopback } from "../config/server-config.ts";
-import type { NodeBase, OpenPart, RolePart } from "../node/role-part.ts";
+import type { OpenPart, RolePart } from "../node/role-part.ts";
 import { openCodingAgents } from "../sidecar/coding-agents.ts";
 import { SidecarSync } from "../sidecar/hub-sync.ts";
 import { openSidecar } from "../sidecar/sidecar-listener.ts";
@@ -23,6 +22,7 @@ import { LeafRenewal } from "./leaf-renewal.ts";
 import { LocalRooms } from "./local-rooms.ts";
 import type { Membership } from "./membership.ts";
 import { NodeTickets } from "./node-tickets.ts";
+import { reachedAt } from "./reached-at.ts";
 
 /** What a joined machine has of its hub: the hub's paths on its own origin, the other machines, device tickets. */
 export function openMemberPart(membership: Membership): OpenPart {
@@ -120,12 +120,4 @@ export function openMemberPart(membership: Membership): OpenPart {
 			drain: () => documents.relay.close(),
 		};
 	};
-}
-
-/** As other machines reach this node: by the first of its hosts that means the same there. Null with plain HTTP. */
-function reachedAt({ hosts, port, urls }: NodeBase): string | null {
-	if (urls[0]?.startsWith("https:") !== true) return null;
-	const named = hosts();
-	const host = named.find((each) => !isLoopback(each)) ?? named[0];
-	return host === undefined ? null : `https://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

@@ -16,6 +16,7 @@ import {
 	type Closeable,
 	type CredentialKind,
 	closeCodes,
+	type Fingerprint,
 	firstOf,
 	HealthTable,
 	type Identity,
@@ -51,6 +52,7 @@ import { openCertificates, ownAddresses, ownNames } from "./certificates.ts";
 import { machineRoutes } from "./machine-routes.ts";
 import { type NodeTables, nodeSchema, openNodeIdentity } from "./node-identity.ts";
 import { choosePort, dialledHosts, lanUrlOf, urlOf } from "./node-names.ts";
+import { renewOwnLeaf } from "./own-leaf.ts";
 import type { NodeBase, OpenPart, RolePart, RoleRow } from "./role-part.ts";
 import { uiRoutes } from "./ui-routes.ts";
 
@@ -197,7 +199,7 @@ async function compose(
 							version,
 							startedAt,
 							url,
-							fingerprint: certificates?.fingerprint ?? null,
+							fingerprint: base.shown.fingerprint,
 						},
 						roles: roles(),
 						listeners: [{ role: listener.role, host: listener.host, port: listener.port, secure: listener.secure }],
@@ -209,6 +211,14 @@ async function compose(
 		},
 	);
 	lifetime.own(listener);
+	if (base.authority !== null) {
+		const { authority, shown } = base;
+		const onRenewed = (fingerprint: Fingerprint) => {
+			shown.fingerprint = fingerprint;
+		};
+		const renewal = renewOwnLeaf(base, listener, { config, authority, nodeId, onRenewed });
+		if (renewal !== null) lifetime.own(renewal);
+	}
 	for (const part of parts) {
 		part.listening?.(listener);
 		if (part.drain !== undefined) lifetime.defer(part.drain);

@@ -1,4 +1,5 @@
 import { encode } from "/admin/uqr.js";
+import { addPasskey, obstacle, signInByPasskey } from "./admin-passkeys.js";
 import { ask, el, field, shown } from "./view.js";
 
 const place = document.getElementById("page");
@@ -36,6 +37,8 @@ async function home() {
 		el("p", {}, `Signed in as ${user.name} (${user.email}), ${user.role}. `, button("Sign out", signOut)),
 		el("h2", {}, "Approve a command line"),
 		approval(purpose === "device" ? secret : ""),
+		el("h2", {}, "Passkeys"),
+		passkeys(),
 		el("h2", {}, "A new device of yours"),
 		await pairing(),
 	];
@@ -89,11 +92,22 @@ function account(headers, more) {
 function signIn() {
 	const email = field("Email", { type: "email", autocomplete: "username", required: true });
 	const password = field("Password", { type: "password", autocomplete: "current-password", required: true });
-	return form([email, password], "Sign in", async () => {
+	const byPassword = form([email, password], "Sign in", async () => {
 		const said = await ask("POST", "/auth/login", { email: email.input.value, password: password.input.value });
 		if (said?.twoFactorRedirect === true) return page("Second factor", secondFactor());
 		await home();
 	});
+	const byPasskey = passkey("Sign in by passkey", async () => {
+		await signInByPasskey();
+		await home();
+	});
+	return el("div", {}, byPassword, byPasskey);
+}
+
+/** A button where this page has passkeys, else why not. */
+function passkey(label, act) {
+	const why = obstacle();
+	return why === null ? button(label, act) : el("p", {}, why);
 }
 
 function secondFactor() {
@@ -117,6 +131,15 @@ function approval(given) {
 		return el("p", {}, what === "approve" ? "Approved: the command line goes on by itself." : "Refused.");
 	};
 	return el("div", {}, form([code], "Approve", decide("approve")), button("Refuse", decide("deny")));
+}
+
+function passkeys() {
+	const name = field("Name of the new passkey", { value: "This device", maxLength: 60, required: true });
+	if (obstacle() !== null) return el("p", {}, obstacle());
+	return form([name], "Add a passkey", async () => {
+		await addPasskey(call, name.input.value);
+		return el("p", {}, "The passkey is added: it signs in here from now on.");
+	});
 }
 
 /** A code as a picture, drawn here: what it carries goes nowhere. */

@@ -1,5 +1,5 @@
 import { Braces, Download, FileDown, Pencil, Share2, Trash2 } from "lucide-react";
-import { documentPath, refreshDocuments } from "../../api/documents.ts";
+import { documentPath, refreshDocuments, renameDocument } from "../../api/documents.ts";
 import { hub } from "../../api/hub.ts";
 import type { DocumentRecord } from "../../api/hub-types.ts";
 import { loadChunk } from "../../chunks/load-chunk.ts";
@@ -114,9 +114,4 @@ function RenameForm({ record, onDone }: { record: DocumentRecord; onDone: () => 
 			/>
 		</Form>
 	);
-}
-
-export async function renameDocument(id: string, title: string): Promise<void> {
-	await hub.request(documentPath(id), { method: "PATCH", body: { title } });
-	await refreshDocuments();
 }

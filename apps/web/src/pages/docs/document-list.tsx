@@ -1,8 +1,7 @@
 import { type LucideIcon, Plus, Search } from "lucide-react";
 import { type ReactNode, useEffect, useState } from "react";
 import { useLocation, useSearch } from "wouter";
-import { refreshDocuments, useDocuments } from "../../api/documents.ts";
-import { hub } from "../../api/hub.ts";
+import { makeDocument, useDocuments } from "../../api/documents.ts";
 import type { DocumentRecord } from "../../api/hub-types.ts";
 import { Empty, ErrorNotice, Skeletons, StaleNotice } from "../../ui/states.tsx";
 import { toastError } from "../../ui/toast.tsx";
@@ -49,9 +48,8 @@ export function DocumentList({ kind, notice }: { kind: DocumentKind; notice?: Re
 		if (making) return;
 		setMaking(true);
 		try {
-			const made = await hub.request<DocumentRecord>("/rooms", { method: "POST", body: kind.draft() });
-			await refreshDocuments();
-			navigate(`${path}/${encodeURIComponent(made.id)}?new`, { replace: wanted });
+			const id = await makeDocument(kind.draft());
+			navigate(`${path}/${encodeURIComponent(id)}?new`, { replace: wanted });
 		} catch (failure) {
 			toastError(text.create, failure);
 			if (wanted) navigate(path, { replace: true });
