@@ -119,6 +119,29 @@ describe("the overlay across NATs", () => {
 		await goesOn(stream);
 	}, 180_000);
 
+	it("J5 moves to the spare coordinator when the first is killed, and back when it is there again, under one TCP connection", async () => {
+		const [first, spare] = [coordinatorHost, spareHost].map((host) => `https://${host.v4}:8888`);
+		const all = names.filter((name) => name !== "six");
+		const addresses = names.map((name) => machines[name].ula);
+		using direct = await ticks("north", "east");
+		await using second = await startCoordinator(spareHost);
+		await coordinator.end("SIGKILL");
+		await Promise.all(
+			all.map((name) => machines[name].where((status) => status.coordinator === spare && status.relay)),
+		);
+		await goesOn(direct);
+		coordinator = await startCoordinator(coordinatorHost);
+		await Promise.all(
+			all.map((name) => machines[name].where((status) => status.coordinator === first && status.relay)),
+		);
+		await goesOn(direct);
+		await second.end("SIGTERM");
+		// Both gave each machine the address that it had.
+		const now = await Promise.all(names.map((name) => machines[name].where((status) => status.connected)));
+		expect(now.map((status) => status.ula)).toEqual(addresses);
+		expect(lab.ping(hosts.six, machines.north.ula)).toBe(100);
+	}, 180_000);
+
 	it("P10 carries TCP where the way outside takes 1280 bytes: in fragments, and by the relay where those are dropped", async () => {
 		lab.setMtu(routers.north, 1280);
 		expect(await echoed("north", "open", 500_000)).toBe(500_000);
