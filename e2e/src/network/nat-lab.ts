@@ -161,6 +161,12 @@ export class NatLab implements Disposable {
 		return 100 - Number(/ ([\d.]+)% packet loss/.exec(stdout)?.[1] ?? 100);
 	}
 
+	/** Pings until one comes back, or for so long. */
+	isReached(host: LabHost, to: string, seconds: number): boolean {
+		const args = [...host.through.slice(1), "ping", "-c", "1", "-w", String(seconds), "-i", "0.5", to];
+		return spawnSync(host.through[0] as string, args, { timeout: (seconds + 5) * 1000 }).status === 0;
+	}
+
 	/** @throws Error with its output when it fails. */
 	run(host: LabHost, program: string, args: readonly string[]): string {
 		const done = spawnSync(host.through[0] as string, [...host.through.slice(1), program, ...args], {
