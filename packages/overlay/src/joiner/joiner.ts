@@ -101,6 +101,8 @@ export const joinerLimits = {
 	/** Who is not in a restarted coordinator's roster yet is kept this long: its own 60 s for a heartbeat. */
 	settleMs: 60_000,
 	mtu: 1420,
+	/** After a coordinator that answers again has refused this machine, before it is turned to anew. */
+	returnPauseMs: 600_000,
 	/** A heartbeat tells of this many paths. */
 	maxPaths: 1_000,
 } as const;
@@ -154,6 +156,11 @@ export class Joiner implements Closeable {
 	#lastEventId: string | null = null;
 	#connected = false;
 	#streaming = false;
+	/** Ends the stream of a coordinator that another is preferred to. */
+	#elsewhere = new AbortController();
+	/** It has just been turned to again: a refusal sends this machine back. */
+	#hasReturned = false;
+	#returnAt = 0;
 	#running: Promise<void> = Promise.resolve();
 	#syncTimer: Timer | null = null;
 	#syncing: Promise<void> = Promise.resolve();
@@ -353,7 +360,9 @@ export class Joiner implements Closeable {
 		this.health.clear(joinerConditions.refused);
 		if (this.#device !== null && before !== null && before.ula !== this.#identity.ula)
 			await this.#moveAddress(before.ula, this.#identity.ula);
-		this.#relay?.retryNow();
+		// The lanes belong to where the others are.
+		if (before !== null && before.coordinator !== this.#identity.coordinator) this.#relay?.redial();
+		else this.#relay?.retryNow();
 		this.#stunPorts = answer.stun_ports;
 		void this.#paths?.useStun(new URL(this.#link.url).hostname, this.#stunPorts);
 		for (const device of this.#files.devices()) {
@@ -506,6 +515,8 @@ export class Joiner implements Closeable {
 		const { signal } = this.#stop;
 		this.#armBeat();
 		while (!signal.aborted) {
+			const { url } = this.#link;
+			const elsewhere = this.#elsewhere.signal;
 			try {
 				if (!this.#connected) await this.#register();
 				const openedAt = clock.monotonic();
@@ -513,12 +524,13 @@ export class Joiner implements Closeable {
 					`/v1/mesh/peers/stream?peer_id=${this.peerId}&deltas=1`,
 					this.#lastEventId,
 					(event) => this.#onEvent(event),
-					signal,
+					AbortSignal.any([signal, elsewhere]),
 				);
 				if (clock.monotonic() - openedAt > joinerLimits.backoff.maxMs) backoff.reset();
 			} catch (failure) {
 				if (signal.aborted) return;
-				this.#onFailure(failure);
+				if (elsewhere.aborted) backoff.reset();
+				else this.#onFailure(failure, url);
 				logger.debug("the coordinator's stream ended", { fault: messageOf(failure) });
 			}
 			this.#streaming = false;
@@ -526,7 +538,8 @@ export class Joiner implements Closeable {
 		}
 	}
 
-	#onFailure(failure: unknown): void {
+	/** @param url of the coordinator that was asked. */
+	#onFailure(failure: unknown, url: string): void {
 		const status = failure instanceof WarrenError ? failure.status : 0;
 		// Unknown there: a coordinator that was restarted, or we were silent for too long.
 		if (status === 401 || status === 404) this.#connected = false;
@@ -534,11 +547,30 @@ export class Joiner implements Closeable {
 			this.health.raise(joinerConditions.refused, { fault: messageOf(failure) });
 		if (failure instanceof WarrenError && failure.code === "coordinator_away") {
 			this.health.raise(joinerConditions.coordinatorAway, { fault: messageOf(failure) });
-			if (this.#options.coordinators.length > 1) {
-				this.#link.next();
-				this.#connected = false;
-			}
+			if (this.#options.coordinators.length > 1) this.#leaveCoordinator(url);
+		} else if (this.#hasReturned && (status === 401 || status === 403 || status === 409)) {
+			this.#returnAt = this.#deps.clock.monotonic() + joinerLimits.returnPauseMs;
+			this.#leaveCoordinator(url);
 		}
+	}
+
+	#leaveCoordinator(url: string): void {
+		if (url !== this.#link.url) return;
+		this.#link.next(url);
+		this.#connected = this.#hasReturned = false;
+	}
+
+	/** With a spare coordinator: back to the one before it as soon as that answers. */
+	async #returnToEarlier(): Promise<void> {
+		if (!this.#link.isSpare || this.#deps.clock.monotonic() < this.#returnAt) return;
+		if (!(await this.#link.returnToEarlier(this.#stop.signal))) return;
+		this.#deps.logger.info("an earlier coordinator answers again", { coordinator: this.#link.url });
+		this.#connected = false;
+		this.#hasReturned = true;
+		this.#elsewhere.abort(new Error("an earlier coordinator answers again"));
+		this.#elsewhere = new AbortController();
+		await this.#register();
+		this.#hasReturned = false;
 	}
 
 	#onEvent({ event, data, id }: StreamEvent): void {
@@ -603,6 +635,7 @@ export class Joiner implements Closeable {
 		if (this.#monotonicLag !== 0 && Math.abs(lag - this.#monotonicLag) > 5_000) this.#paths?.networkChanged();
 		this.#monotonicLag = lag;
 		if (this.#table.fade()) this.#sync();
+		const { url } = this.#link;
 		try {
 			if (this.#connected) {
 				const paths = [...this.#applied.values()]
@@ -634,11 +667,14 @@ export class Joiner implements Closeable {
 				}
 				for (const { type, ...command } of answer.pending_commands)
 					if (type === "holepunch_initiate") this.#punch(command);
+				await this.#returnToEarlier();
 			}
 		} catch (failure) {
 			if (this.#stop.signal.aborted) return;
-			this.#onFailure(failure);
-			if (!this.#connected) await this.#register().catch((again: unknown) => this.#onFailure(again));
+			// Of the one that was asked last: a return to an earlier one may have changed that.
+			this.#onFailure(failure, this.#hasReturned ? this.#link.url : url);
+			const again = this.#link.url;
+			if (!this.#connected) await this.#register().catch((fault: unknown) => this.#onFailure(fault, again));
 		}
 		if (!this.#stop.signal.aborted) this.#armBeat();
 	}

@@ -5,7 +5,7 @@ import type { MakeTransportKey } from "../protocol/primitives.ts";
 /**
  * ChaCha20-Poly1305 of data messages (RFC 8439, section 2.8, without additional data), from the two functions of
  * OpenSSL that its own AEAD is made of. Called one by one they do without what the envelope around them adds to each
- * packet: 0.7 of 2.1 µs at 1,420 bytes. Every address is computed here and every bound checked here.
+ * packet: about half of 2.1 µs at 1,420 bytes. Every address is computed here and every bound checked here.
  */
 
 type Library = ReturnType<typeof koffi.load>;
@@ -33,6 +33,47 @@ export function openTransportAead(library: Library): ((arena: Uint8Array) => Mak
 		const zeros = scratchAt + shared.zeros;
 		const oneTimeKey = scratchAt + shared.oneTimeKey;
 		const state = scratchAt + shared.state;
+		const arenaView = new DataView(arena.buffer, arena.byteOffset, arena.length);
+		const block = new Int32Array(blockBytes / 4);
+		const given = new Int32Array(4);
+		const beyond = new Uint8Array(16);
+
+		/** Keeps what lies there (what was sealed before, and this message's header) and leaves zeros. */
+		const takeBlock = (offset: number) => {
+			for (let word = 0; word < block.length; word++) {
+				block[word] = arenaView.getInt32(offset + word * 4, true);
+				arenaView.setInt32(offset + word * 4, 0, true);
+			}
+		};
+		const putBlock = (offset: number) => {
+			for (let word = 0; word < block.length; word++)
+				arenaView.setInt32(offset + word * 4, block[word] as number, true);
+		};
+		/**
+		 * The tag covers the text, zeros to its next multiple of 16, and both lengths. Those are put behind the text, over
+		 * the tag's place; what lies beyond that is as it was afterwards.
+		 */
+		const finishTag = (offset: number, length: number, tagAt: number) => {
+			const padding = -length & 15;
+			const end = offset + length;
+			if (end + padding + tagBytes > arena.length) {
+				if (length > 0) update(state, base + offset, length);
+				scratchView.setUint32(shared.lengths + 24, length, true);
+				update(state, scratchAt + shared.lengths + 16 - padding, padding + tagBytes);
+				return void finish(state, tagAt);
+			}
+			for (let each = 0; each < padding; each++) {
+				beyond[each] = arena[end + tagBytes + each] as number;
+				arena[end + each] = 0;
+			}
+			arenaView.setInt32(end + padding, 0, true);
+			arenaView.setInt32(end + padding + 4, 0, true);
+			arenaView.setInt32(end + padding + 8, length, true);
+			arenaView.setInt32(end + padding + 12, 0, true);
+			update(state, base + offset, length + padding + tagBytes);
+			finish(state, tagAt);
+			for (let each = 0; each < padding; each++) arena[end + tagBytes + each] = beyond[each] as number;
+		};
 
 		return (key) => {
 			const memory = new Uint8Array(new ArrayBuffer(own.bytes));
@@ -46,42 +87,45 @@ export function openTransportAead(library: Library): ((arena: Uint8Array) => Mak
 				if (offset < 0 || length < 0 || offset + length > arena.length)
 					throw new RangeError(`A packet of ${length} bytes at ${offset} does not fit the arena of ${arena.length}.`);
 			};
-			/** Sets the nonce and begins a tag under the key that it gives. */
-			const beginPacket = (counter: number) => {
+			const setNonce = (counter: number) => {
 				const high = Math.floor(counter / 0x1_0000_0000);
 				view.setUint32(own.firstBlock + 8, counter >>> 0, true);
 				view.setUint32(own.firstBlock + 12, high, true);
 				view.setUint32(own.payloadBlocks + 8, counter >>> 0, true);
 				view.setUint32(own.payloadBlocks + 12, high, true);
-				stream(oneTimeKey, zeros, blockBytes, at + own.key, at + own.firstBlock);
-				begin(state, oneTimeKey);
-			};
-			/** The tag covers the text, zeros to its next multiple of 16, and both lengths. */
-			const endPacket = (offset: number, length: number, tagAt: number) => {
-				if (length > 0) update(state, base + offset, length);
-				const padding = -length & 15;
-				scratchView.setUint32(shared.lengths + 24, length, true);
-				update(state, scratchAt + shared.lengths + 16 - padding, padding + 16);
-				finish(state, tagAt);
 			};
 			return {
 				seal(offset, length, counter) {
 					check(offset, length + tagBytes);
-					beginPacket(counter);
+					setNonce(counter);
 					const text = base + offset;
-					if (length > 0) stream(text, text, length, at + own.key, at + own.payloadBlocks);
-					endPacket(offset, length, text + length);
+					if (offset >= blockBytes) {
+						// One call for the block that gives the tag's key and for those of the text: zeros before it become that key.
+						takeBlock(offset - blockBytes);
+						stream(text - blockBytes, text - blockBytes, blockBytes + length, at + own.key, at + own.firstBlock);
+						begin(state, text - blockBytes);
+						putBlock(offset - blockBytes);
+					} else {
+						stream(oneTimeKey, zeros, blockBytes, at + own.key, at + own.firstBlock);
+						begin(state, oneTimeKey);
+						if (length > 0) stream(text, text, length, at + own.key, at + own.payloadBlocks);
+					}
+					finishTag(offset, length, text + length);
 				},
 				open(offset, length, counter) {
 					check(offset, length);
 					const plain = length - tagBytes;
 					if (plain < 0) return false;
-					beginPacket(counter);
-					endPacket(offset, plain, scratchAt + shared.tag);
+					setNonce(counter);
+					stream(oneTimeKey, zeros, blockBytes, at + own.key, at + own.firstBlock);
+					begin(state, oneTimeKey);
+					const tag = offset + plain;
+					for (let word = 0; word < 4; word++) given[word] = arenaView.getInt32(tag + word * 4, true);
+					finishTag(offset, plain, scratchAt + shared.tag);
 					// Without a branch on any of its bytes.
 					let difference = 0;
-					for (let each = 0; each < tagBytes; each++)
-						difference |= (scratch[shared.tag + each] as number) ^ (arena[offset + plain + each] as number);
+					for (let word = 0; word < 4; word++)
+						difference |= (given[word] as number) ^ scratchView.getInt32(shared.tag + word * 4, true);
 					if (difference !== 0) return false;
 					const text = base + offset;
 					if (plain > 0) stream(text, text, plain, at + own.key, at + own.payloadBlocks);

@@ -140,12 +140,37 @@ describe("C2 keys of a session", () => {
 				const expected = nodePrimitives.seal(key, nonce, plain, new Uint8Array(0));
 				sealing.seal(100, length, counter);
 				expect(Buffer.compare(arena.subarray(100, 100 + length + 16), expected), `${length}`).toBe(0);
+				expect(Buffer.compare(arena.subarray(0, 100), before.subarray(0, 100))).toBe(0);
+				expect(Buffer.compare(arena.subarray(116 + length), before.subarray(116 + length))).toBe(0);
 				expect(opening.open(100, length + 16, counter)).toBe(true);
 				expect(Buffer.compare(arena.subarray(0, 100 + length), before.subarray(0, 100 + length))).toBe(0);
 				expect(Buffer.compare(arena.subarray(116 + length), before.subarray(116 + length))).toBe(0);
 			}
 		sealing.erase();
 		opening.erase();
+	});
+
+	it.each(ways)("%s works at both ends of its arena", (_name, make) => {
+		const sealing = make(key, "seal");
+		const opening = make(key, "open");
+		for (const [at, length] of [
+			[0, 20],
+			[63, 33],
+			[64, 33],
+			[arena.length - 16, 0],
+			[arena.length - 37, 21],
+		] as const) {
+			arena.fill(3);
+			sealing.seal(at, length, 9);
+			const nonce = new Uint8Array(12);
+			nonce[4] = 9;
+			const expected = nodePrimitives.seal(key, nonce, new Uint8Array(length).fill(3), new Uint8Array(0));
+			expect(Buffer.compare(arena.subarray(at, at + length + 16), expected), `${length} at ${at}`).toBe(0);
+			expect(opening.open(at, length + 16, 9)).toBe(true);
+			expect(arena.subarray(at, at + length).every((each) => each === 3)).toBe(true);
+		}
+		opening.erase();
+		sealing.erase();
 	});
 
 	it.each(ways)(
