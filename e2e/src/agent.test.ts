@@ -240,10 +240,11 @@ describe("the coding agent", () => {
 		const path = `/workspaces/${made.body.id}/tables/opencode_plugins/rows`;
 		const row = await local("POST", path, { package: "warren-e2e-plugin", version: "1.0.0" });
 		expect(row.status).toBe(201);
-		await vi.waitFor(() => expect(registry.asked).toContainEqual(calledBy("synced")), soon);
-		await running();
-		expect((await local("GET", "/api/agent")).body.plugins).toEqual(["warren-e2e-plugin@1.0.0"]);
+		const taken = { state: "running", toolsChanged: false, plugins: ["warren-e2e-plugin@1.0.0"] };
+		await vi.waitFor(async () => expect((await local("GET", "/api/agent")).body).toMatchObject(taken), soon);
+		// It fetches them when it is first asked something.
 		expect(textOf((await ask("hello")).body)).toContain("It is done.");
+		await vi.waitFor(() => expect(registry.asked).toContainEqual(calledBy("synced")), soon);
 	});
 
 	it("passes on nothing else of its server, and nobody else's session", async (test) => {
