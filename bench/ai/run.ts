@@ -1,5 +1,6 @@
-// node bench/ai/run.ts [--smoke] [--rounds N]: whole answers and paced streams through the proxy, beside asking the
-// provider directly and beside other gateways, in alternating runs. --smoke: one short round of our own.
+// node bench/ai/run.ts [--smoke [--peers]] [--rounds N]: whole answers and paced streams through the proxy, beside asking the
+// provider directly and beside other gateways, in alternating runs. --smoke: one short round of our own; with --peers, of
+// the others too.
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +10,13 @@ import { median, percentile } from "../terminal/statistics.ts";
 import { bifrost, direct, type Gateway, litellm, openChild, ours, portkey } from "./gateways.ts";
 import { askMany, streamMany, vanish } from "./load.ts";
 
-const { values } = parseArgs({ options: { smoke: { type: "boolean", default: false }, rounds: { type: "string" } } });
+const { values } = parseArgs({
+	options: {
+		smoke: { type: "boolean", default: false },
+		peers: { type: "boolean", default: false },
+		rounds: { type: "string" },
+	},
+});
 const { smoke } = values;
 const rounds = Number(values.rounds ?? (smoke ? 1 : 5));
 const size = smoke
@@ -79,7 +86,7 @@ try {
 	const warren = await ours(upstream, folder);
 	closing.push(() => warren.close());
 	const gateways = [direct(upstream), warren];
-	if (!smoke) {
+	if (!smoke || values.peers) {
 		for (const [name, open] of Object.entries({ portkey, litellm, bifrost })) {
 			const own = join(folder, name);
 			mkdirSync(own);

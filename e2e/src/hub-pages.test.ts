@@ -106,6 +106,19 @@ describe("in a browser", () => {
 		});
 		expect(token.status).toBe(200);
 
+		const budgets = page.getByRole("combobox", { name: "Whose budget" });
+		await page.getByText("Nobody has used any.").waitFor();
+		await budgets.selectOption({ label: "Ada" });
+		await page.getByLabel(/Tokens a day/).fill("5000");
+		await page.getByLabel(/Requests a minute/).fill("7");
+		await page.getByRole("button", { name: "Set the budget" }).click();
+		const row = page.getByRole("row", { name: /^Ada 5,000 no limit 7/ });
+		await row.waitFor();
+		const own = await page.evaluate(async () => (await globalThis.fetch("/me/usage")).json());
+		expect(own).toMatchObject({ budget: { dayTokens: 5000, monthTokens: null, requestsPerMinute: 7 } });
+		await row.getByRole("button", { name: "Remove" }).click();
+		await page.getByText("nobody is limited").waitFor();
+
 		const api = await page.context().newPage();
 		await api.goto(`${origin}/openapi`);
 		const me = api.locator("details", { has: api.locator("code", { hasText: /^\/me$/ }) }).filter({ hasText: "GET" });

@@ -1,6 +1,7 @@
 import { encode } from "/admin/uqr.js";
 import { addPasskey, obstacle, signInByPasskey } from "./admin-passkeys.js";
-import { ask, el, field, shown } from "./view.js";
+import { aiUsage } from "./ai-usage.js";
+import { ask, el, field, shown, table } from "./view.js";
 
 const place = document.getElementById("page");
 /** Of a device that was paired in this page; else the session's cookie speaks. */
@@ -214,7 +215,9 @@ async function administration(user) {
 	const machines = el("div");
 	const people = el("div");
 	const invitations = el("div");
+	const usage = el("div");
 	await Promise.all([
+		shown(usage, () => aiUsage(call, button, form)),
 		shown(health, () => healthView()),
 		shown(machines, () => machinesView(machines)),
 		shown(people, () => peopleView(people, user)),
@@ -231,6 +234,8 @@ async function administration(user) {
 		el("h2", {}, "Invitations"),
 		invitations,
 		button("Invite a person", () => invitePerson(invitations)),
+		el("h2", {}, "AI: usage and budgets"),
+		usage,
 	];
 }
 
@@ -241,15 +246,6 @@ async function healthView() {
 		...(fingerprint === null ? [] : [el("p", {}, "Certificate ", el("code", {}, fingerprint))]),
 		...conditions.map((each) => el("p", { className: "fault" }, `${each.title} ${each.advice}`)),
 	];
-}
-
-function table(head, rows) {
-	return el(
-		"table",
-		{},
-		el("tr", {}, ...head.map((each) => el("th", { scope: "col" }, each))),
-		...rows.map((cells) => el("tr", {}, ...cells.map((cell) => el("td", {}, cell)))),
-	);
 }
 
 async function machinesView(at) {

@@ -149,17 +149,38 @@ describe("a mesh's side", () => {
 		const incoming = { type: "gateway_incoming", fromMeshId: "b", fromMeshName: "B", payload: { x: 1 } };
 		for (const id of ["1", "2"]) hear({ ...incoming, id });
 		hear({ ...incoming, payload: null });
-		machine.acknowledge();
-		perform(0);
-		expect(said.at(-1)).toEqual({ type: "gateway_ack", count: 1 });
+		const acks = () => said.filter((each) => each["type"] === "gateway_ack");
+		const turn = (now: number) => {
+			machine.tick(now);
+			machine.acknowledge();
+			perform(now);
+		};
+		turn(0);
+		expect(machine.deadline()).toBe(clientLimits.ackMs);
+		turn(clientLimits.ackMs - 1);
+		expect(acks()).toEqual([]);
+		turn(clientLimits.ackMs);
+		expect(acks()).toEqual([{ type: "gateway_ack", count: 1 }]);
 		for (const effect of other) if (effect.kind === "keep") machine.kept();
-		machine.acknowledge();
-		machine.acknowledge();
-		perform(0);
+		turn(100);
+		turn(100);
+		turn(100 + clientLimits.ackMs);
 		expect(said.filter((each) => each["type"] === "gateway_ack")).toEqual([
 			{ type: "gateway_ack", count: 1 },
 			{ type: "gateway_ack", count: 3 },
 		]);
+	});
+
+	it("C3 many at once are acknowledged at once", () => {
+		const { machine, hear, said, perform } = signedIn();
+		for (let count = 1; count <= clientLimits.maxUntold; count += 1) {
+			hear({ type: "gateway_incoming", fromMeshId: "b", fromMeshName: "B", payload: {}, id: `i${count}` });
+			machine.kept();
+			machine.acknowledge();
+			perform(0);
+			const told = said.filter((each) => each["type"] === "gateway_ack");
+			expect(told).toEqual(count < clientLimits.maxUntold ? [] : [{ type: "gateway_ack", count }]);
+		}
 	});
 
 	it("C4 a gateway without features hears the original's messages alone, 60 a minute", () => {

@@ -72,6 +72,8 @@ export class ClientMachine {
 	#heldUntil: number | null = null;
 	#taken = 0;
 	#toldTaken = 0;
+	/** When the next acknowledgement is due. */
+	#tellAt: number | null = null;
 	#heardAt = 0;
 	#pingedAt: number | null = null;
 
@@ -100,7 +102,7 @@ export class ClientMachine {
 		if (at === "idle") return null;
 		if (at === "greeting") return this.#state.since + limits.authMs;
 		const alive = this.#pingedAt === null ? this.#heardAt + limits.pingMs : this.#pingedAt + limits.pongMs;
-		return this.#heldUntil === null ? alive : Math.min(alive, this.#heldUntil);
+		return Math.min(alive, this.#heldUntil ?? alive, this.#tellAt ?? alive);
 	}
 
 	opened(announcement: Announcement, now: number): void {
@@ -114,6 +116,7 @@ export class ClientMachine {
 		this.#heldUntil = null;
 		this.#taken = 0;
 		this.#toldTaken = 0;
+		this.#tellAt = null;
 		this.#heardAt = now;
 		this.#pingedAt = null;
 		const { meshId, secret, key, login } = this.#credentials;
@@ -135,6 +138,7 @@ export class ClientMachine {
 		if (this.#state.at === "greeting" && this.#state.since + limits.authMs <= now)
 			return void this.#effects.push({ kind: "close", reason: "the gateway did not answer the login" });
 		if (this.#state.at !== "in") return;
+		if (this.#tellAt !== null && this.#tellAt <= now) this.#tell();
 		if (this.#heldUntil !== null && this.#heldUntil <= now) {
 			this.#heldUntil = null;
 			this.#pull();
@@ -228,9 +232,15 @@ export class ClientMachine {
 		this.#taken += 1;
 	}
 
-	/** Told together, once the loop has done what it had. */
+	/** Once the loop has done what it had: told together, soon. */
 	acknowledge(): void {
 		if (this.#state.at !== "in" || !this.#state.features.has("queue") || this.#taken === this.#toldTaken) return;
+		if (this.#taken - this.#toldTaken >= limits.maxUntold) this.#tell();
+		else this.#tellAt ??= this.#now + limits.ackMs;
+	}
+
+	#tell(): void {
+		this.#tellAt = null;
 		this.#toldTaken = this.#taken;
 		this.#send({ type: "gateway_ack", count: this.#taken });
 	}
