@@ -147,7 +147,7 @@ function Agents({ service }: { service: Service }) {
 								</span>
 							</span>
 							<span className="small muted">
-								{t.links(1, agent.links)}, {t.since(agoOf(agent.connectedAt))}
+								{t.agentLinks(agent.links)}, {t.since(agoOf(agent.connectedAt))}
 							</span>
 						</li>
 					))}
