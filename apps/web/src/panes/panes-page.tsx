@@ -14,6 +14,7 @@ import { type MachineId, terminalPath, terminalsPath } from "../api/machine.ts";
 import { useMachineName, useSessions } from "../api/warren.tsx";
 import { TerminalPage } from "../pages/terminal/terminal.tsx";
 import { MachineGate } from "../shell/machine-gate.tsx";
+import { useNarrow } from "../ui/narrow.ts";
 import { toast } from "../ui/toast.tsx";
 import { setLayout, useLayout } from "./layout.ts";
 import { PanePicker } from "./pane-picker.tsx";
@@ -37,12 +38,6 @@ import {
 } from "./pane-tree.ts";
 import { t } from "./text.ts";
 
-const narrow = matchMedia("(max-width: 719px)");
-const watchNarrow = (watcher: () => void) => {
-	narrow.addEventListener("change", watcher);
-	return () => narrow.removeEventListener("change", watcher);
-};
-
 /**
  * The terminal that the address names, and beside it those that this device keeps in view with it. The address is the
  * pane in focus, so a link, a reload and the back button mean what they say.
@@ -51,7 +46,7 @@ export function PanesPage({ machine, session }: Pane) {
 	const [, navigate] = useLocation();
 	const asked = new URLSearchParams(useSearch()).get("split");
 	const kept = useLayout();
-	const phone = useSyncExternalStore(watchNarrow, () => narrow.matches);
+	const phone = useNarrow();
 	const focused = { machine, session };
 	const tree = kept !== null && has(kept, focused) ? kept : leaf(focused);
 	const shown = panesOf(tree);
