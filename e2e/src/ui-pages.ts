@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { AxeBuilder } from "@axe-core/playwright";
 import type { StartedNode } from "@warren/testkit";
 import type { BrowserContext, BrowserContextOptions, Page } from "playwright-core";
@@ -77,6 +78,7 @@ export async function expectAccessible(page: Page, where: string): Promise<void>
 					.map((animation) => animation.finished.catch(() => {})),
 			),
 		);
+		await keepPicture(page, `${where}, ${colorScheme}`);
 		// Guards that hand focus on the moment they get it are hidden on purpose.
 		const axe = new AxeBuilder({ page }).exclude("[data-base-ui-focus-guard]");
 		// A message on its way out fades: it was judged while it stood.
@@ -95,6 +97,16 @@ export async function expectAccessible(page: Page, where: string): Promise<void>
 	await page.emulateMedia({ colorScheme: null });
 	expect(await violationsOf(page), where).toEqual([]);
 	await expectNoSideScroll(page, where);
+}
+
+const pictures = process.env["WARREN_SCREENSHOTS"];
+
+/** For people who want to see what the tests saw: a picture a page, into the folder WARREN_SCREENSHOTS. */
+async function keepPicture(page: Page, what: string): Promise<void> {
+	if (pictures === undefined) return;
+	const { width } = page.viewportSize() ?? { width: 0 };
+	const name = `${what.replace(/[^a-z0-9]+/gi, "-")}-${width}.png`;
+	await page.screenshot({ path: join(pictures, name), fullPage: true });
 }
 
 async function expectNoSideScroll(page: Page, where: string): Promise<void> {

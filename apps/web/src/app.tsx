@@ -42,7 +42,7 @@ const PairPage = lazyPage(async () => (await import("./pages/pair.tsx")).PairPag
 const ApproveDevicePage = lazyPage(async () => (await import("./pages/approve-device.tsx")).ApproveDevicePage);
 const SharePage = lazyPage(async () => (await import("./pages/share.tsx")).SharePage);
 const TrustPage = lazyPage(async () => (await import("./pages/trust.tsx")).TrustPage);
-const TerminalPage = lazyPage(async () => (await import("./pages/terminal/terminal.tsx")).TerminalPage);
+const PanesPage = lazyPage(async () => (await import("./panes/panes-page.tsx")).PanesPage);
 
 export function App({ arrival }: { arrival: Arrival }) {
 	return (
@@ -98,12 +98,9 @@ function Pages({ arrival }: { arrival: Arrival }) {
 						{({ machine }) => inMachine(machine, <TerminalsPage machine={machine} />)}
 					</Route>
 					<Route path="/m/:machine/terminals/:session">
-						{({ machine, session }) =>
-							inMachine(
-								machine,
-								<TerminalPage key={`${machine}/${session}`} machine={machine} session={decodeURIComponent(session)} />,
-							)
-						}
+						{({ machine, session }) => (
+							<PanesPage machine={decodeURIComponent(machine)} session={decodeURIComponent(session)} />
+						)}
 					</Route>
 					<Route path="/m/:machine/rooms/:room?">
 						{({ machine, room }) => inMachine(machine, <RoomsPage key={machine} machine={machine} room={room} />)}

@@ -41,7 +41,11 @@ export function RuleEditor({ draft, onChange }: { draft: PolicyDraft; onChange: 
 						/>
 					))}
 				</ol>
-				<button type="button" className="button" onClick={() => onChange({ ...draft, rules: [...rules, emptyRule] })}>
+				<button
+					type="button"
+					className="button add"
+					onClick={() => onChange({ ...draft, rules: [...rules, emptyRule] })}
+				>
 					<Plus size={16} aria-hidden="true" /> {t.rules.add}
 				</button>
 			</section>
@@ -60,7 +64,11 @@ export function RuleEditor({ draft, onChange }: { draft: PolicyDraft; onChange: 
 						/>
 					))}
 				</ol>
-				<button type="button" className="button" onClick={() => onChange({ ...draft, tests: [...tests, emptyTest] })}>
+				<button
+					type="button"
+					className="button add"
+					onClick={() => onChange({ ...draft, tests: [...tests, emptyTest] })}
+				>
 					<Plus size={16} aria-hidden="true" /> {t.tests.add}
 				</button>
 			</section>

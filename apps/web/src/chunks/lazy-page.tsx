@@ -44,7 +44,8 @@ class Arrival extends Component<{ children: ReactNode; onAgain: () => void }, { 
 		if (!(failure instanceof ChunkError)) throw failure;
 		return (
 			<div className="page">
-				<ErrorNotice failure={new Error(t.fix)} title={t.title} onRetry={this.props.onAgain} />
+				<h1>{t.title}</h1>
+				<ErrorNotice failure={new Error(t.fix)} onRetry={this.props.onAgain} />
 			</div>
 		);
 	}

@@ -1,8 +1,11 @@
+import { useNarrow } from "../ui/narrow.ts";
 import type { Edge, OverlayRow } from "./overlay-rows.ts";
 import { t } from "./text.ts";
 
-const width = 760;
-const height = 340;
+/** What the picture is drawn on; a phone's is smaller, so that its words are not. */
+const wide = { width: 760, height: 340, across: 250, down: 105 };
+const small = { width: 380, height: 320, across: 120, down: 105 };
+type Sheet = typeof wide;
 /** More would be a knot; the table has them all. */
 const maxDrawn = 32;
 const maxLabel = 18;
@@ -14,8 +17,10 @@ interface Spot {
 
 /** The network as a picture: this machine in the middle, the others around it, lines as packets go. */
 export function NetworkMap({ rows, edges }: { rows: readonly OverlayRow[]; edges: readonly Edge[] }) {
+	const sheet = useNarrow() ? small : wide;
+	const { width, height } = sheet;
 	const drawn = rows.slice(0, maxDrawn);
-	const spots = placesOf(drawn);
+	const spots = placesOf(drawn, sheet);
 	return (
 		<figure className="card network-map">
 			<svg viewBox={`0 0 ${width} ${height}`} role="img" aria-label={t.map(rows.length)}>
@@ -53,8 +58,8 @@ export function NetworkMap({ rows, edges }: { rows: readonly OverlayRow[]; edges
 }
 
 /** The same peers always stand in the same places: nothing jumps when figures change. */
-function placesOf(rows: readonly OverlayRow[]): ReadonlyMap<string, Spot> {
-	const centre = { x: width / 2, y: height / 2 - 8 };
+function placesOf(rows: readonly OverlayRow[], sheet: Sheet): ReadonlyMap<string, Spot> {
+	const centre = { x: sheet.width / 2, y: sheet.height / 2 - 8 };
 	const places = new Map<string, Spot>();
 	const present = new Set(rows.map((row) => row.id));
 	const isDevice = (row: OverlayRow) => row.parent !== undefined && present.has(row.parent);
@@ -65,20 +70,20 @@ function placesOf(rows: readonly OverlayRow[]): ReadonlyMap<string, Spot> {
 	for (const [index, row] of around.entries()) {
 		const only = around.length === 1 && !hasSelf;
 		const angle = ((index + 0.5) / around.length) * 2 * Math.PI - Math.PI / 2;
-		places.set(row.id, only ? centre : at(centre, angle, 250, 105));
+		places.set(row.id, only ? centre : at(sheet, centre, angle, sheet.across, sheet.down));
 	}
 	for (const parent of machines) {
 		const spot = places.get(parent.id) as Spot;
 		const devices = rows.filter((row) => isDevice(row) && row.parent === parent.id);
 		for (const [index, row] of devices.entries()) {
 			const outward = parent.isSelf || spot === centre ? Math.PI / 2 : Math.atan2(spot.y - centre.y, spot.x - centre.x);
-			places.set(row.id, at(spot, outward + (index - (devices.length - 1) / 2) * 0.7, 74, 52));
+			places.set(row.id, at(sheet, spot, outward + (index - (devices.length - 1) / 2) * 0.7, 74, 52));
 		}
 	}
 	return places;
 }
 
-function at(from: Spot, angle: number, across: number, down: number): Spot {
+function at({ width, height }: Sheet, from: Spot, angle: number, across: number, down: number): Spot {
 	return {
 		x: Math.min(width - 50, Math.max(50, from.x + across * Math.cos(angle))),
 		y: Math.min(height - 36, Math.max(22, from.y + down * Math.sin(angle))),

@@ -72,7 +72,7 @@ function Row({ row, mayRemove, onWhy }: { row: OverlayRow; mayRemove: boolean; o
 				{row.lastHandshakeAt === null ? "–" : agoOf(row.lastHandshakeAt)}
 			</td>
 			<td data-label={t.columns.traffic} className="nowrap">
-				{row.isSelf ? "–" : `${bytesOf(row.receivedBytes)} / ${bytesOf(row.sentBytes)}`}
+				{row.isSelf || row.path === "unknown" ? "–" : `${bytesOf(row.receivedBytes)} / ${bytesOf(row.sentBytes)}`}
 			</td>
 			<td data-label={t.columns.tags}>
 				{row.tags.length === 0

@@ -51,7 +51,7 @@ export const t = {
 		from: "From",
 		to: "To",
 		port: "Port",
-		portHint: "Empty asks for any",
+		portHint: "Empty: any",
 		proto: "Protocol",
 		ask: "Ask",
 		yes: "Yes",

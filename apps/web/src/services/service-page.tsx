@@ -136,7 +136,7 @@ function Agents({ service }: { service: Service }) {
 			<h2 id="agents-title">{t.agentList}</h2>
 			{service.agents.length === 0 && <p className="muted">{t.noAgents}</p>}
 			{service.agents.length > 0 && (
-				<ul className="card list">
+				<ul className="card list agents">
 					{service.agents.map((agent) => (
 						<li key={agent.id}>
 							<StatusDot state={agent.healthy ? "up" : "warn"}>{agent.healthy ? t.online : t.troubled}</StatusDot>
@@ -147,7 +147,7 @@ function Agents({ service }: { service: Service }) {
 								</span>
 							</span>
 							<span className="small muted">
-								{t.links(1, agent.links)}, {t.since(agoOf(agent.connectedAt))}
+								{t.agentLinks(agent.links)}, {t.since(agoOf(agent.connectedAt))}
 							</span>
 						</li>
 					))}

@@ -33,6 +33,7 @@ export const t = {
 	address: "address",
 	links: (agents: number, links: number) =>
 		`${agents} ${agents === 1 ? "agent" : "agents"}, ${links} ${links === 1 ? "link" : "links"}`,
+	agentLinks: (links: number) => `${links} ${links === 1 ? "link" : "links"}`,
 	counts: (errors: number, refused: number) => `${errors} failed, ${refused} refused`,
 	open: (name: string) => `Settings of ${name}`,
 	remove: "Remove the service",
