@@ -1,20 +1,17 @@
-import { existsSync, readFileSync } from "node:fs";
 import { memberCredentials } from "@warren/access";
 import { defineErrors, describeIdentity, messageOf } from "@warren/kernel";
 import { dataHeaders, type RequestContext } from "@warren/net";
 import { z } from "zod";
-import { isLoopback } from "../config/server-config.ts";
-import { edgeFiles } from "../edge/edge-config.ts";
-import { backboneConsoleToken, certifyEdge } from "../edge/edge-part.ts";
+import { certifyEdge } from "../edge/edge-part.ts";
 import { readMembership } from "../hub/membership.ts";
 import type { OpenPart } from "../node/role-part.ts";
 import type { Processes } from "../supervisor/supervised-role.ts";
+import { BackboneBeside } from "./backbone-beside.ts";
 import type { ConsoleAddress } from "./backbone-console.ts";
 import { ExposedServices } from "./exposed-services.ts";
 
 const exposeError = defineErrors({
 	no_backbone: { status: 409 },
-	backbone_down: { status: 503, retryable: true },
 	bad_name: { status: 400, fix: "Use lower-case letters, digits and hyphens, at most 63." },
 });
 
@@ -28,25 +25,9 @@ const serviceName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
  */
 export function exposePart(processes: Processes | null): OpenPart {
 	return async (base, config) => {
-		const { authority, data, lifetime, audit, logger } = base;
+		const { data, lifetime, audit, logger } = base;
 		const membership = readMembership(data);
-		const files = edgeFiles(data.path);
-		const row = () =>
-			processes
-				?.rows()
-				.flatMap(({ roles }) => roles)
-				.find(({ name }) => name === "backbone");
-		const backbone = (): ConsoleAddress | null => {
-			const { state, port } = row() ?? {};
-			if (authority === null || membership !== null || state !== "running" || port === undefined) return null;
-			const { host } = config;
-			const name = host === undefined || isLoopback(host) || host === "0.0.0.0" || host === "::" ? "localhost" : host;
-			return {
-				url: `https://${name.includes(":") ? `[${name}]` : name}:${port}`,
-				ca: authority.certPem + (existsSync(files.backboneCa) ? readFileSync(files.backboneCa, "utf8") : ""),
-				token: backboneConsoleToken(base),
-			};
-		};
+		const beside = new BackboneBeside(base, config, processes);
 		const needBackbone = (): ConsoleAddress => {
 			if (membership !== null)
 				throw exposeError(
@@ -56,35 +37,21 @@ export function exposePart(processes: Processes | null): OpenPart {
 						fix: "Make a token on the first machine, and run here: warren agent --backbone URL --service NAME --target 127.0.0.1:PORT",
 					},
 				);
-			const found = backbone();
-			if (found !== null) return found;
-			if (!(processes?.rows().some(({ name }) => name === "edge") ?? false))
-				throw exposeError("no_backbone", "No backbone runs on this machine.", {
-					fix: "Start it with: warren up (without WARREN_EDGE=0, --http or certificate files).",
-				});
-			throw exposeError("backbone_down", "The backbone of this machine is down.", {
-				fix: "See why with: warren status",
-			});
+			return beside.need();
 		};
 		const services = lifetime.own(
 			new ExposedServices({
 				...base,
-				backbone,
+				backbone: () => beside.address(),
 				needBackbone,
 				certify: (names) => certifyEdge(base, config, names),
 			}),
 		);
-		let before = "";
-		const look = () => {
-			const url = backbone()?.url ?? "";
-			if (url === before) return;
-			before = url;
+		beside.watch(() => {
 			services
 				.backboneChanged()
 				.catch((fault: unknown) => logger.error("exposed services are not served", { fault: messageOf(fault) }));
-		};
-		processes?.watch(look);
-		look();
+		});
 		const record = ({ identity, remoteAddress }: RequestContext, action: string, target: string, details = {}) =>
 			audit.record({
 				actor: identity === null ? "anonymous" : describeIdentity(identity),
