@@ -175,7 +175,8 @@ export class PeerDialer {
 						{ ...options, hostname: tunnelHost, host: tunnelHost, httpSocket: stream as Socket },
 						judge as buildConnector.Callback,
 					),
-				(fault: unknown) => callback(fault instanceof Error ? fault : new Error(messageOf(fault)), null),
+				// As of any path that does not carry: whoever asked says which peer is away.
+				(fault: unknown) => callback(new Error(messageOf(fault)), null),
 			);
 		};
 	}

@@ -250,6 +250,13 @@ export class PeerDirectory {
 		}
 	}
 
+	/** Peers that have answered, each with the path on which it did last; nobody is asked. */
+	reached(): { readonly id: PeerId; readonly name: string; readonly path: PathKind }[] {
+		return (this.#known?.peers ?? [])
+			.filter((peer) => this.dialer.isReached(peer))
+			.map((peer) => ({ id: peer.id, name: peer.name, path: this.kindOf(this.dialer.pathOf(peer)) }));
+	}
+
 	/** Looks for the best way to a peer now. @returns null when none answers, or who answers is not believed. */
 	async seek(peer: KnownPeer): Promise<PeerPath | null> {
 		const { path, result } = await reach(peer, this.dialer, this.#deps.clock);

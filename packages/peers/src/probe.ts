@@ -111,10 +111,9 @@ function identify(
 		path: "/api/identify",
 		headers: { host: called, accept: "application/json" },
 		...dialer.tls,
-		// An agent of its own: a resumed session would show no certificate.
-		agent: false,
 		...(stream === undefined
-			? {}
+			? // An agent of its own: a resumed session would show no certificate.
+				{ agent: false as const }
 			: { createConnection: (options: unknown) => tlsConnect({ ...(options as ConnectionOptions), socket: stream }) }),
 	});
 	let shown: Shown | null = null;

@@ -47,8 +47,14 @@ const peerBody = z.object({
 });
 const pinBody = z.object({ fingerprint: z.string() });
 
+export interface PeerRoutes {
+	readonly routes: Route[];
+	/** For `status`: how each peer that has answered is reached, and the WebSockets that the relay has open to it. */
+	readonly paths: () => { readonly name: string; readonly path: PathKind; readonly connections: number }[];
+}
+
 /** The list of peers, their pins, and the relay: docs/api-node.md. */
-export function peerRoutes(deps: PeerRouteDeps): Route[] {
+export function peerRoutes(deps: PeerRouteDeps): PeerRoutes {
 	const { directory, pins, pools, credentials } = deps;
 	const http = new HttpRelay(directory, pools);
 	const webSocket = new WebSocketRelay(directory, deps.clock);
@@ -78,7 +84,7 @@ export function peerRoutes(deps: PeerRouteDeps): Route[] {
 		});
 		deps.onChange();
 	};
-	return [
+	const routes: Route[] = [
 		{
 			...facts,
 			method: "GET",
@@ -156,4 +162,9 @@ export function peerRoutes(deps: PeerRouteDeps): Route[] {
 		},
 		{ ...facts, method: "WS", path: "/r/:peer/ws/*", open: (context, upgrade) => webSocket.open(context, upgrade) },
 	];
+	return {
+		routes,
+		paths: () =>
+			directory.reached().map(({ id, name, path }) => ({ name, path, connections: webSocket.pathsOf(id).length })),
+	};
 }

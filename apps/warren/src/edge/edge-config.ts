@@ -1,11 +1,13 @@
 import { X509Certificate } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { parseConfig } from "@warren/kernel";
 import { z } from "zod";
 import { type BackboneConfig, backboneDomain, parseBackboneConfig } from "../config/backbone-config.ts";
 import { type CoordinatorConfig, parseCoordinatorConfig } from "../config/coordinator-config.ts";
 import { type GatewayConfig, parseGatewayConfig } from "../config/gateway-config.ts";
+import { ownNames } from "../node/certificates.ts";
 
 const port = z.coerce.number().pipe(z.int().min(0).max(65535));
 const schema = z.object({
@@ -104,6 +106,8 @@ export function parseEdgeConfig(
 			{
 				...common,
 				...{ host, port: backbonePort, domain: backboneDomain, http: false },
+				// Machines reach it by whichever name they reach the hub.
+				hostname: machineNames(flags, environment),
 				data: join(files.folder, "backbone"),
 				// The machine's own files are for the machine's own name.
 				...(speaksFor(files.cert, backboneDomain) ? { tlsCert: files.cert, tlsKey: files.key } : {}),
@@ -111,6 +115,19 @@ export function parseEdgeConfig(
 			withoutServerFiles(environment),
 		),
 	};
+}
+
+/** What this machine is called, as its private process has it. */
+function machineNames(
+	flags: Readonly<Record<string, unknown>>,
+	environment: Readonly<Record<string, string | undefined>>,
+): string[] {
+	const named = flags["name"] ?? environment["WARREN_NAME"];
+	const listed = flags["hostname"] ?? environment["WARREN_HOSTNAME"]?.split(",");
+	return ownNames({
+		name: typeof named === "string" && named !== "" ? named : hostname(),
+		hostname: (Array.isArray(listed) ? listed : []).map((each) => String(each).trim()).filter((each) => each !== ""),
+	});
 }
 
 /** Whether a certificate covers a domain and what lies below it. */

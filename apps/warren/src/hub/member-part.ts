@@ -15,6 +15,7 @@ import type { OpenPart, RolePart } from "../node/role-part.ts";
 import { openCodingAgents } from "../sidecar/coding-agents.ts";
 import { SidecarSync } from "../sidecar/hub-sync.ts";
 import { openSidecar } from "../sidecar/sidecar-listener.ts";
+import { MemberTunnel } from "../tunnel/member-tunnel.ts";
 import { version } from "../version.ts";
 import { openDocuments } from "./hub-documents.ts";
 import { HubForward } from "./hub-forward.ts";
@@ -29,6 +30,7 @@ export function openMemberPart(membership: Membership): OpenPart {
 	return async (base, config): Promise<RolePart> => {
 		const { clock, random, logger, health, audit, lifetime, nodeId } = base;
 		const { hubUrl, ca, nodeToken, ticketKey, ownerId } = membership;
+		const startedAt = clock.now();
 		const link = lifetime.own(
 			HubLink.open(
 				{ clock, random, logger, health },
@@ -41,6 +43,13 @@ export function openMemberPart(membership: Membership): OpenPart {
 			),
 		);
 		link.onMachines(() => base.feed.publish({ type: "peers" }));
+		const tunnel = lifetime.own(
+			MemberTunnel.open(
+				{ clock, random, logger, health, data: base.data, onChange: () => base.feed.publish({ type: "health" }) },
+				membership,
+				{ host: ownListener(config.host), port: base.port },
+			),
+		);
 		const tickets = new NodeTickets(base);
 		link.onRevoked((ticketIds) => tickets.end(ticketIds));
 		const tables = lifetime.own(
@@ -106,6 +115,8 @@ export function openMemberPart(membership: Membership): OpenPart {
 			],
 			authenticators: [],
 			peerSources: [link, sync],
+			tunnel,
+			roles: () => [{ name: "member", state: "running", since: startedAt }, tunnel.row],
 			listening: (listener) => {
 				// With certificate files of its own it shows no leaf of ours.
 				if (!listener.secure || config.tlsCert !== undefined) return;
@@ -120,4 +131,10 @@ export function openMemberPart(membership: Membership): OpenPart {
 			drain: () => documents.relay.close(),
 		};
 	};
+}
+
+/** Where this machine's own tunnel finds its node. */
+function ownListener(host: string | undefined): string {
+	if (host === undefined || host === "0.0.0.0") return "127.0.0.1";
+	return host === "::" ? "::1" : host;
 }

@@ -4,7 +4,7 @@ import { type RoleDeps, type RunningRole, runRole } from "../cli/run-role.ts";
 import { type NodeConfig, parseNodeConfig } from "../config/node-config.ts";
 import { consolePart } from "../console/console-part.ts";
 import { edgePart } from "../edge/edge-part.ts";
-import { openHubPart } from "../hub/hub-part.ts";
+import { hubPart } from "../hub/hub-part.ts";
 import { openRoomsPart } from "../rooms/rooms-part.ts";
 import { processesPart } from "../supervisor/processes-part.ts";
 import { runSupervised } from "../supervisor/supervised-role.ts";
@@ -21,7 +21,7 @@ export async function runPrivate(flags: Record<string, unknown>): Promise<void> 
 	const config = parseNodeConfig(flags, process.env);
 	await runSupervised(config, (deps, processes) =>
 		open(deps, config, {
-			first: [openHubPart, edgePart],
+			first: [hubPart(processes), edgePart],
 			always: [processesPart(processes), openRoomsPart, exposePart(processes), consolePart(processes)],
 		}),
 	);

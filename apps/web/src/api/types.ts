@@ -95,6 +95,8 @@ export interface Peer {
 	source: string;
 	sources: string[];
 	rttMs?: number;
+	/** How this node reaches it now. */
+	path?: "direct" | "overlay" | "relayed" | "tunnel";
 	lastSeenAt?: number;
 	checkedAt?: number;
 	error?: ErrorFacts;

@@ -150,6 +150,7 @@ export class Joiner implements Closeable {
 	#paths: PathDriver | null = null;
 	#relay: RelayLanes | null = null;
 	#names: NameResponder | null = null;
+	#apps: readonly HostedApp[];
 	readonly #forwarders = new Map<Ula, AppForwarder>();
 	readonly #applied = new Map<WireGuardKey, WantedPeer>();
 	#appliedRules = "null";
@@ -175,6 +176,7 @@ export class Joiner implements Closeable {
 	private constructor(deps: JoinerDeps, options: JoinerOptions) {
 		this.#deps = deps;
 		this.#options = options;
+		this.#apps = options.apps;
 		this.health = deps.health ?? new HealthTable(deps.clock);
 		this.#table = new PeerTable(deps.clock);
 		this.#files = new JoinerFiles(options.folder, deps.logger);
@@ -407,7 +409,33 @@ export class Joiner implements Closeable {
 	}
 
 	#appUlas(): Ula[] {
-		return this.#options.apps.flatMap((app) => appUla(app.uuid) ?? []);
+		return this.#apps.flatMap((app) => appUla(app.uuid) ?? []);
+	}
+
+	/** Serves these apps from now on; one that stays as it was is not disturbed. @throws WarrenError `bad_config`, `no_network`. */
+	setApps(apps: readonly HostedApp[]): Promise<void> {
+		const changed = this.#syncing.then(() => this.#setApps(apps));
+		this.#syncing = changed.catch(() => {});
+		return changed;
+	}
+
+	async #setApps(apps: readonly HostedApp[]): Promise<void> {
+		const kept = new Set(apps.map((app) => JSON.stringify(app)));
+		const gone = this.#apps.filter((app) => !kept.has(JSON.stringify(app))).flatMap((app) => appUla(app.uuid) ?? []);
+		this.#apps = apps;
+		for (const ula of gone) {
+			await this.#forwarders.get(ula)?.close();
+			this.#forwarders.delete(ula);
+		}
+		if (this.#device === null) return;
+		const standing = new Set(this.#appUlas());
+		const removeAddresses = gone.filter((ula) => !standing.has(ula));
+		const change = { addAddresses: [], removeAddresses, routes: [], removeRoutes: [] };
+		await this.#network(() => this.#deps.network.apply(this.#device?.interfaceName ?? "", change));
+		await this.#openApps();
+		// The addresses are ours to the others from the next heartbeat on, and left to others.
+		this.#beatSoon();
+		this.#sync();
 	}
 
 	async #openApps(): Promise<void> {
@@ -420,9 +448,10 @@ export class Joiner implements Closeable {
 				removeRoutes: [],
 			}),
 		);
-		for (const app of this.#options.apps) {
+		for (const app of this.#apps) {
 			const ula = appUla(app.uuid);
 			if (ula === null) throw overlayError("bad_config", `"${app.uuid.slice(0, 64)}" is not the UUID of an app.`);
+			if (this.#forwarders.has(ula)) continue;
 			this.#forwarders.set(
 				ula,
 				await AppForwarder.open(

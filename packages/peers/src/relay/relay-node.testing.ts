@@ -67,7 +67,7 @@ export async function relayNode(clock: Clock = systemClock, more: readonly Route
 					self: () => ({ name: "a", version: "1", host: "a", port: 1 }),
 					defaultPort: 5151,
 					onChange() {},
-				}),
+				}).routes,
 				...more,
 			],
 		},
