@@ -4,6 +4,8 @@
  */
 import type { WorkerSocket } from "@warren/net";
 import type { ObjectStorage } from "@warren/store";
+import type { Ended } from "./rooms/recent-endings.ts";
+import type { ContentsCall, RoomAnswer } from "./rooms/room-calls.ts";
 
 export interface DurableStorage extends ObjectStorage {
 	get<T>(key: string): Promise<T | undefined>;
@@ -34,15 +36,38 @@ export interface DurableStub {
 	fetch(request: Request): Promise<Response>;
 }
 
-export interface DurableNamespace {
+/** A room's object, as the hub and the worker call it. */
+export interface RoomStub extends DurableStub {
+	contents(call: ContentsCall): Promise<RoomAnswer>;
+	signedOut(ended: Ended, at: number): Promise<void>;
+	accessChanged(room: string, userId: string, access: string | null, at: number): Promise<void>;
+}
+
+/** The hub's object, as rooms and the worker call it. */
+export interface HubStub extends DurableStub {
+	touch(room: string): Promise<void>;
+}
+
+export interface DurableNamespace<Stub> {
 	idFromName(name: string): { toString(): string };
-	get(id: { toString(): string }): DurableStub;
+	get(id: { toString(): string }): Stub;
 }
 
 /** What wrangler.jsonc binds; everything else of the environment is text. */
 export interface Bindings {
-	readonly HUB: DurableNamespace;
-	readonly ROOMS: DurableNamespace;
+	readonly HUB: DurableNamespace<HubStub>;
+	readonly ROOMS: DurableNamespace<RoomStub>;
+}
+
+/** One hub a deployment. */
+const hubName = "hub";
+
+export function hubOf({ HUB }: Pick<Bindings, "HUB">): HubStub {
+	return HUB.get(HUB.idFromName(hubName));
+}
+
+export function roomOf({ ROOMS }: Pick<Bindings, "ROOMS">, room: string): RoomStub {
+	return ROOMS.get(ROOMS.idFromName(room));
 }
 
 export type Environment = Bindings & Readonly<Record<string, unknown>>;

@@ -20,3 +20,5 @@ export { type StartedNode, type StartNodeOptions, startNode } from "./start-node
 export { type StartedServer, startServer } from "./start-server.ts";
 export { tempFolder } from "./temp-folder.ts";
 export { VirtualClock } from "./virtual-clock.ts";
+export { bundleWorker } from "./worker-bundle.ts";
+export { Workerd, type WorkerdOptions, workerdCompatibility } from "./workerd.ts";

@@ -2,16 +2,20 @@ import { type Accounts, type AccountsTables, accountsSchema, isRevoked, openAcco
 import { closeCodes, type Logger, newSecret, type Random } from "@warren/kernel";
 import { dataHeaders, FetchListener, HostTable, type Route } from "@warren/net";
 import { AuditLog, type AuditTable, auditSchema, openObjectTables } from "@warren/store";
+import { DocumentsList, documentRoutes, type SyncTables, syncSchema } from "@warren/sync";
 import type { EdgeConfig } from "../config/edge-config.ts";
 import type { ObjectClock } from "../object-clock.ts";
-import { type DurableNamespace, type DurableState, type DurableStorage, socketPair } from "../platform.ts";
+import { type DurableStorage, type RoomStub, socketPair } from "../platform.ts";
+import { type AttendanceTable, attendanceSchema } from "./attendance.ts";
 import { ConfiguredSetup } from "./configured-setup.ts";
+import { Doors } from "./doors.ts";
+import { roomContents } from "./room-contents.ts";
 
-type EdgeTables = AccountsTables & AuditTable;
+type EdgeTables = AccountsTables & SyncTables & AuditTable & AttendanceTable;
 
 export interface EdgeHubDeps {
-	readonly state: DurableState;
-	readonly rooms: DurableNamespace;
+	readonly storage: DurableStorage;
+	readonly roomOf: (room: string) => RoomStub;
 	readonly clock: ObjectClock;
 	readonly random: Random;
 	readonly logger: Logger;
@@ -20,42 +24,58 @@ export interface EdgeHubDeps {
 export interface EdgeHub {
 	readonly listener: FetchListener;
 	readonly accounts: Accounts;
+	readonly documents: DocumentsList;
 }
 
 /** Written by the platform itself, over whatever a client sent. */
 const addressHeader = "cf-connecting-ip";
+const schemas = [accountsSchema, syncSchema, auditSchema, attendanceSchema];
 
-/** The hub of hub-services.ts in apps/warren, over one object's storage. */
+/** What hub-services.ts of apps/warren composes, over one object's storage; documents' bytes are in objects of their own. */
 export async function openEdgeHub(deps: EdgeHubDeps, config: EdgeConfig): Promise<EdgeHub> {
-	const { state, clock, random, logger } = deps;
-	const tables = await openObjectTables<EdgeTables>(state.storage, [accountsSchema, auditSchema], "of this hub");
-	const audit = new AuditLog(tables.db as never, clock, logger);
+	const { storage, roomOf, clock, random, logger } = deps;
+	const { db } = await openObjectTables<EdgeTables>(storage, schemas, "of this hub");
+	const audit = new AuditLog(db as never, clock, logger);
 	const accounts = await openAccounts(
-		{ db: tables.db, clock, random, logger, audit, setup: new ConfiguredSetup(config.setup, clock) },
+		{ db, clock, random, logger, audit, setup: new ConfiguredSetup(config.setup, clock) },
 		{
 			baseUrls: config.urls,
-			secret: await kept(state.storage, "secret", () => newSecret(random)),
+			secret: await kept(storage, "secret", () => newSecret(random)),
 			cookieName: "warren-hub",
 			social: config.social,
 		},
 	);
+	const documents: DocumentsList = new DocumentsList({
+		db: db as never,
+		clock,
+		random,
+		onAccessChanged: (document, user, access) => doors.accessChanged(document, user, access),
+	});
+	const doors = new Doors({ db: db as never, clock, logger, documents, roomOf, authenticator: accounts.authenticator });
+	const options = { owner: "hub", credentials: ["session"] } as const;
 	const listener = new FetchListener(
 		{ clock, logger },
 		{
 			role: "hub",
 			hosts: new HostTable(config.urls.map((url) => new URL(url).hostname)),
-			authenticator: accounts.authenticator,
+			authenticator: doors.authenticator,
 			cookieName: accounts.sessionCookieName,
 			corsOrigins: config.corsOrigins,
 			remoteAddressOf: (request) => request.headers.get(addressHeader) ?? "unknown",
 			pair: socketPair,
-			routes: [aboutRoute(config), ...accounts.routes()],
+			routes: [
+				aboutRoute(config),
+				...accounts.routes(),
+				...documentRoutes({ documents, history: roomContents(roomOf), audit }, options),
+				doors.route(options),
+			],
 		},
 	);
 	accounts.onRevoked((revoked) => {
 		listener.disconnect((who) => isRevoked(revoked, who), closeCodes.signIn, "signed out");
+		doors.revoked(revoked);
 	});
-	return { listener, accounts };
+	return { listener, accounts, documents };
 }
 
 /** What runs here, as the Node hub says it at `/`. */
@@ -66,7 +86,10 @@ function aboutRoute({ name }: EdgeConfig): Route {
 		path: "/",
 		credentials: ["none"],
 		handle: () =>
-			Response.json({ app: "warren", roles: ["hub"], name, capabilities: ["accounts"] }, { headers: dataHeaders }),
+			Response.json(
+				{ app: "warren", roles: ["hub"], name, capabilities: ["accounts", "sync"] },
+				{ headers: dataHeaders },
+			),
 	};
 }
 

@@ -1,22 +1,20 @@
+import { DurableObject } from "cloudflare:workers";
 import { type Logger, systemRandom } from "@warren/kernel";
 import { asWarrenError, errorResponse } from "@warren/net";
 import { parseEdgeConfig } from "../config/edge-config.ts";
 import { consoleLogger } from "../console-logger.ts";
 import { ObjectClock } from "../object-clock.ts";
-import type { DurableState, Environment } from "../platform.ts";
+import { type DurableState, type Environment, roomOf } from "../platform.ts";
 import { type EdgeHub, openEdgeHub } from "./edge-hub.ts";
 
 /** The Durable Object of a hub: there is one. Its accounts, list of documents and AI live here; each document elsewhere. */
-export class HubObject {
-	readonly #state: DurableState;
-	readonly #environment: Environment;
+export class HubObject extends DurableObject<DurableState, Environment> {
 	readonly #clock: ObjectClock;
 	readonly #logger: Logger = consoleLogger;
 	#opening: Promise<EdgeHub> | null = null;
 
 	constructor(state: DurableState, environment: Environment) {
-		this.#state = state;
-		this.#environment = environment;
+		super(state, environment);
 		this.#clock = new ObjectClock(state.storage);
 	}
 
@@ -28,6 +26,11 @@ export class HubObject {
 			this.#logger.error("the hub did not open", { fault: String((fault as Error).stack) });
 			return errorResponse(asWarrenError(fault));
 		}
+	}
+
+	/** For rooms: a document's content changed. */
+	async touch(room: string): Promise<void> {
+		await (await this.#open()).documents.touch(room);
 	}
 
 	async alarm(): Promise<void> {
@@ -45,11 +48,11 @@ export class HubObject {
 	}
 
 	async #compose(): Promise<EdgeHub> {
-		const config = parseEdgeConfig(this.#environment);
+		const config = parseEdgeConfig(this.env);
 		return openEdgeHub(
 			{
-				state: this.#state,
-				rooms: this.#environment.ROOMS,
+				storage: this.ctx.storage,
+				roomOf: (room) => roomOf(this.env, room),
 				clock: this.#clock,
 				random: systemRandom,
 				logger: this.#logger,

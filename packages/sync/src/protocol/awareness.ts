@@ -197,6 +197,11 @@ export class AwarenessTable {
 		return [...this.#present.values()].filter(isHere).map(({ owner, entry }) => ({ owner, entry }));
 	}
 
+	/** What a socket speaks for. */
+	entriesOf(socket: number): AwarenessEntry[] {
+		return [...(this.#clientsOf.get(socket) ?? [])].flatMap((client) => this.#present.get(client)?.entry ?? []);
+	}
+
 	/** Whose clients have just been left by another relay: perhaps they are back, here. */
 	takeVacated(): ReadonlySet<string> {
 		const vacated = new Set(this.#vacated);

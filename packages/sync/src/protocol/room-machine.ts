@@ -14,6 +14,7 @@ import { syncLimits } from "./limits.ts";
 import type {
 	LoggedUpdate,
 	MemberOptions,
+	MemberStanding,
 	PendingUpdate,
 	RoomEffect,
 	RoomMachineOptions,
@@ -105,16 +106,19 @@ export class RoomMachine {
 		return this.#members.size === 0 && this.#uncommittedBytes === 0 && this.#awareness.sizeHere === 0;
 	}
 
-	/** Asks the socket what it has (unless it may only read) and tells it who is here. */
-	join(socket: SocketId, who: MemberOptions, now: number): void {
+	/**
+	 * Asks the socket what it has (unless it may only read) and tells it who is here.
+	 * @param standing of a socket that is not new (S22): it is asked and told nothing.
+	 */
+	join(socket: SocketId, who: MemberOptions, now: number, standing?: MemberStanding): void {
 		this.#now = now;
 		const member: Member = {
 			socket,
 			who,
 			joinedAt: now,
 			progress: { at: "new" },
-			received: 0,
-			durable: 0,
+			received: standing?.received ?? 0,
+			durable: standing?.received ?? 0,
 			deniedAt: Number.NEGATIVE_INFINITY,
 		};
 		this.#members.set(socket, member);
@@ -123,8 +127,18 @@ export class RoomMachine {
 			this.#close(member, closeCodes.unavailable, "too_many", `${this.#limits.maxRoomSockets} are here already`);
 			return;
 		}
+		if (standing !== undefined) return this.#resume(member, standing);
 		if (who.access === "read-write") this.#send([socket], encodeStep1(this.#coverage.stateVector()));
 		this.#sendAwarenessTo(socket);
+	}
+
+	/** Null when it is not here. Exact once everything that it sent is on disk. */
+	standingOf(socket: SocketId): MemberStanding | null {
+		const member = this.#members.get(socket);
+		if (member === undefined) return null;
+		const { at } = member.progress;
+		const progress = at === "new" || at === "live" ? at : "behind";
+		return { progress, received: member.durable, entries: this.#awareness.entriesOf(socket) };
 	}
 
 	/** @param clean it said goodbye, rather than being cut. */
@@ -272,6 +286,18 @@ export class RoomMachine {
 		const effects = this.#effects;
 		this.#effects = [];
 		return effects;
+	}
+
+	#resume(member: Member, { progress, entries }: MemberStanding): void {
+		if (progress === "live") member.progress = { at: "live" };
+		if (progress === "behind") {
+			member.progress = { at: "planning" };
+			this.#effects.push({ type: "plan", socket: member.socket, clocks: new Map() });
+		}
+		// Stamped when they came; and everybody has them.
+		const { owner, maxClients } = member.who;
+		this.#awareness.receive(member.socket, owner, entries, this.#now, { maxClients });
+		this.#awareness.takeChanges();
 	}
 
 	#handle(member: Member, frame: ClientFrame, now: number): void {

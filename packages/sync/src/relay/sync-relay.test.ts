@@ -7,6 +7,7 @@ import { syncLogSchema } from "../log/schema.ts";
 import { SqliteUpdateLog } from "../log/sqlite-update-log.ts";
 import type { UpdateLog } from "../log/update-log.ts";
 import { SimulatedClient, SimulatedNetwork } from "../simulated-network.testing.ts";
+import { Documents } from "../worker/documents.ts";
 import { FlushWindow } from "./flush-window.ts";
 import { Outgoing } from "./outgoing.ts";
 import { PreparedSyncs } from "./prepared-syncs.ts";
@@ -21,7 +22,7 @@ async function openRelay(wrap: (log: UpdateLog) => UpdateLog = (log) => log) {
 	const clock = new VirtualClock();
 	const tables = await openSqliteTables(":memory:", [syncLogSchema]);
 	const log = wrap(new SqliteUpdateLog(tables.statements, clock));
-	const relay = new SyncRelay({ log, clock, logger: silentLogger });
+	const relay = new SyncRelay({ log, documents: new Documents(clock), clock, logger: silentLogger });
 	const close = async () => {
 		await relay.documents.close();
 		await tables.close();
