@@ -3,10 +3,12 @@ import {
 	type Audit,
 	type Authenticator,
 	type Clock,
+	closeCodes,
 	firstOf,
 	type HealthTable,
 	Lifetime,
 	type Logger,
+	messageOf,
 	type Random,
 } from "@warren/kernel";
 import { HostTable, Listener, Metrics } from "@warren/net";
@@ -16,17 +18,23 @@ import { adminRoutes } from "./admin/admin-routes.ts";
 import { adminAuthenticator } from "./admin/authenticator.ts";
 import { principalRoutes } from "./admin/principal-routes.ts";
 import { Changes } from "./changes.ts";
+import { HopDialler } from "./cluster/hop-dialler.ts";
+import { HopEndpoint } from "./cluster/hop-endpoint.ts";
+import { PeerAgents } from "./cluster/peer-agents.ts";
+import { Registry } from "./cluster/registry.ts";
+import { RevocationWatch } from "./cluster/revocation-watch.ts";
+import { UsedAssertions } from "./cluster/used-assertions.ts";
 import { backboneError } from "./errors.ts";
 import { Callers } from "./identity/callers.ts";
 import { Principals } from "./identity/principals.ts";
 import { SigningKey } from "./identity/signing-key.ts";
+import { deriveHopKey } from "./protocol/hop-envelope.ts";
 import type { BackboneTables } from "./schema.ts";
 import { type Agent, AgentPool } from "./server/agents.ts";
 import { Certificates, type FrontTls } from "./server/certificates.ts";
 import { Front, type FrontLimits } from "./server/front.ts";
 import { Http2Front } from "./server/http2-front.ts";
 import { Inspector } from "./server/inspector.ts";
-import { Registry } from "./server/registry.ts";
 import { type ActiveService, Services } from "./server/services.ts";
 import { StreamPorts } from "./server/stream-ports.ts";
 import { TunnelEndpoint } from "./server/tunnel-endpoint.ts";
@@ -45,6 +53,14 @@ export interface BackboneDeps {
 	readonly authenticators?: readonly Authenticator[];
 }
 
+/** Several nodes over the same tables, key-value and bus. */
+export interface BackboneClusterOptions {
+	/** Where the other nodes reach this one: scheme, host and port; null = where it listens, on this machine alone. */
+	readonly url: string | null;
+	/** PEM that the nodes' certificates chain to; null = what the system trusts. */
+	readonly ca: string | null;
+}
+
 export interface BackboneOptions {
 	/** Services are `<service>.<domain>`. */
 	readonly domain: string;
@@ -61,6 +77,8 @@ export interface BackboneOptions {
 	/** PKCS #8 PEM of an Ed25519 key. */
 	readonly signingKey: string;
 	readonly nodeId: string;
+	/** Null or absent = the only node. */
+	readonly cluster?: BackboneClusterOptions | null;
 	/** New principals wait for an administrator. */
 	readonly approval: boolean;
 	/** Ports for TCP and UDP services; [0, 0] = any free ones. */
@@ -87,25 +105,26 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 	const lifetime = new Lifetime();
 	try {
 		const changes = new Changes(deps.bus);
-		const services = lifetime.own(await Services.open(db, clock, random, changes));
+		const services = lifetime.own(
+			await Services.open(db, clock, random, changes, (fault) =>
+				logger.warn("a service's change could not be read yet", { fault: messageOf(fault) }),
+			),
+		);
 		const principals = new Principals(db, clock, options.masterSecret, changes);
 		const signer = new SigningKey(options.signingKey);
 		const inspector = new Inspector(clock, random);
 		const metrics = new Metrics(true);
 		const certificates = options.tls === null ? null : new Certificates(clock, options.tls);
 		let front: Front;
-		let registry: Registry;
+		let registry: Registry | null = null;
 		const pool = new AgentPool(
 			() => clock.monotonic(),
 			(service, agent: Agent, gone) => {
-				registry.changed(service, agent.id, gone);
+				if (agent.isPeer) return;
+				if (!gone && agent.name !== "") changes.tell({ of: "agent", service, name: agent.name, id: agent.id });
+				registry?.changed(leaseOf(service, agent), gone);
 				logger.info(gone ? "agent left" : "agent came", { service, agent: agent.id, address: agent.address });
 			},
-		);
-		registry = new Registry({ kv: deps.kv, clock, logger }, options.nodeId, () =>
-			[...pool.services()].flatMap(({ service, agents }) =>
-				agents.map((agent) => ({ service, agent: agent.id, links: agent.links.size })),
-			),
 		);
 		const ports = new StreamPorts(
 			{ clock, logger, services, pool, front: () => front },
@@ -122,12 +141,21 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 			if (port !== null) return `${own.protocol}//${own.hostname}:${port}`;
 			return `${own.protocol}//${service.name}.${options.domain}${own.port === "" ? "" : `:${own.port}`}`;
 		};
+		const cluster = options.cluster ?? null;
+		const once = cluster === null ? null : new UsedAssertions(db, clock);
 		const callers = lifetime.own(
-			new Callers({ principals, signer, changes, clock }, options.publicUrl ?? `https://${options.domain}`),
+			new Callers({ principals, signer, changes, clock, once }, options.publicUrl ?? `https://${options.domain}`),
 		);
 		const hosts = new HostTable([options.domain, ...options.hosts]);
 		const endpoint = new TunnelEndpoint({ clock, logger, services, pool, urlOf, isDraining: () => front.draining });
 		const visitors = new VisitorEndpoint({ clock, logger, services, pool, callers });
+		const hopKey = deriveHopKey(options.masterSecret);
+		const hops = new HopEndpoint({
+			...{ clock, random, pool, key: hopKey },
+			self: () => (cluster === null ? null : (registry?.self ?? null)),
+			isDraining: () => front.draining,
+		});
+		lifetime.own(hops);
 		const http2 = new Http2Front({ front: () => front, endpoint, pool, logger });
 		const replay = (service: ActiveService, id: string) => {
 			const kept = inspector.find(service.name, id);
@@ -168,7 +196,8 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 						inspector,
 						metrics,
 						urlOf,
-						cluster: () => registry.cluster(),
+						cluster: async () => ({ ...registry?.cluster(), conditions: health.list() }),
+						agentsElsewhere: (service) => registry?.agentsElsewhere(service) ?? [],
 						replay,
 						health,
 						domain: options.domain,
@@ -187,7 +216,8 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 				listener,
 				upgrade: (socket, head, rest) =>
 					endpoint.upgrade(socket, head, rest, front.addressOf(socket)) ||
-					visitors.upgrade(socket, head, rest, front.addressOf(socket)),
+					visitors.upgrade(socket, head, rest, front.addressOf(socket)) ||
+					(cluster !== null && hops.upgrade(socket, head, rest)),
 				http2: (socket, bytes) => http2.accept(socket, bytes),
 			},
 			{
@@ -207,21 +237,38 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 					pool.disconnect((_service, agent) => agent.tokenId === change.id, 4401, "the service token was revoked");
 				else if (change.of === "service" && services.get(change.name) === null)
 					pool.disconnect((service) => service === change.name, 4404, "the service was taken away");
+				else if (change.of === "agent") pool.replace(change.service, change.name, change.id);
 			}),
 		);
 		measure(metrics, front);
 		const opened = await front.listen(options.host, options.port);
 		if (base === "") base = `${options.tls === null ? "http" : "https"}://${options.domain}:${opened.port}`;
+		const own = () =>
+			[...pool.services()].flatMap(({ service, own: agents }) => agents.map((agent) => leaseOf(service, agent)));
+		const superseded = () => pool.goAway(closeCodes.draining, "another process has taken this node's name");
+		registry = new Registry(
+			{ ...{ kv: deps.kv, bus: deps.bus, clock, random, logger, health }, own, superseded },
+			options.nodeId,
+			cluster === null ? null : (cluster.url ?? localUrl(options, opened.port)),
+		);
 		await registry.open();
-		lifetime.own(registry);
+		if (cluster !== null) {
+			const from = options.nodeId;
+			const dialler = new HopDialler({ random, key: hopKey, from, domain: options.domain, ca: cluster.ca });
+			new PeerAgents({ pool, registry, dialler, logger });
+			lifetime.own(new RevocationWatch({ clock, logger, health, changes, principals, services, pool, front }));
+		}
 		await ports.open();
 		lifetime.own(ports);
 		lifetime.defer(() => http2.close());
 		lifetime.defer(() => {
 			front.draining = true;
+			hops.drain();
 			pool.goAway(1012, "the server is stopping");
 			http2.drain();
 		});
+		// Before all else: whoever else has clients for our agents looks elsewhere.
+		lifetime.own(registry);
 		return {
 			port: opened.port,
 			url: base,
@@ -236,12 +283,21 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 	}
 }
 
+function leaseOf(service: string, agent: Agent) {
+	return { service, agent: agent.id, name: agent.name, links: agent.links.size };
+}
+
+/** On this machine alone: instances behind one balancer. */
+function localUrl({ tls, host }: BackboneOptions, port: number): string {
+	return `${tls === null ? "http" : "https"}://${host?.includes(":") === true ? `[${host}]` : (host ?? "127.0.0.1")}:${port}`;
+}
+
 function measure(metrics: Metrics, front: Front): void {
 	metrics.gauge("backbone_connections", "Connections of clients now.", () => front.connectionCount);
 	metrics.gauge("backbone_received_bytes", "Bytes from clients to services since the start.", () => front.bytesIn);
 	metrics.gauge("backbone_sent_bytes", "Bytes from services to clients since the start.", () => front.bytesOut);
 	metrics.gauge("backbone_agents", "Agents connected now.", () =>
-		[...front.pool.services()].reduce((sum, { agents }) => sum + agents.length, 0),
+		[...front.pool.services()].reduce((sum, { own }) => sum + own.length, 0),
 	);
 	metrics.gauge("backbone_links", "Links of agents now.", () =>
 		[...front.pool.services()].reduce(

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { parseConfig } from "@warren/kernel";
 import { z } from "zod";
 import { type BackboneConfig, backboneDomain, parseBackboneConfig } from "../config/backbone-config.ts";
+import { clusterVariables } from "../config/cluster-config.ts";
 import { type CoordinatorConfig, parseCoordinatorConfig } from "../config/coordinator-config.ts";
 import { type GatewayConfig, parseGatewayConfig } from "../config/gateway-config.ts";
 import { ownNames } from "../node/certificates.ts";
@@ -141,8 +142,9 @@ export function namesOf(pem: string | Buffer): string[] {
 	return subjectAltName.split(", ").flatMap((each) => (each.startsWith("DNS:") ? [each.slice(4)] : []));
 }
 
-/** Names and TLS files of the environment are the node's own. */
+/** Names, TLS files and shared state of the environment are the node's own. */
 function withoutServerFiles(environment: Readonly<Record<string, string | undefined>>) {
 	const { WARREN_TLS_CERT: _cert, WARREN_TLS_KEY: _key, WARREN_HTTP: _http, ...rest } = environment;
-	return rest;
+	const shared = new Set<string>(Object.values(clusterVariables));
+	return Object.fromEntries(Object.entries(rest).filter(([name]) => !shared.has(name)));
 }

@@ -20,6 +20,8 @@ export interface AdminRouteDeps {
 	readonly metrics: Metrics;
 	readonly urlOf: (service: ActiveService) => Promise<string>;
 	readonly cluster: () => Promise<unknown>;
+	/** Those that hang at other nodes of the cluster. */
+	readonly agentsElsewhere: (service: string) => readonly { readonly agent: string; readonly node: string }[];
 	readonly replay: (service: ActiveService, id: string) => Promise<{ status: number; body: string }>;
 	readonly domain: string;
 	readonly health: HealthTable;
@@ -107,7 +109,10 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 		settings: shownSettings(service),
 		created_at: service.created_at,
 		connected: pool.of(service.name).live,
-		agents: pool.of(service.name).agents.map((agent) => agent.status()),
+		agents: pool.of(service.name).own.map((agent) => agent.status()),
+		...(deps.agentsElsewhere(service.name).length === 0
+			? {}
+			: { agents_elsewhere: deps.agentsElsewhere(service.name) }),
 		...(deps.front().counts.get(service.name) ?? { requests: 0, errors: 0, refused: 0 }),
 	});
 

@@ -315,6 +315,12 @@ export class Front implements Closeable {
 		this.#connections.delete(connection);
 	}
 
+	/** Who has something open now, towards which service: `[principal, service]`. */
+	*identified(): Iterable<readonly [string, string]> {
+		for (const { principalId, service } of this.#connections)
+			if (principalId !== null && service !== null) yield [principalId, service];
+	}
+
 	/** Cuts what runs on behalf of a principal, or towards a service. */
 	disconnect(matches: (connection: ClientConnection) => boolean): void {
 		for (const connection of [...this.#connections]) if (matches(connection)) connection.cut();
