@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
+import { cloudHub } from "../warren/src/config/cloud-hub.ts";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const { version } = JSON.parse(readFileSync(here("./package.json"), "utf8")) as { version: string };
@@ -48,7 +49,7 @@ export default defineConfig({
 	plugins: [react(), serviceWorker()],
 	define: {
 		__WARREN_VERSION__: JSON.stringify(version),
-		__WARREN_CLOUD_URL__: JSON.stringify(process.env.WARREN_CLOUD_URL ?? ""),
+		__WARREN_CLOUD_URL__: JSON.stringify(cloudHub(process.env) ?? ""),
 	},
 	build: {
 		target: "es2023",
