@@ -274,6 +274,39 @@ describe("bad input from one socket (S2)", () => {
 });
 
 describe("opening and closing", () => {
+	it("a room that is forgotten and compacted while its last edit is written keeps that edit", async () => {
+		await using hub = await openTestHub({ idleRoomMs: 0 });
+		const { updates } = edits(40, 20);
+		for (const [index, update] of updates.entries()) {
+			using writer = await new WireClient(hub.wsUrl, "notes").sync();
+			writer.send(encodeUpdate(update));
+			// Gone before its acknowledgement: the room has nobody when the commit ends.
+			writer.ws.close();
+			await writer.closed;
+			using next = await new WireClient(hub.wsUrl, "notes").sync();
+			await next.until(() => lengthOf(next) === index + 1);
+		}
+		expect((await hub.relay.log.head("notes")).head).toBe(updates.length);
+	});
+
+	it("a server that stops has on disk what it took: all that was acknowledged, all that others saw (S4, S17)", async () => {
+		using data = tempFolder("hub");
+		const hub = await openTestHub({ folder: data.path });
+		using writer = await new WireClient(hub.wsUrl, "notes").sync();
+		using reader = await new WireClient(hub.wsUrl, "notes").sync();
+		const { updates } = edits(300, 20);
+		for (const update of updates) writer.send(encodeUpdate(update));
+		await writer.until(() => writer.durable > 0);
+		await hub.close();
+		await Promise.all([writer.closed, reader.closed]);
+		await using again = await openTestHub({ folder: data.path });
+		using late = await new WireClient(again.wsUrl, "notes").sync();
+		expect(writer.durable).toBeGreaterThan(0);
+		expect(lengthOf(late)).toBeGreaterThanOrEqual(writer.durable);
+		expect(lengthOf(late)).toBeGreaterThanOrEqual(lengthOf(reader));
+		expect((await again.relay.log.head("notes")).head).toBe(lengthOf(late));
+	});
+
 	it("leaves nothing behind", async () => {
 		await using hub = await openTestHub({ idleRoomMs: 0 });
 		for (let round = 0; round < 30; round++) {
