@@ -121,7 +121,7 @@ beforeAll(async () => {
 	const made = await call(desk, "POST", "/workspaces", token, { name: "Library", tables: { books } });
 	workspace = made.body.id as string;
 	expect(await add(desk, workspace, token, "Before")).toBe(201);
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
 	for (const each of running.reverse()) await each[Symbol.asyncDispose]();
 	for (const agent of agents.values()) await agent.destroy();
