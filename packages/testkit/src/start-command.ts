@@ -68,7 +68,10 @@ export function startCommand(args: readonly string[], options: StartCommandOptio
 		async line<T>() {
 			let late: NodeJS.Timeout | undefined;
 			const tooLate = new Promise<never>((_, reject) => {
-				late = setTimeout(() => reject(new Error(`warren ${args[0]} said nothing for ${lineTimeoutMs / 1000} s:\n${log}`)), lineTimeoutMs);
+				late = setTimeout(
+					() => reject(new Error(`warren ${args[0]} said nothing for ${lineTimeoutMs / 1000} s:\n${log}`)),
+					lineTimeoutMs,
+				);
 			});
 			try {
 				const { value, done } = await Promise.race([lines.next(), tooLate]);
