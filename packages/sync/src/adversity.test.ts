@@ -40,16 +40,16 @@ describe("a join storm (S8)", () => {
 	it("reads and frames the snapshot once for everybody", async () => {
 		const calls: string[] = [];
 		await using hub = await openTestHub({ log: (log) => counting(log, calls) });
-		const { doc } = edits(300, 10_000);
+		const { doc } = edits(100, 10_000);
 		using writer = await new WireClient(hub.wsUrl, "big").sync();
 		writer.send(encodeUpdate(Y.encodeStateAsUpdate(doc)));
 		await writer.until(() => writer.durable === 1);
 		await hub.history.checkpoint("big", "compacted");
 		calls.length = 0;
-		const joiners = await Promise.all(Array.from({ length: 60 }, () => new WireClient(hub.wsUrl, "big").sync()));
+		const joiners = await Promise.all(Array.from({ length: 40 }, () => new WireClient(hub.wsUrl, "big").sync()));
 		expect(calls.filter((each) => each === "snapshot")).toHaveLength(1);
-		expect(lengthOf(joiners[0] as WireClient)).toBe(300);
-		expect(lengthOf(joiners[59] as WireClient)).toBe(300);
+		expect(lengthOf(joiners[0] as WireClient)).toBe(100);
+		expect(lengthOf(joiners[39] as WireClient)).toBe(100);
 		for (const each of joiners) each[Symbol.dispose]();
 	});
 
