@@ -3,10 +3,13 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
-import { cloudHub } from "../warren/src/config/cloud-hub.ts";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const { version } = JSON.parse(readFileSync(here("./package.json"), "utf8")) as { version: string };
+/** One constant for pages and command line. */
+const { config } = JSON.parse(readFileSync(here("../warren/package.json"), "utf8")) as {
+	config?: { cloudUrl?: string };
+};
 const devNode = process.env.WARREN_DEV_NODE ?? "http://127.0.0.1:5199";
 
 /**
@@ -49,7 +52,7 @@ export default defineConfig({
 	plugins: [react(), serviceWorker()],
 	define: {
 		__WARREN_VERSION__: JSON.stringify(version),
-		__WARREN_CLOUD_URL__: JSON.stringify(cloudHub(process.env) ?? ""),
+		__WARREN_CLOUD_URL__: JSON.stringify(process.env.WARREN_CLOUD_URL ?? config?.cloudUrl ?? ""),
 	},
 	build: {
 		target: "es2023",

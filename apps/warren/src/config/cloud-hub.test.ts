@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { builtInCloudUrl, cloudHub } from "./cloud-hub.ts";
+import { builtInCloudUrl } from "../version.ts";
+import { cloudHub } from "./cloud-hub.ts";
 
 describe("the cloud hub", () => {
 	it("is the build's constant, or what the environment says instead; empty means none", () => {

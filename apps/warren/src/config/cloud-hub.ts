@@ -1,14 +1,9 @@
 import { defineErrors } from "@warren/kernel";
+import { builtInCloudUrl } from "../version.ts";
 
 const cloudError = defineErrors({ bad_cloud_url: { status: 400 } });
 
-/**
- * The hub that everybody may use without one of their own: the one constant of a build, for the command line and the web
- * pages alike. Empty: there are self-hosted hubs alone.
- */
-export const builtInCloudUrl: string = "";
-
-/** Its origin, or null. @throws WarrenError `bad_cloud_url` for one that is not https (or loopback). */
+/** Origin of the hub that everybody may use (`builtInCloudUrl`), or null. @throws WarrenError `bad_cloud_url` for one that is not https (or loopback). */
 export function cloudHub(environment: Readonly<Record<string, string | undefined>>): string | null {
 	const told = environment["WARREN_CLOUD_URL"] ?? builtInCloudUrl;
 	if (told === "") return null;
