@@ -15,10 +15,14 @@ export function useAnnounce(): void {
 		let announced: { close(): void } | undefined;
 		let gone = false;
 		const timer = setTimeout(() => {
-			void import("./announce.ts").then(({ announce }) => {
-				if (gone || current.current === undefined) return;
-				announced = announce(current.current, (refused) => account.drop(refused));
-			});
+			import("./announce.ts").then(
+				({ announce }) => {
+					if (gone || current.current === undefined) return;
+					announced = announce(current.current, (refused) => account.drop(refused));
+				},
+				// The machine is away, or the page was left meanwhile: the next page says it again.
+				(failure: unknown) => console.warn("warren: this device is not shown to the others", failure),
+			);
 		}, settleMs);
 		return () => {
 			gone = true;
