@@ -44,21 +44,22 @@ async function firstMachine(more: Partial<ServerConfig> = {}) {
 	};
 }
 
-it("the first machine's own leaf is renewed while it runs for a year, with the same key and before it ends", async () => {
+it("the first machine's own leaf is renewed while it runs, with the same key, two months before it ends", async () => {
 	using machine = await firstMachine();
 	const first = new X509Certificate(machine.tls.cert);
+	const lastsDays = Math.floor((Date.parse(first.validTo) - machine.clock.now()) / dayMs);
+	await machine.clock.advance((lastsDays - 62) * dayMs);
 	const renewal = machine.start();
 	await renewal.check();
 	expect(machine.shown).toEqual([]);
-	const lastsDays = Math.floor((Date.parse(first.validTo) - machine.clock.now()) / dayMs);
-	for (let day = 0; day < lastsDays; day++) {
+	for (let day = 0; day < 4; day++) {
 		await machine.clock.advance(dayMs);
 		await renewal.check();
 	}
 	await renewal.close();
 	expect(machine.shown).toHaveLength(1);
 	const renewed = new X509Certificate(machine.shown[0]?.cert as string);
-	expect(Date.parse(renewed.validTo)).toBeGreaterThan(machine.clock.now());
+	expect(Date.parse(renewed.validTo)).toBeGreaterThan(machine.clock.now() + 300 * dayMs);
 	expect(renewed.publicKey.equals(first.publicKey)).toBe(true);
 	expect(renewed.subjectAltName).toBe(first.subjectAltName);
 	expect(machine.fingerprints).toHaveLength(1);
