@@ -5,8 +5,10 @@ const network = ["e2e/src/network/**/*.test.ts"];
 
 export default defineConfig({
 	test: {
-		testTimeout: 30_000,
-		hookTimeout: 60_000,
+		// Watchdogs, no measures: a busy machine is no failure.
+		testTimeout: 60_000,
+		hookTimeout: 120_000,
+		expect: { poll: { timeout: 30_000 } },
 		// Two cores, and processes of our own beside the workers.
 		maxWorkers: 2,
 		projects: [

@@ -9,7 +9,10 @@ const hasTmux = spawnSync("tmux", ["-V"]).error === undefined;
 
 async function smoke(file: string): Promise<string> {
 	const result = await run(process.execPath, [join(import.meta.dirname, file), "--smoke"], { timeoutMs: 120_000 });
-	expect(result).toMatchObject({ outcome: "exited", code: 0 });
+	// What it said goes first: a bare exit code tells nobody what to mend.
+	if (result.outcome !== "exited" || result.code !== 0)
+		expect(result).toMatchObject({ outcome: "exited", code: 0, stderr: "" });
+	expect(result.outcome).toBe("exited");
 	return result.outcome === "exited" ? result.stdout : "";
 }
 

@@ -26,6 +26,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 	sync: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	wireguard: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	testkit: { may: ["kernel", "net", "store"], why: "what tests share stands on the base alone" },
+	edge: { may: ["kernel", "net", "store", "accounts", "ai", "sync"], why: "roles are compositions of the packages" },
 	cli: {
 		may: [
 			"kernel",
@@ -64,7 +65,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 		],
 		why: "benches drive what ships from outside",
 	},
-	e2e: { may: ["kernel", "net", "accounts", "sync/protocol", "testkit"], why: "end-to-end tests use public doors" },
+	e2e: { may: ["kernel", "net", "accounts", "sync/protocol", "terminal/protocol", "testkit"], why: "end-to-end tests use public doors" },
 };
 
 /** Modules that would make a protocol folder do I/O. `node:crypto` is arithmetic. */

@@ -6,6 +6,10 @@ import { defineConfig, type Plugin } from "vite";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const { version } = JSON.parse(readFileSync(here("./package.json"), "utf8")) as { version: string };
+/** One constant for pages and command line. */
+const { config } = JSON.parse(readFileSync(here("../warren/package.json"), "utf8")) as {
+	config?: { cloudUrl?: string };
+};
 const devNode = process.env.WARREN_DEV_NODE ?? "http://127.0.0.1:5199";
 
 /**
@@ -48,7 +52,7 @@ export default defineConfig({
 	plugins: [react(), serviceWorker()],
 	define: {
 		__WARREN_VERSION__: JSON.stringify(version),
-		__WARREN_CLOUD_URL__: JSON.stringify(process.env.WARREN_CLOUD_URL ?? ""),
+		__WARREN_CLOUD_URL__: JSON.stringify(process.env.WARREN_CLOUD_URL ?? config?.cloudUrl ?? ""),
 	},
 	build: {
 		target: "es2023",

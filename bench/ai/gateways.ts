@@ -1,8 +1,10 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { run } from "@warren/net";
 
 /** One way from the client to the provider. */
 export interface Gateway {
@@ -16,6 +18,10 @@ export interface Gateway {
 }
 
 const portkeyVersion = "1.15.2";
+const litellmVersion = "1.106.2";
+/** Installed once, in a folder that a later run finds again; removing it installs anew. */
+const peersFolder = join(tmpdir(), "warren-bench-ai-peers");
+const installMs = 10 * 60_000;
 const readyMs = 60_000;
 
 /** A child that prints one JSON line when it listens. */
@@ -50,15 +56,16 @@ export async function ours(upstream: string, folder: string): Promise<Gateway> {
 	};
 }
 
-/** Installed into the bench's own folder. @throws Error when it cannot be. */
-export async function portkey(upstream: string, folder: string): Promise<Gateway> {
-	writeFileSync(join(folder, "package.json"), '{"private":true}');
-	execFileSync("npm", ["install", "-E", "--no-audit", "--no-fund", `@portkey-ai/gateway@${portkeyVersion}`], {
-		cwd: folder,
-		stdio: ["ignore", "ignore", "ignore"],
-	});
+/** @throws Error when it cannot be installed. */
+export async function portkey(upstream: string): Promise<Gateway> {
+	const kept = join(peersFolder, "portkey");
+	const program = join(kept, "node_modules/@portkey-ai/gateway/build/start-server.js");
+	if (!existsSync(program)) {
+		mkdirSync(kept, { recursive: true });
+		writeFileSync(join(kept, "package.json"), '{"private":true}');
+		await install("npm", ["install", "-E", "--no-audit", "--no-fund", `@portkey-ai/gateway@${portkeyVersion}`], kept);
+	}
 	const port = await freePort();
-	const program = join(folder, "node_modules/@portkey-ai/gateway/build/start-server.js");
 	const child = spawn(process.execPath, [program, "--headless", `--port=${port}`], { stdio: "ignore" });
 	const origin = `http://127.0.0.1:${port}`;
 	await answering(origin, child);
@@ -72,11 +79,14 @@ export async function portkey(upstream: string, folder: string): Promise<Gateway
 	};
 }
 
-/** In a virtual environment of the bench's own. @throws Error when it cannot be. */
+/** In a virtual environment of the bench's own. @throws Error when it cannot be installed. */
 export async function litellm(upstream: string, folder: string): Promise<Gateway> {
-	const venv = join(folder, "venv");
-	execFileSync("python3", ["-m", "venv", venv], { stdio: "ignore" });
-	execFileSync(join(venv, "bin/pip"), ["install", "-q", "litellm[proxy]"], { stdio: "ignore" });
+	const venv = join(peersFolder, "litellm");
+	if (!existsSync(join(venv, "bin/litellm"))) {
+		mkdirSync(peersFolder, { recursive: true });
+		await install("python3", ["-m", "venv", venv], peersFolder);
+		await install(join(venv, "bin/pip"), ["install", "-q", `litellm[proxy]==${litellmVersion}`], peersFolder);
+	}
 	const port = await freePort();
 	const config = join(folder, "litellm.yaml");
 	writeFileSync(
@@ -90,7 +100,7 @@ export async function litellm(upstream: string, folder: string): Promise<Gateway
 	const origin = `http://127.0.0.1:${port}`;
 	await answering(`${origin}/health/liveliness`, child);
 	return {
-		name: "litellm",
+		name: `litellm ${litellmVersion}`,
 		origin,
 		path: "/v1/chat/completions",
 		headers: { authorization: "Bearer sk-bench" },
@@ -99,7 +109,10 @@ export async function litellm(upstream: string, folder: string): Promise<Gateway
 	};
 }
 
-/** Where it is in PATH already: its npm package fetches a program when it starts. @throws Error when it is not. */
+/**
+ * Where it is in PATH already: its npm package holds no program and fetches one from elsewhere when it starts, and its Go
+ * module is not at the proxy. @throws Error when it is not.
+ */
 export async function bifrost(upstream: string, folder: string): Promise<Gateway> {
 	if (spawnSync("bifrost-http", ["--help"]).error !== undefined) throw new Error("bifrost-http is not in PATH");
 	const port = await freePort();
@@ -124,6 +137,12 @@ export async function bifrost(upstream: string, folder: string): Promise<Gateway
 		memory: () => memoryOf(child),
 		close: () => void child.kill(),
 	};
+}
+
+async function install(program: string, args: readonly string[], cwd: string): Promise<void> {
+	const result = await run(program, args, { timeoutMs: installMs, cwd, maxOutputBytes: 1024 * 1024 });
+	if (result.outcome !== "exited") throw new Error(result.message);
+	if (result.code !== 0) throw new Error(result.stderr.trim().slice(-300));
 }
 
 function memoryOf(child: ChildProcess): number | null {

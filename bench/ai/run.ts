@@ -1,14 +1,22 @@
-// node bench/ai/run.ts [--smoke] [--rounds N]: whole answers and paced streams through the proxy, beside asking the
-// provider directly and beside other gateways, in alternating runs. --smoke: one short round of our own.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+// node bench/ai/run.ts [--smoke [--peers]] [--rounds N]: whole answers and paced streams through the proxy, beside asking the
+// provider directly and beside other gateways, in alternating runs. --smoke: one short round of our own; with --peers, of
+// the others too.
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { takeBenchLock } from "../bench-lock.ts";
 import { median, percentile } from "../terminal/statistics.ts";
 import { bifrost, direct, type Gateway, litellm, openChild, ours, portkey } from "./gateways.ts";
 import { askMany, streamMany, vanish } from "./load.ts";
 
-const { values } = parseArgs({ options: { smoke: { type: "boolean", default: false }, rounds: { type: "string" } } });
+const { values } = parseArgs({
+	options: {
+		smoke: { type: "boolean", default: false },
+		peers: { type: "boolean", default: false },
+		rounds: { type: "string" },
+	},
+});
 const { smoke } = values;
 const rounds = Number(values.rounds ?? (smoke ? 1 : 5));
 const size = smoke
@@ -66,14 +74,7 @@ function verdicts(ways: ReadonlyMap<string, Results>): void {
 	}
 }
 
-/** Two benches at a time measure each other. */
-const lock = join(tmpdir(), "warren-bench.lock");
-try {
-	writeFileSync(lock, String(process.pid), { flag: "wx" });
-} catch {
-	console.error(`Another bench runs: ${lock} is there. If none does, remove it.`);
-	process.exit(1);
-}
+using _lock = takeBenchLock(smoke);
 
 const folder = mkdtempSync(join(tmpdir(), "warren-bench-ai-"));
 const closing: (() => void)[] = [];
@@ -85,7 +86,7 @@ try {
 	const warren = await ours(upstream, folder);
 	closing.push(() => warren.close());
 	const gateways = [direct(upstream), warren];
-	if (!smoke) {
+	if (!smoke || values.peers) {
 		for (const [name, open] of Object.entries({ portkey, litellm, bifrost })) {
 			const own = join(folder, name);
 			mkdirSync(own);
@@ -122,5 +123,4 @@ try {
 } finally {
 	for (const close of closing.reverse()) close();
 	rmSync(folder, { recursive: true, force: true });
-	rmSync(lock, { force: true });
 }

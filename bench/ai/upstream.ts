@@ -26,7 +26,8 @@ const server = createServer((incoming, outgoing) => {
 	let body = "";
 	incoming.on("data", (part) => (body += String(part)));
 	incoming.once("end", () => {
-		const asked = JSON.parse(body) as { stream?: boolean; chunks?: number; everyMs?: number };
+		// Some gateways look whether it is there, with nothing to ask.
+		const asked = JSON.parse(body === "" ? "{}" : body) as { stream?: boolean; chunks?: number; everyMs?: number };
 		if (asked.stream !== true) {
 			outgoing.writeHead(200, { "content-type": "application/json", "content-length": answer.length }).end(answer);
 			return;

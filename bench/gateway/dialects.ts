@@ -2,6 +2,8 @@ import { PeerSocket, tally, WebSocketPeer } from "./peer-socket.ts";
 
 /** `{"type":"gateway_` is 17 bytes: the next one tells incoming from receipt and the rest. */
 const kindAt = 17;
+const ackMs = 20;
+const maxUntold = 32;
 const letters = { incoming: 0x69, receipt: 0x72 } as const;
 
 /** Our gateway and the plain relay: the original's messages. */
@@ -29,10 +31,17 @@ export class GatewayPeer extends WebSocketPeer {
 		);
 		await entered;
 		if (!this.#features.includes("queue")) return;
-		this.onProgress = () => {
-			if (this.received === this.#acknowledged) return;
+		// As our own client does: soon, or when there are many.
+		let timer: NodeJS.Timeout | undefined;
+		const acknowledge = () => {
+			clearTimeout(timer);
+			timer = undefined;
 			this.#acknowledged = this.received;
-			this.say(`{"type":"gateway_ack","count":${this.received}}`);
+			if (!this.socket.destroyed) this.say(`{"type":"gateway_ack","count":${this.received}}`);
+		};
+		this.onProgress = () => {
+			if (this.received - this.#acknowledged >= maxUntold) acknowledge();
+			else if (this.received !== this.#acknowledged) timer ??= setTimeout(acknowledge, ackMs);
 		};
 	}
 

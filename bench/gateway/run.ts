@@ -1,9 +1,9 @@
 // node bench/gateway/run.ts [--smoke] [--rounds N] [--seconds N] [--only NAME] [--ways A,B]: memory of idle meshes, relay
 // and broadcast; beside the relay of the original's page, socket.io and NATS, in alternating runs.
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
+import { cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { takeBenchLock } from "../bench-lock.ts";
 import { median, percentile } from "../terminal/statistics.ts";
 import { type PeerSocket, tally } from "./peer-socket.ts";
 import { ways as allWays, BenchServer, type Way } from "./servers.ts";
@@ -126,18 +126,8 @@ function broadcast(way: Way, meshes: number): Promise<Flow> {
 	});
 }
 
-const lock = join(tmpdir(), "warren-bench.lock");
-try {
-	writeFileSync(lock, String(process.pid), { flag: "wx" });
-} catch {
-	console.error(`Another bench runs: ${lock} is there. If none does, remove it.`);
-	process.exit(1);
-}
-try {
-	await main();
-} finally {
-	rmSync(lock, { force: true });
-}
+using _lock = takeBenchLock(smoke);
+await main();
 
 async function main(): Promise<void> {
 	const files = Number(/Max open files\s+(\d+)/.exec(readFileSync("/proc/self/limits", "utf8"))?.[1]);

@@ -2,10 +2,11 @@
 // time of Warren's data planes beside wireguard-go and boringtun, alternating, in two network namespaces. As root; needs
 // iperf3 and wg. WIREGUARD_GO and BORINGTUN may name the peers' programs. --smoke: Warren's planes alone, one short round.
 import { execFileSync } from "node:child_process";
-import { rmSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
-import { join } from "node:path";
+import { once } from "node:events";
+import { cpus } from "node:os";
+import type { Readable } from "node:stream";
 import { parseArgs } from "node:util";
+import { takeBenchLock } from "../bench-lock.ts";
 import { median, percentile } from "../terminal/statistics.ts";
 import { obstacle, runIn, startIn, stop, TwoHosts } from "./hosts.ts";
 import { find, memoryMiB, processorSeconds, type Tunnel, userspace, type Way, warren } from "./tunnels.ts";
@@ -46,22 +47,26 @@ interface IperfEnd {
 	readonly sum?: IperfSum;
 }
 
+/** A server that is not listening yet, or still ends its last client, says so in the answer alone: asked again then. */
+const iperfTries = 20;
+
 async function iperf(hosts: TwoHosts, to: string, ...args: readonly string[]): Promise<IperfEnd> {
-	const server = startIn(hosts.b, ["iperf3", "-s", "-1", "-B", to, "--forceflush"]);
-	try {
-		for (let tries = 0; ; tries++) {
-			try {
-				const json = runIn(hosts.a, (seconds + 15) * 1000, "iperf3", "-c", to, "-J", "-t", String(seconds), ...args);
-				return (JSON.parse(json) as { end: IperfEnd }).end;
-			} catch (failure) {
-				// The server needs a moment to listen, and has no way to say so.
-				if (tries >= 20) throw failure;
-				await new Promise((resolve) => setTimeout(resolve, 100));
-			}
+	let failure = "";
+	for (let tries = 0; tries < iperfTries; tries += 1) {
+		const server = startIn(hosts.b, ["iperf3", "-s", "-1", "-B", to, "--forceflush"], { pipe: true });
+		try {
+			await Promise.race([once(server.stdout as Readable, "data"), once(server, "exit")]);
+			const json = runIn(hosts.a, (seconds + 15) * 1000, "iperf3", "-c", to, "-J", "-t", String(seconds), ...args);
+			const { end, error } = JSON.parse(json) as { end: IperfEnd; error?: string };
+			if (error === undefined && (end.sum ?? end.sum_received) !== undefined) return end;
+			failure = error ?? json;
+		} catch (failed) {
+			failure = String((failed as { stdout?: unknown }).stdout ?? failed);
+		} finally {
+			await stop(server);
 		}
-	} finally {
-		await stop(server);
 	}
+	throw new Error(`iperf3 gave no result in ${iperfTries} tries: ${failure}`);
 }
 
 async function measure(hosts: TwoHosts, tunnel: Tunnel, into: Results): Promise<void> {
@@ -76,7 +81,7 @@ async function measure(hosts: TwoHosts, tunnel: Tunnel, into: Results): Promise<
 	into.oneV6.push(((await iperf(hosts, "fd09::2")).sum_received?.bits_per_second ?? 0) / 1e9);
 	into.four.push(((await iperf(hosts, "10.9.0.2", "-P", "4")).sum_received?.bits_per_second ?? 0) / 1e9);
 	into.loadedMiB.push(memoryMiB(tunnel));
-	const datagrams = await iperf(hosts, "10.9.0.2", "-u", "-l", "64", "-b", "0");
+	const datagrams = await iperf(hosts, "10.9.0.2", "-u", "-l", "64", "-b", smoke ? "5M" : "0");
 	const small = datagrams.sum ?? datagrams.sum_received;
 	if (small === undefined) throw new Error(`iperf3 reported no UDP result: ${JSON.stringify(datagrams)}`);
 	into.small.push((small.packets - small.lost_packets) / small.seconds);
@@ -134,14 +139,7 @@ if (reason !== null) {
 	process.exit(1);
 }
 
-/** Two benches at a time measure each other. */
-const lock = join(tmpdir(), "warren-bench.lock");
-try {
-	writeFileSync(lock, String(process.pid), { flag: "wx" });
-} catch {
-	console.error(`Another bench runs: ${lock} is there. If none does, remove it.`);
-	process.exit(1);
-}
+using _lock = takeBenchLock(smoke);
 
 const hosts = new TwoHosts();
 try {
@@ -183,5 +181,4 @@ try {
 	if (!smoke) verdicts(ways);
 } finally {
 	hosts.close();
-	rmSync(lock, { force: true });
 }

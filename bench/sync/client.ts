@@ -19,6 +19,7 @@ export type ClientJob =
 			readonly port: number;
 			readonly rooms: number;
 			readonly bytes: number;
+			readonly restMs: number;
 	  }
 	| { readonly job: "seed"; readonly server: ServerName; readonly port: number; readonly bytes: number }
 	| {
@@ -138,7 +139,7 @@ const jobs = {
 			for (const client of batch) client.send(encodeUpdate(update));
 		}
 		// A rest, in which each gives back what it does not need: V8 keeps freed pages for 8 s, the C library until somebody asks.
-		await pause(40_000);
+		await pause(job.restMs);
 		return null;
 	},
 

@@ -30,7 +30,7 @@ const fanOuts = [
 	{ clients: 100, perSecond: 500 },
 	{ clients: 500, perSecond: 200 },
 ].map((each) => ({ clients: Math.max(4, Math.round(each.clients * scale)), perSecond: each.perSecond }));
-const seconds = Number(options.seconds ?? (smoke ? 2 : 15));
+const seconds = Number(options.seconds ?? (smoke ? 1 : 15));
 const here = import.meta.dirname;
 
 type Measures = Record<string, number>;
@@ -151,7 +151,14 @@ async function memory(server: ServerName): Promise<Measures> {
 		const before = await running.child.ask<number>("memory");
 		return await withClient(async (client) => {
 			await client.ask(
-				{ job: "open-rooms", server, port: running.port, rooms, bytes: 100_000 } satisfies ClientJob,
+				{
+					job: "open-rooms",
+					server,
+					port: running.port,
+					rooms,
+					bytes: 100_000,
+					restMs: smoke ? 500 : 40_000,
+				} satisfies ClientJob,
 				"done",
 			);
 			const after = await running.child.ask<number>("memory");

@@ -1,10 +1,11 @@
 // node bench/terminal/run.ts [--smoke] [--rounds N]: key to glyph, Ctrl-C in a flood, a large file, cuts, a stalled
 // reader; beside wetty, in alternating runs. --smoke: one short round without peers or verdicts.
 import { execFileSync } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { takeBenchLock } from "../bench-lock.ts";
 import { ByteRelay } from "./byte-relay.ts";
 import { ClientProcess } from "./client-process.ts";
 import { BenchNode, BenchWetty } from "./servers.ts";
@@ -122,14 +123,7 @@ function verdicts(ways: ReadonlyMap<string, Results>): void {
 	say(interrupt <= 100, `Ctrl-C ${interrupt.toFixed(1)} ms, aim ≤ 100 ms`);
 }
 
-/** Two benches at a time measure each other. */
-const lock = join(tmpdir(), "warren-bench.lock");
-try {
-	writeFileSync(lock, String(process.pid), { flag: "wx" });
-} catch {
-	console.error(`Another bench runs: ${lock} is there. If none does, remove it.`);
-	process.exit(1);
-}
+using _lock = takeBenchLock(smoke);
 
 const folder = mkdtempSync(join(tmpdir(), "warren-bench-file-"));
 const closing: { close(): Promise<void> }[] = [];
@@ -169,5 +163,4 @@ try {
 } finally {
 	for (const each of closing.reverse()) await each.close();
 	rmSync(folder, { recursive: true, force: true });
-	rmSync(lock, { force: true });
 }

@@ -9,6 +9,7 @@ import type { AddressInfo } from "node:net";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { takeBenchLock } from "../bench-lock.ts";
 import { median } from "../terminal/statistics.ts";
 import { type Load, measure, memoryKiB, type Result } from "./measure.ts";
 import { nginx, openPeer, openWarren, type Path } from "./paths.ts";
@@ -78,13 +79,7 @@ async function parkedMemory(name: string, open: (links: number) => Promise<Path>
 	);
 }
 
-const lock = join(tmpdir(), "warren-bench.lock");
-try {
-	writeFileSync(lock, String(process.pid), { flag: "wx" });
-} catch {
-	console.error(`Another bench runs: ${lock} is there. If none does, remove it.`);
-	process.exit(1);
-}
+using _lock = takeBenchLock(smoke);
 const folder = mkdtempSync(join(tmpdir(), "warren-bench-tunnel-"));
 const children: ChildProcess[] = [];
 const origin = createServer((request, response) => {
@@ -146,5 +141,4 @@ try {
 	origin.close();
 	for (const child of children.reverse()) child.kill("SIGKILL");
 	rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
-	rmSync(lock, { force: true });
 }

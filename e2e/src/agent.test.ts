@@ -1,15 +1,16 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
 	type FakeProvider,
 	fakeProvider,
+	freePort,
 	type SeenRequest,
 	type StartedNode,
 	startNode,
 	tempFolder,
 } from "@warren/testkit";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { type Registry, startRegistry } from "./agent/registry.ts";
 import { opencodeMissing } from "./opencode.ts";
 
 /** The real coding agent on a real hub's machine, in front of a fake of the providers. */
@@ -22,16 +23,9 @@ let fake: FakeProvider;
 let node: StartedNode;
 let sidecar: string;
 let session: string;
+let registry: Registry;
 let workspace: string;
 let toolPrefix: string;
-
-async function freePort(): Promise<number> {
-	const server = createServer();
-	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-	const { port } = server.address() as { port: number };
-	await new Promise((resolve) => server.close(resolve));
-	return port;
-}
 
 async function local(
 	method: string,
@@ -102,14 +96,36 @@ function agentProcesses(): number[] {
 /** Calls the workspace's tool once, then says so. */
 function say(request: SeenRequest) {
 	const text = request.body.toString();
-	if (!text.includes("please add") || text.includes("function_call_output")) return { text: "It is done." };
+	if (text.includes("function_call_output")) return { text: "It is done." };
+	if (text.includes("please ping") && text.includes('"local_ping"')) return { tool: { name: "local_ping", input: {} } };
+	// In a chat the hub runs it; the coding agent's tools take their input in one field.
+	if (text.includes("please note"))
+		return { tool: { name: `${toolPrefix}_notes_create`, input: { title: "buy bread" } } };
+	if (!text.includes("please add")) return { text: "It is done." };
 	if (!text.includes(`${toolPrefix}_notes_create`)) return { text: "I have no such tool." };
 	return { tool: { name: `${toolPrefix}_notes_create`, input: { input: { title: "buy milk" } } } };
 }
 
+/** A plugin that calls somebody at its start, with a key of its own. */
+const calling = (origin: string, name: string) => `export const Plugin = async () => {
+	await fetch(${JSON.stringify(`${origin}/called`)}, { headers: { authorization: "Bearer key-of-${name}" } });
+	return {};
+};
+`;
+const calledBy = (name: string) => ({ path: "/called", authorization: `Bearer key-of-${name}` });
+
 beforeAll(async () => {
 	if (missing !== null) return;
 	fake = await fakeProvider({ say });
+	registry = await startRegistry(home.file("registry"), "warren-e2e-plugin", (origin) => calling(origin, "synced"));
+	const plugin = home.file("local-plugin.js");
+	writeFileSync(plugin, calling(registry.origin, "local"));
+	mkdirSync(home.file("data"), { recursive: true });
+	const server = join(import.meta.dirname, "agent", "mcp-server.mjs");
+	writeFileSync(
+		join(home.file("data"), "agent.json"),
+		JSON.stringify({ mcp: { local: { type: "local", command: [process.execPath, server] } }, plugins: [plugin] }),
+	);
 	const port = await freePort();
 	sidecar = `http://127.0.0.1:${port}`;
 	node = await startNode({
@@ -122,6 +138,7 @@ beforeAll(async () => {
 			OPENAI_API_KEY: "sk-real-secret",
 			OLLAMA_HOST: "",
 			WARREN_SIDECAR_PORT: String(port),
+			npm_config_registry: registry.origin,
 		},
 	});
 	const signed = await node.fetch("/auth/signup", {
@@ -145,6 +162,7 @@ beforeAll(async () => {
 afterAll(async () => {
 	await node?.[Symbol.asyncDispose]();
 	await fake?.[Symbol.asyncDispose]();
+	await registry?.[Symbol.asyncDispose]();
 	home[Symbol.dispose]();
 });
 
@@ -175,6 +193,50 @@ describe("the coding agent", () => {
 		expect(fake.requests.at(-1)?.headers.authorization).toBe("Bearer sk-real-secret");
 		const { body } = await hubCall("GET", "/me/usage");
 		expect(body.usage[0]).toMatchObject({ provider: "openai" });
+	});
+
+	it("a chat that says so has the same tools, run by the hub on the same rows", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		const body = { provider: "openai", model: "gpt-4.1", messages: [{ role: "user", content: "please note" }] };
+		const events = async (more: object) => {
+			const answer = await node.fetch("/ai/chat", {
+				method: "POST",
+				headers: { authorization: `Bearer ${session}`, "content-type": "application/json" },
+				body: JSON.stringify({ ...body, ...more }),
+			});
+			return answer.text();
+		};
+		await events({});
+		expect(await rows()).toEqual(["buy milk"]);
+		expect(await events({ workspaces: true })).toContain("done.");
+		expect(await rows()).toEqual(["buy milk", "buy bread"]);
+	});
+
+	it("runs this machine's own MCP servers, by agent.json", { timeout: 120_000 }, async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		expect((await local("GET", "/api/agent/opencode/mcp")).body).toMatchObject({ local: { status: "connected" } });
+		expect(textOf((await ask("please ping")).body)).toContain("It is done.");
+		expect(fake.requests.at(-1)?.body.toString()).toContain("pong from this machine");
+	});
+
+	it("OpenCode plugin needs network access: it has it, with a key of its own and none of the hub's", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		await vi.waitFor(() => expect(registry.asked).toContainEqual(calledBy("local")), soon);
+		expect(JSON.stringify(registry.asked)).not.toMatch(/sk-real-secret|npm_/);
+	});
+
+	it("installs the plugins of the synced list, and takes them once it is idle", { timeout: 120_000 }, async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		const columns = { package: { type: "text", required: true }, version: { type: "text" } };
+		const made = await local("POST", "/workspaces", { name: "Agent", tables: { opencode_plugins: { columns } } });
+		const path = `/workspaces/${made.body.id}/tables/opencode_plugins/rows`;
+		const row = await local("POST", path, { package: "warren-e2e-plugin", version: "1.0.0" });
+		expect(row.status).toBe(201);
+		const taken = { state: "running", toolsChanged: false, plugins: ["warren-e2e-plugin@1.0.0"] };
+		await vi.waitFor(async () => expect((await local("GET", "/api/agent")).body).toMatchObject(taken), soon);
+		// It fetches them when it is first asked something.
+		expect(textOf((await ask("hello")).body)).toContain("It is done.");
+		await vi.waitFor(() => expect(registry.asked).toContainEqual(calledBy("synced")), soon);
 	});
 
 	it("passes on nothing else of its server, and nobody else's session", async (test) => {

@@ -150,7 +150,7 @@ describe("AI of a hub", () => {
 		});
 		await vi.waitFor(
 			async () => expect((await call(member, "POST", "/proxy/openai/v1/chat/completions", chat)).status).toBe(200),
-			{ timeout: 20_000, interval: 200 },
+			{ timeout: 60_000, interval: 200 },
 		);
 	});
 });

@@ -1,17 +1,16 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type StartedCommand, startCommand, tempFolder } from "@warren/testkit";
+import { freePort, type StartedCommand, startCommand, tempFolder } from "@warren/testkit";
 import { Agent, fetch } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { freePort } from "./warren-pair.ts";
 
 /**
  * The edge cases that users of a hub and a sidecar meet, on processes. Two devices with the same identifier are in
  * presence.test.ts, a node's own origin in rooms-fallback.test.ts.
  */
 const person = { name: "Ada", email: "ada@example.test", password: "correct horse battery" };
-const waitMs = { timeout: 30_000, interval: 100 };
+const waitMs = { timeout: 60_000, interval: 100 };
 
 interface Hub {
 	readonly origin: string;
@@ -51,8 +50,8 @@ function agentOf(ca: string): Agent {
 	return agent;
 }
 
-function started(args: readonly string[], at: string): StartedCommand {
-	const command = startCommand(args, { home: at });
+function started(args: readonly string[], at: string, env: Record<string, string> = {}): StartedCommand {
+	const command = startCommand(args, { home: at, env });
 	running.push(command);
 	return command;
 }
@@ -82,10 +81,11 @@ async function restartHub(hub: Hub): Promise<void> {
 	await hub.command.line();
 }
 
-/** `warren login`, approved by a session of the hub's. */
-async function login(hub: Hub, at: string): Promise<string> {
+/** `warren login`, approved by a session of the hub's. @param where its address, unless told. @param cloud the built-in hub. */
+async function login(hub: Hub, at: string, where: readonly string[] = [hub.origin], cloud?: Hub): Promise<string> {
 	const { fingerprint256 } = new X509Certificate(hub.ca);
-	const command = started(["login", hub.origin, "--fingerprint", fingerprint256, "--json"], at);
+	const env: Record<string, string> = cloud === undefined ? {} : { WARREN_CLOUD_URL: cloud.origin };
+	const command = started(["login", ...where, "--fingerprint", fingerprint256, "--json"], at, env);
 	const { userCode } = await command.line<{ userCode: string }>();
 	await call(hub, "GET", `/auth/device?user_code=${userCode}`, hub.session);
 	await call(hub, "POST", "/auth/device/approve", hub.session, { userCode });
@@ -120,7 +120,7 @@ beforeAll(async () => {
 	const made = await call(desk, "POST", "/workspaces", token, { name: "Library", tables: { books } });
 	workspace = made.body.id as string;
 	expect(await add(desk, workspace, token, "Before")).toBe(201);
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
 	for (const each of running.reverse()) await each[Symbol.asyncDispose]();
 	for (const agent of agents.values()) await agent.destroy();
@@ -169,20 +169,23 @@ describe("the desktop is on a different network than the hub", () => {
 
 describe("a session ends while the sidecar runs", () => {
 	it("a revoked one syncs nothing more; the next sign-in goes on with what was made meanwhile", async () => {
-		const { devices } = (await call(home, "GET", "/me/devices", token)).body as {
+		// A session that the sidecar asked about just now: its five minutes have begun.
+		token = await login(home, folder.file("desk"));
+		expect(await add(desk, workspace, token, "Signed in")).toBe(201);
+		const { devices } = (await call(home, "GET", "/me/devices", home.session)).body as {
 			devices: { id: string; current: boolean }[];
 		};
-		const own = devices.find((each) => each.current)?.id ?? "";
-		expect((await call(home, "DELETE", `/me/devices/${own}`, home.session)).status).toBe(204);
+		for (const { id } of devices.filter((each) => !each.current))
+			expect((await call(home, "DELETE", `/me/devices/${id}`, home.session)).status).toBe(204);
 		expect((await call(home, "GET", "/me", token)).status).toBe(401);
-		// The sidecar asks again only when its five minutes are over; the hub has cut what it had open there.
+		// The sidecar asks again only when they are over; the hub has cut what it had open there.
 		expect(await add(desk, workspace, token, "While revoked")).toBe(201);
 		expect(await contents(home, workspace)).not.toContain("While revoked");
 		token = await login(home, folder.file("desk"));
 		expect(await add(desk, workspace, token, "Signed in again")).toBe(201);
 		await expect.poll(() => contents(home, workspace), waitMs).toContain("Signed in again");
 		expect(await contents(home, workspace)).toContain("While revoked");
-	}, 90_000);
+	}, 180_000);
 });
 
 describe("the user switches to another hub", () => {
@@ -191,7 +194,8 @@ describe("the user switches to another hub", () => {
 		expect(
 			(await call(cloud, "POST", "/rooms", cloud.session, { id: "cloud-note", title: "In the cloud" })).status,
 		).toBe(201);
-		token = await login(cloud, folder.file("desk"));
+		// The built-in hub: `--cloud` from one's own, and first of all where no hub is known.
+		token = await login(cloud, folder.file("desk"), ["--cloud"], cloud);
 		await desk.command.kill("SIGTERM");
 		desk = await startDesk();
 		await expect.poll(() => contents(cloud, workspace), waitMs).toContain("On the train");
@@ -201,5 +205,30 @@ describe("the user switches to another hub", () => {
 		await expect.poll(() => contents(cloud, workspace), waitMs).toContain("In the new place");
 		expect(await contents(home, workspace)).not.toContain("In the new place");
 		expect(await contents(home, workspace)).toContain("Before");
-	}, 120_000);
+
+		// And back: what each hub had, and what was made meanwhile, is all on the machine and at its hub.
+		await call(home, "POST", "/rooms", home.session, { id: "home-note", title: "At home" });
+		token = await login(home, folder.file("desk"));
+		await desk.command.kill("SIGTERM");
+		desk = await startDesk();
+		await expect.poll(() => contents(home, workspace), waitMs).toContain("In the new place");
+		await expect.poll(() => title(desk, "home-note", token), waitMs).toBe("At home");
+		await expect.poll(() => title(home, "cloud-note", home.session), waitMs).toBe("In the cloud");
+	}, 180_000);
+
+	it("a machine that knows no hub is offered the built-in one first, and one of its own when that is named", async () => {
+		const cloud = await startHub("another-cloud");
+		const fresh = folder.file("fresh");
+		await login(cloud, fresh, [], cloud);
+		const kept = () => JSON.parse(readFileSync(join(fresh, "data/login.json"), "utf8")) as { hubUrl: string };
+		expect(kept().hubUrl).toBe(cloud.origin);
+		await login(home, fresh, [home.origin], cloud);
+		expect(kept().hubUrl).toBe(home.origin);
+		// Kept on this device: without a name it is its own again, not the cloud.
+		await login(home, fresh, [], cloud);
+		expect(kept().hubUrl).toBe(home.origin);
+		const none = started(["login", "--cloud"], folder.file("none"));
+		expect(await none.exited).not.toBe(0);
+		expect(none.log()).toContain("no cloud hub");
+	}, 90_000);
 });

@@ -2,11 +2,11 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type RequestOptions, request } from "node:https";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { systemClock, systemRandom } from "@warren/kernel";
 import { Authority, dialWebSocket } from "@warren/net";
-import { type StartedServer, startServer, tempFolder } from "@warren/testkit";
+import { freePort, type StartedServer, startServer, tempFolder } from "@warren/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 /** The example configurations, as they are, but for their ports and their certificate. */
@@ -64,7 +64,7 @@ describe("a gateway behind a proxy that ends TLS", () => {
 			said += text.toString();
 		});
 		await expect
-			.poll(() => (child.exitCode === null ? accepts(port) : said), { timeout: 10_000, interval: 50 })
+			.poll(() => (child.exitCode === null ? accepts(port) : said), { timeout: 30_000, interval: 50 })
 			.toBe(true);
 	};
 
@@ -149,14 +149,6 @@ function temporary(home: string): string {
 	return ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
 		.map((kind) => `${kind}_temp_path ${home}/${kind};`)
 		.join(" ");
-}
-
-async function freePort(): Promise<number> {
-	const server = createServer();
-	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-	const { port } = server.address() as { port: number };
-	await new Promise((resolve) => server.close(resolve));
-	return port;
 }
 
 function accepts(port: number): Promise<boolean> {

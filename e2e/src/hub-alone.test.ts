@@ -135,10 +135,10 @@ describe("a hub alone", () => {
 		const discovery = await call("GET", `${started.url}/`, undefined, {});
 		expect(discovery.body).toMatchObject({ app: "warren", roles: ["sidecar"], capabilities: ["sync", "workspace"] });
 		const ids = async () => (await call("GET", `${started.url}/rooms`)).body.rooms?.map((each: any) => each.id) ?? [];
-		await expect.poll(ids, { timeout: 20_000, interval: 100 }).toContain("plan");
+		await expect.poll(ids, { timeout: 60_000, interval: 100 }).toContain("plan");
 		expect((await call("POST", `${started.url}/rooms`, { id: "from-desk", title: "From the desk" })).status).toBe(201);
 		const atHub = async () => (await call("GET", `${origin}/rooms/from-desk`)).body.title;
-		await expect.poll(atHub, { timeout: 20_000, interval: 100 }).toBe("From the desk");
+		await expect.poll(atHub, { timeout: 60_000, interval: 100 }).toBe("From the desk");
 	}, 120_000);
 
 	it("takes machines in, which show its pages and lists on their own origins; it is no node itself", async () => {

@@ -59,7 +59,7 @@ describe.skipIf(reason !== null)("warren migrate (skipped where PostgreSQL or na
 
 		const killed = migrate("database");
 		// Its first lines are about tables: it is in the middle.
-		await expect.poll(() => killed.log(), { timeout: 20_000, interval: 5 }).toContain("auth_");
+		await expect.poll(() => killed.log(), { timeout: 60_000, interval: 5 }).toContain("auth_");
 		await killed.kill("SIGKILL");
 		const moved = migrate("database");
 		const there = await moved.line<{

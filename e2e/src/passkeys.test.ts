@@ -112,5 +112,5 @@ describe("a passkey", () => {
 			"nonsense",
 		])
 			expect(await asked(origin), origin).toBe("127.0.0.1");
-	}, 30_000);
+	}, 60_000);
 });

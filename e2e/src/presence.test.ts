@@ -4,7 +4,7 @@ import { type StockClient, stockClient } from "./stock-client.ts";
 import { bearer, call, startPair, type WarrenPair } from "./warren-pair.ts";
 
 /** Machines in their owner's discovery room: with a stock client, and as peers. */
-const waitMs = { timeout: 30_000, interval: 100 };
+const waitMs = { timeout: 60_000, interval: 100 };
 let pair: WarrenPair;
 let signedIn: StockClient;
 beforeAll(async () => {
@@ -20,9 +20,13 @@ afterAll(async () => {
 interface Device {
 	readonly type: string;
 	readonly deviceId: string;
+	readonly hostname?: string;
 }
 const devices = (client: StockClient) => [...client.provider.awareness.getStates().values()] as unknown as Device[];
-const sidecars = (client: StockClient) => devices(client).filter((each) => each.type === "sidecar");
+const machines = (client: StockClient) => devices(client).filter((each) => each.type === "sidecar");
+const isHub = (device: Device) => device.hostname === "atlas";
+/** Without the hub's own machine. */
+const sidecars = (client: StockClient) => machines(client).filter((each) => !isHub(each));
 
 describe("discovery", () => {
 	it("shows a machine with what it is, its owner stamped by the server, and lists it as a peer", async () => {
@@ -49,6 +53,29 @@ describe("discovery", () => {
 			reachable: true,
 			trust: "warren",
 		});
+	}, 60_000);
+
+	it("shows the hub's own machine too, which is a peer of the others and none of its own", async () => {
+		using phone = stockClient(pair.first, "_epicenter_discovery", pair.session);
+		await expect.poll(() => machines(phone).filter(isHub), waitMs).toHaveLength(1);
+		const consoleOf = ({ data }: WarrenPair["first"]) =>
+			bearer((JSON.parse(readFileSync(`${data}/console.json`, "utf8")) as { token: string }).token);
+		const { node } = (await call(pair.first, "GET", "/api/status", consoleOf(pair.first))).body;
+		const me = (await call(pair.first, "GET", "/me", bearer(pair.session))).body.user;
+		expect(machines(phone).find(isHub)).toEqual({
+			type: "sidecar",
+			url: expect.stringMatching(`^https://.*:${pair.first.port}$`),
+			deviceId: node.id,
+			capabilities: ["sync", "workspace", "node"],
+			hostname: "atlas",
+			userId: me.id,
+		});
+		const peersOf = async (at: WarrenPair["first"]) =>
+			(await call(at, "GET", "/api/peers", consoleOf(at))).body.peers as { port: number; sources: string[] }[];
+		const seen = async () => (await peersOf(pair.second)).find((each) => each.port === pair.first.port);
+		await expect.poll(async () => (await seen())?.sources ?? [], waitMs).toContain("discovery");
+		const own = (await peersOf(pair.first)).filter((each) => each.port === pair.first.port);
+		expect(own.flatMap((each) => each.sources)).not.toContain("discovery");
 	}, 60_000);
 
 	it("lets it vanish at once on a clean end and within 30 s of a crash, and shows two of one deviceId", async () => {

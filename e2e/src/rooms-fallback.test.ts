@@ -5,7 +5,7 @@ import { bearer, call, startPair, type WarrenPair } from "./warren-pair.ts";
 /** Documents on a joined node's own origin, while the hub behind it is killed and comes back. */
 /** Of the right form, and nobody's. */
 const unknown = "x".repeat(32);
-const waitMs = { timeout: 20_000, interval: 100 };
+const waitMs = { timeout: 60_000, interval: 100 };
 let pair: WarrenPair;
 beforeAll(async () => {
 	pair = await startPair();

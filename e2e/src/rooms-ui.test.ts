@@ -108,6 +108,7 @@ describe.each(Object.keys(sizes))("rooms on a %s", (size) => {
 		});
 		await opened().getByText("<img src=x onerror=alert(1)> & hello back").waitFor();
 		await page.getByText("from Burrow", { exact: true }).waitFor();
+		await page.getByRole("img", { name: "signed", exact: true }).waitFor();
 		await expectAccessible(page, "conversation");
 	});
 
@@ -135,14 +136,64 @@ describe.each(Object.keys(sizes))("rooms on a %s", (size) => {
 		await page.getByRole("link", { name: /general/ }).waitFor();
 		await api(there, "POST", `/api/rooms/${thereRoom}/messages`, { content: "are you there?" });
 		await page.getByText("1 unread").waitFor({ state: "attached" });
+		const nav = page.getByRole("navigation", { name: "Main" });
+		await nav.getByRole("link", { name: size === "phone" ? /^More 1 new message/ : /^Rooms 1 new message/ }).waitFor();
 		await expectAccessible(page, "list");
 		await page.getByRole("link", { name: /general/ }).click();
 		await opened().getByText("are you there?").waitFor();
 		await expect.poll(() => page.getByText("1 unread").count(), { timeout: 10_000 }).toBe(0);
+		await expect.poll(() => page.getByText("1 new message").count(), { timeout: 10_000 }).toBe(0);
+	});
+
+	it("a private room shows who is in it; whoever made it stays", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		await page.goto(`https://localhost:${here.port}/m/self/rooms`);
+		await page.getByRole("button", { name: "New room" }).click();
+		await page.getByRole("textbox", { name: "Name" }).fill("family");
+		await page.getByRole("radio", { name: "private" }).check();
+		await page.getByRole("button", { name: "Create" }).click();
+		await page.getByRole("heading", { name: "family" }).waitFor();
+		const { rooms } = await api(here, "GET", "/api/rooms");
+		const { id } = (rooms as { id: string; name: string }[]).find((each) => each.name === "family") as { id: string };
+		await here.fetch(`/api/rooms/${id}/members/user:bob`, {
+			method: "PUT",
+			headers: { "content-type": "application/json" },
+			body: JSON.stringify({ name: "Bob" }),
+		});
+		await page.getByRole("button", { name: "Actions for family" }).click();
+		await page.getByRole("menuitem", { name: "Members" }).click();
+		const dialog = page.getByRole("dialog", { name: "Members of family" });
+		await dialog.getByText("Bob").waitFor();
+		await dialog.getByText("made it").waitFor();
+		await expectAccessible(page, "members");
+		await dialog.getByRole("button", { name: "Remove Bob" }).click();
+		await expect.poll(() => dialog.getByText("Bob").count(), { timeout: 10_000 }).toBe(0);
+		expect(await dialog.getByRole("button", { name: /^Remove/ }).count()).toBe(0);
+		await dialog.getByRole("button", { name: "Close" }).click();
+	});
+
+	it("another warren is blocked and let back in, with its key in sight", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		await page.goto(`https://localhost:${here.port}/m/self/rooms`);
+		await page.getByRole("button", { name: "Gateway connected" }).click();
+		const dialog = page.getByRole("dialog", { name: "Gateway" });
+		const { own } = await api(there, "GET", "/api/gateway/trust");
+		await dialog.getByText(own.fingerprint).waitFor();
+		await expectAccessible(page, "gateway");
+		await dialog.getByRole("button", { name: "Block Burrow" }).click();
+		await dialog.getByText("blocked", { exact: true }).waitFor();
+		const burrow = (await api(there, "GET", "/api/gateway/status"))["meshId"];
+		expect((await api(here, "GET", "/api/gateway/trust"))["access"]).toEqual({ allow: null, block: [burrow] });
+		await dialog.getByRole("button", { name: "Allow Burrow" }).click();
+		await dialog.getByRole("button", { name: "Block Burrow" }).waitFor();
+		expect((await api(here, "GET", "/api/gateway/trust"))["access"]).toEqual({ allow: null, block: [] });
 	});
 
 	it("with the gateway away, what is said is here at once, waits in sight, and follows in order", async (test) => {
 		test.skip(missing !== null, missing ?? "");
+		await page.goto(`https://localhost:${here.port}/m/self/rooms`);
+		await page.getByRole("link", { name: /general/ }).click();
+		await page.getByRole("heading", { name: "general" }).waitFor();
 		const before = gateway;
 		const port = new URL(before.ready["url"] as string).port;
 		await before.kill("SIGKILL");

@@ -1,11 +1,10 @@
-import { createServer } from "node:net";
-import { type StartedNode, startNode } from "@warren/testkit";
+import { freePort, type StartedNode, startNode } from "@warren/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 /** The sidecar of a joined machine: local windows, background sync with the hub, and the hub gone in the middle. */
 const person = { name: "Ada", email: "ada@example.test", password: "correct horse battery" };
 const books = { columns: { title: { type: "text", required: true } } };
-const waitMs = { timeout: 20_000, interval: 100 };
+const waitMs = { timeout: 60_000, interval: 100 };
 
 let first: StartedNode;
 let second: StartedNode;
@@ -13,14 +12,6 @@ let session: string;
 /** Bases of the two sidecars. */
 let atHub: string;
 let atMember: string;
-
-async function freePort(): Promise<number> {
-	const server = createServer();
-	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-	const { port } = server.address() as { port: number };
-	await new Promise((resolve) => server.close(resolve));
-	return port;
-}
 
 async function call(
 	method: string,

@@ -38,6 +38,24 @@ async function typeAtEnd(page: Page, text: string): Promise<void> {
 	await page.keyboard.type(text);
 }
 
+/** A transaction waits for those before it: what was typed is on this device once it has ended. */
+async function keptOnDevice(page: Page): Promise<void> {
+	await page.evaluate(async () => {
+		for (const { name } of await indexedDB.databases()) {
+			if (name?.startsWith("warren-document/") !== true) continue;
+			const opened = await new Promise<IDBDatabase>((resolve, reject) => {
+				const request = indexedDB.open(name);
+				request.onsuccess = () => resolve(request.result);
+				request.onerror = () => reject(request.error);
+			});
+			await new Promise((resolve) => {
+				opened.transaction("updates", "readwrite").oncomplete = resolve;
+			});
+			opened.close();
+		}
+	});
+}
+
 async function menuItem(page: Page, menu: string, item: string): Promise<void> {
 	await page.getByRole("button", { name: menu }).click();
 	await page.getByRole("menuitem", { name: item, exact: true }).click();
@@ -145,6 +163,19 @@ describe("documents in the web UI", () => {
 		await desk.goto(`${originOf(first)}/docs`);
 		await desk.getByText(/^Shown as it was/).waitFor();
 		await expectAccessible(desk, "docs without the hub");
+		// A new one is made here, and named.
+		await desk.getByRole("button", { name: "New document" }).first().click();
+		await state(desk, "offline");
+		await desk.getByLabel("Document title").fill("Made apart");
+		await desk.keyboard.press("Enter");
+		await typeAtEnd(desk, "nobody else has this");
+		await desk.getByText("nobody else has this").waitFor();
+		await keptOnDevice(desk);
+		await desk.reload();
+		await desk.getByText("nobody else has this").waitFor();
+		expect(await desk.getByLabel("Document title").inputValue()).toBe("Made apart");
+		await desk.getByRole("link", { name: "All documents" }).click();
+		await desk.getByRole("link", { name: "Made apart" }).waitFor();
 		await desk.getByRole("link", { name: "Field notes" }).click();
 		await desk.getByRole("heading", { name: "Plan" }).waitFor();
 		await typeAtEnd(desk, "\nfrom the desk");
@@ -158,7 +189,22 @@ describe("documents in the web UI", () => {
 				.poll(() => textOf(page), eventually)
 				.toSatisfy((text: string) => text.includes("from the phone") && text.includes("from the desk"));
 		await expect.poll(async () => (await textOf(desk)) === (await textOf(phone)), eventually).toBe(true);
-	});
+
+		// The one that was made apart is everybody's of this account now, by its name and with its text.
+		const other = await open("desktop");
+		await other.goto(`${originOf(first)}/`);
+		await signIn(other);
+		await other.getByText("No session runs on atlas").waitFor();
+		await other.goto(`${originOf(first)}/docs`);
+		await desk.goto(`${originOf(first)}/docs`);
+		await other.getByRole("link", { name: "Made apart" }).click();
+		await desk.getByRole("link", { name: "Made apart" }).click();
+		await other.getByText("nobody else has this").waitFor();
+		await other.context().close();
+		await askHub(desk, `/rooms/${new URL(desk.url()).pathname.split("/").at(-1)}`, "DELETE");
+		await desk.goto(originOf(first) + path);
+		await state(desk, "saved");
+	}, 120_000);
 
 	it("a named version is looked at and restored, for everybody", async (test) => {
 		test.skip(missing !== null, missing ?? "");

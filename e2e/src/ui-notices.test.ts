@@ -105,7 +105,7 @@ describe("notices of terminals", () => {
 				return ((await registration?.getNotifications()) ?? []).map(({ title, body }) => `${title} | ${body}`);
 			});
 		await expect
-			.poll(shown, { timeout: 20_000 })
+			.poll(shown, { timeout: 60_000 })
 			.toEqual([expect.stringMatching(/^sleep finished in worker \| It ran for 1\d s/)]);
 	});
 

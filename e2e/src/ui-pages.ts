@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { AxeBuilder } from "@axe-core/playwright";
 import type { StartedNode } from "@warren/testkit";
 import type { BrowserContext, BrowserContextOptions, Page } from "playwright-core";
@@ -8,7 +9,7 @@ import type { launchBrowser } from "./browser.ts";
 
 /** Real browsers on a busy machine: these bound a hang, and time nothing. Milliseconds. */
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
-const actionMs = 20_000;
+const actionMs = 45_000;
 export const eventually = { timeout: actionMs } as const;
 
 export const sizes: Readonly<Record<string, BrowserContextOptions>> = {
@@ -77,8 +78,11 @@ export async function expectAccessible(page: Page, where: string): Promise<void>
 					.map((animation) => animation.finished.catch(() => {})),
 			),
 		);
+		await keepPicture(page, `${where}, ${colorScheme}`);
 		// Guards that hand focus on the moment they get it are hidden on purpose.
 		const axe = new AxeBuilder({ page }).exclude("[data-base-ui-focus-guard]");
+		// A message on its way out fades: it was judged while it stood.
+		axe.exclude("[data-ending-style]");
 		// Only the colours differ between the two.
 		if (colorScheme === "dark") axe.withRules("color-contrast");
 		// An open menu lies over the page, in no landmark of it; that rule is advice, not WCAG.
@@ -93,6 +97,16 @@ export async function expectAccessible(page: Page, where: string): Promise<void>
 	await page.emulateMedia({ colorScheme: null });
 	expect(await violationsOf(page), where).toEqual([]);
 	await expectNoSideScroll(page, where);
+}
+
+const pictures = process.env["WARREN_SCREENSHOTS"];
+
+/** For people who want to see what the tests saw: a picture a page, into the folder WARREN_SCREENSHOTS. */
+async function keepPicture(page: Page, what: string): Promise<void> {
+	if (pictures === undefined) return;
+	const { width } = page.viewportSize() ?? { width: 0 };
+	const name = `${what.replace(/[^a-z0-9]+/gi, "-")}-${width}.png`;
+	await page.screenshot({ path: join(pictures, name), fullPage: true });
 }
 
 async function expectNoSideScroll(page: Page, where: string): Promise<void> {

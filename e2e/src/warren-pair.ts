@@ -1,5 +1,4 @@
-import { createServer } from "node:net";
-import { type StartedNode, startNode } from "@warren/testkit";
+import { freePort, type StartedNode, startNode } from "@warren/testkit";
 import type { Machine } from "./network/machines.ts";
 
 /** A first machine with its owner's account, and a second one that joined it. */
@@ -17,14 +16,6 @@ export interface WarrenPair extends AsyncDisposable {
 
 export const owner = { name: "Ada", email: "ada@example.test", password: "correct horse battery" };
 export const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
-
-export async function freePort(): Promise<number> {
-	const server = createServer();
-	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-	const { port } = server.address() as { port: number };
-	await new Promise((resolve) => server.close(resolve));
-	return port;
-}
 
 /** Asks a node with exactly these headers. */
 export async function call(

@@ -1,12 +1,13 @@
 import { CSPProvider } from "@base-ui/react/csp-provider";
 import { QueryClientProvider } from "@tanstack/react-query";
-import { lazy, type ReactNode, Suspense, useEffect, useState } from "react";
+import { type ReactNode, Suspense, useEffect, useState } from "react";
 import { Redirect, Route, Switch, useLocation } from "wouter";
 import { t as agentText } from "./agent/text.ts";
 import { useAccount } from "./api/hub.ts";
 import { self, terminalsPath } from "./api/machine.ts";
 import { queryClient, useCredential } from "./api/warren.tsx";
 import { t as chatText } from "./chat/text.ts";
+import { lazyPage } from "./chunks/lazy-page.tsx";
 import { SignInPage } from "./pages/sign-in.tsx";
 import { TerminalsPage } from "./pages/terminals.tsx";
 import { t as gateText } from "./pages/text/account-gate.ts";
@@ -19,27 +20,29 @@ import { Shell } from "./shell/shell.tsx";
 import { Skeletons } from "./ui/states.tsx";
 import { Toasts } from "./ui/toast.tsx";
 
-const MachinesPage = lazy(async () => ({ default: (await import("./pages/machines/machines.tsx")).MachinesPage }));
-const ActivityPage = lazy(async () => ({ default: (await import("./pages/activity.tsx")).ActivityPage }));
-const SettingsPage = lazy(async () => ({ default: (await import("./pages/settings/settings.tsx")).SettingsPage }));
-const AccountPage = lazy(async () => ({ default: (await import("./pages/account/account.tsx")).AccountPage }));
-const DocsPage = lazy(async () => ({ default: (await import("./pages/docs/docs.tsx")).DocsPage }));
-const DocPage = lazy(async () => ({ default: (await import("./pages/docs/doc.tsx")).DocPage }));
-const ChatsPage = lazy(async () => ({ default: (await import("./chat/chats-page.tsx")).ChatsPage }));
-const ChatPage = lazy(async () => ({ default: (await import("./chat/chat-page.tsx")).ChatPage }));
-const AgentPage = lazy(async () => ({ default: (await import("./agent/agent-page.tsx")).AgentPage }));
-const MorePage = lazy(async () => ({ default: (await import("./pages/more.tsx")).MorePage }));
-const RoomsPage = lazy(async () => ({ default: (await import("./rooms/rooms-page.tsx")).RoomsPage }));
-const SetupPage = lazy(async () => ({ default: (await import("./pages/setup.tsx")).SetupPage }));
-const FirstAccountPage = lazy(async () => ({ default: (await import("./pages/setup.tsx")).FirstAccountPage }));
-const InvitedPage = lazy(async () => ({ default: (await import("./pages/invited.tsx")).InvitedPage }));
-const PairPage = lazy(async () => ({ default: (await import("./pages/pair.tsx")).PairPage }));
-const ApproveDevicePage = lazy(async () => ({
-	default: (await import("./pages/approve-device.tsx")).ApproveDevicePage,
-}));
-const SharePage = lazy(async () => ({ default: (await import("./pages/share.tsx")).SharePage }));
-const TrustPage = lazy(async () => ({ default: (await import("./pages/trust.tsx")).TrustPage }));
-const TerminalPage = lazy(async () => ({ default: (await import("./pages/terminal/terminal.tsx")).TerminalPage }));
+const MachinesPage = lazyPage(async () => (await import("./pages/machines/machines.tsx")).MachinesPage);
+const ActivityPage = lazyPage(async () => (await import("./pages/activity.tsx")).ActivityPage);
+const SettingsPage = lazyPage(async () => (await import("./pages/settings/settings.tsx")).SettingsPage);
+const AccountPage = lazyPage(async () => (await import("./pages/account/account.tsx")).AccountPage);
+const DocsPage = lazyPage(async () => (await import("./pages/docs/docs.tsx")).DocsPage);
+const DocPage = lazyPage(async () => (await import("./pages/docs/doc.tsx")).DocPage);
+const ChatsPage = lazyPage(async () => (await import("./chat/chats-page.tsx")).ChatsPage);
+const ChatPage = lazyPage(async () => (await import("./chat/chat-page.tsx")).ChatPage);
+const AgentPage = lazyPage(async () => (await import("./agent/agent-page.tsx")).AgentPage);
+const NetworkPage = lazyPage(async () => (await import("./network/network-page.tsx")).NetworkPage);
+const AccessPage = lazyPage(async () => (await import("./access/access-page.tsx")).AccessPage);
+const ServicesPage = lazyPage(async () => (await import("./services/services-page.tsx")).ServicesPage);
+const ServicePage = lazyPage(async () => (await import("./services/service-page.tsx")).ServicePage);
+const MorePage = lazyPage(async () => (await import("./pages/more.tsx")).MorePage);
+const RoomsPage = lazyPage(async () => (await import("./rooms/rooms-page.tsx")).RoomsPage);
+const SetupPage = lazyPage(async () => (await import("./pages/setup.tsx")).SetupPage);
+const FirstAccountPage = lazyPage(async () => (await import("./pages/setup.tsx")).FirstAccountPage);
+const InvitedPage = lazyPage(async () => (await import("./pages/invited.tsx")).InvitedPage);
+const PairPage = lazyPage(async () => (await import("./pages/pair.tsx")).PairPage);
+const ApproveDevicePage = lazyPage(async () => (await import("./pages/approve-device.tsx")).ApproveDevicePage);
+const SharePage = lazyPage(async () => (await import("./pages/share.tsx")).SharePage);
+const TrustPage = lazyPage(async () => (await import("./pages/trust.tsx")).TrustPage);
+const PanesPage = lazyPage(async () => (await import("./panes/panes-page.tsx")).PanesPage);
 
 export function App({ arrival }: { arrival: Arrival }) {
 	return (
@@ -95,12 +98,9 @@ function Pages({ arrival }: { arrival: Arrival }) {
 						{({ machine }) => inMachine(machine, <TerminalsPage machine={machine} />)}
 					</Route>
 					<Route path="/m/:machine/terminals/:session">
-						{({ machine, session }) =>
-							inMachine(
-								machine,
-								<TerminalPage key={`${machine}/${session}`} machine={machine} session={decodeURIComponent(session)} />,
-							)
-						}
+						{({ machine, session }) => (
+							<PanesPage machine={decodeURIComponent(machine)} session={decodeURIComponent(session)} />
+						)}
 					</Route>
 					<Route path="/m/:machine/rooms/:room?">
 						{({ machine, room }) => inMachine(machine, <RoomsPage key={machine} machine={machine} room={room} />)}
@@ -109,6 +109,12 @@ function Pages({ arrival }: { arrival: Arrival }) {
 						{({ machine }) => inMachine(machine, <ActivityPage machine={machine} />)}
 					</Route>
 					<Route path="/machines">{inMachine(self, <MachinesPage />)}</Route>
+					<Route path="/access">{inMachine(self, <AccessPage />)}</Route>
+					<Route path="/services">{inMachine(self, <ServicesPage />)}</Route>
+					<Route path="/services/:service">
+						{({ service }) => inMachine(self, <ServicePage key={service} name={decodeURIComponent(service)} />)}
+					</Route>
+					<Route path="/network">{inMachine(self, <NetworkPage />)}</Route>
 					<Route path="/docs">{inAccount(gateText.documents, <DocsPage />)}</Route>
 					<Route path="/docs/:document">
 						{({ document }) => inAccount(gateText.documents, <DocPage key={document} id={document} />)}
@@ -140,7 +146,12 @@ const inAccount = (what: string, page: ReactNode) => <AccountGate what={what}>{p
 /** Where `/` leads: back to the last page, which only ever fills in for an address that names none. */
 function startPath(onDevice: boolean): string {
 	const { lastPath } = preferences();
-	if (/^\/(m\/[^/]+\/|docs\/|chat\/|(docs|chat|agent|machines|settings|account|more)$)/.test(lastPath)) return lastPath;
+	if (
+		/^\/(m\/[^/]+\/|docs\/|chat\/|(docs|chat|agent|machines|network|access|services|settings|account|more)$)/.test(
+			lastPath,
+		)
+	)
+		return lastPath;
 	return onDevice ? terminalsPath(self) : "/docs";
 }
 

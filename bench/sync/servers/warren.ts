@@ -3,6 +3,7 @@ import { HostTable, Listener, MemoryTrim } from "@warren/net";
 import { openSqliteTables } from "@warren/store";
 import {
 	DocumentHistory,
+	Documents,
 	DocumentsList,
 	SqliteUpdateLog,
 	SyncRelay,
@@ -32,7 +33,11 @@ const everybody: Authenticator = {
 const log = await openSqliteTables(`${folder}/sync.db`, [syncLogSchema]);
 const tables = await openSqliteTables<SyncTables>(`${folder}/hub.db`, [syncSchema]);
 const deps = { clock: systemClock, logger: silentLogger };
-const relay = new SyncRelay({ ...deps, log: new SqliteUpdateLog(log.statements, systemClock) });
+const relay = new SyncRelay({
+	...deps,
+	documents: new Documents(systemClock),
+	log: new SqliteUpdateLog(log.statements, systemClock),
+});
 const documents = new DocumentsList({ db: tables.db, clock: systemClock });
 const history = new DocumentHistory(relay, () => Date.now());
 const audit = { record() {}, list: async () => [] };

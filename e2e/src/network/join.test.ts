@@ -103,7 +103,7 @@ describe("a warren of two machines", () => {
 			body: {
 				error: "no_backbone",
 				message: expect.stringContaining(first.origin),
-				fix: expect.stringContaining("agent"),
+				fix: expect.stringContaining("warren up"),
 			},
 		});
 	});

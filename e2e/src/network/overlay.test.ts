@@ -1,12 +1,12 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, watch } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { systemClock } from "@warren/kernel";
 import { dialWebSocket } from "@warren/net";
 import { type StartedNode, startNode } from "@warren/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Machine, type Machines, openMachines } from "./machines.ts";
+import { ScriptLines } from "./script-lines.ts";
 
 /** Two machines in namespaces of their own, the overlay on real devices, the coordinator in the first one's edge process. */
 
@@ -31,7 +31,7 @@ const patienceMs = 60_000;
 let machines: Machines | undefined;
 let atlas: StartedNode;
 let burrow: StartedNode;
-let echo: Lines;
+let echo: ScriptLines;
 /** Of atlas: a device's token, and the owner's session. */
 let device: string;
 let session: string;
@@ -57,8 +57,8 @@ beforeAll(async () => {
 	device = (await ask(atlas, "POST", "/api/setup", setup, { ...pin, deviceName: "laptop" })).token;
 	session = (await ask(atlas, "POST", "/auth/signup", setup, person)).token;
 	const { code } = await ask(atlas, "POST", "/v1/invites", bearer(session), {});
-	echo = new Lines(
-		1,
+	echo = new ScriptLines(
+		machine(1).through,
 		`const server = require("node:net").createServer((socket) => socket.on("error", () => {}).pipe(socket));
 		server.listen(0, "127.0.0.1", () => console.log(server.address().port));`,
 	);
@@ -98,8 +98,8 @@ describe("the overlay of two machines, on real devices", () => {
 	it("resolves machines and apps by name, at each machine's own responder", async (test) => {
 		test.skip(missing !== null, missing ?? "");
 		const { ula } = await overlayWhere(atlas, pathTo("burrow", "direct"));
-		using answers = new Lines(
-			0,
+		using answers = new ScriptLines(
+			machine(0).through,
 			`const { Resolver } = require("node:dns").promises;
 			const resolver = new Resolver();
 			resolver.setServers(["[${ula}]:53"]);
@@ -117,8 +117,8 @@ describe("the overlay of two machines, on real devices", () => {
 
 	it("keeps one TCP connection to an app through a killed coordinator, through the relay, and back", async (test) => {
 		test.skip(missing !== null, missing ?? "");
-		using stream = new Lines(
-			0,
+		using stream = new ScriptLines(
+			machine(0).through,
 			`const socket = require("node:net").connect(${app.port}, "${app.ula}");
 			socket.on("connect", () => setInterval(() => socket.write("tick\\n"), 100));
 			socket.on("data", (bytes) => process.stdout.write(bytes));
@@ -272,56 +272,11 @@ function coordinatorOf(node: StartedNode, holds: (pid: number) => boolean): Prom
 
 function ping(index: number, ula: string): string {
 	const [program, ...rest] = [...machine(index).through, "ping", "-6", "-c", "3", "-i", "0.2", "-W", "2", ula];
-	return spawnSync(program as string, rest, { encoding: "utf8", timeout: 20_000 }).stdout;
+	return spawnSync(program as string, rest, { encoding: "utf8", timeout: 60_000 }).stdout;
 }
 
 function nft(index: number, rule: string): void {
 	const [program, ...rest] = [...machine(index).through, "nft", rule];
 	const { status, stderr } = spawnSync(program as string, rest, { encoding: "utf8", timeout: 10_000 });
 	if (status !== 0) throw new Error(`nft ${rule}: ${stderr}`);
-}
-
-/** A script in a machine's namespace, by the lines that it writes. */
-class Lines implements Disposable {
-	readonly #child: ChildProcess;
-	readonly #waiting: PromiseWithResolvers<string>[] = [];
-	#lines: string[] = [];
-	#ended: string | null = null;
-
-	constructor(index: number, script: string) {
-		const [program, ...rest] = [...machine(index).through, process.execPath, "-e", script];
-		this.#child = spawn(program as string, rest, { stdio: ["ignore", "pipe", "pipe"] });
-		let faults = "";
-		this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
-			faults = (faults + text).slice(-4_000);
-		});
-		createInterface({ input: this.#child.stdout as NodeJS.ReadableStream }).on("line", (line) => {
-			const next = this.#waiting.shift();
-			if (next === undefined) this.#lines.push(line);
-			else next.resolve(line);
-		});
-		this.#child.once("close", (code) => {
-			this.#ended = `the script ended with ${code}: ${faults}`;
-			for (const each of this.#waiting.splice(0)) each.reject(new Error(this.#ended));
-		});
-	}
-
-	/** What was written so far does not count. */
-	skip(): void {
-		this.#lines = [];
-	}
-
-	/** @throws Error when the script ended. */
-	next(): Promise<string> {
-		const line = this.#lines.shift();
-		if (line !== undefined) return Promise.resolve(line);
-		if (this.#ended !== null) return Promise.reject(new Error(this.#ended));
-		const waiter = Promise.withResolvers<string>();
-		this.#waiting.push(waiter);
-		return waiter.promise;
-	}
-
-	[Symbol.dispose](): void {
-		this.#child.kill("SIGKILL");
-	}
 }

@@ -16,7 +16,14 @@ import { type Bus, engineOf } from "@warren/store";
 import type { Kysely } from "kysely";
 import { Admission, type SetupSecret } from "./auth/admission.ts";
 import { AuthHandler } from "./auth/auth-handler.ts";
-import { type AuthDeps, type AuthOptions, makeAuth, migrateAuth, sessionCookieName } from "./auth/better-auth.ts";
+import {
+	type AuthDeps,
+	type AuthOptions,
+	makeAuth,
+	migrateAuth,
+	type SocialProviders,
+	sessionCookieName,
+} from "./auth/better-auth.ts";
 import type { GoneSession } from "./auth/hashed-adapter.ts";
 import { RateBuckets } from "./auth/rate-buckets.ts";
 import { vouchedAddress, vouchedOrigin } from "./client-address.ts";
@@ -26,7 +33,8 @@ import { JoinTokens, joinTokenRoutes } from "./join-tokens.ts";
 import { type JoinDeps, machineRoutes } from "./machines/machine-routes.ts";
 import { type MachineFacts, Machines } from "./machines/machines.ts";
 import { meRoutes } from "./me-routes.ts";
-import { Pairings, pairingRoutes } from "./pairings.ts";
+import { pairingRoutes } from "./pairing-routes.ts";
+import { Pairings } from "./pairings.ts";
 import { keyDeviceId, People } from "./people.ts";
 import type { Revoked } from "./revoked.ts";
 import { RevokedFeed } from "./revoked-feed.ts";
@@ -61,6 +69,7 @@ export interface AccountsOptions {
 	readonly secret: string;
 	/** One an install: cookies ignore the port, and two hubs of one host must not overwrite each other's. */
 	readonly cookieName: string;
+	readonly social?: SocialProviders;
 }
 
 /** The accounts of one hub, open. */
@@ -134,6 +143,7 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 		secret: options.secret,
 		cookieName: options.cookieName,
 		trustedOrigins: () => [...options.baseUrls.map(originOf), ...(options.trustedOrigins?.() ?? [])],
+		...(options.social === undefined ? {} : { social: options.social }),
 	};
 	await migrateAuth(authDeps, authOptions);
 

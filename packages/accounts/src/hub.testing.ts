@@ -9,6 +9,21 @@ import { type AccountsTables, accountsSchema } from "./schema.ts";
 export type HubTables = AccountsTables & AuditTable;
 export type OpenTables = () => Promise<Tables<HubTables>>;
 
+/** Hubs in a runtime of their own, reached over HTTP alone. */
+export interface RemoteHubs {
+	/** A fresh one. */
+	remote(more: {
+		readonly trustedProxies?: readonly string[];
+	}): Promise<{ readonly tables: Tables<HubTables>; readonly port: number; readonly close: () => Promise<void> }>;
+}
+
+export type HubSource = OpenTables | Tables<HubTables> | RemoteHubs;
+
+/** Whether hubs of this kind take nothing from the test's own process. */
+export function isRemote(source: HubSource): source is RemoteHubs {
+	return "remote" in source;
+}
+
 export const hubSchemas = [accountsSchema, auditSchema];
 export const openMemoryTables: OpenTables = () => openSqliteTables<HubTables>(":memory:", hubSchemas);
 
@@ -47,7 +62,7 @@ export class TestHub implements AsyncDisposable {
 	}
 
 	static async open(
-		openTables: OpenTables | Tables<HubTables>,
+		openTables: HubSource,
 		more: {
 			readonly options?: Partial<AccountsOptions>;
 			readonly deps?: Partial<AccountsDeps>;
@@ -59,6 +74,7 @@ export class TestHub implements AsyncDisposable {
 			readonly corsOrigins?: ReadonlySet<string>;
 		} = {},
 	): Promise<TestHub> {
+		if (isRemote(openTables)) return TestHub.#remote(openTables, more);
 		const owned = typeof openTables === "function";
 		const tables = owned ? await openTables() : openTables;
 		const logger = more.logger ?? silentLogger;
@@ -92,6 +108,21 @@ export class TestHub implements AsyncDisposable {
 			listener.disconnect((who) => isRevoked(revoked, who), 4401, "signed out");
 		});
 		return new TestHub(tables, accounts, listener, owned);
+	}
+
+	static async #remote(
+		hubs: RemoteHubs,
+		{ trustedProxies }: { readonly trustedProxies?: readonly string[] },
+	): Promise<TestHub> {
+		const { tables, port, close } = await hubs.remote(trustedProxies === undefined ? {} : { trustedProxies });
+		const hasOwner = async () =>
+			(
+				await tables.db
+					.selectFrom("auth_user" as never)
+					.select("id" as never)
+					.execute()
+			).length > 0;
+		return new TestHub(tables, { hasOwner, close() {} } as never, { port, close } as never, true);
 	}
 
 	get origin(): string {

@@ -4,6 +4,7 @@
  */
 export { type Accounts, type AccountsDeps, type AccountsOptions, openAccounts } from "./accounts.ts";
 export type { SetupSecret } from "./auth/admission.ts";
+export type { SocialProviders } from "./auth/better-auth.ts";
 export { pageOriginHeader, vouchHeader } from "./client-address.ts";
 export {
 	HubLink,
@@ -22,7 +23,7 @@ export { isRevoked, type Revoked } from "./revoked.ts";
 export { type AccountsTables, accountsSchema } from "./schema.ts";
 export { type AskHub, type KnownSessions, SessionClient, type SessionUser } from "./session-client.ts";
 export { SessionMemory, type SessionMemoryTables, sessionMemorySchema } from "./session-memory.ts";
-export { HubSetup } from "./setup-secret.ts";
+export { HubSetup, hubSetupLimits } from "./setup-secret.ts";
 export { type DeviceKey, proofMessage, thumbprint, verifyProof } from "./tickets/device-key.ts";
 export { Enrolled, type EnrolledTables, enrolledSchema } from "./tickets/enrolled.ts";
 export { openRevocations, type RevocationList } from "./tickets/revocation-list.ts";

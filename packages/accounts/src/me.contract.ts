@@ -2,7 +2,7 @@ import { hashToken, silentLogger, systemClock } from "@warren/kernel";
 import { dialWebSocket } from "@warren/net";
 import { MemoryBus } from "@warren/store";
 import { describe, expect, it } from "vitest";
-import { bearer, nextAddress, type OpenTables, password, TestHub } from "./hub.testing.ts";
+import { bearer, type HubSource, isRemote, nextAddress, password, TestHub } from "./hub.testing.ts";
 
 const from = (address: string) => ({ "x-forwarded-for": address });
 
@@ -17,7 +17,7 @@ async function login(hub: TestHub, email: string, device: string): Promise<strin
 }
 
 /** A person's own things: account, devices, pairing. */
-export function meSuite(open: OpenTables): void {
+export function meSuite(open: HubSource): void {
 	it("people see each other's names, for sharing, and no addresses; one who is banned is not shown", async () => {
 		await using hub = await TestHub.open(open);
 		const owner = await hub.owner();
@@ -98,7 +98,8 @@ export function meSuite(open: OpenTables): void {
 		expect((await again.call("GET", "/me", undefined, bearer(owner))).status).toBe(401);
 	});
 
-	it("a revocation at one of several hubs reaches the sockets of the others", async () => {
+	it("a revocation at one of several hubs reaches the sockets of the others", async (context) => {
+		context.skip(isRemote(open), "all its requests meet in one object: there are no others");
 		const bus = new MemoryBus(silentLogger);
 		await using here = await TestHub.open(open, { deps: { bus } });
 		const owner = await here.owner();
@@ -139,7 +140,7 @@ export function meSuite(open: OpenTables): void {
 			const owner = await hub.owner();
 			const { body: made } = await hub.call("POST", "/me/pairings", undefined, bearer(owner));
 			expect(made.url).toBe(`http://localhost/#pair=${made.code}`);
-			expect(made.fingerprint).toBe("ab:cd");
+			expect(made.fingerprint).toBe(isRemote(open) ? null : "ab:cd");
 			const watching = hub.call("GET", `/me/pairings/${made.id}?wait=waiting`, undefined, bearer(owner));
 			const pairing = pair(hub, made.code);
 			expect((await watching).body).toMatchObject({ state: "claimed", deviceName: "Phone", address: "198.51.100.7" });

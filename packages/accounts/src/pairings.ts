@@ -1,24 +1,8 @@
-import {
-	type Audit,
-	type Clock,
-	type Closeable,
-	hashToken,
-	newId,
-	newSecret,
-	type Random,
-	RateLimit,
-} from "@warren/kernel";
-import type { RequestContext, Route } from "@warren/net";
+import { type Clock, type Closeable, hashToken, newId, newSecret, type Random } from "@warren/kernel";
 import type { Bus } from "@warren/store";
 import type { Kysely, Selectable } from "kysely";
-import { z } from "zod";
-import type { ClientAddressOf } from "./client-address.ts";
-import { cleanName, maxDeviceNameLength } from "./device-name.ts";
 import { accountsError } from "./errors.ts";
-import { answer, recordTo, userOf } from "./hub-route.ts";
-import type { People } from "./people.ts";
 import type { AccountsTables } from "./schema.ts";
-import { deviceKeySchema, thumbprint } from "./tickets/device-key.ts";
 
 export const pairingLimits = {
 	lifetimeMs: 3 * 60_000,
@@ -31,17 +15,6 @@ export const pairingLimits = {
 
 const changedSubject = "accounts.pairings";
 
-const pairBody = z.object({
-	code: z.string().min(20).max(100),
-	deviceName: z
-		.string()
-		.max(4 * maxDeviceNameLength)
-		.transform(cleanName)
-		.pipe(z.string().min(1).max(maxDeviceNameLength)),
-	publicKey: deviceKeySchema.optional(),
-});
-const confirmBody = z.object({ allow: z.boolean().default(true) });
-
 /**
  * ```
  *          POST /auth/pair         confirm {allow}        the new device has its token
@@ -50,11 +23,11 @@ const confirmBody = z.object({ allow: z.boolean().default(true) });
  * ```
  * Every state ends with the code's three minutes.
  */
-type State = "waiting" | "claimed" | "confirmed" | "denied";
+export type PairingState = "waiting" | "claimed" | "confirmed" | "denied";
 
 export interface Pairing {
 	readonly id: string;
-	readonly state: State;
+	readonly state: PairingState;
 	/** Of the device that came with the code; empty while none did. */
 	readonly deviceName: string;
 	readonly address: string;
@@ -131,7 +104,7 @@ export class Pairings implements Closeable {
 	}
 
 	/** Waits until the pairing's state is another than `from`, it ends, `waitMs` pass, or `signal` aborts. */
-	async changed(id: string, from: State, signal: AbortSignal): Promise<void> {
+	async changed(id: string, from: PairingState, signal: AbortSignal): Promise<void> {
 		let done = () => {};
 		const woken = new Promise<void>((resolve) => {
 			const waiters = this.#waiting.get(id) ?? new Set();
@@ -166,7 +139,7 @@ export class Pairings implements Closeable {
 	async claim(
 		code: string,
 		device: { readonly name: string; readonly key: string | null; readonly address: string },
-	): Promise<{ readonly id: string; readonly userId: string; readonly state: State }> {
+	): Promise<{ readonly id: string; readonly userId: string; readonly state: PairingState }> {
 		const now = this.#clock.now();
 		const codeHash = hashToken(code);
 		const claimed = await this.#db
@@ -190,7 +163,7 @@ export class Pairings implements Closeable {
 		const same = row?.device_name === device.name && row.device_key === device.key && row.address === device.address;
 		if (row === undefined || !same)
 			throw accountsError("bad_code", "This pairing code was used, or is over three minutes old.");
-		return { id: row.id, userId: row.user_id, state: row.state as State };
+		return { id: row.id, userId: row.user_id, state: row.state as PairingState };
 	}
 
 	/** @throws WarrenError `unknown_pairing`, `pairing_waiting`. */
@@ -224,14 +197,14 @@ export class Pairings implements Closeable {
 		return Number(done.numDeletedRows) === 1;
 	}
 
-	async state(id: string): Promise<State | null> {
+	async state(id: string): Promise<PairingState | null> {
 		const row = await this.#db
 			.selectFrom("accounts_pairings")
 			.select("state")
 			.where("id", "=", id)
 			.where("expires_at", ">", this.#clock.now())
 			.executeTakeFirst();
-		return (row?.state ?? null) as State | null;
+		return (row?.state ?? null) as PairingState | null;
 	}
 
 	#tell(id: string): void {
@@ -247,125 +220,9 @@ export class Pairings implements Closeable {
 function pairingOf(row: Selectable<AccountsTables["accounts_pairings"]>): Pairing {
 	return {
 		id: row.id,
-		state: row.state as State,
+		state: row.state as PairingState,
 		deviceName: row.device_name,
 		address: row.address,
 		expiresAt: Number(row.expires_at),
 	};
-}
-
-/** `/me/pairings`, `/auth/pair`: docs/api-hub.md. */
-export function pairingRoutes(deps: {
-	readonly pairings: Pairings;
-	readonly people: People;
-	readonly clock: Clock;
-	readonly audit: Audit;
-	readonly hubUrl: string;
-	/** SHA-256 of the certificate or CA that a new device shall find there; null with plain HTTP. */
-	readonly fingerprint: () => string | null;
-	readonly addressOf: ClientAddressOf;
-}): Route[] {
-	const { pairings, people } = deps;
-	const owner = "hub";
-	const record = recordTo(deps.audit);
-	const tries = new RateLimit(deps.clock, pairingLimits.perAddress);
-	return [
-		{
-			owner,
-			method: "POST",
-			path: "/me/pairings",
-			about: { summary: "A code that signs a new device in" },
-			credentials: ["session"],
-			handle: async (context) => {
-				const user = userOf(context);
-				const { id, code, expiresAt } = await pairings.make(user.userId);
-				record(context, "pairing.create", id);
-				return answer(
-					{ id, code, url: `${deps.hubUrl}/#pair=${code}`, fingerprint: deps.fingerprint(), expiresAt },
-					201,
-				);
-			},
-		},
-		{
-			owner,
-			method: "GET",
-			path: "/me/pairings/:pairing",
-			about: { summary: "How a pairing stands; ?wait=STATE waits for another" },
-			credentials: ["session"],
-			handle: async (context) => {
-				const id = context.params["pairing"] ?? "";
-				const userId = userOf(context).userId;
-				const now = await pairings.get(userId, id);
-				// `?wait=STATE`: answers when it is no longer that one, so that the issuer's screen need not poll.
-				if (context.query.get("wait") !== now.state) return answer(now);
-				await pairings.changed(id, now.state, context.signal);
-				return answer(await pairings.get(userId, id));
-			},
-		},
-		{
-			owner,
-			method: "POST",
-			path: "/me/pairings/:pairing/confirm",
-			about: { summary: "Let the new device in, or not", body: confirmBody },
-			credentials: ["session"],
-			handle: async (context) => {
-				const id = context.params["pairing"] ?? "";
-				const { allow } = await context.json(confirmBody);
-				const pairing = await pairings.decide(userOf(context).userId, id, allow);
-				record(context, allow ? "pairing.confirm" : "pairing.deny", id, { details: { device: pairing.deviceName } });
-				return answer(pairing);
-			},
-		},
-		{
-			owner,
-			method: "POST",
-			path: "/auth/pair",
-			about: { summary: "Come with a code as the new device, and wait", body: pairBody },
-			credentials: ["none"],
-			handle: async (context) => {
-				const body = await context.json(pairBody);
-				return pair(context, body);
-			},
-		},
-	];
-
-	/** Long-polls: 202 `{state: "claimed"}` means ask again with the same code. */
-	async function pair(context: RequestContext, body: z.infer<typeof pairBody>): Promise<Response> {
-		const address = await deps.addressOf(context);
-		const waitMs = tries.waitMs(address);
-		if (waitMs > 0)
-			throw accountsError("rate_limited", `Too many pairing codes from ${address}.`, {
-				details: { retryAfterMs: waitMs },
-			});
-		const key = body.publicKey === undefined ? null : thumbprint(body.publicKey);
-		const claimed = await pairings.claim(body.code, { name: body.deviceName, key, address }).catch((refused) => {
-			tries.take(address);
-			throw refused;
-		});
-		let state: State | null = claimed.state;
-		if (state === "claimed") {
-			await pairings.changed(claimed.id, state, context.signal);
-			state = await pairings.state(claimed.id);
-		}
-		switch (state) {
-			case "waiting":
-			case "claimed":
-				return answer({ state: "claimed" }, 202);
-			case "denied":
-				throw accountsError("pairing_denied", "The other device refused this pairing.");
-			case null:
-				throw accountsError("bad_code", "This pairing code has ended.");
-			case "confirmed":
-				break;
-		}
-		if (!(await pairings.spend(claimed.id))) throw accountsError("bad_code", "This pairing code was used.");
-		const session = await people.newSession(claimed.userId, {
-			name: body.deviceName,
-			key,
-			address,
-			userAgent: String(context.headers["user-agent"] ?? ""),
-		});
-		record(context, "pairing.complete", session.deviceId);
-		return answer({ ...session, user: await people.person(claimed.userId) }, 201);
-	}
 }

@@ -3,6 +3,7 @@ import { HostTable, Listener } from "@warren/net";
 import { AuditLog, type AuditTable, auditSchema, openSqliteTables } from "@warren/store";
 import { type FakeProvider, type FakeProviderOptions, fakeProvider, tempFolder } from "@warren/testkit";
 import { type Ai, type AiOptions, openAi } from "./ai.ts";
+import type { HubToolSource } from "./chat/hub-tools.ts";
 import { KeyFile } from "./keys/key-file.ts";
 import { providerIds } from "./providers/provider-table.ts";
 import { type AiTables, aiSchema } from "./schema.ts";
@@ -60,6 +61,7 @@ export class TestAi implements AsyncDisposable {
 			readonly clock?: Clock;
 			/** None are set. */
 			readonly noKeys?: boolean;
+			readonly tools?: HubToolSource;
 		} = {},
 	): Promise<TestAi> {
 		const folder = tempFolder("ai");
@@ -75,6 +77,7 @@ export class TestAi implements AsyncDisposable {
 				random: systemRandom,
 				logger: silentLogger,
 				audit: new AuditLog(tables.db as never, clock, silentLogger),
+				...(more.tools === undefined ? {} : { tools: more.tools }),
 			},
 			{
 				owner: "hub",

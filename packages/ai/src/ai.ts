@@ -3,6 +3,7 @@ import type { Route } from "@warren/net";
 import type { Kysely } from "kysely";
 import { chatRoutes } from "./chat/chat-routes.ts";
 import { ChatRuns } from "./chat/chat-runs.ts";
+import type { HubToolSource } from "./chat/hub-tools.ts";
 import { KeyFile } from "./keys/key-file.ts";
 import { ProviderKeys } from "./keys/provider-keys.ts";
 import { ModelLists } from "./providers/model-lists.ts";
@@ -24,6 +25,8 @@ export interface AiDeps {
 	readonly random: Random;
 	readonly logger: Logger;
 	readonly audit: Audit;
+	/** What chats may do here in a person's name; none unless given. */
+	readonly tools?: HubToolSource;
 }
 
 export interface AiOptions extends OriginOptions {
@@ -41,7 +44,7 @@ export interface Ai extends Closeable {
 }
 
 export async function openAi(deps: AiDeps, options: AiOptions): Promise<Ai> {
-	const { db, clock, random, logger, audit } = deps;
+	const { db, clock, random, logger, audit, tools = async () => [] } = deps;
 	const { owner } = options;
 	const lifetime = new Lifetime();
 	const keys = new ProviderKeys(new KeyFile(options.keyFile), options.environmentKeys);
@@ -58,7 +61,7 @@ export async function openAi(deps: AiDeps, options: AiOptions): Promise<Ai> {
 	return {
 		routes: () => [
 			...proxy.routes(owner),
-			...chatRoutes({ clock, random, logger, dispatcher, keys, origins, usage, budgets, runs, owner }),
+			...chatRoutes({ clock, random, logger, dispatcher, keys, origins, usage, budgets, runs, tools, owner }),
 			...usageRoutes({ usage, budgets, audit, owner }),
 			...settingsRoutes({ keys, origins, ollama, models, audit, owner }),
 		],

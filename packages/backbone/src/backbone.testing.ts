@@ -1,7 +1,15 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import { type AddressInfo, createServer as createTcpServer, type Socket, type Server as TcpServer } from "node:net";
 import { HealthTable, hashToken, Lifetime, newSecret, silentLogger, systemClock, systemRandom } from "@warren/kernel";
-import { AuditLog, type AuditTable, auditSchema, MemoryBus, MemoryKeyValue, openSqliteTables } from "@warren/store";
+import {
+	AuditLog,
+	type AuditTable,
+	auditSchema,
+	MemoryBus,
+	MemoryKeyValue,
+	openSqliteTables,
+	type Tables,
+} from "@warren/store";
 import { RawClient } from "@warren/testkit";
 import type { Transport } from "./agent/dial.ts";
 import { ServiceAgent, type ServiceAgentOptions } from "./agent/service-agent.ts";
@@ -18,6 +26,55 @@ export interface TestPrincipal {
 	readonly credential: string;
 }
 
+/** Tables, key-value and bus, as several nodes share them. */
+export class SharedState {
+	readonly tables: Tables<BackboneTables & AuditTable>;
+	readonly bus: BusThatFails;
+	readonly kv: MemoryKeyValue;
+
+	private constructor(tables: Tables<BackboneTables & AuditTable>) {
+		this.tables = tables;
+		this.bus = new BusThatFails(silentLogger);
+		this.kv = new MemoryKeyValue(systemClock, silentLogger);
+	}
+
+	static async open(): Promise<SharedState> {
+		return new SharedState(
+			await openSqliteTables<BackboneTables & AuditTable>(":memory:", [backboneSchema, auditSchema]),
+		);
+	}
+
+	async close(): Promise<void> {
+		this.kv.close();
+		this.bus.close();
+		await this.tables.close();
+	}
+}
+
+/** A bus that can be away: what is said then is lost. */
+export class BusThatFails extends MemoryBus {
+	isAway = false;
+	readonly #resumed = new Set<() => void>();
+
+	override get connected(): boolean {
+		return !this.isAway;
+	}
+
+	override publish(subject: string, data: Uint8Array): void {
+		if (!this.isAway) super.publish(subject, data);
+	}
+
+	override onResumed(watcher: () => void): { close(): void } {
+		this.#resumed.add(watcher);
+		return { close: () => void this.#resumed.delete(watcher) };
+	}
+
+	back(): void {
+		this.isAway = false;
+		for (const watcher of this.#resumed) watcher();
+	}
+}
+
 /** A backbone in this process, over memory, on loopback in plain HTTP. */
 export class TestBackbone implements AsyncDisposable {
 	readonly backbone: Backbone;
@@ -30,14 +87,11 @@ export class TestBackbone implements AsyncDisposable {
 		this.#lifetime = lifetime;
 	}
 
-	static async open(options: Partial<BackboneOptions> = {}): Promise<TestBackbone> {
+	/** @param shared of several nodes; without it, its own. */
+	static async open(options: Partial<BackboneOptions> = {}, shared?: SharedState): Promise<TestBackbone> {
 		const lifetime = new Lifetime();
-		const tables = lifetime.own(
-			await openSqliteTables<BackboneTables & AuditTable>(":memory:", [backboneSchema, auditSchema]),
-		);
+		const { tables, bus, kv } = shared ?? lifetime.own(await SharedState.open());
 		const audit = new AuditLog(tables.db as never, systemClock, silentLogger);
-		const bus = new MemoryBus(silentLogger);
-		const kv = lifetime.own(new MemoryKeyValue(systemClock, silentLogger));
 		const backbone = await openBackbone(
 			{
 				clock: systemClock,

@@ -2,10 +2,12 @@ import {
 	type Audit,
 	type Authenticator,
 	type Clock,
+	closeCodes,
 	firstOf,
 	type HealthTable,
 	Lifetime,
 	type Logger,
+	messageOf,
 	type Random,
 } from "@warren/kernel";
 import { HostTable, Listener, Metrics } from "@warren/net";
@@ -15,17 +17,23 @@ import { adminRoutes } from "./admin/admin-routes.ts";
 import { adminAuthenticator } from "./admin/authenticator.ts";
 import { principalRoutes } from "./admin/principal-routes.ts";
 import { Changes } from "./changes.ts";
+import { HopDialler } from "./cluster/hop-dialler.ts";
+import { HopEndpoint } from "./cluster/hop-endpoint.ts";
+import { PeerAgents } from "./cluster/peer-agents.ts";
+import { Registry } from "./cluster/registry.ts";
+import { RevocationWatch } from "./cluster/revocation-watch.ts";
+import { UsedAssertions } from "./cluster/used-assertions.ts";
 import { backboneError } from "./errors.ts";
 import { Callers } from "./identity/callers.ts";
 import { Principals } from "./identity/principals.ts";
 import { type SigningKeyStore, SigningKeys } from "./identity/signing-keys.ts";
+import { deriveHopKey } from "./protocol/hop-envelope.ts";
 import type { BackboneTables } from "./schema.ts";
 import { type Agent, AgentPool } from "./server/agents.ts";
 import { Certificates, type FrontTls } from "./server/certificates.ts";
 import { Front, type FrontLimits, type Running } from "./server/front.ts";
 import { Http2Front } from "./server/http2/http2-front.ts";
 import { Inspector } from "./server/inspector.ts";
-import { Registry } from "./server/registry.ts";
 import { replayThrough } from "./server/replay.ts";
 import { type ActiveService, Services } from "./server/services.ts";
 import { StreamPorts } from "./server/stream-ports.ts";
@@ -45,6 +53,14 @@ export interface BackboneDeps {
 	readonly authenticators?: readonly Authenticator[];
 }
 
+/** Several nodes over the same tables, key-value and bus. */
+export interface BackboneClusterOptions {
+	/** Where the other nodes reach this one: scheme, host and port; null = where it listens, on this machine alone. */
+	readonly url: string | null;
+	/** PEM that the nodes' certificates chain to; null = what the system trusts. */
+	readonly ca: string | null;
+}
+
 export interface BackboneOptions {
 	/** Services are `<service>.<domain>`. */
 	readonly domain: string;
@@ -61,6 +77,8 @@ export interface BackboneOptions {
 	/** Of `x-mosb-jwt`. */
 	readonly signingKeys: SigningKeyStore;
 	readonly nodeId: string;
+	/** Null or absent = the only node. */
+	readonly cluster?: BackboneClusterOptions | null;
 	/** New principals wait for an administrator. */
 	readonly approval: boolean;
 	/** Ports for TCP and UDP services; [0, 0] = any free ones. */
@@ -87,7 +105,11 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 	const lifetime = new Lifetime();
 	try {
 		const changes = new Changes(deps.bus);
-		const services = lifetime.own(await Services.open(db, clock, random, changes));
+		const services = lifetime.own(
+			await Services.open(db, clock, random, changes, (fault) =>
+				logger.warn("a service's change could not be read yet", { fault: messageOf(fault) }),
+			),
+		);
 		const principals = new Principals(db, clock, options.masterSecret, changes);
 		const signer = lifetime.own(new SigningKeys(clock, options.signingKeys));
 		signer.start();
@@ -95,18 +117,15 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 		const metrics = new Metrics(true);
 		const certificates = options.tls === null ? null : new Certificates(clock, options.tls);
 		let front: Front;
-		let registry: Registry;
+		let registry: Registry | null = null;
 		const pool = new AgentPool(
 			() => clock.monotonic(),
 			(service, agent: Agent, gone) => {
-				registry.changed(service, agent.id, gone);
+				if (agent.isPeer) return;
+				if (!gone && agent.name !== "") changes.tell({ of: "agent", service, name: agent.name, id: agent.id });
+				registry?.changed(leaseOf(service, agent), gone);
 				logger.info(gone ? "agent left" : "agent came", { service, agent: agent.id, address: agent.address });
 			},
-		);
-		registry = new Registry({ kv: deps.kv, clock, logger }, options.nodeId, () =>
-			[...pool.services()].flatMap(({ service, agents }) =>
-				agents.map((agent) => ({ service, agent: agent.id, links: agent.links.size })),
-			),
 		);
 		const ports = new StreamPorts(
 			{ clock, logger, services, pool, front: () => front },
@@ -123,12 +142,21 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 			if (port !== null) return `${own.protocol}//${own.hostname}:${port}`;
 			return `${own.protocol}//${service.name}.${options.domain}${own.port === "" ? "" : `:${own.port}`}`;
 		};
+		const cluster = options.cluster ?? null;
+		const once = cluster === null ? null : new UsedAssertions(db, clock);
 		const callers = lifetime.own(
-			new Callers({ principals, signer, changes, clock }, options.publicUrl ?? `https://${options.domain}`),
+			new Callers({ principals, signer, changes, clock, once }, options.publicUrl ?? `https://${options.domain}`),
 		);
 		const hosts = new HostTable([options.domain, ...options.hosts]);
 		const endpoint = new TunnelEndpoint({ clock, logger, services, pool, urlOf, isDraining: () => front.draining });
 		const visitors = new VisitorEndpoint({ clock, logger, services, pool, callers });
+		const hopKey = deriveHopKey(options.masterSecret);
+		const hops = new HopEndpoint({
+			...{ clock, random, pool, key: hopKey },
+			self: () => (cluster === null ? null : (registry?.self ?? null)),
+			isDraining: () => front.draining,
+		});
+		lifetime.own(hops);
 		const http2 = new Http2Front({ front: () => front, endpoint, pool, inspector, logger });
 		const replay = (service: ActiveService, id: string) => {
 			const kept = inspector.find(service.name, id);
@@ -169,7 +197,8 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 						inspector,
 						metrics,
 						urlOf,
-						cluster: () => registry.cluster(),
+						cluster: async () => ({ ...registry?.cluster(), conditions: health.list() }),
+						agentsElsewhere: (service) => registry?.agentsElsewhere(service) ?? [],
 						replay,
 						health,
 						signer,
@@ -189,7 +218,8 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 				listener,
 				upgrade: (socket, head, rest) =>
 					endpoint.upgrade(socket, head, rest, front.addressOf(socket)) ||
-					visitors.upgrade(socket, head, rest, front.addressOf(socket)),
+					visitors.upgrade(socket, head, rest, front.addressOf(socket)) ||
+					(cluster !== null && hops.upgrade(socket, head, rest)),
 				http2: (socket, bytes, pinned) => http2.accept(socket, bytes, pinned),
 			},
 			{
@@ -207,6 +237,11 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 			http2.disconnect(matches);
 			visitors.disconnect(matches);
 		};
+		const running = function* (): Iterable<Running> {
+			yield* front.running();
+			yield* http2.running();
+			yield* visitors.running();
+		};
 		lifetime.own(
 			changes.hear((change) => {
 				// A token that is gone ends its agents, a service its connections.
@@ -214,6 +249,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 					pool.disconnect((_service, agent) => agent.tokenId === change.id, 4401, "the service token was revoked");
 				else if (change.of === "service" && services.get(change.name) === null)
 					pool.disconnect((service) => service === change.name, 4404, "the service was taken away");
+				else if (change.of === "agent") pool.replace(change.service, change.name, change.id);
 				else if (change.of === "principal" && change.ends !== null) {
 					const { service } = change.ends;
 					disconnect((each) => each.principalId === change.id && (service === null || each.service === service));
@@ -236,16 +272,32 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 		measure(metrics, front);
 		const opened = await front.listen(options.host, options.port);
 		if (base === "") base = `${options.tls === null ? "http" : "https"}://${options.domain}:${opened.port}`;
+		const own = () =>
+			[...pool.services()].flatMap(({ service, own: agents }) => agents.map((agent) => leaseOf(service, agent)));
+		const superseded = () => pool.goAway(closeCodes.draining, "another process has taken this node's name");
+		registry = new Registry(
+			{ ...{ kv: deps.kv, bus: deps.bus, clock, random, logger, health }, own, superseded },
+			options.nodeId,
+			cluster === null ? null : (cluster.url ?? localUrl(options, opened.port)),
+		);
 		await registry.open();
-		lifetime.own(registry);
+		if (cluster !== null) {
+			const from = options.nodeId;
+			const dialler = new HopDialler({ random, key: hopKey, from, domain: options.domain, ca: cluster.ca });
+			new PeerAgents({ pool, registry, dialler, logger });
+			lifetime.own(new RevocationWatch({ clock, logger, health, changes, principals, services, pool, running, disconnect }));
+		}
 		await ports.open();
 		lifetime.own(ports);
 		lifetime.defer(() => http2.close());
 		lifetime.defer(() => {
 			front.draining = true;
+			hops.drain();
 			pool.goAway(1012, "the server is stopping");
 			http2.drain();
 		});
+		// Before all else: whoever else has clients for our agents looks elsewhere.
+		lifetime.own(registry);
 		return {
 			port: opened.port,
 			url: base,
@@ -260,12 +312,21 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 	}
 }
 
+function leaseOf(service: string, agent: Agent) {
+	return { service, agent: agent.id, name: agent.name, links: agent.links.size };
+}
+
+/** On this machine alone: instances behind one balancer. */
+function localUrl({ tls, host }: BackboneOptions, port: number): string {
+	return `${tls === null ? "http" : "https"}://${host?.includes(":") === true ? `[${host}]` : (host ?? "127.0.0.1")}:${port}`;
+}
+
 function measure(metrics: Metrics, front: Front): void {
 	metrics.gauge("backbone_connections", "Connections of clients now.", () => front.connectionCount);
 	metrics.gauge("backbone_received_bytes", "Bytes from clients to services since the start.", () => front.bytesIn);
 	metrics.gauge("backbone_sent_bytes", "Bytes from services to clients since the start.", () => front.bytesOut);
 	metrics.gauge("backbone_agents", "Agents connected now.", () =>
-		[...front.pool.services()].reduce((sum, { agents }) => sum + agents.length, 0),
+		[...front.pool.services()].reduce((sum, { own }) => sum + own.length, 0),
 	);
 	metrics.gauge("backbone_links", "Links of agents now.", () =>
 		[...front.pool.services()].reduce(

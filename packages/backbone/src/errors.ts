@@ -12,5 +12,6 @@ export const backboneError = defineErrors({
 	too_many: { status: 429, retryable: true },
 	full: { status: 507, fix: "Revoke what is not used." },
 	no_agent: { status: 503, retryable: true },
+	no_stream: { status: 502, retryable: true },
 	no_ports: { status: 507, fix: "Widen the range with --stream-ports FIRST-LAST." },
 });

@@ -36,6 +36,8 @@ export interface BackboneTables {
 		created_at: number;
 	};
 	backbone_grants: { principal_id: string; service: string; created_by: string; created_at: number };
+	/** Assertions that count once, of several nodes. */
+	backbone_used_assertions: { used: string; expires_at: number };
 }
 
 export const backboneSchema: Schema = {
@@ -85,6 +87,20 @@ export const backboneSchema: Schema = {
 					.addColumn("created_by", "text", (column) => column.notNull())
 					.addColumn("created_at", "bigint", (column) => column.notNull())
 					.addPrimaryKeyConstraint("backbone_grants_key", ["principal_id", "service"])
+					.execute();
+			},
+		},
+		"002-used-assertions": {
+			async up(db) {
+				await db.schema
+					.createTable("backbone_used_assertions")
+					.addColumn("used", "text", (column) => column.primaryKey())
+					.addColumn("expires_at", "bigint", (column) => column.notNull())
+					.execute();
+				await db.schema
+					.createIndex("backbone_used_assertions_expiry")
+					.on("backbone_used_assertions")
+					.column("expires_at")
 					.execute();
 			},
 		},

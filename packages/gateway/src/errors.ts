@@ -12,5 +12,7 @@ export const gatewayError = defineErrors({
 	not_configured: { status: 409, fix: "Register with POST /api/gateway/register, or set MESH_ID and MESH_SECRET." },
 	gateway_unreachable: { status: 502, retryable: true },
 	gateway_refused: { status: 502 },
+	unknown_key: { status: 409, fix: "Look at the fingerprints again." },
+	unknown_mesh: { status: 404 },
 	set_by_environment: { status: 409, fix: "Unset MESH_ID and MESH_SECRET, or change them there." },
 });

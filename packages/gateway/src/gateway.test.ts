@@ -1,6 +1,6 @@
 import { generateKeyPairSync, sign } from "node:crypto";
 import { chmodSync, readFileSync, statSync } from "node:fs";
-import { type StartedServer, startServer, tempFolder } from "@warren/testkit";
+import { freePort, type StartedServer, startServer, tempFolder } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 import { register, secretOf, TestMesh } from "./mesh.testing.ts";
 import { challengeText } from "./protocol/index.ts";
@@ -227,12 +227,3 @@ describe("a gateway on its own", () => {
 		await expect(start(folder.file("data"))).rejects.toThrow(/cannot be used/);
 	});
 });
-
-async function freePort(): Promise<number> {
-	const { createServer } = await import("node:net");
-	const server = createServer();
-	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-	const { port } = server.address() as { port: number };
-	await new Promise((resolve) => server.close(resolve));
-	return port;
-}

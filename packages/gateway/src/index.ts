@@ -1,7 +1,8 @@
 /** Federation between warrens: the gateway's server and a node's link to it. Knows no rooms. */
 
-export { Federation, type FederationOptions } from "./link/federation.ts";
+export { Federation, type FederationOptions, type Registration } from "./link/federation.ts";
 export { GatewayLink, type LinkDeps, type LinkSettings, type LinkState } from "./link/gateway-link.ts";
+export { gatewayLinkSchema } from "./link/link-schema.ts";
 export { federationRoutes } from "./link/routes.ts";
 export { type GatewayDeps, type GatewayOptions, GatewayServer, gatewayServerLimits } from "./server/gateway-server.ts";
 export { registryLimits } from "./server/registry.ts";

@@ -17,7 +17,8 @@ export const systemClock: Clock = {
 	monotonic: () => performance.now(),
 	after(delayMs, action) {
 		const timer = setTimeout(action, delayMs);
-		timer.unref();
+		// Timers of Workers are numbers.
+		(timer as Partial<typeof timer>).unref?.();
 		return { cancel: () => clearTimeout(timer) };
 	},
 };

@@ -23,6 +23,8 @@ export interface FederatedIncoming {
 	/** Null from gateways that know no ids: such a message comes at most once. */
 	readonly id: string | null;
 	readonly payload: Readonly<Record<string, unknown>>;
+	/** The Ed25519 key that signed it: the one which this mesh has had since first contact. Null = not signed. */
+	readonly signedBy: string | null;
 }
 
 /** A domain that talks with other warrens (rooms), as the link to a gateway sees it. */

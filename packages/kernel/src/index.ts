@@ -44,6 +44,7 @@ export type {
 	UdpEndpoint,
 } from "./overlay-device.ts";
 export type { PeerCandidate, PeerSource, PeerSourceError } from "./peer-source.ts";
+export type { PeerTunnel } from "./peer-tunnel.ts";
 export { type Random, systemRandom } from "./random.ts";
 export { RateLimit, type RateLimits } from "./rate-limit.ts";
 export { equalSecrets, hashToken } from "./secrets.ts";

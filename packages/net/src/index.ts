@@ -2,6 +2,8 @@
  * The I/O edge: HTTP listeners and routes, WebSockets, TLS and the warren's CA, processes, logs, metrics. Knows nothing
  * of any domain.
  */
+export { FetchListener, type FetchListenerDeps, type FetchListenerOptions, switching } from "./fetch/fetch-listener.ts";
+export type { WorkerSocket } from "./fetch/paired-socket.ts";
 export { ClientAddress } from "./http/client-address.ts";
 export { parseCredential, readCookie, setupHeader, webSocketProtocol } from "./http/credentials.ts";
 export { canonicalHost, HostTable, parseHost } from "./http/host-table.ts";
@@ -9,8 +11,17 @@ export { Listener } from "./http/listener.ts";
 export { type ListenerDeps, type ListenerOptions, listenerLimits, type TlsIdentity } from "./http/listener-options.ts";
 export { closeCodeFor } from "./http/pending-upgrade.ts";
 export { withBody } from "./http/request-context.ts";
-export { dataHeaders, errorResponse, faultLine, httpError, refusal, writeError } from "./http/responses.ts";
+export {
+	asWarrenError,
+	dataHeaders,
+	errorResponse,
+	faultLine,
+	httpError,
+	refusal,
+	writeError,
+} from "./http/responses.ts";
 export type {
+	ForwardRoute,
 	HandleRoute,
 	Method,
 	RequestContext,

@@ -1,6 +1,6 @@
 import { createServer } from "node:https";
-import { createServer as createSilentServer, type Server } from "node:net";
-import { type NodeId, type PeerCandidate, systemClock, systemRandom } from "@warren/kernel";
+import { connect, createServer as createSilentServer, type Server } from "node:net";
+import { type NodeId, type PeerCandidate, type PeerTunnel, systemClock, systemRandom } from "@warren/kernel";
 import { Authority } from "@warren/net";
 import { openSqliteTables, type Tables } from "@warren/store";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -53,7 +53,12 @@ async function node(pair: { cert: string; key: string }, host = "127.0.0.1", por
 }
 
 function directory(...candidates: PeerCandidate[]): Promise<PeerDirectory> {
+	return directoryOver(null, ...candidates);
+}
+
+function directoryOver(tunnel: PeerTunnel | null, ...candidates: PeerCandidate[]): Promise<PeerDirectory> {
 	return PeerDirectory.open({
+		tunnel,
 		db: tables.db,
 		clock: systemClock,
 		pins,
@@ -70,6 +75,18 @@ const at = (port: number, more: Partial<PeerCandidate> = {}): PeerCandidate => (
 	nodeId: one,
 	...more,
 });
+/** Leads to a port of this machine, whichever machine is asked for. */
+function tunnelTo(port: () => number): PeerTunnel & { readonly opened: NodeId[] } {
+	const opened: NodeId[] = [];
+	return {
+		opened,
+		leadsTo: () => true,
+		open: async (nodeId) => {
+			opened.push(nodeId);
+			return connect(port(), "127.0.0.1");
+		},
+	};
+}
 const only = async (from: PeerDirectory) => (await from.list()).peers[0];
 
 describe("a machine of the warren", () => {
@@ -151,5 +168,70 @@ describe("a host outside the warren", () => {
 		expect(await only(await directory(foreign))).toMatchObject({ reachable: false, trust: "pin" });
 		const pinned = await only(await directory({ ...foreign, host: "127.0.0.2" }));
 		expect(pinned).toMatchObject({ reachable: true, trust: "pin", pin: {} });
+	});
+});
+
+describe("a tunnel", () => {
+	it("is the floor: asked when no address answers, and left again when one does", async () => {
+		const far = await node(await leaf(authority, one));
+		const tunnel = tunnelTo(() => far);
+		const peers = await directoryOver(tunnel, at(1));
+		const first = await only(peers);
+		expect(first).toMatchObject({ reachable: true, path: "tunnel", trust: "warren" });
+		expect(first).not.toHaveProperty("reachedAt");
+		const peer = await peers.get(first?.id ?? "");
+		expect(peers.hostOf(peer)).toBe("localhost");
+
+		const moved: string[] = [];
+		peers.dialer.onMoved((id) => moved.push(id));
+		await node(await leaf(authority, one), "127.0.0.4", far);
+		const direct = { ...peer, others: [{ host: "127.0.0.4", port: far }] };
+		expect(await peers.seek(direct)).toEqual({ via: "address", address: { host: "127.0.0.4", port: far } });
+		expect(moved).toEqual([peer.id]);
+		expect(tunnel.opened.length).toBeGreaterThan(0);
+	});
+
+	it("proves no more than an address does: another machine at its end is refused", async () => {
+		const thief = await node(await leaf(stranger, one));
+		const other = await node(await leaf(authority, two));
+		for (const port of [thief, other]) {
+			const row = await only(
+				await directoryOver(
+					tunnelTo(() => port),
+					at(1),
+				),
+			);
+			expect(row?.reachable, String(port)).toBe(false);
+		}
+	});
+
+	it("is never used for a peer that is only pinned", async () => {
+		const far = await node(await leaf(authority, one));
+		const tunnel = tunnelTo(() => far);
+		const { nodeId: _none, ...pinned } = at(1);
+		expect(await only(await directoryOver(tunnel, pinned))).toMatchObject({ reachable: false });
+		expect(tunnel.opened).toEqual([]);
+	});
+
+	it("is not preferred for being fast: an address that answers within its patience wins", async () => {
+		const port = await node(await leaf(authority, one), "127.0.0.4");
+		const silent = await listen(
+			createSilentServer((socket) => void socket.resume().on("error", () => {})),
+			"127.0.0.1",
+			port,
+		);
+		expect(silent).toBe(port);
+		const candidates = at(port, { others: ["127.0.0.5", "127.0.0.6", "127.0.0.4"] });
+		expect(
+			await only(
+				await directoryOver(
+					tunnelTo(() => port),
+					candidates,
+				),
+			),
+		).toMatchObject({
+			path: "direct",
+			reachedAt: `127.0.0.4:${port}`,
+		});
 	});
 });

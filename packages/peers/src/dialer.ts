@@ -1,9 +1,12 @@
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { ConnectionOptions, TLSSocket } from "node:tls";
-import type { Fingerprint, NodeId, PeerId } from "@warren/kernel";
+import { type Fingerprint, messageOf, type NodeId, type PeerId, type PeerTunnel } from "@warren/kernel";
 import { fingerprintOf, nodeIdOf } from "@warren/net";
 import { buildConnector } from "undici";
-import type { PeerAddress } from "./address.ts";
+import { addressKey, type PeerAddress } from "./address.ts";
 import { peerError } from "./errors.ts";
+import { isOfOverlay, type PeerPath, pathKey, tunnelHost } from "./path.ts";
 import { pinMismatch } from "./pin-mismatch.ts";
 import type { PinCheck, Pins } from "./pins.ts";
 
@@ -33,13 +36,16 @@ export interface DialledPeer {
 export class PeerDialer {
 	readonly #pins: Pins;
 	readonly #ca: string | null;
-	/** Where each peer answered last. */
-	readonly #paths = new Map<PeerId, PeerAddress>();
+	readonly #tunnel: PeerTunnel | null;
+	/** How each peer answered last. */
+	readonly #paths = new Map<PeerId, PeerPath>();
+	readonly #watchers: ((id: PeerId) => void)[] = [];
 
-	/** @param ca PEM of this warren's; null = none is known here. */
-	constructor(pins: Pins, ca: string | null) {
+	/** @param ca PEM of this warren's; null = none is known here. @param tunnel to machines that prove themselves. */
+	constructor(pins: Pins, ca: string | null, tunnel: PeerTunnel | null = null) {
 		this.#pins = pins;
 		this.#ca = ca;
+		this.#tunnel = tunnel;
 	}
 
 	/** Certificates are judged by `check`, after the handshake and before a byte of a request. */
@@ -80,8 +86,31 @@ export class PeerDialer {
 		return { verdict: "mismatch", expected: `this warren's certificate of ${peer.nodeId}` };
 	}
 
-	addressOf(peer: Pick<DialledPeer, "id" | "address">): PeerAddress {
-		return this.#paths.get(peer.id) ?? peer.address;
+	/** How it answered last; its first address until it was asked. */
+	pathOf(peer: Pick<DialledPeer, "id" | "address">): PeerPath {
+		return this.#paths.get(peer.id) ?? { via: "address", address: peer.address };
+	}
+
+	/**
+	 * Every way to it: addresses before those of the overlay, the one of last time first among its kind, the tunnel last.
+	 * Only a machine that proves itself may be looked for elsewhere: at its other addresses anybody may sit.
+	 */
+	pathsTo(
+		peer: Pick<DialledPeer, "id" | "address" | "nodeId"> & { readonly others: readonly PeerAddress[] },
+		maxAddresses: number,
+	): PeerPath[] {
+		if (!this.provesItself(peer)) return [{ via: "address", address: peer.address }];
+		const last = this.#paths.get(peer.id);
+		const all = [...(last?.via === "address" ? [last.address] : []), peer.address, ...peer.others];
+		const byKey = new Map(all.map((address) => [addressKey(address), address]));
+		const addresses = [...byKey.values()]
+			.sort((a, b) => Number(isOfOverlay(a.host)) - Number(isOfOverlay(b.host)))
+			.slice(0, maxAddresses);
+		const nodeId = peer.nodeId as NodeId;
+		return [
+			...addresses.map((address): PeerPath => ({ via: "address", address })),
+			...(this.#tunnel?.leadsTo(nodeId) === true ? [{ via: "tunnel", nodeId } as const] : []),
+		];
 	}
 
 	/** Whether it has answered, and nothing went wrong since. */
@@ -89,16 +118,30 @@ export class PeerDialer {
 		return this.#paths.has(peer.id);
 	}
 
-	reached(peer: Pick<DialledPeer, "id">, address: PeerAddress): void {
-		this.#paths.set(peer.id, address);
+	reached(peer: Pick<DialledPeer, "id">, path: PeerPath): void {
+		const before = this.#paths.get(peer.id);
+		this.#paths.set(peer.id, path);
+		if (before === undefined || pathKey(before) === pathKey(path)) return;
+		for (const watcher of this.#watchers) watcher(peer.id);
+	}
+
+	/** Called when a peer is reached by another path than before. */
+	onMoved(watcher: (id: PeerId) => void): void {
+		this.#watchers.push(watcher);
 	}
 
 	lost(peer: Pick<DialledPeer, "id">): void {
 		this.#paths.delete(peer.id);
 	}
 
+	/** The bytes below TLS. @throws what the tunnel throws. */
+	async openTunnel(nodeId: NodeId, signal: AbortSignal): Promise<Duplex> {
+		if (this.#tunnel === null) throw peerError("upstream_error", "No tunnel leads to any machine from here.");
+		return this.#tunnel.open(nodeId, signal);
+	}
+
 	/**
-	 * Connects with TLS to where the peer answered last, and judges its certificate before a single byte of a request,
+	 * Connects with TLS by the path on which the peer answered last, and judges its certificate before a single byte of a request,
 	 * and so of a credential, is written. A peer that has no pin and proves nothing is refused: `PeerDirectory.contact`
 	 * comes first.
 	 */
@@ -111,17 +154,30 @@ export class PeerDialer {
 			ALPNProtocols: ["http/1.1"],
 		} as buildConnector.BuildOptions);
 		return (options, callback) => {
-			const { host: hostname, port } = this.addressOf(peer);
-			connect({ ...options, hostname, host: hostname, port: String(port) }, (fault, socket) => {
-				if (fault !== null) return callback(fault, null);
+			const path = this.pathOf(peer);
+			const judge = (fault: Error | null, socket: Socket | null) => {
+				if (fault !== null || socket === null) return callback(fault ?? new Error("no socket"), null);
 				const shown = this.shown(socket as TLSSocket);
 				const check = shown === null ? null : this.check(peer, shown);
-				if (check?.verdict === "match") return callback(null, socket);
+				if (check?.verdict === "match") return callback(null, socket as TLSSocket);
 				socket.destroy();
 				if (check?.verdict === "mismatch")
 					return callback(pinMismatch(peer, check.expected, shown?.fingerprint ?? ""), null);
 				callback(peerError("upstream_error", `${peer.name} has no pinned certificate yet.`), null);
-			});
+			};
+			if (path.via === "address") {
+				const { host: hostname, port } = path.address;
+				return connect({ ...options, hostname, host: hostname, port: String(port) }, judge as buildConnector.Callback);
+			}
+			this.openTunnel(path.nodeId, AbortSignal.timeout(connectTimeoutMs)).then(
+				(stream) =>
+					connect(
+						{ ...options, hostname: tunnelHost, host: tunnelHost, httpSocket: stream as Socket },
+						judge as buildConnector.Callback,
+					),
+				// As of any path that does not carry: whoever asked says which peer is away.
+				(fault: unknown) => callback(new Error(messageOf(fault)), null),
+			);
 		};
 	}
 }

@@ -5,17 +5,19 @@ import {
 	type PeerId,
 	type PeerSource,
 	type PeerSourceError,
-	type WarrenError,
+	type PeerTunnel,
+	WarrenError,
 } from "@warren/kernel";
 import type { Kysely } from "kysely";
 import { addressKey, type PeerAddress, parsePeerHost, peerIdOf } from "./address.ts";
 import { PeerDialer } from "./dialer.ts";
 import { peerError } from "./errors.ts";
 import { askSources, joinAnswers, type KnownPeer } from "./known-peers.ts";
+import { type OverlayLane, type PathKind, type PeerPath, pathKey, pathKind } from "./path.ts";
 import { pinMismatch } from "./pin-mismatch.ts";
 import type { Pin, Pins } from "./pins.ts";
-import { type ProbeResult, probeFixes } from "./probe.ts";
-import { type Reached, reach } from "./reach.ts";
+import { type ProbeResult, probe, probeFixes } from "./probe.ts";
+import { type Reached, reach, reachLimits } from "./reach.ts";
 import type { PeerTables } from "./schema.ts";
 import type { ManualPeers } from "./sources/manual.ts";
 
@@ -44,6 +46,10 @@ export interface PeerRow {
 	readonly checkedAt: number;
 	/** `host:port` that answered, when it is not the first. */
 	readonly reachedAt?: string;
+	/** How it is reached; of the relay's next connection. */
+	readonly path?: PathKind;
+	/** WebSockets that the relay has open to it, by the path of each; only those that have any. */
+	readonly connections?: Readonly<Partial<Record<PathKind, number>>>;
 	/** Why it is believed: this warren's CA, or the certificate of its first contact. */
 	readonly trust: "warren" | "pin";
 	readonly pin?: Pin;
@@ -65,6 +71,9 @@ export interface DirectoryDeps {
 	readonly manual: ManualPeers;
 	/** Asked in this order; the first that names an address gives its name. `manual` is asked before them. */
 	readonly sources: readonly PeerSource[];
+	/** The floor, for machines that prove themselves. */
+	readonly tunnel?: PeerTunnel | null;
+	readonly laneOf?: OverlayLane;
 	/** Addresses that are this node itself, as `host:port` keys: never listed. */
 	readonly isSelf: (address: PeerAddress) => boolean;
 }
@@ -80,14 +89,14 @@ export class PeerDirectory {
 		| undefined;
 	#asking: Promise<readonly KnownPeer[]> | undefined;
 	readonly #contacts = new Map<PeerId, Promise<void>>();
-	/** By address: the Host to which it answered last. */
+	/** By path: the Host to which it answered last. */
 	readonly #hosts = new Map<string, string>();
 	/** Probes of the last moments, so that a crowd of tabs costs one. */
 	readonly #fresh: ExpiringMap<PeerId, Promise<Reached>>;
 
 	private constructor(deps: DirectoryDeps) {
 		this.#deps = deps;
-		this.dialer = new PeerDialer(deps.pins, deps.ca ?? null);
+		this.dialer = new PeerDialer(deps.pins, deps.ca ?? null, deps.tunnel ?? null);
 		this.#fresh = new ExpiringMap(deps.clock, 2000);
 	}
 
@@ -159,9 +168,9 @@ export class PeerDirectory {
 			probing = reach(peer, this.dialer, clock);
 			this.#fresh.set(peer.id, probing, 1000);
 		}
-		const { address, result } = await probing;
+		const { path, result } = await probing;
 		const outcome = result.ok
-			? await this.#learn(peer, address, result)
+			? await this.#learn(peer, path, result)
 			: { code: result.code, message: result.message, fix: probeFixes[result.code] };
 		const seen = this.#seen.get(key);
 		const version = result.ok ? result.version : seen?.version;
@@ -170,7 +179,7 @@ export class PeerDirectory {
 			id: peer.id,
 			name: peer.name,
 			...peer.address,
-			...(result.ok && outcome === null && addressKey(address) !== key ? { reachedAt: addressKey(address) } : {}),
+			...(result.ok && outcome === null ? { path: this.kindOf(path), ...reachedAt(path, key) } : {}),
 			trust: this.dialer.provesItself(peer) ? "warren" : "pin",
 			source: peer.source,
 			sources: peer.sources,
@@ -201,8 +210,12 @@ export class PeerDirectory {
 
 	/** What a peer is called in the Host header, once it was asked. */
 	hostOf(peer: KnownPeer): string {
-		const key = addressKey(this.dialer.addressOf(peer));
+		const key = pathKey(this.dialer.pathOf(peer));
 		return this.#hosts.get(key) ?? key;
+	}
+
+	kindOf(path: PeerPath): PathKind {
+		return pathKind(path, this.#deps.laneOf ?? (() => null));
 	}
 
 	/**
@@ -220,18 +233,57 @@ export class PeerDirectory {
 		await contact;
 	}
 
+	/**
+	 * Makes contact and does `work`, which says `upstream_error` when the peer is away. Where there is more than one way
+	 * to it, it is looked for once more, and `work` done again: nothing of a request may have left by then.
+	 * @throws WarrenError `upstream_error`, `pin_mismatch`, and what `work` throws.
+	 */
+	async overPaths<T>(peer: KnownPeer, work: () => Promise<T>): Promise<T> {
+		await this.contact(peer);
+		try {
+			return await work();
+		} catch (failure) {
+			const isAway = failure instanceof WarrenError && failure.code === "upstream_error";
+			if (!isAway || this.dialer.pathsTo(peer, reachLimits.maxAddresses).length < 2) throw failure;
+			await this.contact(peer);
+			return work();
+		}
+	}
+
+	/** Peers that have answered, each with the path on which it did last; nobody is asked. */
+	reached(): { readonly id: PeerId; readonly name: string; readonly path: PathKind }[] {
+		return (this.#known?.peers ?? [])
+			.filter((peer) => this.dialer.isReached(peer))
+			.map((peer) => ({ id: peer.id, name: peer.name, path: this.kindOf(this.dialer.pathOf(peer)) }));
+	}
+
+	/** Looks for the best way to a peer now. @returns null when none answers, or who answers is not believed. */
+	async seek(peer: KnownPeer): Promise<PeerPath | null> {
+		const { path, result } = await reach(peer, this.dialer, this.#deps.clock);
+		if (!result.ok || this.dialer.check(peer, result.shown).verdict !== "match") return null;
+		const before = pathKey(this.dialer.pathOf(peer));
+		await this.#learn(peer, path, result);
+		if (pathKey(path) !== before) this.#fresh.delete(peer.id);
+		return path;
+	}
+
+	/** Whether a path carries now. */
+	async carries(path: PeerPath): Promise<boolean> {
+		return (await probe(path, this.dialer, this.#deps.clock)).ok;
+	}
+
 	async #firstContact(peer: KnownPeer): Promise<void> {
-		const { address, result } = await reach(peer, this.dialer, this.#deps.clock);
+		const { path, result } = await reach(peer, this.dialer, this.#deps.clock);
 		if (!result.ok) {
 			throw this.away(peer, result.code, `${peer.name} cannot be reached: ${result.message}`, probeFixes[result.code]);
 		}
-		const outcome = await this.#learn(peer, address, result);
+		const outcome = await this.#learn(peer, path, result);
 		if (outcome !== null) throw pinMismatch(peer, outcome.expected, outcome.actual);
 	}
 
 	async #learn(
 		peer: KnownPeer,
-		reached: PeerAddress,
+		path: PeerPath,
 		result: Extract<ProbeResult, { ok: true }>,
 	): Promise<null | { code: string; message: string; fix: string; expected: string; actual: Fingerprint }> {
 		const check = this.dialer.check(peer, result.shown);
@@ -245,8 +297,8 @@ export class PeerDirectory {
 			};
 		}
 		if (check.verdict === "unknown") await this.#deps.pins.learn(peer.address, result.shown.fingerprint);
-		this.dialer.reached(peer, reached);
-		this.#hosts.set(addressKey(reached), result.host);
+		this.dialer.reached(peer, path);
+		this.#hosts.set(pathKey(path), result.host);
 		const address = addressKey(peer.address);
 		const at = this.#deps.clock.now();
 		const before = this.#seen.get(address);
@@ -284,4 +336,8 @@ export class PeerDirectory {
 		};
 		return this.#known.peers;
 	}
+}
+
+function reachedAt(path: PeerPath, key: string): { readonly reachedAt?: string } {
+	return path.via === "address" && addressKey(path.address) !== key ? { reachedAt: addressKey(path.address) } : {};
 }

@@ -1,11 +1,13 @@
 import type { ClientRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
-import type { TLSSocket } from "node:tls";
-import type { Clock } from "@warren/kernel";
+import type { Duplex } from "node:stream";
+import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from "node:tls";
+import { type Clock, messageOf } from "@warren/kernel";
 import { canonicalHost } from "@warren/net";
 import { z } from "zod";
 import { addressKey, type PeerAddress } from "./address.ts";
 import type { PeerDialer, Shown } from "./dialer.ts";
+import { type PeerPath, tunnelHost } from "./path.ts";
 
 export const probeLimits = { timeoutMs: 1_500, maxAnswerBytes: 4096 } as const;
 
@@ -34,26 +36,43 @@ export type ProbeResult =
 	| { readonly ok: false; readonly code: ProbeErrorCode; readonly message: string };
 
 /**
- * Asks an address for /api/identify, with no credential. Never rejects. A machine need not know every name by which
- * others find it (a tailnet's, a router's) and refuses those with 421; it always knows its own address, so that is what
- * it is called then.
+ * Asks a peer for /api/identify on one path, with no credential. Never rejects. A machine need not know every name by
+ * which others find it (a tailnet's, a router's) and refuses those with 421; it always knows its own address, so that is
+ * what it is called then.
  */
 export function probe(
-	{ host, port }: PeerAddress,
+	path: PeerPath,
 	dialer: PeerDialer,
 	clock: Clock,
 	timeoutMs: number = probeLimits.timeoutMs,
 ): Promise<ProbeResult> {
 	return new Promise((resolve) => {
 		let asking: ClientRequest | undefined;
+		let stream: Duplex | undefined;
+		const abort = new AbortController();
 		const settle = (result: ProbeResult) => {
 			timer.cancel();
+			abort.abort();
 			asking?.destroy();
+			stream?.destroy();
 			resolve(result);
 		};
 		const timer = clock.after(timeoutMs, () =>
 			settle({ ok: false, code: "timeout", message: `No answer within ${timeoutMs} ms.` }),
 		);
+		if (path.via === "tunnel") {
+			const at = { host: tunnelHost, port: 443 };
+			const ask = (opened: Duplex) => {
+				stream = opened;
+				if (abort.signal.aborted) return void opened.destroy();
+				opened.on("error", () => {});
+				asking = identify(at, tunnelHost, { dialer, clock, stream }, (answer) => settle(resultOf(answer, tunnelHost)));
+				asking.once("error", (fault: NodeJS.ErrnoException) => settle(tunnelFault(fault)));
+			};
+			dialer.openTunnel(path.nodeId, abort.signal).then(ask, (fault: unknown) => settle(tunnelFault(fault)));
+			return;
+		}
+		const { host, port } = path.address;
 		const ask = (called: string) => {
 			asking = identify({ host, port }, called, { dialer, clock }, (answer) => {
 				const literal =
@@ -82,7 +101,7 @@ interface Answer {
 function identify(
 	{ host, port }: PeerAddress,
 	called: string,
-	{ dialer, clock }: { readonly dialer: PeerDialer; readonly clock: Clock },
+	{ dialer, clock, stream }: { readonly dialer: PeerDialer; readonly clock: Clock; readonly stream?: Duplex },
 	answered: (answer: Answer) => void,
 ): ClientRequest {
 	const startedAt = clock.monotonic();
@@ -92,8 +111,10 @@ function identify(
 		path: "/api/identify",
 		headers: { host: called, accept: "application/json" },
 		...dialer.tls,
-		// An agent of its own: a resumed session would show no certificate.
-		agent: false,
+		...(stream === undefined
+			? // An agent of its own: a resumed session would show no certificate.
+				{ agent: false as const }
+			: { createConnection: (options: unknown) => tlsConnect({ ...(options as ConnectionOptions), socket: stream }) }),
 	});
 	let shown: Shown | null = null;
 	request.once("socket", (socket) => {
@@ -159,6 +180,10 @@ function faultOf(fault: NodeJS.ErrnoException, host: string, port: number): Prob
 				message: `${host}:${port}: ${fault.message}.`,
 			};
 	}
+}
+
+function tunnelFault(fault: unknown): ProbeResult {
+	return { ok: false, code: "unreachable", message: `Its tunnel does not carry: ${messageOf(fault)}.` };
 }
 
 /** What to do about each, shown with the peer. */

@@ -1,7 +1,8 @@
 import type { Clock } from "@warren/kernel";
-import { addressKey, type PeerAddress } from "./address.ts";
+import { addressKey } from "./address.ts";
 import type { PeerDialer } from "./dialer.ts";
 import type { KnownPeer } from "./known-peers.ts";
+import type { PeerPath } from "./path.ts";
 import { type ProbeResult, probe } from "./probe.ts";
 
 export const reachLimits = {
@@ -9,62 +10,95 @@ export const reachLimits = {
 	staggerMs: 250,
 	/** Of one machine: more are not tried. */
 	maxAddresses: 8,
+	/** The tunnel is the floor, not a shortcut: it is asked after this long. */
+	tunnelAfterMs: 500,
+	/** And believed after this long, when an address could have answered. */
+	patienceMs: 1_000,
 } as const;
 
 export interface Reached {
-	readonly address: PeerAddress;
+	readonly path: PeerPath;
 	readonly result: ProbeResult;
 }
 
 /**
- * Asks a peer at the address where it answered last, then at its others, each a moment after the one before or as soon
- * as that one failed. The first that answers and is believed wins. Never rejects.
+ * Asks a peer at its addresses, best first, each a moment after the one before or as soon as that one failed; last, when
+ * none has answered, through its tunnel. The first that answers and is believed wins. Never rejects.
  * @returns when none wins, what the peer's first address said.
  */
-export async function reach(peer: KnownPeer, dialer: PeerDialer, clock: Clock): Promise<Reached> {
-	const addresses = inOrder(peer, dialer);
-	const answers: Reached[] = [];
+export function reach(peer: KnownPeer, dialer: PeerDialer, clock: Clock): Promise<Reached> {
+	const paths = dialer.pathsTo(peer, reachLimits.maxAddresses);
+	const addresses = paths.filter((path) => path.via === "address");
+	const tunnel = paths.find((path) => path.via === "tunnel");
 	return new Promise((resolve) => {
+		const answers: Reached[] = [];
+		const timers: { cancel(): void }[] = [];
+		let stagger: { cancel(): void } | undefined;
 		let next = 0;
 		let open = 0;
-		let timer: { cancel(): void } | undefined;
-		const isOver = () => next >= addresses.length && open === 0;
-		const start = () => {
-			timer?.cancel();
-			const address = addresses[next++];
-			if (address === undefined) return;
-			open += 1;
-			void probe(address, dialer, clock).then((result) => {
-				open -= 1;
-				const reached = { address, result };
-				answers.push(reached);
-				if (
-					result.ok &&
-					(addresses.length === 1 || dialer.check({ ...peer, address }, result.shown).verdict === "match")
-				)
-					finish(reached);
-				else if (isOver()) finish(worst(answers, peer));
-				else start();
-			});
-			if (next < addresses.length) timer = clock.after(reachLimits.staggerMs, start);
-		};
+		let asked = false;
+		let isPatient = tunnel !== undefined;
+		let tunnelled: Reached | undefined;
+		const isWon = ({ path, result }: Reached) =>
+			result.ok &&
+			(paths.length === 1 || dialer.check({ ...peer, ...addressOf(path) }, result.shown).verdict === "match");
 		const finish = (reached: Reached) => {
-			timer?.cancel();
+			stagger?.cancel();
+			for (const timer of timers) timer.cancel();
 			resolve(reached);
 		};
-		start();
+		const ask = (path: PeerPath) => {
+			open += 1;
+			void probe(path, dialer, clock).then((result) => {
+				open -= 1;
+				const reached = { path, result };
+				answers.push(reached);
+				if (!isWon(reached)) return look();
+				if (path.via === "address") return finish(reached);
+				tunnelled = reached;
+				look();
+			});
+		};
+		const askTunnel = () => {
+			if (asked || tunnel === undefined) return;
+			asked = true;
+			ask(tunnel);
+		};
+		const askNext = () => {
+			stagger?.cancel();
+			const path = addresses[next++];
+			if (path === undefined) return;
+			if (next < addresses.length) stagger = clock.after(reachLimits.staggerMs, askNext);
+			ask(path);
+		};
+		const look = () => {
+			const addressesLeft = next < addresses.length || open > (asked && tunnelled === undefined ? 1 : 0);
+			if (tunnelled !== undefined && (!isPatient || !addressesLeft)) return finish(tunnelled);
+			if (next < addresses.length) return askNext();
+			if (open > 0) return;
+			if (tunnel !== undefined && !asked) return askTunnel();
+			if (tunnelled === undefined) finish(worst(answers, peer));
+		};
+		if (tunnel !== undefined) {
+			timers.push(clock.after(reachLimits.tunnelAfterMs, askTunnel));
+			timers.push(
+				clock.after(reachLimits.patienceMs, () => {
+					isPatient = false;
+					look();
+				}),
+			);
+		}
+		if (addresses.length === 0) askTunnel();
+		else askNext();
 	});
 }
 
-/** Only a machine that proves itself may be looked for elsewhere: at its other addresses anybody may sit. */
-function inOrder(peer: KnownPeer, dialer: PeerDialer): PeerAddress[] {
-	if (!dialer.provesItself(peer)) return [peer.address];
-	const all = [dialer.addressOf(peer), peer.address, ...peer.others];
-	const byKey = new Map(all.map((address) => [addressKey(address), address]));
-	return [...byKey.values()].slice(0, reachLimits.maxAddresses);
+function addressOf(path: PeerPath) {
+	return path.via === "address" ? { address: path.address } : {};
 }
 
 function worst(answers: readonly Reached[], peer: KnownPeer): Reached {
 	const key = addressKey(peer.address);
-	return (answers.find((each) => addressKey(each.address) === key) ?? answers[0]) as Reached;
+	const first = answers.find(({ path }) => path.via === "address" && addressKey(path.address) === key);
+	return (first ?? answers[0]) as Reached;
 }

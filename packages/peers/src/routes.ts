@@ -1,10 +1,20 @@
-import { type Audit, type Clock, type CredentialKind, describeIdentity, type PeerId } from "@warren/kernel";
+import {
+	type Audit,
+	type Clock,
+	type CredentialKind,
+	describeIdentity,
+	type Lifetime,
+	type Logger,
+	type PeerId,
+} from "@warren/kernel";
 import { dataHeaders, parseFingerprint, type RequestContext, type Route } from "@warren/net";
 import { z } from "zod";
-import type { PeerDirectory } from "./directory.ts";
+import type { PeerDirectory, PeerRow } from "./directory.ts";
 import { peerError } from "./errors.ts";
+import type { PathKind } from "./path.ts";
 import type { Pins } from "./pins.ts";
 import { HttpRelay } from "./relay/http-relay.ts";
+import { PathWatch } from "./relay/path-watch.ts";
 import type { PeerPools } from "./relay/pools.ts";
 import { WebSocketRelay } from "./relay/websocket-relay.ts";
 
@@ -13,6 +23,9 @@ export interface PeerRouteDeps {
 	readonly pins: Pins;
 	readonly pools: PeerPools;
 	readonly clock: Clock;
+	readonly logger: Logger;
+	/** What it leaves running ends with this. */
+	readonly lifetime: Lifetime;
 	readonly audit: Audit;
 	readonly credentials: readonly CredentialKind[];
 	/** How this node describes itself in the list. */
@@ -34,12 +47,29 @@ const peerBody = z.object({
 });
 const pinBody = z.object({ fingerprint: z.string() });
 
+export interface PeerRoutes {
+	readonly routes: Route[];
+	/** For `status`: how each peer that has answered is reached, and the WebSockets that the relay has open to it. */
+	readonly paths: () => { readonly name: string; readonly path: PathKind; readonly connections: number }[];
+}
+
 /** The list of peers, their pins, and the relay: docs/api-node.md. */
-export function peerRoutes(deps: PeerRouteDeps): Route[] {
+export function peerRoutes(deps: PeerRouteDeps): PeerRoutes {
 	const { directory, pins, pools, credentials } = deps;
 	const http = new HttpRelay(directory, pools);
 	const webSocket = new WebSocketRelay(directory, deps.clock);
 	const facts = { owner: "node", credentials } as const;
+	const { clock, logger, onChange } = deps;
+	const forget = (id: PeerId) => pools.drop(id);
+	deps.lifetime.own(PathWatch.start({ clock, logger, directory, sockets: webSocket, forget, onChange }));
+	const shown = (row: PeerRow): PeerRow => {
+		const connections: Partial<Record<PathKind, number>> = {};
+		for (const path of webSocket.pathsOf(row.id)) {
+			const kind = directory.kindOf(path);
+			connections[kind] = (connections[kind] ?? 0) + 1;
+		}
+		return Object.keys(connections).length === 0 ? row : { ...row, connections };
+	};
 	const drop = async (id: PeerId) => {
 		webSocket.drop(id);
 		await pools.drop(id);
@@ -54,12 +84,15 @@ export function peerRoutes(deps: PeerRouteDeps): Route[] {
 		});
 		deps.onChange();
 	};
-	return [
+	const routes: Route[] = [
 		{
 			...facts,
 			method: "GET",
 			path: "/api/peers",
-			handle: async () => Response.json({ ...(await directory.list()), self: deps.self() }, { headers: dataHeaders }),
+			handle: async () => {
+				const { peers, errors } = await directory.list();
+				return Response.json({ peers: peers.map(shown), errors, self: deps.self() }, { headers: dataHeaders });
+			},
 		},
 		{
 			...facts,
@@ -89,7 +122,7 @@ export function peerRoutes(deps: PeerRouteDeps): Route[] {
 			method: "POST",
 			path: "/api/peers/:peer/probe",
 			handle: async (context) =>
-				Response.json(await directory.row(await directory.get(context.params["peer"] ?? ""), true), {
+				Response.json(shown(await directory.row(await directory.get(context.params["peer"] ?? ""), true)), {
 					headers: dataHeaders,
 				}),
 		},
@@ -129,4 +162,9 @@ export function peerRoutes(deps: PeerRouteDeps): Route[] {
 		},
 		{ ...facts, method: "WS", path: "/r/:peer/ws/*", open: (context, upgrade) => webSocket.open(context, upgrade) },
 	];
+	return {
+		routes,
+		paths: () =>
+			directory.reached().map(({ id, name, path }) => ({ name, path, connections: webSocket.pathsOf(id).length })),
+	};
 }

@@ -75,7 +75,7 @@ export class Inbox {
 			if (before !== undefined) return null;
 			const id = newId(random);
 			statements.run(
-				"INSERT INTO rooms_messages (id, room_id, origin_mesh, origin_name, origin_id, sender_id, sender_name, sender_kind, content, created_at, version) VALUES (?, ?, ?, ?, ?, ?, ?, 'federated', ?, ?, ?)",
+				"INSERT INTO rooms_messages (id, room_id, origin_mesh, origin_name, origin_id, sender_id, sender_name, sender_kind, content, created_at, version, signed_by) VALUES (?, ?, ?, ?, ?, ?, ?, 'federated', ?, ?, ?, ?)",
 				id,
 				room.id,
 				from.fromMeshId,
@@ -86,6 +86,7 @@ export class Inbox {
 				content,
 				clock.now(),
 				version,
+				from.signedBy,
 			);
 			return statements.all<MessageRow>("SELECT * FROM rooms_messages WHERE id = ?", id)[0] ?? null;
 		}
@@ -94,11 +95,12 @@ export class Inbox {
 		const now = clock.now();
 		const deleted = type === "delete_message";
 		statements.run(
-			"UPDATE rooms_messages SET content = ?, edited_at = ?, deleted_at = ?, version = ? WHERE seq = ?",
+			"UPDATE rooms_messages SET content = ?, edited_at = ?, deleted_at = ?, version = ?, signed_by = ? WHERE seq = ?",
 			deleted ? "" : content,
 			deleted ? before.edited_at : now,
 			deleted ? now : null,
 			version,
+			from.signedBy,
 			before.seq,
 		);
 		return before;

@@ -35,8 +35,8 @@ export interface Message {
 	readonly createdAt: number;
 	readonly editedAt: number | null;
 	readonly deletedAt: number | null;
-	/** The warren that it came from; null = this machine. */
-	readonly from: { readonly meshId: string; readonly name: string } | null;
+	/** The warren that it came from, and whether its own key signed this; null = this machine. */
+	readonly from: { readonly meshId: string; readonly name: string; readonly signed: boolean } | null;
 	/** Of own messages in a federated room: on its way, or what became of it. */
 	readonly delivery: string | null;
 	/** Whether whoever asks may edit it. */
@@ -74,6 +74,7 @@ export interface MessageRow {
 	readonly deleted_at: number | null;
 	readonly version: number;
 	readonly delivery: string | null;
+	readonly signed_by: string | null;
 }
 
 export function roomOf(row: RoomRow): Room {
@@ -98,7 +99,7 @@ export function messageOf(row: MessageRow, speaker: Speaker | null): Message {
 		createdAt: row.created_at,
 		editedAt: row.edited_at,
 		deletedAt: row.deleted_at,
-		from: own ? null : { meshId: row.origin_mesh, name: row.origin_name },
+		from: own ? null : { meshId: row.origin_mesh, name: row.origin_name, signed: row.signed_by !== null },
 		delivery: row.delivery,
 		mine: own && speaker !== null && row.sender_id === speaker.member && row.deleted_at === null,
 	};

@@ -32,6 +32,7 @@ const incoming = (type: string, message: object, from = "there"): FederatedIncom
 	fromMeshName: `Mesh ${from}`,
 	id: `i${++ids}`,
 	payload: { type, message: { roomName: "general", senderId: "s", senderName: "Eve", ...message } },
+	signedBy: null,
 });
 
 describe("rooms of one machine", () => {
@@ -228,7 +229,7 @@ describe("federated rooms", () => {
 	])("a payload with %s is nobody's message, and no fault", async (_name, payload) => {
 		await using world = await open();
 		const room = make(world.service, "general", { federated: true });
-		world.service.receive({ fromMeshId: "e", fromMeshName: "E", id: "1", payload });
+		world.service.receive({ fromMeshId: "e", fromMeshName: "E", id: "1", payload, signedBy: null });
 		expect(world.service.messages.page(room.id, owner, { limit: 10 }).messages).toEqual([]);
 	});
 

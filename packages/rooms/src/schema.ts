@@ -54,6 +54,12 @@ export const roomsSchema: Schema = {
 				for (const statement of statements) await db.executeQuery(CompiledQuery.raw(statement));
 			},
 		},
+		"002-signatures": {
+			async up(db) {
+				// The key that signed what came from elsewhere.
+				await db.executeQuery(CompiledQuery.raw("ALTER TABLE rooms_messages ADD COLUMN signed_by TEXT"));
+			},
+		},
 	},
 };
 

@@ -8,3 +8,4 @@ export type { DocumentFacts, DocumentHost, OpenDocument } from "./document-host.
 export { type Action, actionsOf } from "./workspaces/actions.ts";
 export { type WorkspaceRouteDeps, workspaceKind, workspaceRoutes } from "./workspaces/routes.ts";
 export { Workspace } from "./workspaces/workspace.ts";
+export { type WorkspaceTool, workspaceTools } from "./workspaces/workspace-tools.ts";

@@ -13,6 +13,8 @@ export { Nats, type NatsDeps, type NatsOptions } from "./nats.ts";
 export { NatsBus } from "./nats-bus.ts";
 export { NatsKeyValue } from "./nats-key-value.ts";
 export { NatsStream } from "./nats-stream.ts";
+export type { ObjectStorage } from "./object-storage.ts";
+export { openObjectTables } from "./object-tables.ts";
 export { postgresFailure } from "./postgres-client.ts";
 export { openPostgresTables, type PostgresOptions, whileAlone } from "./postgres-tables.ts";
 export { SqliteStream, streamSchema } from "./sqlite-stream.ts";

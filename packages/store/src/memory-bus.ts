@@ -57,7 +57,7 @@ export class MemoryBus implements Bus {
 	async settled(): Promise<void> {}
 
 	/** Nothing is ever lost here. */
-	onResumed(): Closeable {
+	onResumed(_watcher: () => void): Closeable {
 		return { close() {} };
 	}
 

@@ -40,7 +40,11 @@ export class NatsKeyValue implements KeyValue {
 		nats: Nats,
 		bucket: string,
 		deps: { readonly clock: Clock; readonly logger: Logger },
-		options: { readonly replicas?: number } = {},
+		options: {
+			readonly replicas?: number;
+			/** What was not written for so long goes, traces of deleted keys too: for buckets that hold leases alone. */
+			readonly maxAgeMs?: number;
+		} = {},
 	): Promise<NatsKeyValue> {
 		try {
 			const kv = await new Kvm(nats.jetstream).create(`${nats.prefix}-${bucket}`, {
@@ -48,6 +52,7 @@ export class NatsKeyValue implements KeyValue {
 				history: 1,
 				allow_direct: false,
 				...(options.replicas === undefined ? {} : { replicas: options.replicas }),
+				...(options.maxAgeMs === undefined ? {} : { ttl: options.maxAgeMs }),
 			});
 			const store = new NatsKeyValue(nats, kv, deps.clock, deps.logger);
 			// Leases of others end here too: whoever took one may be dead.

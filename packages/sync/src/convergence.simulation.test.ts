@@ -9,6 +9,7 @@ import type { UpdateLog } from "./log/update-log.ts";
 import type { MemberOptions } from "./protocol/index.ts";
 import { SyncRelay } from "./relay/sync-relay.ts";
 import { SimulatedClient, SimulatedNetwork, type SimulatedSocket } from "./simulated-network.testing.ts";
+import { Documents } from "./worker/documents.ts";
 
 const member: MemberOptions = { owner: "user:a", access: "read-write", acknowledges: false, maxClients: 64 };
 
@@ -57,7 +58,7 @@ class Relay {
 		const life = { over: false };
 		this.#life = life;
 		const log = mortal(new SqliteUpdateLog(this.#tables.statements, this.#clock), life);
-		return new SyncRelay({ log, clock: this.#clock, logger: silentLogger });
+		return new SyncRelay({ log, documents: new Documents(this.#clock), clock: this.#clock, logger: silentLogger });
 	}
 }
 

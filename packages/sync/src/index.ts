@@ -3,9 +3,11 @@
  * relays. Knows nothing of accounts: who somebody is comes as an `Identity`.
  */
 export { syncConditions } from "./conditions.ts";
-export { type DeviceState, discoveryRoomId, type UrlClaim } from "./discovery/device-state.ts";
+export { type Advertised, type DeviceState, discoveryRoomId, type UrlClaim } from "./discovery/device-state.ts";
 export { DiscoveryAccess } from "./discovery/discovery-access.ts";
 export { DiscoveryView, type PresentDevice } from "./discovery/discovery-view.ts";
+export { OwnPresence, type OwnPresenceDeps } from "./discovery/own-presence.ts";
+export type { DocumentContents, DocumentFacts } from "./documents/document-contents.ts";
 export {
 	type DocumentAccess,
 	type DocumentRecord,
@@ -30,9 +32,15 @@ export { PostgresUpdateLog } from "./log/postgres-update-log.ts";
 export { syncLogSchema } from "./log/schema.ts";
 export { SqliteUpdateLog } from "./log/sqlite-update-log.ts";
 export type { Checkpoint, UpdateLog } from "./log/update-log.ts";
+export { Outgoing } from "./relay/outgoing.ts";
 export { type Attendance, SyncRelay, type SyncRelayOptions } from "./relay/sync-relay.ts";
+export { closeReason, type SyncSocket } from "./relay/sync-socket.ts";
 export type { SyncRoutesDeps, SyncRoutesOptions } from "./routes/exchange.ts";
 export { closeAfterAccessChange } from "./routes/share-routes.ts";
-export { syncRoutes } from "./routes/sync-routes.ts";
+export { memberFor } from "./routes/socket-routes.ts";
+export { documentRoutes, syncRoutes } from "./routes/sync-routes.ts";
 export { AccessFeed, type AccessFeedDeps } from "./shared/access-feed.ts";
 export { RoomExchange, type RoomExchangeDeps } from "./shared/room-exchange.ts";
+export type { DocumentWork, JobOutcome } from "./worker/document-work.ts";
+export { Documents } from "./worker/documents.ts";
+export { InlineDocuments } from "./worker/inline-documents.ts";

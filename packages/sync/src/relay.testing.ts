@@ -27,6 +27,7 @@ import { closeAfterAccessChange } from "./routes/share-routes.ts";
 import { syncRoutes } from "./routes/sync-routes.ts";
 import { AccessFeed } from "./shared/access-feed.ts";
 import { RoomExchange } from "./shared/room-exchange.ts";
+import { Documents } from "./worker/documents.ts";
 
 /** `Bearer session-<user>` is that user's session; `session-<user>.<device>` one of a device. */
 export const sessions: Authenticator = {
@@ -102,7 +103,9 @@ export async function openTestHub(options: TestHubOptions = {}): Promise<TestHub
 	const log = options.log === undefined ? storedLog : options.log(storedLog);
 	const common = { clock: systemClock, logger: silentLogger, random: systemRandom };
 	const exchange = shared === undefined ? {} : { exchange: new RoomExchange({ ...common, ...shared }) };
-	const relay = lifetime.own(new SyncRelay({ log, ...common, health, ...exchange }, options));
+	const relay = lifetime.own(
+		new SyncRelay({ log, documents: new Documents(systemClock), ...common, health, ...exchange }, options),
+	);
 	let feed: AccessFeed | undefined;
 	const documents: DocumentsList = new DocumentsList({
 		db: shared?.postgres?.db ?? tables.db,

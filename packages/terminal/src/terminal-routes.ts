@@ -7,7 +7,8 @@ import { maxClientMessageBytes } from "./protocol/frames.ts";
 import { shareLimits } from "./shares.ts";
 import type { FoundSession, TerminalService } from "./terminal-service.ts";
 import { isName, nameRule } from "./tmux/names.ts";
-import { type PaneNumber, type TmuxWindow, tmuxLimits, type WindowNumber } from "./tmux/tmux-server.ts";
+import type { PaneNumber, TmuxWindow, WindowNumber } from "./tmux/rows.ts";
+import { tmuxLimits } from "./tmux/tmux-server.ts";
 import { parseFileName, storeUpload, tooLarge, uploadLimits } from "./upload.ts";
 
 const folder = z

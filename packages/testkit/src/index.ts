@@ -1,9 +1,10 @@
 /** What tests share: virtual time, seeded randomness, folders and processes that clean up after themselves. Never imported by what ships. */
 export { type FaultRelay, type Faults, faultRelay } from "./fault-relay.ts";
+export { freePort } from "./free-port.ts";
 export { type GoProgram, goProgram } from "./go-program.ts";
 export { type HostilePeer, type HostilePeerOptions, hostilePeer } from "./hostile-peer.ts";
 export { noNats, TestNats } from "./nats.ts";
-export { freePort, noPostgres, TestPostgres } from "./postgres.ts";
+export { noPostgres, TestPostgres } from "./postgres.ts";
 export {
 	type FakeProvider,
 	type FakeProviderOptions,
@@ -19,3 +20,5 @@ export { type StartedNode, type StartNodeOptions, startNode } from "./start-node
 export { type StartedServer, startServer } from "./start-server.ts";
 export { tempFolder } from "./temp-folder.ts";
 export { VirtualClock } from "./virtual-clock.ts";
+export { bundleWorker } from "./worker-bundle.ts";
+export { Workerd, type WorkerdOptions, workerdCompatibility } from "./workerd.ts";

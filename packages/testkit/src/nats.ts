@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import { tempFolder } from "./temp-folder.ts";
 
 const places = ["/usr/sbin/nats-server", "/usr/bin/nats-server", "/usr/local/bin/nats-server"];
-const readyMs = 20_000;
+const readyMs = 45_000;
 
 /** Why there is no NATS server to test with, or null when there is one. */
 export function noNats(): string | null {
@@ -71,7 +71,7 @@ export class TestNats implements AsyncDisposable {
 		this.#child = child;
 		return new Promise((resolve, reject) => {
 			let log = "";
-			const late = setTimeout(() => reject(new Error(`nats-server is not ready after 20 s:\n${log}`)), readyMs);
+			const late = setTimeout(() => reject(new Error(`nats-server not ready after 45 s:\n${log}`)), readyMs);
 			createInterface({ input: child.stderr as NodeJS.ReadableStream }).on("line", (line) => {
 				log = `${log}${line}\n`.slice(-20_000);
 				const listening = /Listening for client connections on 127\.0\.0\.1:(\d+)/.exec(line);

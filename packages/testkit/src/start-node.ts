@@ -4,12 +4,13 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { Agent, type RequestInit, type Response, fetch as undiciFetch } from "undici";
+import { freePort } from "./free-port.ts";
 import { tempFolder } from "./temp-folder.ts";
 
 export interface StartNodeOptions {
 	/** `node` unless told: `["up"]`, `["join", URL]`. */
 	readonly command?: readonly string[];
-	/** 0 = any free one. */
+	/** A free one unless told, which stays free for a restart on it. */
 	readonly port?: number;
 	/** 127.0.0.1 unless told. */
 	readonly host?: string;
@@ -57,7 +58,7 @@ export interface StartedNode extends AsyncDisposable {
 }
 
 const main = fileURLToPath(new URL("../../../apps/warren/src/main.ts", import.meta.url));
-const readyTimeoutMs = 20_000;
+const readyTimeoutMs = 45_000;
 
 /**
  * Starts `warren node`, or another command, with a data folder and a HOME of its own and waits for its one JSON line. At dispose the process,
@@ -80,7 +81,7 @@ export async function startNode(options: StartNodeOptions = {}): Promise<Started
 		"--json",
 		...["--data", data],
 		...["--host", host],
-		...["--port", String(options.port ?? 0)],
+		...["--port", String(options.port ?? (await freePort()))],
 		...["--name", options.name ?? "burrow"],
 		...(options.args ?? []),
 	];
@@ -165,7 +166,7 @@ export async function startNode(options: StartNodeOptions = {}): Promise<Started
 
 function firstLine(child: ChildProcess, exited: Promise<number | null>, log: () => string): Promise<string> {
 	return new Promise((resolve, reject) => {
-		const late = setTimeout(() => reject(new Error(`the node is not ready after 20 s:\n${log()}`)), readyTimeoutMs);
+		const late = setTimeout(() => reject(new Error(`the node is not ready after 45 s:\n${log()}`)), readyTimeoutMs);
 		const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
 		lines.once("line", (line) => {
 			clearTimeout(late);

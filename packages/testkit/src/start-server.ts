@@ -14,7 +14,7 @@ export interface StartedServer extends AsyncDisposable {
 }
 
 const main = fileURLToPath(new URL("../../../apps/warren/src/main.ts", import.meta.url));
-const readyTimeoutMs = 20_000;
+const readyTimeoutMs = 45_000;
 
 /**
  * Starts `warren ARGS --json` and waits for its line.
@@ -38,7 +38,7 @@ export async function startServer(
 		return exited;
 	};
 	const line = await new Promise<string>((resolve, reject) => {
-		const late = setTimeout(() => reject(new Error(`not ready after 20 s:\n${log}`)), readyTimeoutMs);
+		const late = setTimeout(() => reject(new Error(`not ready after 45 s:\n${log}`)), readyTimeoutMs);
 		createInterface({ input: child.stdout }).once("line", (text) => {
 			clearTimeout(late);
 			resolve(text);

@@ -1,9 +1,12 @@
 import { createInterface } from "node:readline";
 import { HealthTable, messageOf, silentLogger, systemClock } from "@warren/kernel";
 import { type OverlayDeviceOptions, openOverlayDevice } from "./index.ts";
+import { openLibc } from "./linux/libc.ts";
+import { type Refusal, refusing } from "./refusing-libc.testing.ts";
 
 /**
- * A device in a process of its own, so that it can live in a network namespace. Lines of JSON: options first, then
+ * A device in a process of its own, so that it can live in a network namespace. Lines of JSON: options first (with
+ * `refuses`, a host that refuses an offload), then
  * `{id, call, args}`; answers `{id, result}` or `{id, error}`, and `{event, args}` for handlers. Bytes are hex under
  * `$hex`. Keys come on standard input: an argument would show them to every process.
  */
@@ -22,9 +25,17 @@ const say = (value: unknown) => void process.stdout.write(`${encode(value)}\n`);
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const first = await lines.next();
 const health = new HealthTable(systemClock);
-const options = decode(first.value as string) as OverlayDeviceOptions;
+const { refuses, ...options } = decode(first.value as string) as OverlayDeviceOptions & { refuses?: Refusal };
 try {
-	const device = await openOverlayDevice({ clock: systemClock, logger: silentLogger, health }, options);
+	const device = await openOverlayDevice(
+		{
+			clock: systemClock,
+			logger: silentLogger,
+			health,
+			...(refuses === undefined ? {} : { libc: refusing(openLibc(), refuses) }),
+		},
+		options,
+	);
 	device.onDatagram((bytes, from) => say({ event: "datagram", args: [bytes, from] }));
 	device.onRelayDatagram((key, bytes, urgent) => say({ event: "relay", args: [key, bytes, urgent] }));
 	device.onPeerChange((key) => say({ event: "peerChange", args: [key] }));

@@ -22,7 +22,10 @@ describe.each(others)("interop with %s", (name, program) => {
 
 		beforeEach((context) => {
 			if (missing !== null) context.skip(true, missing);
-			context.skip(program === null, `${name} is not installed`);
+			context.skip(
+				program === null,
+				`${name} is not installed${name === "boringtun-cli" ? " (Debian has no package of it)" : ""}`,
+			);
 			lab = new NetworkLab();
 		});
 		afterEach(async () => {

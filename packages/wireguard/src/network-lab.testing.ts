@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import type { OverlayDeviceStatus, OverlayPeer } from "@warren/kernel";
 import { nodePrimitives } from "./crypto/node-primitives.ts";
 import type { OverlayDeviceOptions } from "./index.ts";
+import type { Refusal } from "./refusing-libc.testing.ts";
 
 /** Why network tests cannot run here; null = they can. */
 export function missingForNamespaces(...tools: readonly string[]): string | null {
@@ -67,24 +68,9 @@ export class NetworkLab {
 	): [string, string] {
 		const number = this.#cables++;
 		const ends: [string, string] = [`va${number}`, `vb${number}`];
-		this.ip(
-			"link",
-			"add",
-			ends[0],
-			"mtu",
-			String(mtu),
-			"netns",
-			a,
-			"type",
-			"veth",
-			"peer",
-			"name",
-			ends[1],
-			"mtu",
-			String(mtu),
-			"netns",
-			b,
-		);
+		// Made inside, so that the machine's own network never sees them.
+		const peer = ["type", "veth", "peer", "name", ends[1], "mtu", String(mtu), "netns", b];
+		this.ip("-n", a, "link", "add", ends[0], "mtu", String(mtu), ...peer);
 		for (const [host, end, addresses] of [
 			[a, ends[0], aAddresses],
 			[b, ends[1], bAddresses],
@@ -147,7 +133,7 @@ export class NetworkLab {
 	/** One of our devices, in a process of its own in `host`. */
 	async device(
 		host: string,
-		options: Partial<OverlayDeviceOptions> & { readonly privateKey: Uint8Array },
+		options: Partial<OverlayDeviceOptions> & { readonly privateKey: Uint8Array; readonly refuses?: Refusal },
 	): Promise<LabDevice> {
 		const child = this.start(host, process.execPath, [join(import.meta.dirname, "device-process.testing.ts")], "pipe");
 		return LabDevice.open(child, {
@@ -177,7 +163,7 @@ export class NetworkLab {
 			env: { ...process.env, WG_PROCESS_FOREGROUND: "1", WG_SUDO: "1" },
 		});
 		this.#children.push(child);
-		const deadline = Date.now() + 10_000;
+		const deadline = Date.now() + 30_000;
 		// It tells nobody when its socket is there: the socket is looked for, a bounded number of times.
 		while (!existsSync(`/var/run/wireguard/${interfaceName}.sock`)) {
 			if (Date.now() > deadline || child.exitCode !== null) throw new Error(`${program} did not come up`);
@@ -216,7 +202,10 @@ export class LabDevice {
 		this.publicKey = publicKey;
 	}
 
-	static async open(child: ChildProcess, options: OverlayDeviceOptions): Promise<LabDevice> {
+	static async open(
+		child: ChildProcess,
+		options: OverlayDeviceOptions & { readonly refuses?: Refusal },
+	): Promise<LabDevice> {
 		const device = new LabDevice(child, nodePrimitives.publicKey(options.privateKey));
 		const { promise, resolve, reject } = Promise.withResolvers<void>();
 		createInterface({ input: child.stdout! }).on("line", (line) => {

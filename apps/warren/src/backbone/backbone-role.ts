@@ -1,10 +1,11 @@
-import { type BackboneTables, backboneSchema, openBackbone, SigningKey, type StoredSigningKey } from "@warren/backbone";
-import { type Authenticator, HealthTable, hashToken, Lifetime, newId, newSecret } from "@warren/kernel";
-import { AuditLog, type AuditTable, auditSchema, MemoryBus, MemoryKeyValue, openSqliteTables } from "@warren/store";
+import { openBackbone } from "@warren/backbone";
+import { type Authenticator, HealthTable, Lifetime } from "@warren/kernel";
+import { AuditLog } from "@warren/store";
 import type { RoleDeps } from "../cli/run-role.ts";
 import type { BackboneConfig } from "../config/backbone-config.ts";
 import { DataFolder } from "../config/data-folder.ts";
 import { openAcme } from "./acme/acme.ts";
+import { openBackboneState } from "./backbone-state.ts";
 import { backboneTls } from "./backbone-tls.ts";
 
 /** The one line of `--json`. */
@@ -44,28 +45,8 @@ export async function openBackboneRole(
 	try {
 		const data = shared.data ?? lifetime.own(DataFolder.open(config.data));
 		const health = shared.health ?? new HealthTable(clock);
-		const tables = lifetime.own(
-			await openSqliteTables<BackboneTables & AuditTable>(data.file("backbone.db"), [backboneSchema, auditSchema]),
-		);
-		const bus = new MemoryBus(logger);
-		lifetime.own(bus);
-		const kv = lifetime.own(new MemoryKeyValue(clock, logger));
-		const kept = (name: string, make: () => string): { text: string; made: boolean } => {
-			const found = data.read("backbone", name);
-			if (found !== null) return { text: found.trim(), made: false };
-			const text = make();
-			data.write(`${text}\n`, "backbone", name);
-			return { text: text.trim(), made: true };
-		};
-		const nodeId = kept("node-id", () => newId(random)).text;
-		const masterSecret = config.masterSecret ?? kept("master.secret", () => newSecret(random)).text;
-		const firstKey = kept("jwt.key", () => SigningKey.generate());
-		const knownHash =
-			config.adminToken === undefined
-				? (data.read("backbone", "admin.hash")?.trim() ?? null)
-				: hashToken(config.adminToken);
-		const adminToken = knownHash === null ? `wb_${newSecret(random)}` : null;
-		const adminTokenHash = knownHash ?? hashToken(adminToken as string);
+		const state = await openBackboneState({ ...deps, data, health, lifetime }, config);
+		const { tables, bus, kv, nodeId, masterSecret, signingKeys, adminToken } = state;
 		const tls = await backboneTls(deps, config, data, health);
 		const backbone = await openBackbone(
 			{
@@ -86,13 +67,11 @@ export async function openBackboneRole(
 				tls: tls.front,
 				hosts: ["localhost", ...config.hostname],
 				trustedProxies: config.trustedProxy,
-				adminTokenHashes: [adminTokenHash, ...(shared.adminTokenHashes ?? [])],
+				adminTokenHashes: [state.adminHash, ...(shared.adminTokenHashes ?? [])],
 				masterSecret,
-				signingKeys: {
-					keys: signingKeysOf(data, firstKey, clock.now()),
-					save: (keys) => saveSigningKeys(data, keys),
-				},
+				signingKeys,
 				nodeId,
+				...(config.cluster === null ? {} : { cluster: { url: config.clusterUrl ?? null, ca: tls.caPem } }),
 				approval: config.approvePrincipals,
 				streamPorts: config.streamPorts,
 				...(config.publicUrl === undefined ? {} : { publicUrl: config.publicUrl.replace(/\/$/, "") }),
@@ -105,7 +84,7 @@ export async function openBackboneRole(
 				? lifetime.own(await openAcme(deps, config, { data, health, backbone, certificates }))
 				: null;
 		// Only now: a token of a start that failed was shown to nobody.
-		if (adminToken !== null) data.write(`${adminTokenHash}\n`, "backbone", "admin.hash");
+		if (adminToken !== null) data.write(`${state.adminHash}\n`, "backbone", "admin.hash");
 		return {
 			ready: {
 				url: backbone.url,
@@ -124,17 +103,4 @@ export async function openBackboneRole(
 		await lifetime.close();
 		throw failure;
 	}
-}
-
-/** Before there were several keys, the one in `jwt.key` signed: it is old, and so it is replaced soon. */
-function signingKeysOf(data: DataFolder, first: { text: string; made: boolean }, now: number): StoredSigningKey[] {
-	const text = data.read("backbone", "jwt.keys");
-	if (text !== null) return JSON.parse(text) as StoredSigningKey[];
-	const keys = [{ pem: first.text, from: first.made ? now : 0 }];
-	saveSigningKeys(data, keys);
-	return keys;
-}
-
-function saveSigningKeys(data: DataFolder, keys: readonly StoredSigningKey[]): void {
-	data.write(`${JSON.stringify(keys)}\n`, "backbone", "jwt.keys");
 }

@@ -11,6 +11,8 @@ export interface BackboneTls {
 	/** Null = plain HTTP on loopback. */
 	readonly front: FrontTls | null;
 	readonly caFingerprint: string | null;
+	/** Of the local CA, where it certified; null = another's. */
+	readonly caPem: string | null;
 }
 
 const dayMs = 24 * 3600 * 1000;
@@ -24,7 +26,7 @@ export async function backboneTls(
 	data: DataFolder,
 	health: HealthTable,
 ): Promise<BackboneTls> {
-	if (config.http) return { front: null, caFingerprint: null };
+	if (config.http) return { front: null, caFingerprint: null, caPem: null };
 	if (config.tlsCert !== undefined && config.tlsKey !== undefined) {
 		const cert = readText(config.tlsCert);
 		try {
@@ -37,7 +39,7 @@ export async function backboneTls(
 				cause,
 			});
 		}
-		return { front: { cert, key: readText(config.tlsKey) }, caFingerprint: null };
+		return { front: { cert, key: readText(config.tlsKey) }, caFingerprint: null, caPem: null };
 	}
 	const authority = await openAuthority(deps, config, data);
 	const names = [config.domain, `*.${config.domain}`, "localhost", ...config.hostname, ...ownAddresses()];
@@ -47,6 +49,7 @@ export async function backboneTls(
 		return {
 			front: { cert: cert + authority.certPem, key },
 			caFingerprint: authority.fingerprint,
+			caPem: authority.certPem,
 		};
 	const leaf = await authority.issue({ name: config.domain, hosts: names, usages: ["server"] });
 	data.write(leaf.key, "backbone", "leaf.key");
@@ -54,6 +57,7 @@ export async function backboneTls(
 	return {
 		front: { cert: leaf.cert + authority.certPem, key: leaf.key },
 		caFingerprint: authority.fingerprint,
+		caPem: authority.certPem,
 	};
 }
 

@@ -1,104 +1,43 @@
-import { existsSync, readFileSync } from "node:fs";
 import { memberCredentials } from "@warren/access";
 import { defineErrors, describeIdentity, messageOf } from "@warren/kernel";
 import { dataHeaders, type RequestContext } from "@warren/net";
 import { z } from "zod";
-import { isLoopback } from "../config/server-config.ts";
-import { edgeFiles } from "../edge/edge-config.ts";
-import { backboneConsoleToken, certifyEdge } from "../edge/edge-part.ts";
+import { certifyEdge } from "../edge/edge-part.ts";
 import { readMembership } from "../hub/membership.ts";
-import type { OpenPart } from "../node/role-part.ts";
+import type { NodeBase, OpenPart } from "../node/role-part.ts";
+import { writeApps } from "../overlay/apps-file.ts";
 import type { Processes } from "../supervisor/supervised-role.ts";
-import type { ConsoleAddress } from "./backbone-console.ts";
+import { BackboneBeside } from "./backbone-beside.ts";
 import { ExposedServices } from "./exposed-services.ts";
+import { HubServiceDesk } from "./hub-service-desk.ts";
+import { MemberServiceDesk } from "./member-service-desk.ts";
+import { serviceNameIn, serviceRoutes, wishFields } from "./service-routes.ts";
 
-const exposeError = defineErrors({
-	no_backbone: { status: 409 },
-	backbone_down: { status: 503, retryable: true },
-	bad_name: { status: 400, fix: "Use lower-case letters, digits and hyphens, at most 63." },
-});
-
-const exposeBody = z.object({ port: z.int().min(1).max(65535), public: z.boolean().default(false) });
-/** A DNS label; the backbone has the last word. */
-const serviceName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+const exposeBody = z.object({ port: z.int().min(1).max(65535), ...wishFields });
+const exposeError = defineErrors({ bad_port: { status: 400 } });
 
 /**
- * `warren expose`: this machine's services under names of the backbone beside it.
+ * `warren expose`: this machine's services under names of its warren's backbone.
  * @param processes null where a node runs alone.
  */
 export function exposePart(processes: Processes | null): OpenPart {
 	return async (base, config) => {
-		const { authority, data, lifetime, audit, logger } = base;
+		const { data, lifetime, audit, logger } = base;
 		const membership = readMembership(data);
-		const files = edgeFiles(data.path);
-		const row = () =>
-			processes
-				?.rows()
-				.flatMap(({ roles }) => roles)
-				.find(({ name }) => name === "backbone");
-		const backbone = (): ConsoleAddress | null => {
-			const { state, port } = row() ?? {};
-			if (authority === null || membership !== null || state !== "running" || port === undefined) return null;
-			const { host } = config;
-			const name = host === undefined || isLoopback(host) || host === "0.0.0.0" || host === "::" ? "localhost" : host;
-			return {
-				url: `https://${name.includes(":") ? `[${name}]` : name}:${port}`,
-				ca: authority.certPem + (existsSync(files.backboneCa) ? readFileSync(files.backboneCa, "utf8") : ""),
-				token: backboneConsoleToken(base),
-			};
-		};
-		const needBackbone = (): ConsoleAddress => {
-			if (membership !== null)
-				throw exposeError(
-					"no_backbone",
-					`This machine joined the warren of ${membership.hubUrl}: it has no backbone of its own.`,
-					{
-						fix: "Make a token on the first machine, and run here: warren agent --backbone URL --service NAME --target 127.0.0.1:PORT",
-					},
-				);
-			const found = backbone();
-			if (found !== null) return found;
-			if (!(processes?.rows().some(({ name }) => name === "edge") ?? false))
-				throw exposeError("no_backbone", "No backbone runs on this machine.", {
-					fix: "Start it with: warren up (without WARREN_EDGE=0, --http or certificate files).",
-				});
-			throw exposeError("backbone_down", "The backbone of this machine is down.", {
-				fix: "See why with: warren status",
-			});
-		};
-		const services = lifetime.own(
-			new ExposedServices({
-				...base,
-				backbone,
-				needBackbone,
-				certify: (names) => certifyEdge(base, config, names),
-			}),
-		);
-		let before = "";
-		const look = () => {
-			const url = backbone()?.url ?? "";
-			if (url === before) return;
-			before = url;
+		const beside = new BackboneBeside(base, config, processes);
+		const hubDesk =
+			membership === null
+				? new HubServiceDesk({ ...base, backbone: beside, certify: (names) => certifyEdge(base, config, names) })
+				: null;
+		const desk = membership === null ? null : lifetime.own(new MemberServiceDesk(data, membership));
+		const own = desk ?? (hubDesk as HubServiceDesk).of(base.nodeId, true);
+		const services = lifetime.own(new ExposedServices({ ...base, desk: own, onApps: (apps) => writeApps(data, apps) }));
+		own.watch(() => {
 			services
 				.backboneChanged()
 				.catch((fault: unknown) => logger.error("exposed services are not served", { fault: messageOf(fault) }));
-		};
-		processes?.watch(look);
-		look();
-		const record = ({ identity, remoteAddress }: RequestContext, action: string, target: string, details = {}) =>
-			audit.record({
-				actor: identity === null ? "anonymous" : describeIdentity(identity),
-				action,
-				target,
-				outcome: "ok",
-				address: remoteAddress,
-				details,
-			});
-		const nameIn = ({ params }: RequestContext): string => {
-			const name = params["name"] ?? "";
-			if (!serviceName.test(name)) throw exposeError("bad_name", `"${name.slice(0, 63)}" cannot be a service's name.`);
-			return name;
-		};
+		});
+		const record = recordTo(base);
 		const facts = { owner: "node", credentials: memberCredentials } as const;
 		return {
 			name: "expose",
@@ -110,10 +49,10 @@ export function exposePart(processes: Processes | null): OpenPart {
 					...facts,
 					method: "GET",
 					path: "/api/exposed",
-					about: { summary: "Services of this machine under names of its backbone" },
-					handle: () => {
-						if (services.list().length === 0) needBackbone();
-						return Response.json({ services: services.list() }, { headers: dataHeaders });
+					about: { summary: "Services of this machine under names of its warren's backbone" },
+					handle: async () => {
+						if (services.isEmpty && hubDesk !== null) beside.need();
+						return Response.json({ services: await services.list() }, { headers: dataHeaders });
 					},
 				},
 				{
@@ -122,10 +61,14 @@ export function exposePart(processes: Processes | null): OpenPart {
 					path: "/api/exposed/:name",
 					about: { summary: "Give a local port a name at the backbone", body: exposeBody },
 					handle: async (context) => {
-						const name = nameIn(context);
-						const body = await context.json(exposeBody);
-						const exposed = await services.expose(name, body.port, body.public);
-						record(context, "expose.on", name, body);
+						const name = serviceNameIn(context);
+						const { port, ...wish } = await context.json(exposeBody);
+						if (port === base.port)
+							throw exposeError("bad_port", `Port ${port} is this node's own.`, {
+								fix: "Give the port of the service itself; machines of the warren reach each other already.",
+							});
+						const exposed = await services.expose(name, port, wish);
+						record(context, "expose.on", name, { port, ...wish });
 						return Response.json(exposed, { headers: dataHeaders });
 					},
 				},
@@ -135,13 +78,26 @@ export function exposePart(processes: Processes | null): OpenPart {
 					path: "/api/exposed/:name",
 					about: { summary: "Take the name away" },
 					handle: async (context) => {
-						const name = nameIn(context);
+						const name = serviceNameIn(context);
 						await services.hide(name);
 						record(context, "expose.off", name);
 						return Response.json({ hidden: name }, { headers: dataHeaders });
 					},
 				},
+				...(hubDesk === null || processes === null ? [] : serviceRoutes(hubDesk, audit)),
 			],
 		};
 	};
+}
+
+function recordTo({ audit }: NodeBase) {
+	return ({ identity, remoteAddress }: RequestContext, action: string, target: string, details = {}) =>
+		audit.record({
+			actor: identity === null ? "anonymous" : describeIdentity(identity),
+			action,
+			target,
+			outcome: "ok",
+			address: remoteAddress,
+			details,
+		});
 }

@@ -91,7 +91,12 @@ describe("warren expose", () => {
 			const exposed = await warren(node, "web", String(appPort));
 			expect(exposed.stderr).toBe("");
 			expect(JSON.parse(exposed.stdout)).toEqual({
-				...{ name: "web", port: appPort, public: false, state: "online", reason: null },
+				...{ name: "web", kind: "http", port: appPort, public: false, state: "online", reason: null, target: "up" },
+				overlay: {
+					uuid: expect.stringMatching(/^[0-9a-f-]{36}$/),
+					address: expect.stringMatching(/^fd5a:1f02:/),
+					port: 8730,
+				},
 				url: `https://web.localhost:${port}`,
 			});
 			await expect.poll(async () => (await ask(node, port)).status, patience).toBe(401);
@@ -128,6 +133,59 @@ describe("warren expose", () => {
 		expect(await listed(node)).toEqual([]);
 		expect(readFileSync(`${node.data}/exposed.json`, "utf8")).toBe("[]\n");
 		expect(await warren(node, "web", "--off")).toMatchObject({ code: 1, stderr: expect.stringContaining('"web"') });
+	});
+
+	it("gives a joined machine's ports names at the first machine, TCP as well; a name that moves keeps its address", {
+		timeout: 180_000,
+	}, async () => {
+		const port = await freePort();
+		await using first = await startUp(port);
+		await expect.poll(async () => (await warren(first)).code, patience).toBe(0);
+		const invited = await run(process.execPath, [main, "invite", "--json", "--data", first.data], {
+			timeoutMs: 30_000,
+			env: { PATH: process.env["PATH"] ?? "", HOME: first.home },
+		});
+		if (invited.outcome !== "exited") throw new Error(invited.message);
+		const { code } = JSON.parse(invited.stdout) as { code: string };
+		await using second = await startNode({
+			command: ["join", first.origin],
+			name: "attic",
+			env: { WARREN_SIDECAR_PORT: "0", WARREN_JOIN_CODE: code },
+		});
+		const exposed = JSON.parse((await warren(second, "web", String(appPort), "--public")).stdout);
+		expect(exposed).toMatchObject({ state: "online", target: "up", url: `https://web.localhost:${port}` });
+		await expect.poll(() => ask(first, port), patience).toEqual({ status: 200, text: "hello nobody" });
+
+		// Of one machine at a time: the other is told so, until the name is given back.
+		expect(await warren(first, "web", String(appPort))).toMatchObject({
+			code: 1,
+			stderr: expect.stringContaining("another agent"),
+		});
+		expect((await warren(second, "web", "--off")).code).toBe(0);
+		expect((await ask(first, port)).status).toBe(503);
+		const moved = JSON.parse((await warren(first, "web", String(appPort), "--public")).stdout);
+		expect([moved.state, moved.overlay]).toEqual(["online", exposed.overlay]);
+		expect(await warren(second, "web", String(appPort))).toMatchObject({ code: 1, stdout: "" });
+
+		const tcp = JSON.parse((await warren(second, "raw", String(appPort), "--tcp", "--public")).stdout);
+		expect(tcp).toMatchObject({ kind: "tcp", state: "online" });
+		const direct = await fetch(`http://127.0.0.1:${new URL(tcp.url).port}/`);
+		expect([direct.status, await direct.text()]).toEqual([200, "hello nobody"]);
+		expect(await warren(second, "raw", String(appPort))).toMatchObject({
+			code: 1,
+			stderr: expect.stringContaining("kind tcp"),
+		});
+
+		const silent = JSON.parse((await warren(second, "later", String(await freePort()))).stdout);
+		expect(silent).toMatchObject({ state: "online", target: "down" });
+		for (const [name, why] of [
+			["machine-x", "machines are called so"],
+			["node", "this node's own"],
+		] as const)
+			expect(await warren(second, name, String(name === "node" ? second.port : appPort))).toMatchObject({
+				code: 1,
+				stderr: expect.stringContaining(why),
+			});
 	});
 
 	it("refuses names that are none, a name that another agent serves, and a port that is none", {

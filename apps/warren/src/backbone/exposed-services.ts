@@ -1,21 +1,27 @@
+import { connect } from "node:net";
 import { type Clock, type Closeable, defineErrors, WarrenError } from "@warren/kernel";
+import { appPort, appUla } from "@warren/overlay";
 import { z } from "zod";
 import type { RoleDeps } from "../cli/run-role.ts";
 import type { AgentServiceConfig } from "../config/backbone-config.ts";
 import type { DataFolder } from "../config/data-folder.ts";
 import { type AgentRole, openAgents } from "./agent-role.ts";
-import { askBackbone, type ConsoleAddress } from "./backbone-console.ts";
+import {
+	type ExposedKind,
+	type ServiceDesk,
+	type ServicePlace,
+	type ServiceWish,
+	serviceKinds,
+} from "./service-desk.ts";
 
-const exposeError = defineErrors({
-	unknown_service: { status: 404 },
-	conflict: { status: 409 },
-	full: { status: 409 },
-});
+const exposeError = defineErrors({ unknown_service: { status: 404 }, full: { status: 409 } });
 
 export const exposeLimits = {
 	maxServices: 100,
 	/** How long a call waits for its agent, ms; it goes on trying after that. */
 	onlineMs: 5_000,
+	/** How long a local port may take to accept a connection. */
+	targetMs: 1_000,
 } as const;
 
 const fileName = "exposed.json";
@@ -24,7 +30,10 @@ const fileSchema = z.array(
 		name: z.string(),
 		port: z.int().min(1).max(65535),
 		public: z.boolean(),
+		kind: z.enum(serviceKinds).default("http"),
 		url: z.string(),
+		/** Null in files of before it was made. */
+		uuid: z.string().nullable().default(null),
 		tokenId: z.string(),
 		/** A secret. */
 		token: z.string(),
@@ -35,29 +44,31 @@ type Exposed = z.infer<typeof fileSchema>[number];
 /** A service of this machine under its name at the backbone. */
 export interface ExposedService {
 	readonly name: string;
+	readonly kind: ExposedKind;
 	/** On this machine, loopback. */
 	readonly port: number;
 	/** Whether anonymous requests reach it. */
 	readonly public: boolean;
 	readonly url: string;
+	/** Its address on the overlay, the same on whichever machine it runs; null until it has one. */
+	readonly overlay: { readonly uuid: string; readonly address: string; readonly port: number } | null;
 	readonly state: "online" | "connecting" | "stopped";
 	/** Why it is not online; null when it is, or nothing is known yet. */
 	readonly reason: string | null;
+	/** Whether its local port takes connections. */
+	readonly target: "up" | "down";
 }
 
 export interface ExposedServicesDeps extends RoleDeps {
 	readonly clock: Clock;
 	readonly data: DataFolder;
-	/** The backbone now; null while none runs. */
-	readonly backbone: () => ConsoleAddress | null;
-	/** @throws WarrenError when this machine can have none, or it is down. */
-	readonly needBackbone: () => ConsoleAddress;
-	/** Before a new name is served: its certificate. */
-	readonly certify: (names: readonly string[]) => Promise<void>;
+	readonly desk: ServiceDesk;
+	/** What the overlay serves at the services' own addresses. */
+	readonly onApps: (apps: readonly { readonly uuid: string; readonly port: number }[]) => void;
 }
 
 /**
- * What this machine gives a name at the backbone beside it: kept in a file with the tokens, served by agents of this
+ * What this machine gives a name at its warren's backbone: kept in a file with the tokens, served by agents of this
  * process, and there again after a restart.
  */
 export class ExposedServices implements Closeable {
@@ -75,21 +86,21 @@ export class ExposedServices implements Closeable {
 		this.#agents = openAgents(deps, [], () => {
 			for (const watcher of this.#watchers) watcher();
 		});
+		this.#tellApps();
 	}
 
-	list(): ExposedService[] {
-		const states = new Map(this.#agents.status().map(({ service, state }) => [service, state]));
-		return this.#list.map(({ name, port, public: isPublic, url }) => {
-			const state = states.get(name);
-			const shown = { name, port, public: isPublic, url };
-			if (state === undefined) return { ...shown, state: "connecting", reason: "The backbone does not run." };
-			if (state.state === "online") return { ...shown, state: "online", reason: null };
-			return {
-				...shown,
-				state: state.state,
-				reason: state.state === "stopped" ? state.reason : state.lastFailure,
-			};
-		});
+	get isEmpty(): boolean {
+		return this.#list.length === 0;
+	}
+
+	/** With each local port tried now. */
+	async list(): Promise<ExposedService[]> {
+		return Promise.all(
+			this.#list.map(async (each) => ({
+				...this.#shown(each),
+				target: (await takesConnections(each.port)) ? "up" : "down",
+			})),
+		);
 	}
 
 	/** The backbone came, went, or changed its port. */
@@ -98,25 +109,25 @@ export class ExposedServices implements Closeable {
 	}
 
 	/** Safe to repeat: a standing name keeps its token, and gets the new port. */
-	expose(name: string, port: number, isPublic: boolean): Promise<ExposedService> {
+	expose(name: string, port: number, wish: ServiceWish): Promise<ExposedService> {
 		return this.#alone(async () => {
-			const backbone = this.#deps.needBackbone();
-			const standing = this.#list.find((each) => each.name === name);
-			const refused = this.list().find((each) => each.name === name)?.state === "stopped";
-			const kept = standing !== undefined && !refused ? standing : await this.#claim(backbone, name);
-			// Before anybody is let in by a rule of before.
-			const { url } = await askBackbone<{ url: string }>(backbone, "PATCH", `/admin/api/services/${name}`, {
-				settings: { require_identity: !isPublic },
-			});
-			await this.#deps.certify([...this.#list.map((each) => each.name), name]);
-			const { token, tokenId } = kept;
+			const before = this.#list.find((each) => each.name === name);
+			const isGood = before?.kind === wish.kind && this.#stateOf(name)?.state !== "stopped";
+			if (before === undefined && this.#list.length >= exposeLimits.maxServices)
+				throw exposeError("full", `This machine exposes ${exposeLimits.maxServices} services already.`, {
+					fix: "Hide one with: warren expose NAME --off",
+				});
+			const standing = before !== undefined && isGood ? before.tokenId : null;
+			const held = await this.#deps.desk.take(name, wish, standing);
+			const token = held.token ?? (before as Exposed).token;
+			const { url, uuid, tokenId } = held;
 			this.#keep([
 				...this.#list.filter((each) => each.name !== name),
-				{ name, port, public: isPublic, url, tokenId, token },
+				{ name, port, kind: wish.kind, public: wish.public, url, uuid, tokenId, token },
 			]);
 			await this.#serve();
 			await this.#online(name);
-			return this.list().find((each) => each.name === name) as ExposedService;
+			return (await this.list()).find((each) => each.name === name) as ExposedService;
 		});
 	}
 
@@ -130,9 +141,7 @@ export class ExposedServices implements Closeable {
 				});
 			this.#keep(this.#list.filter((each) => each !== standing));
 			await this.#serve();
-			const backbone = this.#deps.backbone();
-			if (backbone === null) return;
-			await askBackbone(backbone, "DELETE", `/admin/api/tokens/${standing.tokenId}`).catch((fault: unknown) => {
+			await this.#deps.desk.release(name).catch((fault: unknown) => {
 				// Nobody holds it any more: that it stands there opens nothing.
 				if (!(fault instanceof WarrenError)) throw fault;
 				this.#deps.logger.warn("the token of a hidden service was not revoked", {
@@ -148,35 +157,33 @@ export class ExposedServices implements Closeable {
 		await this.#agents.close();
 	}
 
-	async #claim(backbone: ConsoleAddress, name: string): Promise<{ token: string; tokenId: string }> {
-		if (this.#list.length >= exposeLimits.maxServices)
-			throw exposeError("full", `This machine exposes ${exposeLimits.maxServices} services already.`, {
-				fix: "Hide one with: warren expose NAME --off",
-			});
-		const { services } = await askBackbone<{ services: { service: string; kind: string; connected: boolean }[] }>(
-			backbone,
-			"GET",
-			"/admin/api/services",
-		);
-		if (services.some(({ service, connected }) => service === name && connected))
-			throw exposeError("conflict", `"${name}" is served by another agent.`, {
-				fix: "Choose another name, or stop that agent.",
-			});
-		const made = await askBackbone<{ token: string; id: string }>(backbone, "POST", "/admin/api/tokens", {
-			service_name: name,
-			kind: "http",
-		});
-		return { token: made.token, tokenId: made.id };
+	#stateOf(name: string) {
+		return this.#agents.status().find(({ service }) => service === name)?.state;
+	}
+
+	#shown({ name, kind, port, public: isPublic, url, uuid }: Exposed): Omit<ExposedService, "target"> {
+		const address = uuid === null ? null : appUla(uuid);
+		const overlay = uuid === null || address === null ? null : { uuid, address, port: appPort };
+		const shown = { name, kind, port, public: isPublic, url, overlay };
+		const state = this.#stateOf(name);
+		if (state === undefined) return { ...shown, state: "connecting", reason: "The backbone does not run." };
+		if (state.state === "online") return { ...shown, state: "online", reason: null };
+		return { ...shown, state: state.state, reason: state.state === "stopped" ? state.reason : state.lastFailure };
 	}
 
 	#keep(list: readonly Exposed[]): void {
 		this.#deps.data.write(`${JSON.stringify(list, null, "\t")}\n`, fileName);
 		this.#list = list;
+		this.#tellApps();
+	}
+
+	#tellApps(): void {
+		this.#deps.onApps(this.#list.flatMap(({ uuid, port }) => (uuid === null ? [] : [{ uuid, port }])));
 	}
 
 	async #serve(): Promise<void> {
-		const backbone = this.#deps.backbone();
-		await this.#agents.reload(backbone === null ? [] : this.#list.map((each) => agentOf(each, backbone)));
+		const place = this.#deps.desk.place();
+		await this.#agents.reload(place === null ? [] : this.#list.map((each) => agentOf(each, place)));
 	}
 
 	/** Resolves when its agent is online or refused, or has been tried for long enough. */
@@ -188,7 +195,8 @@ export class ExposedServices implements Closeable {
 				resolve();
 			};
 			const look = () => {
-				if (this.list().find((each) => each.name === name)?.state !== "connecting") done();
+				const state = this.#stateOf(name);
+				if (state !== undefined && state.state !== "connecting") done();
 			};
 			const timer = this.#deps.clock.after(exposeLimits.onlineMs, done);
 			this.#watchers.push(look);
@@ -203,7 +211,7 @@ export class ExposedServices implements Closeable {
 	}
 }
 
-function agentOf(exposed: Exposed, { url, ca }: ConsoleAddress): AgentServiceConfig {
+function agentOf(exposed: Exposed, { url, ca }: ServicePlace): AgentServiceConfig {
 	return {
 		backbone: new URL(url),
 		ca,
@@ -215,4 +223,17 @@ function agentOf(exposed: Exposed, { url, ca }: ConsoleAddress): AgentServiceCon
 		name: "expose",
 		proxyProtocol: false,
 	};
+}
+
+function takesConnections(port: number): Promise<boolean> {
+	return new Promise((resolve) => {
+		const socket = connect({ host: "127.0.0.1", port, timeout: exposeLimits.targetMs });
+		const settle = (answer: boolean) => {
+			socket.destroy();
+			resolve(answer);
+		};
+		socket.once("connect", () => settle(true));
+		socket.once("error", () => settle(false));
+		socket.once("timeout", () => settle(false));
+	});
 }

@@ -1,11 +1,12 @@
 import { type Command, Option } from "commander";
 import { openBackboneRole } from "../backbone/backbone-role.ts";
 import { parseBackboneConfig } from "../config/backbone-config.ts";
+import { withClusterFlags } from "./cluster-flags.ts";
 import { runRole } from "./run-role.ts";
 
 /** `warren backbone`, and what its services and clients use: `agent`, `forward`, `whoami --service`. */
 export function addBackboneCommands(program: Command): void {
-	program
+	const command = program
 		.command("backbone")
 		.description("Start the backbone alone: reverse tunnel, principals, grants, signed identity")
 		.option("--data <dir>", "where state lives [WARREN_DATA]")
@@ -26,18 +27,19 @@ export function addBackboneCommands(program: Command): void {
 		.option("--stream-ports <first-last>", "ports for TCP and UDP services [WARREN_BACKBONE_STREAM_PORTS]")
 		.option("--approve-principals", "who registers waits for approval [WARREN_BACKBONE_APPROVE_PRINCIPALS]")
 		.option("--log-level <level>", "debug, info, warn or error [WARREN_LOG_LEVEL]")
-		.addOption(new Option("--json", "one JSON line when ready, JSON logs [WARREN_JSON]"))
-		.action(async (flags: Record<string, unknown>) => {
-			const config = parseBackboneConfig(flags, process.env);
-			await runRole(config, async (deps) => {
-				const role = await openBackboneRole(deps, config);
-				if (role.adminToken !== null) process.stderr.write(`Admin token ${role.adminToken}  (shown this once)\n`);
-				const { ready } = role;
-				return {
-					ready,
-					greeting: `The backbone is up.\n\n  API         ${ready.url}\n  Services    ${ready.url.replace("//", "//SERVICE.")}\n\nData is in ${ready.data}. Stop with Ctrl-C.\n`,
-					close: () => role.close(),
-				};
-			});
+		.option("--cluster-url <url>", "where the other nodes of a cluster reach this one [WARREN_CLUSTER_URL]")
+		.addOption(new Option("--json", "one JSON line when ready, JSON logs [WARREN_JSON]"));
+	withClusterFlags(command).action(async (flags: Record<string, unknown>) => {
+		const config = parseBackboneConfig(flags, process.env);
+		await runRole(config, async (deps) => {
+			const role = await openBackboneRole(deps, config);
+			if (role.adminToken !== null) process.stderr.write(`Admin token ${role.adminToken}  (shown this once)\n`);
+			const { ready } = role;
+			return {
+				ready,
+				greeting: `The backbone is up.\n\n  API         ${ready.url}\n  Services    ${ready.url.replace("//", "//SERVICE.")}\n\nData is in ${ready.data}. Stop with Ctrl-C.\n`,
+				close: () => role.close(),
+			};
 		});
+	});
 }

@@ -10,15 +10,19 @@ interface Flags {
 	readonly data?: string;
 	readonly json?: boolean;
 	readonly public?: boolean;
+	readonly tcp?: boolean;
+	readonly grant?: readonly string[];
 	readonly off?: boolean;
 }
 
-/** `warren expose`: a port of this machine under a name of its backbone. */
+/** `warren expose`: a port of this machine under a name of its warren's backbone. */
 export function addExposeCommand(program: Command): void {
 	program
 		.command("expose [name] [port]")
-		.description("Give a local port a name at this machine's backbone; without arguments: what has one")
+		.description("Give a local port a name at the warren's backbone; without arguments: what has one")
 		.option("--public", "anybody reaches it, not only principals with a grant")
+		.option("--grant <principal...>", "principals that may reach it, beside those that may already")
+		.option("--tcp", "plain TCP instead of HTTP; without --public it is reached with: warren forward")
 		.option("--off", "take the name away")
 		.option("--data <dir>", "the node's data folder [WARREN_DATA]")
 		.option("--json", "the result as JSON")
@@ -39,32 +43,52 @@ export function addExposeCommand(program: Command): void {
 					throw usageError("bad_usage", `"${port ?? ""}" is not a port.`, {
 						fix: "Give the service's port: warren expose NAME PORT, or take it away: warren expose NAME --off",
 					});
-				const body = { port: Number(port), public: flags.public === true };
+				const body = {
+					port: Number(port),
+					public: flags.public === true,
+					kind: flags.tcp === true ? "tcp" : "http",
+					grant: flags.grant ?? [],
+				};
 				print(await node.call<ExposedService>("PUT", path, body), renderOne);
 			}),
 		);
 }
 
 function renderOne(service: ExposedService): string {
+	const granted =
+		service.kind === "tcp"
+			? `Principals with a grant reach it: warren forward ${service.name} PORT; for everybody: --public.`
+			: "Principals with a grant reach it; for everybody: --public.";
 	const state =
 		service.state === "online"
 			? service.public
-				? "Anybody who reaches this machine reaches it."
-				: "Principals with a grant reach it; for everybody: --public."
+				? "Anybody who reaches the first machine reaches it."
+				: granted
 			: `Not yet: ${service.reason ?? "its agent is connecting"}`;
-	return `${service.url}  leads to port ${service.port} of this machine.\n${state}`;
+	return [
+		`${service.kind === "tcp" && !service.public ? service.name : service.url}  leads to port ${service.port} of this machine.`,
+		state,
+		...(service.target === "up" ? [] : [`Nothing listens on port ${service.port} yet: start the service.`]),
+		...(service.overlay === null ? [] : [`On the private network: ${overlayOf(service.overlay)}`]),
+	].join("\n");
+}
+
+function overlayOf({ address, port }: NonNullable<ExposedService["overlay"]>): string {
+	return `[${address}]:${port}`;
 }
 
 function renderList({ services }: { readonly services: readonly ExposedService[] }): string {
 	if (services.length === 0) return "Nothing is exposed. Give a port a name with: warren expose NAME PORT";
 	return renderTable([
-		["STATE", "NAME", "PORT", "WHO", "ADDRESS"],
+		["STATE", "NAME", "KIND", "PORT", "WHO", "ADDRESS", "OVERLAY"],
 		...services.map((each) => [
-			each.state,
+			each.target === "down" && each.state === "online" ? "no service" : each.state,
 			each.name,
+			each.kind,
 			String(each.port),
 			each.public ? "anybody" : "granted",
 			each.reason === null ? each.url : `${each.url}  ${each.reason}`,
+			each.overlay === null ? "-" : overlayOf(each.overlay),
 		]),
 	]);
 }

@@ -2,29 +2,29 @@ import type { Command } from "commander";
 import { renderUnicodeCompact } from "uqr";
 import { parseHubConfig } from "../config/hub-config.ts";
 import { type HubReady, openHub } from "../hub/hub-role.ts";
+import { withClusterFlags } from "./cluster-flags.ts";
 import { runRole } from "./run-role.ts";
 import { withServerFlags } from "./server-flags.ts";
 
 /** `warren hub`: accounts, machines, documents, alone. */
 export function addHubCommand(program: Command): void {
-	withServerFlags(program.command("hub"), "port for people and machines, 3914 unless told [WARREN_PORT]")
+	const command = withServerFlags(
+		program.command("hub"),
+		"port for people and machines, 3914 unless told [WARREN_PORT]",
+	)
 		.description("Start a hub alone: accounts, joining, documents, discovery")
 		.option("--workspaces", "serve workspaces on the hub too [WARREN_WORKSPACES]")
-		.option("--public-url <url>", "how people reach it through a balancer: https://hub.example.com [WARREN_PUBLIC_URL]")
-		.option("--database <url>", "PostgreSQL that several instances share: postgres://user@host/name [WARREN_DATABASE]")
-		.option("--database-password-file <file>", "its password [WARREN_DATABASE_PASSWORD_FILE]")
-		.option("--database-ca <file>", "PEM of the CA of its certificate: TLS [WARREN_DATABASE_CA]")
-		.option("--nats <urls>", "NATS that connects the instances: nats://host,nats://host [WARREN_NATS]")
-		.option("--nats-password-file <file>", "its password [WARREN_NATS_PASSWORD_FILE]")
-		.option("--nats-ca <file>", "PEM of the CA of its certificate: TLS [WARREN_NATS_CA]")
-		.option("--plain-backends", "both without TLS, on a network that is private already [WARREN_PLAIN_BACKENDS]")
-		.action(async (flags: Record<string, unknown>) => {
-			const config = parseHubConfig(flags, process.env);
-			await runRole(config, async (deps) => {
-				const role = await openHub(deps, config);
-				return { ready: role.ready, greeting: greeting(config.name, role.ready), close: () => role.close() };
-			});
+		.option(
+			"--public-url <url>",
+			"how people reach it through a balancer: https://hub.example.com [WARREN_PUBLIC_URL]",
+		);
+	withClusterFlags(command).action(async (flags: Record<string, unknown>) => {
+		const config = parseHubConfig(flags, process.env);
+		await runRole(config, async (deps) => {
+			const role = await openHub(deps, config);
+			return { ready: role.ready, greeting: greeting(config.name, role.ready), close: () => role.close() };
 		});
+	});
 }
 
 function greeting(name: string, ready: HubReady): string {

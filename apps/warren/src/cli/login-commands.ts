@@ -6,6 +6,7 @@ import { systemClock, systemRandom, WarrenError } from "@warren/kernel";
 import type { Command } from "commander";
 import { renderUnicodeCompact } from "uqr";
 import { z } from "zod";
+import { cloudHub } from "../config/cloud-hub.ts";
 import { type ConsoleFile, readConsole } from "../config/console-file.ts";
 import { type Login, readLogin, removeLogin, writeLogin } from "../config/login-file.ts";
 import { type DeviceCode, signInByCode } from "../login/device-flow.ts";
@@ -16,6 +17,7 @@ interface Flags {
 	readonly data?: string;
 	readonly json?: boolean;
 	readonly fingerprint?: string;
+	readonly cloud?: boolean;
 }
 
 const sessionSchema = z.object({ user: z.object({ id: z.string(), name: z.string(), email: z.string() }) });
@@ -30,6 +32,7 @@ export function addLoginCommands(program: Command): void {
 	withFlags(
 		program.command("login [url]").description("Sign in at a hub, by a code that you approve on another screen"),
 	)
+		.option("--cloud", "at the built-in hub, where this build has one [WARREN_CLOUD_URL]")
 		.option("--fingerprint <sha256>", "of the hub's CA, as its console printed it")
 		.action(login);
 	withFlags(program.command("logout").description("End this machine's session at the hub")).action(logout);
@@ -38,9 +41,7 @@ export function addLoginCommands(program: Command): void {
 async function login(url: string | undefined, flags: Flags): Promise<void> {
 	const data = dataFolderOf(flags);
 	const known = knownHubs(data);
-	const target = url === undefined ? known[0]?.hubUrl : url;
-	if (target === undefined)
-		throw loginError("not_signed_in", "No hub is known here.", { fix: "Name it: warren login https://HUB:PORT" });
+	const target = targetOf(url, known, flags);
 	const authorities = [...new Set(known.flatMap(({ ca }) => (ca === null ? [] : [ca])))];
 	const hub = await trustHub(parseUrl(target), authorities, flags.fingerprint ?? null);
 	const deps = { clock: systemClock, random: systemRandom };
@@ -53,6 +54,21 @@ async function login(url: string | undefined, flags: Flags): Promise<void> {
 	writeLogin(data, { ...hub, userId: user.id, name: user.name, email: user.email, token });
 	const result = { hubUrl: hub.hubUrl, user };
 	print(flags, { state: "signed-in", ...result }, `Signed in at ${hub.hubUrl} as ${user.name} (${user.email}).`);
+}
+
+/** As it was named, else the hub that this machine has to do with, else the cloud. */
+function targetOf(url: string | undefined, known: readonly TrustedHub[], flags: Flags): string {
+	const cloud = cloudHub(process.env);
+	if (flags.cloud === true) {
+		if (url !== undefined)
+			throw loginError("bad_url", `--cloud is a hub already, and ${url.slice(0, 120)} is another.`);
+		if (cloud === null) throw loginError("bad_url", "This build has no cloud hub: name a hub of your own.");
+		return cloud;
+	}
+	const target = url ?? known[0]?.hubUrl ?? cloud;
+	if (target === null)
+		throw loginError("not_signed_in", "No hub is known here.", { fix: "Name it: warren login https://HUB:PORT" });
+	return target;
 }
 
 async function logout(flags: Flags): Promise<void> {

@@ -25,6 +25,7 @@ interface Status {
 		readonly port: number;
 		readonly secure: boolean;
 	}[];
+	readonly paths?: readonly { readonly name: string; readonly path: string; readonly connections: number }[];
 	readonly process: { readonly pid: number; readonly memoryBytes: number; readonly uptimeMs: number };
 }
 
@@ -104,6 +105,10 @@ function renderStatus(status: Status): string {
 			"listens",
 			`${each.role} on ${each.host} port ${each.port}${each.secure ? "" : ", plain HTTP"}`,
 		]),
+		...(status.paths ?? []).map(({ name, path, connections }) => [
+			"path",
+			`${name}: ${path}${connections === 0 ? "" : `, ${connections} open`}`,
+		]),
 		["health", health.status],
 	]);
 	return [
@@ -117,13 +122,14 @@ function renderPeers({ peers, errors }: Peers): string {
 		peer.reachable ? "up" : "down",
 		peer.name,
 		peer.id,
-		`${peer.host}:${peer.port}`,
+		peer.path === "tunnel" ? "-" : (peer.reachedAt ?? `${peer.host}:${peer.port}`),
+		peer.path ?? "-",
 		peer.version ?? "-",
 		peer.reachable ? `${peer.rttMs} ms` : (peer.error?.message ?? ""),
 	]);
 	const list =
 		rows.length === 0
 			? "No other machines yet. Add one with: warren peers add HOST"
-			: renderTable([["STATE", "NAME", "ID", "ADDRESS", "VERSION", "ANSWER"], ...rows]);
+			: renderTable([["STATE", "NAME", "ID", "ADDRESS", "PATH", "VERSION", "ANSWER"], ...rows]);
 	return [list, ...errors.map((error) => `\n${error.source}: ${error.message}\n  ${error.fix}`)].join("\n");
 }

@@ -1,42 +1,12 @@
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { defineErrors, messageOf, silentLogger, systemClock, systemRandom } from "@warren/kernel";
-import { addStaticDevice, leaveOverlay, publicKeyOf, stockConfig } from "@warren/overlay";
+import { silentLogger, systemClock } from "@warren/kernel";
+import { leaveOverlay } from "@warren/overlay";
 import type { Command } from "commander";
 import { renderUnicodeCompact } from "uqr";
 import { overlayFolder, parseJoinerConfig, readLinkTls } from "../config/joiner-config.ts";
 import { openJoiner } from "../overlay/joiner-role.ts";
+import { addStockDevice, type JoinerStatus, readJoinerStatus } from "../overlay/stock-device.ts";
 import { runRole } from "./run-role.ts";
 import { renderAge, renderTable } from "./table.ts";
-
-const overlayError = defineErrors({
-	not_joined: { status: 404, fix: "Join first with: warren overlay join" },
-	no_endpoint: { status: 409 },
-});
-
-interface Status {
-	readonly name: string;
-	readonly ula: string;
-	readonly wg_public_key: string;
-	readonly endpoint: string | null;
-	readonly coordinator: string;
-	readonly connected: boolean;
-	readonly interface: string;
-	readonly data_plane: string | null;
-	readonly nat: string | null;
-	readonly relay: boolean;
-	readonly updated_at: number;
-	readonly conditions: readonly { severity: string; title: string; advice: string }[];
-	readonly peers: readonly {
-		display_name: string;
-		ula: string;
-		path: string;
-		endpoint: { address: string; port: number } | null;
-		rtt_ms: number | null;
-		rx_bytes: number;
-		tx_bytes: number;
-	}[];
-}
 
 function withOverlayFlags(command: Command): Command {
 	return command
@@ -76,7 +46,7 @@ export function addOverlayCommands(program: Command): void {
 		.option("--data <dir>", "where state lives [WARREN_DATA]")
 		.option("--json", "the result as JSON")
 		.action((flags: { data?: string; json?: boolean }) => {
-			const status = readStatus(overlayFolder(flags, process.env));
+			const status = readJoinerStatus(overlayFolder(flags, process.env));
 			process.stdout.write(flags.json === true ? `${JSON.stringify(status)}\n` : `${describe(status)}\n`);
 		});
 	withOverlayFlags(overlay.command("leave"))
@@ -104,34 +74,7 @@ export function addOverlayCommands(program: Command): void {
 		.action(async (name: string, flags: Record<string, unknown> & { endpoint?: string }) => {
 			const { endpoint: asked, ...rest } = flags;
 			const config = parseJoinerConfig(rest, process.env);
-			const status = readStatus(config.folder);
-			const endpoint = asked ?? status.endpoint;
-			if (endpoint === null)
-				throw overlayError("no_endpoint", "It is not known where the device could reach this machine.", {
-					fix: "Say it with --endpoint ADDRESS:PORT.",
-				});
-			const privateKey = Uint8Array.from(systemRandom.bytes(32));
-			privateKey[0] = (privateKey[0] as number) & 248;
-			privateKey[31] = ((privateKey[31] as number) & 127) | 64;
-			const publicKey = Buffer.from(publicKeyOf(privateKey)).toString("base64");
-			const device = await addStaticDevice(
-				{
-					folder: config.folder,
-					coordinators: config.coordinator,
-					tls: readLinkTls(config),
-					clock: systemClock,
-					logger: silentLogger,
-				},
-				name,
-				publicKey,
-			);
-			const text = stockConfig({
-				privateKey: Buffer.from(privateKey).toString("base64"),
-				ula: device.ula,
-				gatewayKey: status.wg_public_key,
-				gatewayEndpoint: endpoint,
-				dns: status.ula,
-			});
+			const { config: text, ...device } = await addStockDevice(config.data, name, asked ?? null, config);
 			process.stdout.write(config.json ? `${JSON.stringify({ ...device, config: text })}\n` : text);
 			if (!config.json)
 				process.stderr.write(
@@ -140,21 +83,10 @@ export function addOverlayCommands(program: Command): void {
 		});
 }
 
-/** @throws WarrenError `not_joined`. */
-function readStatus(folder: string): Status {
-	const file = join(folder, "status.json");
-	if (!existsSync(file)) throw overlayError("not_joined", `No joiner has run with ${folder}.`);
-	try {
-		return JSON.parse(readFileSync(file, "utf8")) as Status;
-	} catch (cause) {
-		throw overlayError("not_joined", `${file} cannot be read: ${messageOf(cause)}.`, { cause });
-	}
-}
-
 /** After this the joiner has missed three of its five-second rounds. */
 const staleMs = 15_000;
 
-function describe(status: Status): string {
+function describe(status: JoinerStatus): string {
 	const ageMs = Date.now() - status.updated_at;
 	const lines = [
 		`${status.name}  ${status.ula}  ${status.interface}  data plane ${status.data_plane ?? "-"}  NAT ${status.nat ?? "unknown"}  relay ${status.relay ? "connected" : "away"}`,

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { defineErrors, parseConfig } from "@warren/kernel";
 import { z } from "zod";
+import { type ClusterConfig, clusterFields, clusterVariables, parseCluster } from "./cluster-config.ts";
 import { defaultDataFolder } from "./data-folder.ts";
 import { isLoopback } from "./server-config.ts";
 
@@ -44,11 +45,18 @@ const serverSchema = z.object({
 	logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
 	adminToken: z.string().min(16).optional(),
 	masterSecret: z.string().min(32).optional(),
+	/** Where the other nodes reach this one. */
+	clusterUrl: z.url({ protocol: /^https?$/ }).optional(),
+	...clusterFields,
 });
 
-export type BackboneConfig = z.infer<typeof serverSchema>;
+type Settings = z.infer<typeof serverSchema>;
+export type BackboneConfig = Settings & {
+	/** Where this node shares its state with others; null = it has files of its own. */
+	readonly cluster: ClusterConfig | null;
+};
 
-const serverVariables: Readonly<Record<keyof BackboneConfig, string>> = {
+const serverVariables: Readonly<Record<keyof Settings, string>> = {
 	data: "WARREN_DATA",
 	host: "WARREN_HOST",
 	port: "WARREN_BACKBONE_PORT",
@@ -70,6 +78,8 @@ const serverVariables: Readonly<Record<keyof BackboneConfig, string>> = {
 	logLevel: "WARREN_LOG_LEVEL",
 	adminToken: "BACKBONE_ADMIN_TOKEN",
 	masterSecret: "BACKBONE_MASTER_SECRET",
+	clusterUrl: "WARREN_CLUSTER_URL",
+	...clusterVariables,
 };
 
 /** What no public authority signs is not asked for. */
@@ -115,7 +125,24 @@ export function parseBackboneConfig(
 		throw configError("bad_config", `--acme cannot get a certificate for "${config.domain}".`, {
 			fix: "Give --domain a public name that leads to this server.",
 		});
-	return { ...config, data: resolve(config.data) };
+	const cluster = parseCluster({ ...config, name: "backbone" }, flags);
+	if (cluster !== null) checkClusterUrl(config);
+	return { ...config, data: resolve(config.data), cluster };
+}
+
+/** Other machines need to know where this one is, and reach it by TLS. @throws WarrenError `bad_config`, `unsafe_config`. */
+function checkClusterUrl({ clusterUrl, host }: Settings): void {
+	if (clusterUrl === undefined) {
+		if (host !== undefined && host !== "0.0.0.0" && host !== "::") return;
+		throw configError("bad_config", "Several nodes need to reach each other, and this one does not know its address.", {
+			fix: "Give --cluster-url https://ADDRESS:PORT as the other nodes reach this one, or --host ADDRESS.",
+		});
+	}
+	const { protocol, hostname } = new URL(clusterUrl);
+	if (protocol === "http:" && !isLoopback(hostname.replace(/^\[|\]$/g, "")))
+		throw configError("unsafe_config", `${clusterUrl} would carry what clients send in the clear.`, {
+			fix: "Use https: nodes check each other's certificates.",
+		});
 }
 
 const targetPattern = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/;
@@ -252,7 +279,7 @@ function collect(
 	for (const [field, variable] of Object.entries(variables)) {
 		const text = environment[variable];
 		if (text === undefined || text === "") continue;
-		input[field] = ["http", "json", "acme", "approvePrincipals"].includes(field)
+		input[field] = ["http", "json", "acme", "approvePrincipals", "plainBackends"].includes(field)
 			? text === "1" || text === "true"
 			: ["hostname", "trustedProxy"].includes(field)
 				? text.split(",").map((each) => each.trim())

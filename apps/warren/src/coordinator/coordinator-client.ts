@@ -12,7 +12,7 @@ export interface CoordinatorClientFlags {
 }
 
 /** An administrator's connection to a coordinator: its certificate opens the port, its token the routes. */
-class CoordinatorClient {
+export class CoordinatorClient {
 	readonly #url: string;
 	readonly #agent: Agent;
 	readonly #token: string;

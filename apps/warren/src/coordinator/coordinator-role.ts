@@ -21,7 +21,11 @@ const roleError = defineErrors({ bad_config: { status: 500 } });
 const maxConnections = 65_536;
 
 /** The overlay's control plane on a port of its own: the only one that asks for client certificates. */
-export async function openCoordinator(deps: RoleDeps, config: CoordinatorConfig): Promise<RunningRole> {
+export async function openCoordinator(
+	deps: RoleDeps,
+	config: CoordinatorConfig,
+	shared: { readonly adminTokenHashes?: readonly string[] } = {},
+): Promise<RunningRole> {
 	const { clock, random, logger } = deps;
 	const lifetime = new Lifetime();
 	try {
@@ -69,7 +73,7 @@ export async function openCoordinator(deps: RoleDeps, config: CoordinatorConfig)
 					tls,
 					...(policy === null ? {} : { policy }),
 					savePolicy: (text) => (policyFile === undefined ? store?.savePolicy(text) : replaceFile(policyFile, text)),
-					adminTokenHash: admin === null ? null : hashToken(admin),
+					adminTokenHashes: [...(admin === null ? [] : [hashToken(admin)]), ...(shared.adminTokenHashes ?? [])],
 					defaultTags: config.defaultTag,
 					stunPort: config.stun ? config.stunPort : null,
 					host: config.host,

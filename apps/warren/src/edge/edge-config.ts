@@ -1,11 +1,14 @@
 import { X509Certificate } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { parseConfig } from "@warren/kernel";
 import { z } from "zod";
 import { type BackboneConfig, backboneDomain, parseBackboneConfig } from "../config/backbone-config.ts";
+import { clusterVariables } from "../config/cluster-config.ts";
 import { type CoordinatorConfig, parseCoordinatorConfig } from "../config/coordinator-config.ts";
 import { type GatewayConfig, parseGatewayConfig } from "../config/gateway-config.ts";
+import { ownNames } from "../node/certificates.ts";
 
 const port = z.coerce.number().pipe(z.int().min(0).max(65535));
 const schema = z.object({
@@ -50,8 +53,8 @@ export function edgeFiles(data: string) {
 		key: join(folder, "tls", "edge.key"),
 		ca: join(folder, "tls", "ca.crt"),
 		policy: join(folder, "policy.json"),
-		/** SHA-256, hex, of the token by which this machine's private process administers the backbone. */
-		backboneConsole: join(folder, "backbone-console.hash"),
+		/** SHA-256, hex, of the token by which this machine's private process administers coordinator and backbone. */
+		consoleHash: join(folder, "backbone-console.hash"),
 		/** Of the backbone's own CA, where the warren's may not speak for its domain. */
 		backboneCa: join(folder, "backbone", "backbone-ca", "ca.crt"),
 	};
@@ -104,6 +107,8 @@ export function parseEdgeConfig(
 			{
 				...common,
 				...{ host, port: backbonePort, domain: backboneDomain, http: false },
+				// Machines reach it by whichever name they reach the hub.
+				hostname: machineNames(flags, environment),
 				data: join(files.folder, "backbone"),
 				// The machine's own files are for the machine's own name.
 				...(speaksFor(files.cert, backboneDomain) ? { tlsCert: files.cert, tlsKey: files.key } : {}),
@@ -111,6 +116,19 @@ export function parseEdgeConfig(
 			withoutServerFiles(environment),
 		),
 	};
+}
+
+/** What this machine is called, as its private process has it. */
+function machineNames(
+	flags: Readonly<Record<string, unknown>>,
+	environment: Readonly<Record<string, string | undefined>>,
+): string[] {
+	const named = flags["name"] ?? environment["WARREN_NAME"];
+	const listed = flags["hostname"] ?? environment["WARREN_HOSTNAME"]?.split(",");
+	return ownNames({
+		name: typeof named === "string" && named !== "" ? named : hostname(),
+		hostname: (Array.isArray(listed) ? listed : []).map((each) => String(each).trim()).filter((each) => each !== ""),
+	});
 }
 
 /** Whether a certificate covers a domain and what lies below it. */
@@ -124,8 +142,9 @@ export function namesOf(pem: string | Buffer): string[] {
 	return subjectAltName.split(", ").flatMap((each) => (each.startsWith("DNS:") ? [each.slice(4)] : []));
 }
 
-/** Names and TLS files of the environment are the node's own. */
+/** Names, TLS files and shared state of the environment are the node's own. */
 function withoutServerFiles(environment: Readonly<Record<string, string | undefined>>) {
 	const { WARREN_TLS_CERT: _cert, WARREN_TLS_KEY: _key, WARREN_HTTP: _http, ...rest } = environment;
-	return rest;
+	const shared = new Set<string>(Object.values(clusterVariables));
+	return Object.fromEntries(Object.entries(rest).filter(([name]) => !shared.has(name)));
 }

@@ -18,8 +18,10 @@ export async function runEdge(flags: Record<string, unknown>): Promise<void> {
 	const config = parseEdgeConfig(flags, process.env, data);
 	await runSupervised(config, async (deps, processes) => {
 		const slots: RoleSlots = new RoleSlots({ ...deps, onChange: () => processes.tell(slots.rows()) });
-		await slots.start("coordinator", () => openCoordinator(deps, config.coordinator));
-		await slots.start("backbone", () => openEdgeBackbone(deps, processes, config.backbone, edgeFiles(data)));
+		const files = edgeFiles(data);
+		const shared = { adminTokenHashes: [readFileSync(files.consoleHash, "utf8").trim()] };
+		await slots.start("coordinator", () => openCoordinator(deps, config.coordinator, shared));
+		await slots.start("backbone", () => openEdgeBackbone(deps, processes, config.backbone, files, shared));
 		const { gateway } = config;
 		if (gateway !== null) await slots.start("gateway", () => openGateway(deps, gateway));
 		return { ready: {}, greeting: "", close: () => slots.close() };
@@ -32,9 +34,9 @@ async function openEdgeBackbone(
 	processes: Processes,
 	config: Parameters<typeof openBackboneRole>[1],
 	files: ReturnType<typeof edgeFiles>,
+	shared: { readonly adminTokenHashes: readonly string[] },
 ): Promise<OpenedRole> {
-	const adminTokenHashes = [readFileSync(files.backboneConsole, "utf8").trim()];
-	const role = await openBackboneRole(deps, config, { adminTokenHashes });
+	const role = await openBackboneRole(deps, config, shared);
 	if (role.adminToken !== null) processes.notice(`Backbone admin token ${role.adminToken}  (shown this once)\n`);
 	if (config.tlsCert === undefined) return role;
 	const renew = () => {

@@ -1,33 +1,15 @@
 import { existsSync } from "node:fs";
 import { accountsSchema } from "@warren/accounts";
 import { aiSchema } from "@warren/ai";
-import { type ConditionKind, defineErrors, equalSecrets, hashToken, newId, newSecret } from "@warren/kernel";
-import {
-	auditSchema,
-	type Bus,
-	type KeyValue,
-	Nats,
-	NatsBus,
-	NatsKeyValue,
-	openPostgresTables,
-	type Schema,
-	type Tables,
-	whileAlone,
-} from "@warren/store";
+import { defineErrors, equalSecrets, hashToken, newId, newSecret } from "@warren/kernel";
+import { auditSchema, type Bus, type KeyValue, type Schema, type Tables, whileAlone } from "@warren/store";
 import { syncLogSchema, syncSchema } from "@warren/sync";
+import { openSharedState } from "../cluster/shared-state.ts";
 import type { ClusterConfig } from "../config/cluster-config.ts";
 import type { RoleBase } from "../role-base.ts";
 import type { HubTables } from "./hub-services.ts";
 
 const clusterError = defineErrors({ cluster_mismatch: { status: 500 } });
-
-const plainBackends: ConditionKind = {
-	code: "plain-backends",
-	severity: "warning",
-	title: "PostgreSQL or NATS is reached over a network without TLS.",
-	advice: "Give their CA with --database-ca and --nats-ca, unless that network is private already.",
-	delayMs: 0,
-};
 
 /** What several instances of a hub have in common, beside the tables. */
 export interface Cluster {
@@ -78,16 +60,13 @@ export async function openClusterTables(
 	usesOwnCa: boolean,
 	more: readonly Schema[] = [],
 ): Promise<ClusterTables> {
-	const { lifetime, health, logger, clock } = base;
-	if (config.plain) health.raise(plainBackends);
-	// NATS first: it writes nothing, so that half a configuration starts nothing.
-	const nats = lifetime.own(await Nats.open(config.nats, { logger, health }));
-	const schemas = [...hubSchemas, clusterSchema, ...more];
-	const tables = lifetime.own(
-		await openPostgresTables<HubTables & IdentityTable>(config.postgres, schemas, { health }),
-	);
-	const keyValue = lifetime.own(await NatsKeyValue.open(nats, "hub", { clock, logger }));
-	const bus = lifetime.own(new NatsBus(nats, logger));
+	const { clock } = base;
+	const shared = await openSharedState<HubTables & IdentityTable>(base, config, "hub", [
+		...hubSchemas,
+		clusterSchema,
+		...more,
+	]);
+	const { tables, bus, keyValue } = shared;
 	await whileAlone(tables, clock, () => checkIdentity(base, tables, usesOwnCa));
 	return { db: tables.db as never, cluster: { bus, keyValue }, close: () => tables.close() };
 }

@@ -5,6 +5,7 @@ import {
 	closeAfterAccessChange,
 	DiscoveryAccess,
 	DocumentHistory,
+	Documents,
 	DocumentsList,
 	LastChanged,
 	PostgresUpdateLog,
@@ -36,7 +37,9 @@ export function openDocuments(
 	const log =
 		"cluster" in tables ? new PostgresUpdateLog(tables.db, clock) : new SqliteUpdateLog(tables.statements, clock);
 	const exchange = cluster === null ? {} : { exchange: new RoomExchange({ ...cluster, clock, random, logger }) };
-	const relay = lifetime.own(new SyncRelay({ log, clock, logger, health, ...exchange }));
+	const relay = lifetime.own(
+		new SyncRelay({ log, documents: new Documents(clock), clock, logger, health, ...exchange }),
+	);
 	let feed: AccessFeed | null = null;
 	const documents: DocumentsList = new DocumentsList({
 		db: tables.db,

@@ -73,6 +73,8 @@ const expected: Readonly<Record<string, string>> = {
 	"GET /admin/page.js": open,
 	"GET /admin/page.css": open,
 	"GET /admin/view.js": open,
+	"GET /admin/admin-passkeys.js": open,
+	"GET /admin/ai-usage.js": open,
 	"GET /admin/uqr.js": open,
 	"GET /admin/health": "admin session",
 };

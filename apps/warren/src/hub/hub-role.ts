@@ -1,5 +1,5 @@
 import { HubSetup } from "@warren/accounts";
-import { type Closeable, firstOf, HealthTable, Lifetime, newId } from "@warren/kernel";
+import { type Closeable, type Fingerprint, firstOf, HealthTable, Lifetime, newId } from "@warren/kernel";
 import { HostTable, Listener, Metrics } from "@warren/net";
 import { AuditLog } from "@warren/store";
 import type { RoleDeps } from "../cli/run-role.ts";
@@ -9,6 +9,7 @@ import type { HubConfig } from "../config/hub-config.ts";
 import { openCertificates, ownNames } from "../node/certificates.ts";
 import { machineRoutes } from "../node/machine-routes.ts";
 import { choosePort, dialledHosts, lanUrlOf, urlOf } from "../node/node-names.ts";
+import { renewOwnLeaf } from "../node/own-leaf.ts";
 import type { RoleBase } from "../role-base.ts";
 import { version } from "../version.ts";
 import { checkAuthority, openClusterTables } from "./cluster.ts";
@@ -62,12 +63,14 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 	const certificates = config.http ? null : await openCertificates(config, data, clock, random, health);
 	if ("cluster" in tables) await checkAuthority(tables, certificates?.authority?.fingerprint ?? null);
 	const port = await choosePort(config);
+	const authority = certificates?.authority ?? null;
+	let fingerprint = certificates?.fingerprint ?? null;
 	const own = urlOf(config, port);
 	const url = config.publicUrl ?? own;
 	const setup = new HubSetup(tables.db, clock, random);
 	const hub = await openHubServices(base, tables, {
-		authority: certificates?.authority ?? null,
-		fingerprint: () => certificates?.fingerprint ?? null,
+		authority,
+		fingerprint: () => fingerprint,
 		name: config.name,
 		urls: [...new Set([url, own])],
 		hosts: () => dialledHosts(config),
@@ -112,7 +115,7 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 							version,
 							startedAt,
 							url,
-							fingerprint: certificates?.fingerprint ?? null,
+							fingerprint,
 						},
 						roles: roles(),
 						listeners: [{ role: listener.role, host: listener.host, port: listener.port, secure: listener.secure }],
@@ -123,6 +126,13 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 	);
 	lifetime.own(listener);
 	hub.listening(listener);
+	if (authority !== null) {
+		const onRenewed = (next: Fingerprint) => {
+			fingerprint = next;
+		};
+		const renewal = renewOwnLeaf(base, listener, { config, authority, onRenewed });
+		if (renewal !== null) lifetime.own(renewal);
+	}
 	lifetime.defer(hub.drain);
 	metrics.gauge("websockets", "Open WebSockets of this hub.", () => listener.webSocketCount);
 	publishConsole(data, lifetime, { url: own, port, secure: listener.secure, pid: process.pid, token: console.token });
@@ -131,7 +141,7 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 		ready: {
 			url,
 			lanUrl: lanUrlOf(config, port),
-			fingerprint: certificates?.fingerprint ?? null,
+			fingerprint,
 			caFingerprint: certificates?.ca?.fingerprint ?? null,
 			setupUrl: (await accounts.hasOwner()) ? null : `${url}/#setup=${await setup.make()}`,
 			data: data.path,

@@ -2,11 +2,13 @@ import { type Accounts, type AccountsTables, isRevoked, openAccounts, type Setup
 import { type AiTables, openAi } from "@warren/ai";
 import { closeCodes, newSecret } from "@warren/kernel";
 import type { Authority, Listener, Route } from "@warren/net";
+import { workspaceTools } from "@warren/sidecar";
 import { type AuditTable, openSqliteTables, type SqliteTables, whileAlone } from "@warren/store";
 import { type SyncTables, syncRoutes } from "@warren/sync";
 import { type AiConfig, keyFileName } from "../config/ai-config.ts";
 import { hubPages } from "../pages/hub-pages.ts";
 import type { RoleBase } from "../role-base.ts";
+import { syncDocumentHost } from "../sidecar/document-host.ts";
 import type { SidecarDocuments } from "../sidecar/sidecar-listener.ts";
 import { workspacesOver } from "../sidecar/workspaces.ts";
 import { type ClusterTables, hubSchemas } from "./cluster.ts";
@@ -92,7 +94,11 @@ export async function openHubServices(
 	const documents = openDocuments(base, tables, { claimOf: claims.claimOf });
 	const ai = lifetime.own(
 		await openAi(
-			{ db: tables.db as never, clock, random, logger, audit },
+			{
+				...{ db: tables.db as never, clock, random, logger, audit },
+				tools: (who) =>
+					workspaceTools({ documents: syncDocumentHost({ ...documents, clock, random }), clock, random }, who),
+			},
 			{ ...facts.ai, keyFile: base.data.file(keyFileName), owner: "hub" },
 		),
 	);

@@ -93,6 +93,9 @@ describe("a joined machine's leaf", () => {
 		await using moved = await member(300, ["localhost", "burrow.local", "10.0.0.7"]);
 		await moved.connect();
 		expect(moved.leaf().subjectAltName).toContain("10.0.0.7");
+		await using renamed = await member(300, ["localhost", "den.local"]);
+		await renamed.connect();
+		expect(renamed.leaf().subjectAltName).toContain("den.local");
 		await using contested = await member(300, ["localhost", "burrow.local", "10.0.0.7"], ["localhost", "burrow.local"]);
 		await contested.connect();
 		expect([contested.asked(), contested.used.length]).toEqual([1, 0]);

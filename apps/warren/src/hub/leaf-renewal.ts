@@ -1,4 +1,5 @@
 import { createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
+import { isIP } from "node:net";
 import type { HubLink } from "@warren/accounts";
 import { type Closeable, messageOf, type Timer } from "@warren/kernel";
 import { createCsr, type TlsIdentity } from "@warren/net";
@@ -87,7 +88,7 @@ export class LeafRenewal implements Closeable {
 }
 
 function covers(leaf: X509Certificate, host: string): boolean {
-	return leaf.checkHost(host) !== undefined || leaf.checkIP(host) !== undefined;
+	return (isIP(host) === 0 ? leaf.checkHost(host) : leaf.checkIP(host)) !== undefined;
 }
 
 function fits(leaf: X509Certificate, key: string, caPem: string): boolean {

@@ -11,11 +11,11 @@ import { fingerprintOfPem, type TlsIdentity } from "@warren/net";
 import { agentRoutes } from "@warren/sidecar";
 import { openSqliteTables } from "@warren/store";
 import { type SyncTables, syncLogSchema, syncRoutes, syncSchema } from "@warren/sync";
-import { isLoopback } from "../config/server-config.ts";
-import type { NodeBase, OpenPart, RolePart } from "../node/role-part.ts";
+import type { OpenPart, RolePart } from "../node/role-part.ts";
 import { openCodingAgents } from "../sidecar/coding-agents.ts";
 import { SidecarSync } from "../sidecar/hub-sync.ts";
 import { openSidecar } from "../sidecar/sidecar-listener.ts";
+import { MemberTunnel } from "../tunnel/member-tunnel.ts";
 import { version } from "../version.ts";
 import { openDocuments } from "./hub-documents.ts";
 import { HubForward } from "./hub-forward.ts";
@@ -23,12 +23,14 @@ import { LeafRenewal } from "./leaf-renewal.ts";
 import { LocalRooms } from "./local-rooms.ts";
 import type { Membership } from "./membership.ts";
 import { NodeTickets } from "./node-tickets.ts";
+import { reachedAt } from "./reached-at.ts";
 
 /** What a joined machine has of its hub: the hub's paths on its own origin, the other machines, device tickets. */
 export function openMemberPart(membership: Membership): OpenPart {
 	return async (base, config): Promise<RolePart> => {
 		const { clock, random, logger, health, audit, lifetime, nodeId } = base;
 		const { hubUrl, ca, nodeToken, ticketKey, ownerId } = membership;
+		const startedAt = clock.now();
 		const link = lifetime.own(
 			HubLink.open(
 				{ clock, random, logger, health },
@@ -41,6 +43,13 @@ export function openMemberPart(membership: Membership): OpenPart {
 			),
 		);
 		link.onMachines(() => base.feed.publish({ type: "peers" }));
+		const tunnel = lifetime.own(
+			MemberTunnel.open(
+				{ clock, random, logger, health, data: base.data, onChange: () => base.feed.publish({ type: "health" }) },
+				membership,
+				{ host: ownListener(config.host), port: base.port },
+			),
+		);
 		const tickets = new NodeTickets(base);
 		link.onRevoked((ticketIds) => tickets.end(ticketIds));
 		const tables = lifetime.own(
@@ -106,6 +115,8 @@ export function openMemberPart(membership: Membership): OpenPart {
 			],
 			authenticators: [],
 			peerSources: [link, sync],
+			tunnel,
+			roles: () => [{ name: "member", state: "running", since: startedAt }, tunnel.row],
 			listening: (listener) => {
 				// With certificate files of its own it shows no leaf of ours.
 				if (!listener.secure || config.tlsCert !== undefined) return;
@@ -122,10 +133,8 @@ export function openMemberPart(membership: Membership): OpenPart {
 	};
 }
 
-/** As other machines reach this node: by the first of its hosts that means the same there. Null with plain HTTP. */
-function reachedAt({ hosts, port, urls }: NodeBase): string | null {
-	if (urls[0]?.startsWith("https:") !== true) return null;
-	const named = hosts();
-	const host = named.find((each) => !isLoopback(each)) ?? named[0];
-	return host === undefined ? null : `https://${host.includes(":") ? `[${host}]` : host}:${port}`;
+/** Where this machine's own tunnel finds its node. */
+function ownListener(host: string | undefined): string {
+	if (host === undefined || host === "0.0.0.0") return "127.0.0.1";
+	return host === "::" ? "::1" : host;
 }

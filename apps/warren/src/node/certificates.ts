@@ -39,7 +39,7 @@ export interface CaCertificate {
 }
 
 /** Names by which this machine may be called, without its addresses. */
-export function ownNames(config: ServerConfig): string[] {
+export function ownNames(config: Pick<ServerConfig, "name" | "hostname">): string[] {
 	const host = canonicalHost(hostname());
 	const short = host.split(".")[0] as string;
 	const name = canonicalHost(config.name);

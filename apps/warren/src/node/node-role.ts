@@ -16,6 +16,7 @@ import {
 	type Closeable,
 	type CredentialKind,
 	closeCodes,
+	type Fingerprint,
 	firstOf,
 	HealthTable,
 	type Identity,
@@ -24,13 +25,15 @@ import {
 	newId,
 	newSecret,
 	type PeerSource,
+	type PeerTunnel,
 	type Random,
 } from "@warren/kernel";
-import { EventFeed, HostTable, Listener, Metrics, type Route, StaticFiles } from "@warren/net";
+import { EventFeed, HostTable, Listener, Metrics, StaticFiles } from "@warren/net";
 import {
 	ManualPeers,
 	PeerDirectory,
 	PeerPools,
+	type PeerRoutes,
 	type PeerTables,
 	Pins,
 	peerRoutes,
@@ -46,11 +49,13 @@ import { type NodeConfig, systemUser } from "../config/node-config.ts";
 import { measureHealth } from "../health-metrics.ts";
 import { openMemberPart } from "../hub/member-part.ts";
 import { readMembership } from "../hub/membership.ts";
+import { overlayLanes } from "../overlay/overlay-lanes.ts";
 import { version } from "../version.ts";
 import { openCertificates, ownAddresses, ownNames } from "./certificates.ts";
 import { machineRoutes } from "./machine-routes.ts";
 import { type NodeTables, nodeSchema, openNodeIdentity } from "./node-identity.ts";
 import { choosePort, dialledHosts, lanUrlOf, urlOf } from "./node-names.ts";
+import { renewOwnLeaf } from "./own-leaf.ts";
 import type { NodeBase, OpenPart, RolePart, RoleRow } from "./role-part.ts";
 import { uiRoutes } from "./ui-routes.ts";
 
@@ -157,6 +162,7 @@ async function compose(
 		config,
 		certificates?.ca?.certPem ?? null,
 		parts.flatMap((part) => part.peerSources),
+		parts.find((part) => part.tunnel !== undefined)?.tunnel ?? null,
 	);
 	const files = await loadUi(config, logger);
 	const running = (name: string): RoleRow => ({ name, state: "running", since: startedAt });
@@ -197,9 +203,10 @@ async function compose(
 							version,
 							startedAt,
 							url,
-							fingerprint: certificates?.fingerprint ?? null,
+							fingerprint: base.shown.fingerprint,
 						},
 						roles: roles(),
+						paths: peers.paths(),
 						listeners: [{ role: listener.role, host: listener.host, port: listener.port, secure: listener.secure }],
 					}),
 					describe: (who: Identity) => describe(who, config),
@@ -209,6 +216,14 @@ async function compose(
 		},
 	);
 	lifetime.own(listener);
+	if (base.authority !== null) {
+		const { authority, shown } = base;
+		const onRenewed = (fingerprint: Fingerprint) => {
+			shown.fingerprint = fingerprint;
+		};
+		const renewal = renewOwnLeaf(base, listener, { config, authority, nodeId, onRenewed });
+		if (renewal !== null) lifetime.own(renewal);
+	}
 	for (const part of parts) {
 		part.listening?.(listener);
 		if (part.drain !== undefined) lifetime.defer(part.drain);
@@ -266,7 +281,8 @@ async function openPeers(
 	config: NodeConfig,
 	ca: string | null,
 	sources: readonly PeerSource[],
-): Promise<{ readonly routes: Route[] }> {
+	tunnel: PeerTunnel | null,
+): Promise<PeerRoutes> {
 	const { clock, audit, port, lifetime } = base;
 	const tailscale = new TailscalePeers({
 		command: config.tailscale,
@@ -285,25 +301,27 @@ async function openPeers(
 		clock,
 		pins,
 		ca,
+		tunnel,
+		laneOf: overlayLanes(base),
 		manual: new ManualPeers(db, clock),
 		sources: [...sources, tailscale],
 		isSelf: (address) =>
 			address.port === port && (ownNames(config).includes(address.host) || ownAddresses().includes(address.host)),
 	});
 	const pools = lifetime.own(new PeerPools(directory.dialer));
-	return {
-		routes: peerRoutes({
-			directory,
-			pins,
-			pools,
-			clock,
-			audit,
-			credentials: memberCredentials,
-			self: () => ({ name: config.name, version, host: ownNames(config)[1] ?? "localhost", port }),
-			defaultPort: config.peerPort,
-			onChange: () => base.feed.publish({ type: "peers" }),
-		}),
-	};
+	return peerRoutes({
+		directory,
+		pins,
+		pools,
+		clock,
+		logger: base.logger,
+		lifetime,
+		audit,
+		credentials: memberCredentials,
+		self: () => ({ name: config.name, version, host: ownNames(config)[1] ?? "localhost", port }),
+		defaultPort: config.peerPort,
+		onChange: () => base.feed.publish({ type: "peers" }),
+	});
 }
 
 /**

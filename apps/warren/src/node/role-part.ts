@@ -1,6 +1,14 @@
 import type { NodeAccess, SetupLink } from "@warren/access";
 import type { EnrolledTables } from "@warren/accounts";
-import type { Authenticator, CredentialKind, EventSink, Fingerprint, NodeId, PeerSource } from "@warren/kernel";
+import type {
+	Authenticator,
+	CredentialKind,
+	EventSink,
+	Fingerprint,
+	NodeId,
+	PeerSource,
+	PeerTunnel,
+} from "@warren/kernel";
 import type { Authority, Listener, Route } from "@warren/net";
 import type { Kysely } from "kysely";
 import type { NodeConfig } from "../config/node-config.ts";
@@ -44,6 +52,8 @@ export interface RolePart {
 	readonly routes: readonly Route[];
 	readonly authenticators: readonly Authenticator[];
 	readonly peerSources: readonly PeerSource[];
+	/** Ways to machines whose addresses do not answer. */
+	readonly tunnel?: PeerTunnel;
 	/** Kinds of credential that it lets use the node's own API. */
 	readonly members?: readonly CredentialKind[];
 	readonly cookieName?: string;

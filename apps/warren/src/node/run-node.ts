@@ -2,8 +2,9 @@ import { renderUnicodeCompact } from "uqr";
 import { exposePart } from "../backbone/expose-part.ts";
 import { type RoleDeps, type RunningRole, runRole } from "../cli/run-role.ts";
 import { type NodeConfig, parseNodeConfig } from "../config/node-config.ts";
+import { consolePart } from "../console/console-part.ts";
 import { edgePart } from "../edge/edge-part.ts";
-import { openHubPart } from "../hub/hub-part.ts";
+import { hubPart } from "../hub/hub-part.ts";
 import { openRoomsPart } from "../rooms/rooms-part.ts";
 import { processesPart } from "../supervisor/processes-part.ts";
 import { runSupervised } from "../supervisor/supervised-role.ts";
@@ -12,7 +13,7 @@ import { type NodeParts, type NodeReady, openNode } from "./node-role.ts";
 /** The node role alone. */
 export async function runNode(flags: Record<string, unknown>): Promise<void> {
 	const config = parseNodeConfig(flags, process.env);
-	await runRole(config, (deps) => open(deps, config, { always: [openRoomsPart, exposePart(null)] }));
+	await runRole(config, (deps) => open(deps, config, { always: [openRoomsPart, exposePart(null), consolePart(null)] }));
 }
 
 /** What is private to a machine's owner: node, hub, sidecar; one process of `warren up`. */
@@ -20,8 +21,8 @@ export async function runPrivate(flags: Record<string, unknown>): Promise<void> 
 	const config = parseNodeConfig(flags, process.env);
 	await runSupervised(config, (deps, processes) =>
 		open(deps, config, {
-			first: [openHubPart, edgePart],
-			always: [processesPart(processes), openRoomsPart, exposePart(processes)],
+			first: [hubPart(processes), edgePart],
+			always: [processesPart(processes), openRoomsPart, exposePart(processes), consolePart(processes)],
 		}),
 	);
 }

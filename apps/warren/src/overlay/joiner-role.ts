@@ -7,8 +7,13 @@ import { type JoinerConfig, readLinkTls, rememberedSettings } from "../config/jo
 import { version } from "../version.ts";
 import { openDeviceWith } from "./open-device.ts";
 
+export interface JoinerRole extends RunningRole {
+	/** @throws WarrenError `no_network`. */
+	readonly setApps: (apps: JoinerConfig["apps"]) => Promise<void>;
+}
+
 /** This machine on the overlay: the one role with network privileges. */
-export async function openJoiner(deps: RoleDeps, config: JoinerConfig): Promise<RunningRole> {
+export async function openJoiner(deps: RoleDeps, config: JoinerConfig): Promise<JoinerRole> {
 	const health = new HealthTable(deps.clock);
 	const joiner = await Joiner.open(
 		{ ...deps, health, openDevice: openDeviceWith({ ...deps, health }), network: linuxNetwork },
@@ -45,6 +50,7 @@ export async function openJoiner(deps: RoleDeps, config: JoinerConfig): Promise<
 	return {
 		ready,
 		greeting,
+		setApps: (apps) => joiner.setApps(apps),
 		close: async () => {
 			await joiner.close();
 		},

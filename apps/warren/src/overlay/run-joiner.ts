@@ -1,22 +1,46 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, unwatchFile, watchFile, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { messageOf } from "@warren/kernel";
 import { dataFolderOf } from "../cli/data-folder-of.ts";
-import { parseJoinerConfig } from "../config/joiner-config.ts";
+import type { RoleDeps, RunningRole } from "../cli/run-role.ts";
+import { type JoinerConfig, parseJoinerConfig } from "../config/joiner-config.ts";
 import { readMembershipAt } from "../hub/membership.ts";
 import { RoleSlots } from "../supervisor/role-slots.ts";
 import { runSupervised } from "../supervisor/supervised-role.ts";
+import { appsFile, readApps } from "./apps-file.ts";
 import { openJoiner } from "./joiner-role.ts";
 
 const coordinatorPort = 8888;
+/** How soon a service that is exposed gets its address. */
+const appsPollMs = 500;
 
 /** This machine's place on its warren's overlay: the one process of `warren up` with network privileges. */
 export async function runJoiner(flags: Record<string, unknown>): Promise<void> {
 	const config = parseJoinerConfig({ ...joinerFlags(dataFolderOf(flags)), ...own(flags) }, process.env);
 	await runSupervised(config, async (deps, processes) => {
 		const slots: RoleSlots = new RoleSlots({ ...deps, onChange: () => processes.tell(slots.rows()) });
-		await slots.start("overlay", () => openJoiner(deps, config));
+		await slots.start("overlay", () => openWithApps(deps, config));
 		return { ready: {}, greeting: "", close: () => slots.close() };
 	});
+}
+
+/** With what `warren expose` gives an address, as it changes. */
+async function openWithApps(deps: RoleDeps, config: JoinerConfig): Promise<RunningRole> {
+	const file = appsFile(config.data);
+	const apps = () => [...config.apps, ...readApps(config.data)];
+	const joiner = await openJoiner(deps, { ...config, apps: apps() });
+	const change = () =>
+		void joiner
+			.setApps(apps())
+			.catch((fault: unknown) => deps.logger.error("an exposed service has no address", { fault: messageOf(fault) }));
+	watchFile(file, { interval: appsPollMs, persistent: false }, change);
+	return {
+		...joiner,
+		close: () => {
+			unwatchFile(file, change);
+			return joiner.close();
+		},
+	};
 }
 
 /** A machine is admitted by its leaf: no token, no configuration. */

@@ -1,5 +1,7 @@
 import { encode } from "/admin/uqr.js";
-import { ask, el, field, shown } from "./view.js";
+import { addPasskey, obstacle, signInByPasskey } from "./admin-passkeys.js";
+import { aiUsage } from "./ai-usage.js";
+import { ask, el, field, shown, table } from "./view.js";
 
 const place = document.getElementById("page");
 /** Of a device that was paired in this page; else the session's cookie speaks. */
@@ -36,6 +38,8 @@ async function home() {
 		el("p", {}, `Signed in as ${user.name} (${user.email}), ${user.role}. `, button("Sign out", signOut)),
 		el("h2", {}, "Approve a command line"),
 		approval(purpose === "device" ? secret : ""),
+		el("h2", {}, "Passkeys"),
+		passkeys(),
 		el("h2", {}, "A new device of yours"),
 		await pairing(),
 	];
@@ -89,11 +93,22 @@ function account(headers, more) {
 function signIn() {
 	const email = field("Email", { type: "email", autocomplete: "username", required: true });
 	const password = field("Password", { type: "password", autocomplete: "current-password", required: true });
-	return form([email, password], "Sign in", async () => {
+	const byPassword = form([email, password], "Sign in", async () => {
 		const said = await ask("POST", "/auth/login", { email: email.input.value, password: password.input.value });
 		if (said?.twoFactorRedirect === true) return page("Second factor", secondFactor());
 		await home();
 	});
+	const byPasskey = passkey("Sign in by passkey", async () => {
+		await signInByPasskey();
+		await home();
+	});
+	return el("div", {}, byPassword, byPasskey);
+}
+
+/** A button where this page has passkeys, else why not. */
+function passkey(label, act) {
+	const why = obstacle();
+	return why === null ? button(label, act) : el("p", {}, why);
 }
 
 function secondFactor() {
@@ -117,6 +132,15 @@ function approval(given) {
 		return el("p", {}, what === "approve" ? "Approved: the command line goes on by itself." : "Refused.");
 	};
 	return el("div", {}, form([code], "Approve", decide("approve")), button("Refuse", decide("deny")));
+}
+
+function passkeys() {
+	const name = field("Name of the new passkey", { value: "This device", maxLength: 60, required: true });
+	if (obstacle() !== null) return el("p", {}, obstacle());
+	return form([name], "Add a passkey", async () => {
+		await addPasskey(call, name.input.value);
+		return el("p", {}, "The passkey is added: it signs in here from now on.");
+	});
 }
 
 /** A code as a picture, drawn here: what it carries goes nowhere. */
@@ -191,7 +215,9 @@ async function administration(user) {
 	const machines = el("div");
 	const people = el("div");
 	const invitations = el("div");
+	const usage = el("div");
 	await Promise.all([
+		shown(usage, () => aiUsage(call, button, form)),
 		shown(health, () => healthView()),
 		shown(machines, () => machinesView(machines)),
 		shown(people, () => peopleView(people, user)),
@@ -208,6 +234,8 @@ async function administration(user) {
 		el("h2", {}, "Invitations"),
 		invitations,
 		button("Invite a person", () => invitePerson(invitations)),
+		el("h2", {}, "AI: usage and budgets"),
+		usage,
 	];
 }
 
@@ -218,15 +246,6 @@ async function healthView() {
 		...(fingerprint === null ? [] : [el("p", {}, "Certificate ", el("code", {}, fingerprint))]),
 		...conditions.map((each) => el("p", { className: "fault" }, `${each.title} ${each.advice}`)),
 	];
-}
-
-function table(head, rows) {
-	return el(
-		"table",
-		{},
-		el("tr", {}, ...head.map((each) => el("th", { scope: "col" }, each))),
-		...rows.map((cells) => el("tr", {}, ...cells.map((cell) => el("td", {}, cell)))),
-	);
 }
 
 async function machinesView(at) {

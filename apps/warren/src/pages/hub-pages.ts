@@ -21,6 +21,8 @@ export function hubPages(
 		...assets,
 		{ owner: "hub", method: "GET", path: "/openapi/json", credentials: ["none"], handle: json },
 		...pageRoutes("/admin", "Warren hub", "admin-page"),
+		asset("/admin/admin-passkeys.js", "js", new URL("./admin-passkeys.js", import.meta.url)),
+		asset("/admin/ai-usage.js", "js", new URL("./ai-usage.js", import.meta.url)),
 		// Codes as pictures, in the page itself: what they carry must not leave it.
 		asset("/admin/uqr.js", "js", new URL(import.meta.resolve("uqr"))),
 		{

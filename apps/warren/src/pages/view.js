@@ -52,3 +52,13 @@ export async function shown(place, make) {
 		place.replaceChildren(el("p", { className: "fault", role: "alert" }, fault.message));
 	}
 }
+
+/** @param {string[]} head @param {(Node | string)[][]} rows */
+export function table(head, rows) {
+	return el(
+		"table",
+		{},
+		el("tr", {}, ...head.map((each) => el("th", { scope: "col" }, each))),
+		...rows.map((cells) => el("tr", {}, ...cells.map((cell) => el("td", {}, cell)))),
+	);
+}

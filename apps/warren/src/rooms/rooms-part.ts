@@ -1,5 +1,5 @@
 import { memberCredentials } from "@warren/access";
-import { Federation, federationRoutes, type LinkSettings } from "@warren/gateway";
+import { Federation, federationRoutes, gatewayLinkSchema, type Registration } from "@warren/gateway";
 import type { CredentialKind } from "@warren/kernel";
 import { RoomsService, type RoomsTables, roomRoutes, roomsSchema } from "@warren/rooms";
 import { openSqliteTables } from "@warren/store";
@@ -9,21 +9,24 @@ import type { OpenPart, RolePart } from "../node/role-part.ts";
 /** As the original's nodes have it. */
 const defaultGatewayUrl = "ws://localhost:4000/gateway";
 const settingsFile = "gateway-link.json";
+const keyFile = "gateway-key.pem";
 
 /** Chat rooms of this machine, and its place at a gateway. */
 export const openRoomsPart: OpenPart = async (base, config): Promise<RolePart> => {
 	const { clock, random, logger, health, audit, feed, data, lifetime } = base;
-	const { statements } = lifetime.own(await openSqliteTables<RoomsTables>(data.file("rooms.db"), [roomsSchema]));
+	const { statements } = lifetime.own(
+		await openSqliteTables<RoomsTables>(data.file("rooms.db"), [roomsSchema, gatewayLinkSchema]),
+	);
 	const rooms = new RoomsService({ statements, clock, random, events: feed });
 	const federation = lifetime.own(
 		new Federation(
-			{ clock, random, logger, health, events: feed, federation: rooms },
+			{ clock, random, logger, health, events: feed, federation: rooms, statements },
 			{
 				fixed: fixedOf(config),
 				defaultGatewayUrl: config.meshGatewayUrl ?? defaultGatewayUrl,
 				name: config.name,
-				load: () => data.read(settingsFile),
-				save: (text) => data.write(text, settingsFile),
+				registration: { load: () => data.read(settingsFile), save: (text) => data.write(text, settingsFile) },
+				key: { load: () => data.read(keyFile), save: (text) => data.write(text, keyFile) },
 			},
 		),
 	);
@@ -40,7 +43,7 @@ export const openRoomsPart: OpenPart = async (base, config): Promise<RolePart> =
 	};
 };
 
-function fixedOf({ meshId, meshSecret, meshGatewayUrl }: NodeConfig): LinkSettings | null {
+function fixedOf({ meshId, meshSecret, meshGatewayUrl }: NodeConfig): Registration | null {
 	if (meshId === undefined || meshSecret === undefined) return null;
 	return { meshId, secret: meshSecret, gatewayUrl: meshGatewayUrl ?? defaultGatewayUrl };
 }

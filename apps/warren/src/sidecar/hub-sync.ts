@@ -8,6 +8,7 @@ import {
 	type Verdict,
 } from "@warren/kernel";
 import {
+	type Advertised,
 	type DeviceState,
 	DiscoveryAdvert,
 	type DocumentsList,
@@ -169,16 +170,19 @@ export class SidecarSync implements Closeable, Authenticator, PeerSource {
 		const hubDocuments = httpHubDocuments(this.#hub, request);
 		const deps = { ...this.#documents, clock, random, logger, hubDocuments };
 		this.#sync = new HubSync(deps, this.#hub, session.userId as UserId).start();
-		const { deviceId, hostname, url } = this.#self;
-		const state = {
-			type: "sidecar",
-			deviceId,
-			hostname,
-			capabilities: ["sync", "workspace", ...(url === null ? [] : [nodeCapability])],
-			...(url === null ? {} : { url }),
-		};
+		const state = advertised(this.#self);
 		this.#advert = new DiscoveryAdvert({ clock, random }, this.#hub, state, this.#onDevices).start();
 	}
+}
+
+export function advertised({ deviceId, hostname, url }: SidecarSelf): Advertised {
+	return {
+		type: "sidecar",
+		deviceId,
+		hostname,
+		capabilities: ["sync", "workspace", ...(url === null ? [] : [nodeCapability])],
+		...(url === null ? {} : { url }),
+	};
 }
 
 /** Where a present device is dialled; nothing for those that are no node. Whom one finds there proves it by certificate. */

@@ -95,6 +95,8 @@ export interface Peer {
 	source: string;
 	sources: string[];
 	rttMs?: number;
+	/** How this node reaches it now. */
+	path?: "direct" | "overlay" | "relayed" | "tunnel";
 	lastSeenAt?: number;
 	checkedAt?: number;
 	error?: ErrorFacts;
@@ -142,4 +144,6 @@ export type NodeEvent =
 	| { type: "bell"; session: string; window: string }
 	| { type: "command-finished"; session: string; window: string; command: string; durationMs: number }
 	| { type: "peers" }
+	| { type: "rooms" }
+	| { type: "room-messages"; room: string }
 	| { type: "health" };

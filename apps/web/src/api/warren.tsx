@@ -138,6 +138,9 @@ export function useFeed(machine: MachineId): void {
 						return refresh([machine, "windows", event.session]);
 					case "peers":
 						return refresh([self, "peers"]);
+					case "rooms":
+					case "room-messages":
+						return refresh([machine, "rooms"]);
 					case "health":
 						return refresh([machine, "status"]);
 					case "bell":

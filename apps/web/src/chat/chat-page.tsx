@@ -64,6 +64,8 @@ function LiveChat({
 	const chat = useChat(conversation, id, keys);
 	const { data: record } = useDocument(id);
 	const [showKeys, setShowKeys] = useState(false);
+	// Not in the document: somebody who shares the conversation must not switch it on for others.
+	const [workspaces, setWorkspaces] = useState(false);
 	const usable = providers.filter((each) => each.configured || keys?.providers().includes(each.id) === true);
 	const choice = conversation.choice ?? firstChoice(usable);
 	const list = useFollowed(chat.messages);
@@ -80,7 +82,7 @@ function LiveChat({
 		if (choice === null) return;
 		if (conversation.choice === null) conversation.choose(choice);
 		if (chat.messages.length === 0 && record?.title === t.untitled) void nameAfter(id, text);
-		chat.send(text, attachments, choice);
+		chat.send(text, attachments, choice, workspaces);
 	}
 
 	return (
@@ -96,7 +98,7 @@ function LiveChat({
 					const last = index === chat.messages.length - 1;
 					const retry =
 						last && !chat.busy && !readOnly && message.role === "assistant" && choice !== null
-							? () => chat.retry(choice)
+							? () => chat.retry(choice, workspaces)
 							: undefined;
 					return <MessageView key={message.id} message={message} live={last && chat.busy} onRetry={retry} />;
 				})}
@@ -112,6 +114,12 @@ function LiveChat({
 						onChoose={(next) => conversation.choose(next)}
 						onOwnKeys={() => setShowKeys(true)}
 					/>
+				)}
+				{!readOnly && (
+					<label className="row small workspaces-choice" title={t.workspacesHint}>
+						<input type="checkbox" checked={workspaces} onChange={(event) => setWorkspaces(event.target.checked)} />
+						{t.workspaces}
+					</label>
 				)}
 				{!readOnly && (
 					<Composer

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ApiError } from "../api/exchange.ts";
 import { chatEvents } from "./chat-stream.ts";
 
-const body = { provider: "openai", model: "m", runId: "r", threadId: "t", messages: [] };
+const body = { provider: "openai", model: "m", runId: "r", threadId: "t", messages: [], workspaces: false };
 const line = (id: number, event: object) => `id: r:${id}\ndata: ${JSON.stringify(event)}\n\n`;
 
 interface Sent {

@@ -16,6 +16,8 @@ export interface ChatBody {
 	readonly runId: string;
 	readonly threadId: string;
 	readonly messages: readonly unknown[];
+	/** The model may read and change this person's workspaces. */
+	readonly workspaces: boolean;
 }
 
 export interface ChatCall {

@@ -20,6 +20,8 @@ describe("a conversation", () => {
 				["user", "hi", "done"],
 				["assistant", "Hello", "streaming"],
 			]);
+			answer.used("home_notes_list");
+			expect(seen.messages().at(-1)?.tools).toEqual(["home_notes_list"]);
 			answer.write("!");
 			answer.end("stopped");
 			expect(seen.messages().at(-1)).toMatchObject({ text: "Hello!", state: "stopped", model: "m" });

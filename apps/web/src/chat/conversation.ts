@@ -11,6 +11,8 @@ export interface Message {
 	readonly model: string;
 	readonly state: "done" | "streaming" | "stopped" | "failed";
 	readonly error: string;
+	/** What the model did at the hub for an answer, by the tools' names. */
+	readonly tools: readonly string[];
 }
 
 export interface Attachment {
@@ -34,7 +36,7 @@ export const isChat = (id: string) => id.startsWith(chatPrefix);
  * A conversation over its document, so that it is on every device and survives a change of hub:
  *
  *   Y.Map   "chat"          provider, model
- *   Y.Array "chatMessages"  Y.Map {id, role, text: Y.Text, attachments, createdAt, model, state, error}
+ *   Y.Array "chatMessages"  Y.Map {id, role, text: Y.Text, attachments, createdAt, model, state, error, tools}
  */
 export class Conversation {
 	readonly #doc: Y.Doc;
@@ -53,6 +55,7 @@ export class Conversation {
 			model: String(each.get("model") ?? ""),
 			state: stateOf(each.get("state")),
 			error: String(each.get("error") ?? ""),
+			tools: (each.get("tools") as string[] | undefined) ?? [],
 		}));
 	}
 
@@ -138,6 +141,12 @@ export class Answer {
 		this.#timer ??= setTimeout(() => this.flush(), flushMs);
 	}
 
+	used(tool: string): void {
+		this.flush();
+		const before = (this.#message.get("tools") as string[] | undefined) ?? [];
+		this.#message.set("tools", [...before, tool].slice(-maxToolsShown));
+	}
+
 	flush(): void {
 		clearTimeout(this.#timer);
 		this.#timer = undefined;
@@ -157,6 +166,7 @@ export class Answer {
 }
 
 const flushMs = 80;
+const maxToolsShown = 50;
 
 /** What goes to the hub: every message that says something, attachments as the model reads them. */
 export function toModelMessages(messages: readonly Message[]): unknown[] {

@@ -34,6 +34,15 @@ export const MessageView = memo(function MessageView(props: {
 	return (
 		<li className="message assistant" aria-busy={live}>
 			<h2 className="model small faint clip">{message.model}</h2>
+			{message.tools.length > 0 && (
+				<ul className="row wrap tools-used" aria-label={t.toolsUsed}>
+					{[...new Set(message.tools)].map((tool) => (
+						<li key={tool} className="tag">
+							{tool}
+						</li>
+					))}
+				</ul>
+			)}
 			<Markdown text={message.text} />
 			{live && message.text === "" && <p className="muted pulse">{t.thinking}</p>}
 			{message.state === "stopped" && <p className="small muted">{t.stopped}</p>}

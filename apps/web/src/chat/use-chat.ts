@@ -19,7 +19,7 @@ export function useChat(conversation: Conversation, id: string, keys: OwnKeys | 
 	// A page that goes away leaves the hub's run to its grace; what was said until then is kept.
 	useEffect(() => () => run.current?.leave.abort(), []);
 
-	async function answer(choice: ModelChoice): Promise<void> {
+	async function answer(choice: ModelChoice, workspaces: boolean): Promise<void> {
 		const current = { id: crypto.randomUUID(), leave: new AbortController() };
 		run.current = current;
 		const messages = toModelMessages(conversation.messages());
@@ -27,7 +27,7 @@ export function useChat(conversation: Conversation, id: string, keys: OwnKeys | 
 		let state: "done" | "stopped" | "failed" = "failed";
 		let error = "";
 		try {
-			const body = { ...choice, runId: current.id, threadId: id, messages };
+			const body = { ...choice, runId: current.id, threadId: id, messages, workspaces };
 			const own = (await keys?.get(choice.provider)) ?? null;
 			const token = account.get()?.token ?? "";
 			const call = {
@@ -38,6 +38,7 @@ export function useChat(conversation: Conversation, id: string, keys: OwnKeys | 
 			};
 			for await (const event of chatEvents(body, call)) {
 				if (event.type === "TEXT_MESSAGE_CONTENT") writing.write(event.delta ?? "");
+				else if (event.type === "TOOL_CALL_START") writing.used(event.toolCallName ?? "");
 				else if (event.type === "RUN_FINISHED") state = "done";
 				else if (event.type === "RUN_ERROR") {
 					state = event.code === "cancelled" ? "stopped" : "failed";
@@ -62,13 +63,13 @@ export function useChat(conversation: Conversation, id: string, keys: OwnKeys | 
 	return {
 		messages: conversation.messages(),
 		busy: run.current !== undefined,
-		send(text: string, attachments: readonly Attachment[], choice: ModelChoice) {
+		send(text: string, attachments: readonly Attachment[], choice: ModelChoice, workspaces: boolean) {
 			conversation.ask(text, attachments, Date.now());
-			void answer(choice);
+			void answer(choice, workspaces);
 		},
-		retry(choice: ModelChoice) {
+		retry(choice: ModelChoice, workspaces: boolean) {
 			conversation.dropLastAnswer();
-			void answer(choice);
+			void answer(choice, workspaces);
 		},
 		stop() {
 			const current = run.current;

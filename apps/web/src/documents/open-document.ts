@@ -42,8 +42,11 @@ export class OpenDocument {
 	readonly #onWake: () => void;
 	#view: DocumentView = { link: { kind: "connecting" }, ready: false, waiting: false, people: [] };
 
-	/** @param onSignedOut the session that was offered has ended. */
-	constructor(id: string, account: Account, onSignedOut: (token: string) => void) {
+	/**
+	 * @param madeHere the hub does not know of it yet: there is nothing to wait for.
+	 * @param onSignedOut the session that was offered has ended.
+	 */
+	constructor(id: string, account: Account, madeHere: boolean, onSignedOut: (token: string) => void) {
 		this.#local = new IndexeddbPersistence(localCopyName(account.userId, id), this.doc);
 		this.#provider = new WebsocketProvider(
 			`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/rooms`,
@@ -76,7 +79,7 @@ export class OpenDocument {
 			if (!this.#view.waiting) this.#change({ waiting: true });
 		});
 		this.awareness.on("change", () => this.#change({ people: presentIn(this.awareness) }));
-		void this.#loadLocal();
+		void this.#loadLocal(madeHere);
 		// A phone that wakes must not wait for a timer of before.
 		this.#onWake = () => {
 			if (document.visibilityState !== "visible" || this.#view.link.kind !== "away") return;
@@ -115,8 +118,9 @@ export class OpenDocument {
 		this.doc.destroy();
 	}
 
-	async #loadLocal(): Promise<void> {
+	async #loadLocal(madeHere: boolean): Promise<void> {
 		await this.#local.whenSynced;
+		if (madeHere) await this.#local.set(openedKey, 1);
 		const opened = await this.#local.get(openedKey);
 		if (opened === 1) this.#change({ ready: true });
 	}

@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { isMadeHere } from "../api/documents.ts";
 import { account, useAccount } from "../api/hub.ts";
 import { type DocumentView, OpenDocument } from "./open-document.ts";
 
@@ -11,7 +12,8 @@ export function useOpenDocument(id: string | undefined): OpenDocument | undefine
 	const [opened, setOpened] = useState<OpenDocument>();
 	useEffect(() => {
 		if (id === undefined || token === undefined || signedIn.current === undefined) return;
-		const document = new OpenDocument(id, signedIn.current, (refused) => account.drop(refused));
+		const { current } = signedIn;
+		const document = new OpenDocument(id, current, isMadeHere(current.userId, id), (refused) => account.drop(refused));
 		setOpened(document);
 		return () => {
 			setOpened(undefined);

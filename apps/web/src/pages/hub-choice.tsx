@@ -1,6 +1,8 @@
+import { ScanQrCode } from "lucide-react";
 import { useState } from "react";
 import { useDiscovery, useHubRole } from "../api/hub.ts";
 import { cloudUrl, hubModeOf, parseHubAddress } from "../api/hub-mode.ts";
+import { CodeScanner, useCanScan } from "../ui/code-scanner.tsx";
 import { Dialog } from "../ui/dialog.tsx";
 import { exactInput, Form, SubmitButton, TextField, textOf, useSubmit } from "../ui/form.tsx";
 import { t } from "./text/hub-choice.ts";
@@ -32,13 +34,25 @@ export function HubName() {
 }
 
 function OtherHub({ open, onClose }: { open: boolean; onClose: () => void }) {
+	const canScan = useCanScan();
+	const [scanning, setScanning] = useState(false);
+	// The camera is off as soon as this is closed.
+	const isScanning = open && scanning;
 	const submission = useSubmit(async (form) => {
 		const url = parseHubAddress(textOf(form, "hub"));
 		if (url === null) throw new Error(t.bad);
 		location.assign(url);
 	});
 	return (
-		<Dialog open={open} onClose={onClose} title={t.title} lead={t.lead}>
+		<Dialog
+			open={open}
+			onClose={() => {
+				setScanning(false);
+				onClose();
+			}}
+			title={t.title}
+			lead={t.lead}
+		>
 			{cloudUrl !== "" && hubModeOf(location.origin) !== "cloud" && (
 				<>
 					<a className="button primary" href={cloudUrl}>
@@ -46,6 +60,21 @@ function OtherHub({ open, onClose }: { open: boolean; onClose: () => void }) {
 					</a>
 					<p className="small muted">{t.orOwn}</p>
 				</>
+			)}
+			{isScanning && (
+				<CodeScanner
+					label={t.camera}
+					onCode={(text) => {
+						const url = parseHubAddress(text);
+						if (url !== null) location.assign(url);
+						return url !== null;
+					}}
+				/>
+			)}
+			{canScan && !isScanning && (
+				<button type="button" className="button" onClick={() => setScanning(true)}>
+					<ScanQrCode size={16} aria-hidden="true" /> {t.scan}
+				</button>
 			)}
 			<Form
 				submission={submission}

@@ -4,6 +4,7 @@ import { useAccount } from "../api/hub.ts";
 import { self } from "../api/machine.ts";
 import { useMachineName } from "../api/warren.tsx";
 import { places } from "../shell/navigation.ts";
+import { News } from "../shell/news.tsx";
 import { t } from "./text/more.ts";
 
 /** What a phone's four tabs have no room for. */
@@ -11,6 +12,9 @@ export function MorePage() {
 	const account = useAccount();
 	const name = useMachineName(self);
 	const subs: Readonly<Record<string, string>> = {
+		network: t.network,
+		access: t.access,
+		services: t.services,
 		rooms: t.rooms,
 		activity: t.activity(name),
 		account: account === undefined ? t.noAccount : account.email,
@@ -19,8 +23,15 @@ export function MorePage() {
 	const rows = [
 		...places
 			.filter((place) => !place.tab)
-			.map(({ id, label, icon, path }) => ({ id, label, icon, href: path(self), sub: subs[id] ?? "" })),
-		{ id: "trust", label: t.trust, icon: ShieldCheck, href: "/trust", sub: t.trustSub },
+			.map(({ id, label, icon, path, useNews }) => ({
+				id,
+				label,
+				icon,
+				href: path(self),
+				sub: subs[id] ?? "",
+				useNews,
+			})),
+		{ id: "trust", label: t.trust, icon: ShieldCheck, href: "/trust", sub: t.trustSub, useNews: undefined },
 	];
 	return (
 		<div className="page narrow">
@@ -28,7 +39,7 @@ export function MorePage() {
 				<h1>{t.title}</h1>
 			</header>
 			<ul className="card more-list">
-				{rows.map(({ id, label, icon: Icon, href, sub }) => (
+				{rows.map(({ id, label, icon: Icon, href, sub, useNews }) => (
 					<li key={id}>
 						<Link href={href}>
 							<Icon size={20} aria-hidden="true" />
@@ -36,6 +47,7 @@ export function MorePage() {
 								<span className="more-label">{label}</span>
 								<span className="small muted clip">{sub}</span>
 							</span>
+							{useNews !== undefined && <News machine={self} useNews={useNews} />}
 							<ChevronRight size={18} aria-hidden="true" />
 						</Link>
 					</li>

@@ -1,11 +1,9 @@
-import { type FormEvent, useState } from "react";
 import { useLocation } from "wouter";
 import { type MachineId, terminalPath } from "../api/machine.ts";
 import type { Session } from "../api/types.ts";
 import { api, queryClient, useMachineName } from "../api/warren.tsx";
 import { Dialog } from "../ui/dialog.tsx";
-import { Field } from "../ui/field.tsx";
-import { ErrorNotice } from "../ui/states.tsx";
+import { exactInput, Form, SubmitButton, TextField, textOf, useSubmit } from "../ui/form.tsx";
 import { t } from "./text/terminals.ts";
 
 export function NewSession({ open, machine, onClose }: { open: boolean; machine: MachineId; onClose: () => void }) {
@@ -63,79 +61,39 @@ function SessionForm(props: {
 	withCommand?: boolean;
 	onSubmit: (values: SessionValues) => Promise<void>;
 }) {
-	const [failure, setFailure] = useState<unknown>();
-	const [busy, setBusy] = useState(false);
-	async function submit(event: FormEvent<HTMLFormElement>) {
-		event.preventDefault();
-		const form = new FormData(event.currentTarget);
-		const command = String(form.get("command") ?? "").trim();
-		const cwd = String(form.get("cwd") ?? "").trim();
-		setBusy(true);
-		setFailure(undefined);
-		try {
-			await props.onSubmit({
-				name: String(form.get("name")).trim(),
-				...(command === "" ? {} : { command }),
-				...(cwd === "" ? {} : { cwd }),
-			});
-		} catch (thrown) {
-			setFailure(thrown);
-			setBusy(false);
-		}
-	}
+	const submission = useSubmit(async (form) => {
+		const command = textOf(form, "command");
+		const cwd = textOf(form, "cwd");
+		await props.onSubmit({
+			name: textOf(form, "name"),
+			...(command === "" ? {} : { command }),
+			...(cwd === "" ? {} : { cwd }),
+		});
+	});
+	const button = (
+		<SubmitButton submission={submission} end>
+			{props.action}
+		</SubmitButton>
+	);
 	return (
-		<form className="form" onSubmit={(event) => void submit(event)}>
-			<Field label={t.name} hint={t.nameHint}>
-				{(ids) => (
-					<input
-						{...ids}
-						className="input"
-						name="name"
-						defaultValue={props.initialName}
-						pattern={t.namePattern}
-						title={t.nameHint}
-						maxLength={64}
-						autoCapitalize="none"
-						autoComplete="off"
-						spellCheck={false}
-						required
-					/>
-				)}
-			</Field>
+		<Form submission={submission} action={button}>
+			<TextField
+				{...exactInput}
+				label={t.name}
+				hint={t.nameHint}
+				name="name"
+				defaultValue={props.initialName}
+				pattern={t.namePattern}
+				title={t.nameHint}
+				maxLength={64}
+				required
+			/>
 			{props.withCommand && (
 				<>
-					<Field label={t.command} hint={t.commandHint}>
-						{(ids) => (
-							<input
-								{...ids}
-								className="input mono"
-								name="command"
-								autoCapitalize="none"
-								autoComplete="off"
-								spellCheck={false}
-							/>
-						)}
-					</Field>
-					<Field label={t.cwd} hint={t.cwdHint}>
-						{(ids) => (
-							<input
-								{...ids}
-								className="input mono"
-								name="cwd"
-								autoCapitalize="none"
-								autoComplete="off"
-								spellCheck={false}
-							/>
-						)}
-					</Field>
+					<TextField {...exactInput} label={t.command} hint={t.commandHint} name="command" mono />
+					<TextField {...exactInput} label={t.cwd} hint={t.cwdHint} name="cwd" mono />
 				</>
 			)}
-			{failure !== undefined && <ErrorNotice failure={failure} />}
-			<div className="row end">
-				<button type="submit" className="button primary" disabled={busy}>
-					{props.action}
-				</button>
-			</div>
-		</form>
+		</Form>
 	);
 }

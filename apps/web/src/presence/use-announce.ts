@@ -1,5 +1,6 @@
 import { useEffect, useRef } from "react";
 import { account, useAccount } from "../api/hub.ts";
+import { loadChunk } from "../chunks/load-chunk.ts";
 
 /** The page itself comes first. Milliseconds. */
 const settleMs = 800;
@@ -15,10 +16,13 @@ export function useAnnounce(): void {
 		let announced: { close(): void } | undefined;
 		let gone = false;
 		const timer = setTimeout(() => {
-			void import("./announce.ts").then(({ announce }) => {
-				if (gone || current.current === undefined) return;
-				announced = announce(current.current, (refused) => account.drop(refused));
-			});
+			void loadChunk(() => import("./announce.ts")).then(
+				({ announce }) => {
+					if (gone || current.current === undefined) return;
+					announced = announce(current.current, (refused) => account.drop(refused));
+				},
+				(failure: unknown) => console.info("warren: this browser is not announced", failure),
+			);
 		}, settleMs);
 		return () => {
 			gone = true;

@@ -1,4 +1,4 @@
-import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { queryOptions, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { openFeed } from "../api/events.ts";
 import { type MachineId, self } from "../api/machine.ts";
@@ -16,7 +16,7 @@ export interface Message {
 	createdAt: number;
 	editedAt: number | null;
 	deletedAt: number | null;
-	from: { meshId: string; name: string } | null;
+	from: { meshId: string; name: string; signed: boolean } | null;
 	delivery: string | null;
 	mine: boolean;
 }
@@ -54,13 +54,46 @@ export interface Participant {
 	meshName: string;
 }
 
+export interface Instance {
+	meshId: string;
+	name: string;
+	publicRooms: string[];
+}
+
+/** Whom this machine talks with, and whose key is whose. */
+export interface Trust {
+	own: { fingerprint: string };
+	access: { allow: string[] | null; block: string[] };
+	meshes: {
+		meshId: string;
+		name: string;
+		fingerprint: string;
+		refused: number;
+		refusedWhy: string | null;
+		offered: string | null;
+	}[];
+}
+
 const pageSize = 50;
 
-export function useRooms(machine: MachineId) {
-	return useQuery({
+const roomsQuery = (machine: MachineId) =>
+	queryOptions({
 		queryKey: [machine, "rooms"],
 		queryFn: async ({ signal }) => (await api.request<{ rooms: Room[] }>(machine, "/api/rooms", { signal })).rooms,
 	});
+
+export function useRooms(machine: MachineId) {
+	return useQuery(roomsQuery(machine));
+}
+
+/** Messages that nobody here has read, in rooms that they joined. */
+export function useUnread(machine: MachineId): number {
+	const { data } = useQuery({
+		...roomsQuery(machine),
+		enabled: useCredential(machine) !== undefined,
+		select: (rooms) => rooms.reduce((sum, room) => sum + (room.joined ? room.unread : 0), 0),
+	});
+	return data ?? 0;
 }
 
 /** The newest page first; older ones as they are asked for. */
@@ -83,6 +116,21 @@ export function useGateway(machine: MachineId) {
 	return useQuery({
 		queryKey: [machine, "gateway"],
 		queryFn: ({ signal }) => api.request<GatewayStatus>(machine, "/api/gateway/status", { signal }),
+	});
+}
+
+export function useTrust(machine: MachineId) {
+	return useQuery({
+		queryKey: [machine, "gateway", "trust"],
+		queryFn: ({ signal }) => api.request<Trust>(machine, "/api/gateway/trust", { signal }),
+	});
+}
+
+export function useInstances(machine: MachineId) {
+	return useQuery({
+		queryKey: [machine, "gateway", "instances"],
+		queryFn: async ({ signal }) =>
+			(await api.request<{ instances: Instance[] }>(machine, "/api/gateway/instances", { signal })).instances,
 	});
 }
 

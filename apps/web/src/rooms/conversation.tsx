@@ -1,4 +1,4 @@
-import { ArrowLeft, Ellipsis, LogOut, Search, Settings, Trash2, Webhook, X } from "lucide-react";
+import { ArrowLeft, Ellipsis, LogOut, Search, Settings, Trash2, Users, Webhook, X } from "lucide-react";
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
 import type { MachineId } from "../api/machine.ts";
@@ -11,6 +11,7 @@ import { dayOf } from "../ui/time.ts";
 import { toastError } from "../ui/toast.tsx";
 import { type Message, type Room, useMessages } from "./api.ts";
 import { Composer } from "./composer.tsx";
+import { MembersDialog } from "./members-dialog.tsx";
 import { MessageRow, PendingRow } from "./message.tsx";
 import { apiPath, roomsPath } from "./paths.ts";
 import { usePending } from "./pending.ts";
@@ -36,7 +37,7 @@ export function Conversation({ machine, room }: { machine: MachineId; room: Room
 function Head(props: { machine: MachineId; room: Room; searching: boolean; onSearch: () => void }) {
 	const { machine, room } = props;
 	const [, navigate] = useLocation();
-	const [dialog, setDialog] = useState<"settings" | "webhooks" | "delete">();
+	const [dialog, setDialog] = useState<"members" | "settings" | "webhooks" | "delete">();
 	const close = () => setDialog(undefined);
 	return (
 		<header className="conversation-head">
@@ -65,6 +66,9 @@ function Head(props: { machine: MachineId; room: Room; searching: boolean; onSea
 					</button>
 				}
 			>
+				<MenuItem icon={<Users size={16} />} onSelect={() => setDialog("members")}>
+					{t.membersOf}
+				</MenuItem>
 				<MenuItem icon={<Settings size={16} />} onSelect={() => setDialog("settings")}>
 					{t.settings}
 				</MenuItem>
@@ -80,6 +84,7 @@ function Head(props: { machine: MachineId; room: Room; searching: boolean; onSea
 					{t.deleteRoom}
 				</MenuItem>
 			</Menu>
+			<MembersDialog open={dialog === "members"} machine={machine} room={room} onClose={close} />
 			<RoomSettings open={dialog === "settings"} machine={machine} room={room} onClose={close} />
 			<WebhooksDialog open={dialog === "webhooks"} machine={machine} room={room} onClose={close} />
 			<Confirm

@@ -6,6 +6,7 @@ import { Dialog } from "../ui/dialog.tsx";
 import { Field } from "../ui/field.tsx";
 import { ErrorNotice, Notice } from "../ui/states.tsx";
 import { type GatewayStatus, useGateway, useRemoteParticipants } from "./api.ts";
+import { Meshes } from "./meshes.tsx";
 import { t } from "./text.ts";
 
 /** Whether other warrens are reached, and what waits for them; opens what can be done about it. */
@@ -22,8 +23,9 @@ export function GatewayChip({ machine }: { machine: MachineId }) {
 				{data.meshName !== null && <span className="faint clip">{data.meshName}</span>}
 				{data.waiting > 0 && <span className="tag warn">{t.gatewayWaiting(data.waiting)}</span>}
 			</button>
-			<Dialog open={open} onClose={() => setOpen(false)} title={t.gatewayTitle} lead={t.gatewayLead}>
+			<Dialog open={open} onClose={() => setOpen(false)} title={t.gatewayTitle} lead={t.gatewayLead} wide>
 				{open && <Gateway machine={machine} status={data} />}
+				{open && data.configured && <Meshes machine={machine} own={data.meshId} />}
 			</Dialog>
 		</>
 	);

@@ -1,4 +1,14 @@
-import { Check, CheckCheck, Clock, Inbox, Pencil, Trash2, TriangleAlert } from "lucide-react";
+import {
+	Check,
+	CheckCheck,
+	Clock,
+	Inbox,
+	Pencil,
+	ShieldCheck,
+	ShieldQuestionMark,
+	Trash2,
+	TriangleAlert,
+} from "lucide-react";
 import { type FormEvent, useState } from "react";
 import type { MachineId } from "../api/machine.ts";
 import { api, queryClient } from "../api/warren.tsx";
@@ -24,6 +34,17 @@ export function MessageRow(props: { machine: MachineId; message: Message; follow
 					{message.from !== null && (
 						<span className="tag" title={t.fromTitle(message.from.meshId)}>
 							{t.from(message.from.name)}
+						</span>
+					)}
+					{message.from !== null && (
+						<span
+							className="signature"
+							data-signed={message.from.signed}
+							role="img"
+							aria-label={message.from.signed ? t.signed : t.unsigned}
+							title={message.from.signed ? t.signedTitle : t.unsignedTitle}
+						>
+							{message.from.signed ? <ShieldCheck size={14} /> : <ShieldQuestionMark size={14} />}
 						</span>
 					)}
 					<time

@@ -1,9 +1,9 @@
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import type { MachineId } from "../api/machine.ts";
 import { api, queryClient } from "../api/warren.tsx";
 import { Dialog } from "../ui/dialog.tsx";
-import { Field, Segments } from "../ui/field.tsx";
-import { ErrorNotice } from "../ui/states.tsx";
+import { Segments } from "../ui/field.tsx";
+import { Form, SubmitButton, TextField, textOf, useSubmit } from "../ui/form.tsx";
 import { type Room } from "./api.ts";
 import { apiPath } from "./paths.ts";
 import { t } from "./text.ts";
@@ -53,35 +53,25 @@ export function RoomSettings(props: { open: boolean; machine: MachineId; room: R
 function RoomForm(props: { action: string; initial: Values; onSubmit: (values: Values) => Promise<void> }) {
 	const [visibility, setVisibility] = useState(props.initial.visibility);
 	const [federated, setFederated] = useState(props.initial.federated);
-	const [failure, setFailure] = useState<unknown>();
-	const [busy, setBusy] = useState(false);
-	async function submit(event: FormEvent<HTMLFormElement>) {
-		event.preventDefault();
-		const name = String(new FormData(event.currentTarget).get("name")).trim();
-		setBusy(true);
-		setFailure(undefined);
-		try {
-			await props.onSubmit({ name, visibility, federated: federated && visibility === "public" });
-		} catch (thrown) {
-			setFailure(thrown);
-		}
-		setBusy(false);
-	}
+	const submission = useSubmit((form) =>
+		props.onSubmit({ name: textOf(form, "name"), visibility, federated: federated && visibility === "public" }),
+	);
+	const button = (
+		<SubmitButton submission={submission} end>
+			{props.action}
+		</SubmitButton>
+	);
 	return (
-		<form className="form" onSubmit={(event) => void submit(event)}>
-			<Field label={t.name} hint={t.nameHint}>
-				{(ids) => (
-					<input
-						{...ids}
-						className="input"
-						name="name"
-						defaultValue={props.initial.name}
-						maxLength={80}
-						autoComplete="off"
-						required
-					/>
-				)}
-			</Field>
+		<Form submission={submission} action={button}>
+			<TextField
+				label={t.name}
+				hint={t.nameHint}
+				name="name"
+				defaultValue={props.initial.name}
+				maxLength={80}
+				autoComplete="off"
+				required
+			/>
 			<div className="field">
 				<span className="label">{t.visibility}</span>
 				<Segments
@@ -103,12 +93,6 @@ function RoomForm(props: { action: string; initial: Values; onSubmit: (values: V
 					<span className="hint">{t.federateHint}</span>
 				</div>
 			)}
-			{failure !== undefined && <ErrorNotice failure={failure} />}
-			<div className="row end">
-				<button type="submit" className="button primary" disabled={busy}>
-					{props.action}
-				</button>
-			</div>
-		</form>
+		</Form>
 	);
 }

@@ -4,14 +4,18 @@ import {
 	CircleUser,
 	Ellipsis,
 	FileText,
+	Globe,
 	type LucideIcon,
 	MessageCircle,
 	MessagesSquare,
+	Route,
 	Server,
 	Settings,
 	SquareTerminal,
+	Waypoints,
 } from "lucide-react";
 import { activityPath, type MachineId, terminalsPath } from "../api/machine.ts";
+import { useUnread } from "../rooms/api.ts";
 import { roomsPath } from "../rooms/paths.ts";
 
 /** The places of the app. A later role adds its own line here; nothing is listed before it works. */
@@ -21,6 +25,8 @@ export interface Place {
 	readonly icon: LucideIcon;
 	/** Has a tab of its own on a phone; the others are under More. */
 	readonly tab: boolean;
+	/** A hook: what is new there, as a number on its link. */
+	useNews?(machine: MachineId): number;
 	path(machine: MachineId): string;
 	isAt(path: string): boolean;
 }
@@ -43,6 +49,30 @@ export const places: readonly Place[] = [
 		isAt: (path) => path === "/machines",
 	},
 	{
+		id: "network",
+		label: "Network",
+		icon: Waypoints,
+		tab: false,
+		path: () => "/network",
+		isAt: (path) => path === "/network",
+	},
+	{
+		id: "access",
+		label: "Access",
+		icon: Route,
+		tab: false,
+		path: () => "/access",
+		isAt: (path) => path === "/access",
+	},
+	{
+		id: "services",
+		label: "Services",
+		icon: Globe,
+		tab: false,
+		path: () => "/services",
+		isAt: (path) => /^\/services(\/|$)/.test(path),
+	},
+	{
 		id: "docs",
 		label: "Docs",
 		icon: FileText,
@@ -63,6 +93,7 @@ export const places: readonly Place[] = [
 		label: "Rooms",
 		icon: MessagesSquare,
 		tab: false,
+		useNews: useUnread,
 		path: roomsPath,
 		isAt: (path) => /^\/m\/[^/]+\/rooms/.test(path),
 	},
@@ -107,5 +138,6 @@ export const more: Place = {
 	icon: Ellipsis,
 	tab: true,
 	path: () => "/more",
+	useNews: useUnread,
 	isAt: (path) => path === "/more" || places.some((place) => !place.tab && place.isAt(path)),
 };

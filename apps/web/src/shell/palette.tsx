@@ -3,13 +3,17 @@ import {
 	CircleDot,
 	CornerDownLeft,
 	FileText,
+	Globe,
 	type LucideIcon,
 	Mail,
 	Moon,
+	PanelBottom,
+	PanelRight,
 	Plus,
 	QrCode,
 	Server,
 	ShieldCheck,
+	Smartphone,
 	SquareTerminal,
 } from "lucide-react";
 import { useEffect, useId, useMemo, useRef, useState } from "react";
@@ -18,6 +22,9 @@ import type { DocumentRecord } from "../api/hub-types.ts";
 import { type MachineId, self, terminalPath, terminalsPath } from "../api/machine.ts";
 import type { SessionList } from "../api/types.ts";
 import { queryClient, useMachineName, usePeers } from "../api/warren.tsx";
+import { layout } from "../panes/layout.ts";
+import { panesOf } from "../panes/pane-tree.ts";
+import { t as panes } from "../panes/text.ts";
 import { places } from "./navigation.ts";
 import { preferences, setPreferences } from "./preferences.ts";
 
@@ -114,7 +121,7 @@ function PaletteBody({ onClose, machine }: { onClose: () => void; machine: Machi
 }
 
 function useCommands(machine: MachineId): Command[] {
-	const [, navigate] = useLocation();
+	const [path, navigate] = useLocation();
 	const peers = usePeers().data;
 	const selfName = useMachineName(self);
 	return useMemo(() => {
@@ -161,6 +168,14 @@ function useCommands(machine: MachineId): Command[] {
 				run: () => navigate(`${terminalsPath(machine)}?new`),
 			},
 			{ id: "add-machine", label: "Add a machine", kind: "Action", icon: Plus, run: () => navigate("/machines?add") },
+			{ id: "expose", label: "Expose a port", kind: "Action", icon: Globe, run: () => navigate("/services?expose") },
+			{
+				id: "add-phone",
+				label: "Add a phone to the network",
+				kind: "Action",
+				icon: Smartphone,
+				run: () => navigate("/network?add"),
+			},
 			{ id: "new-document", label: "New document", kind: "Action", icon: Plus, run: () => navigate("/docs?new") },
 			{ id: "pair", label: "Pair a phone", kind: "Action", icon: QrCode, run: () => navigate("/account?pair") },
 			{ id: "invite", label: "Invite somebody", kind: "Action", icon: Mail, run: () => navigate("/account?invite") },
@@ -186,8 +201,31 @@ function useCommands(machine: MachineId): Command[] {
 				run: () => navigate("/settings"),
 			},
 		];
-		return [...sessions, ...machines, ...documents, ...pages, ...actions];
-	}, [machine, navigate, peers, selfName]);
+		return [...sessions, ...machines, ...documents, ...pages, ...actions, ...paneCommands(path, navigate)];
+	}, [machine, navigate, path, peers, selfName]);
+}
+
+/** Of a terminal: what may come beside it. Elsewhere: the way back to those that were side by side. */
+function paneCommands(path: string, navigate: (to: string) => void): Command[] {
+	const kept = layout();
+	const inView = kept === null ? [] : panesOf(kept).map((pane) => terminalPath(pane.machine, pane.session));
+	const [first] = inView;
+	return [
+		...(/^\/m\/[^/]+\/terminals\/[^/]+$/.test(path)
+			? [
+					{ id: "split-row", label: panes.splitRow, icon: PanelRight, run: () => navigate(`${path}?split=row`) },
+					{
+						id: "split-column",
+						label: panes.splitColumn,
+						icon: PanelBottom,
+						run: () => navigate(`${path}?split=column`),
+					},
+				]
+			: []),
+		...(first === undefined || inView.includes(path)
+			? []
+			: [{ id: "split-open", label: panes.open, icon: PanelRight, run: () => navigate(first) }]),
+	].map((each) => ({ ...each, kind: "Action" }));
 }
 
 /** Every word of the query must occur; what begins with it comes first. */

@@ -6,6 +6,7 @@ import { useCredential, useFeed, useMachineName, useSessions } from "../api/warr
 import { useAnnounce } from "../presence/use-announce.ts";
 import { Mark } from "./mark.tsx";
 import { more, places } from "./navigation.ts";
+import { News } from "./news.tsx";
 import { Palette } from "./palette.tsx";
 import { setPreferences } from "./preferences.ts";
 
@@ -46,9 +47,10 @@ export function Shell({ children }: { children: ReactNode }) {
 					</span>
 					<kbd>{isApple ? "⌘K" : "Ctrl K"}</kbd>
 				</button>
-				{places.map(({ id, label, icon: Icon, path: pathOf, isAt }) => (
+				{places.map(({ id, label, icon: Icon, path: pathOf, isAt, useNews }) => (
 					<Link key={id} className="rail-link" href={pathOf(machine)} aria-current={isAt(path) ? "page" : undefined}>
 						<Icon size={17} aria-hidden="true" /> {label}
+						{useNews !== undefined && <News machine={machine} useNews={useNews} />}
 					</Link>
 				))}
 				<RailSessions machine={machine} path={path} />
@@ -57,11 +59,14 @@ export function Shell({ children }: { children: ReactNode }) {
 				{children}
 			</main>
 			<nav className="tabs" aria-label="Main">
-				{[...places.filter((place) => place.tab), more].map(({ id, label, icon: Icon, path: pathOf, isAt }) => (
-					<Link key={id} href={pathOf(machine)} aria-current={isAt(path) ? "page" : undefined}>
-						<Icon size={21} aria-hidden="true" /> {label}
-					</Link>
-				))}
+				{[...places.filter((place) => place.tab), more].map(
+					({ id, label, icon: Icon, path: pathOf, isAt, useNews }) => (
+						<Link key={id} href={pathOf(machine)} aria-current={isAt(path) ? "page" : undefined}>
+							<Icon size={21} aria-hidden="true" /> {label}
+							{useNews !== undefined && <News machine={machine} useNews={useNews} />}
+						</Link>
+					),
+				)}
 			</nav>
 			<Palette open={searching} onClose={() => setSearching(false)} machine={machine} />
 		</div>

@@ -2,6 +2,7 @@ import { FitAddon } from "@xterm/addon-fit";
 import { Unicode11Addon } from "@xterm/addon-unicode11";
 import { WebLinksAddon } from "@xterm/addon-web-links";
 import { type ITheme, Terminal } from "@xterm/xterm";
+import { loadChunk } from "../chunks/load-chunk.ts";
 import { adoptTerminalStyles } from "./adopted-styles.ts";
 import { keepAlternateScreen } from "./alternate-screen.ts";
 
@@ -92,7 +93,7 @@ function takeClipboard(data: string, options: ScreenOptions): boolean {
 
 async function useGpu(terminal: Terminal): Promise<void> {
 	try {
-		const { WebglAddon } = await import("@xterm/addon-webgl");
+		const { WebglAddon } = await loadChunk(() => import("@xterm/addon-webgl"));
 		const addon = new WebglAddon();
 		// Without the addon xterm falls back to its DOM renderer.
 		addon.onContextLoss(() => addon.dispose());

@@ -25,6 +25,8 @@ export interface TerminalOptions {
 	onTap(): void;
 	onLink(url: string): void;
 	onRenamed?(name: string): void;
+	/** Of several in view the one that keys go to. Yes unless told. */
+	readonly focused?: boolean;
 }
 
 export interface TerminalControls {
@@ -216,7 +218,7 @@ export function useTerminal(options: TerminalOptions): TerminalView {
 						onTap: () => latest.current.onTap(),
 					}),
 				);
-			} else {
+			} else if (latest.current.focused !== false) {
 				terminal.focus();
 			}
 
@@ -254,6 +256,13 @@ export function useTerminal(options: TerminalOptions): TerminalView {
 
 	// biome-ignore lint/correctness/useExhaustiveDependencies: what changes the layout
 	useEffect(() => live.current?.layout(), [terminalFontSize, options.mode]);
+
+	// Told that it has the focus, unless something of its own, a field over it, has it already.
+	useEffect(() => {
+		if (options.focused !== true || isCoarse) return;
+		const page = options.host.current?.closest(".pane");
+		if (page?.contains(document.activeElement) !== true) live.current?.screen.terminal.focus();
+	}, [options.focused, options.host]);
 
 	const controls = useMemo<TerminalControls>(
 		() => ({

@@ -25,7 +25,7 @@ export function useSubmit(act: (form: FormData, element: HTMLFormElement) => Pro
 	return { busy, failure, onSubmit: (event: FormEvent<HTMLFormElement>) => void submit(event) };
 }
 
-type Submission = ReturnType<typeof useSubmit>;
+export type Submission = ReturnType<typeof useSubmit>;
 
 export function Form(props: { submission: Submission; className?: string; children: ReactNode; action: ReactNode }) {
 	const { failure, onSubmit } = props.submission;

@@ -55,6 +55,23 @@ export class Admission {
 		if (call.path.startsWith("/admin/")) await this.#admin(call);
 	}
 
+	/**
+	 * An account by way of another service: for whom an invitation waits under that address, which the service has
+	 * checked. The owner's is made here, with the setup secret, and linked.
+	 */
+	async admitSocial(user: { readonly email: string; readonly emailVerified: boolean }): Promise<void> {
+		const facts = requestFacts.getStore();
+		const invitation = user.emailVerified ? await this.#claim(user.email, null) : null;
+		if (facts === undefined || invitation === null) {
+			throw new APIError("FORBIDDEN", {
+				code: "INVITATION_NEEDED",
+				message: "No account here is linked to that one, and no invitation is open for its address.",
+			});
+		}
+		facts.role = invitation.role;
+		facts.undo = invitation.undo;
+	}
+
 	async hasOwner(): Promise<boolean> {
 		return (await this.#db.selectFrom("auth_user").select("id").limit(1).executeTakeFirst()) !== undefined;
 	}
@@ -76,25 +93,50 @@ export class Admission {
 				message: "A new account needs an invitation. Ask the owner of this hub for one.",
 			});
 		}
-		const now = this.#clock.now();
-		const codeHash = hashToken(invitation.trim());
-		const row = await this.#db
-			.updateTable("accounts_invitations")
-			.set({ used_at: now })
-			.where("code_hash", "=", codeHash)
-			.where("used_at", "is", null)
-			.where("expires_at", ">", now)
-			.where((where) => where.or([where("email", "is", null), where("email", "=", (email ?? "").toLowerCase())]))
-			.returning(["id", "role"])
-			.executeTakeFirst();
-		if (row === undefined) {
+		const claimed = await this.#claim(email ?? "", hashToken(invitation.trim()));
+		if (claimed === null) {
 			throw new APIError("FORBIDDEN", {
 				code: "BAD_INVITATION",
 				message: "This invitation was used, has ended, or is for another address. Ask for a new one.",
 			});
 		}
-		facts.role = row.role;
-		facts.undo = async () => {
+		facts.role = claimed.role;
+		facts.undo = claimed.undo;
+	}
+
+	/**
+	 * Uses an open invitation up. @param codeHash null: one that names the address will do.
+	 * @returns null when there is none; `undo` opens it again.
+	 */
+	async #claim(
+		address: string,
+		codeHash: string | null,
+	): Promise<{ readonly role: string; readonly undo: () => Promise<void> } | null> {
+		const now = this.#clock.now();
+		const email = address.toLowerCase();
+		const open = this.#db
+			.selectFrom("accounts_invitations")
+			.select("id")
+			.where("used_at", "is", null)
+			.where("expires_at", ">", now)
+			.where((where) =>
+				codeHash === null
+					? where("email", "=", email)
+					: where.and([
+							where("code_hash", "=", codeHash),
+							where.or([where("email", "is", null), where("email", "=", email)]),
+						]),
+			)
+			.limit(1);
+		const row = await this.#db
+			.updateTable("accounts_invitations")
+			.set({ used_at: now })
+			.where("id", "in", open)
+			.where("used_at", "is", null)
+			.returning(["id", "role"])
+			.executeTakeFirst();
+		if (row === undefined) return null;
+		const undo = async () => {
 			await this.#db
 				.updateTable("accounts_invitations")
 				.set({ used_at: null })
@@ -102,6 +144,7 @@ export class Admission {
 				.where("used_at", "=", now)
 				.execute();
 		};
+		return { role: row.role, undo };
 	}
 
 	async #firstOwner(secret: string | null, remoteAddress: string): Promise<void> {

@@ -48,7 +48,16 @@ export interface AuthOptions {
 	/** Without the prefix; one an install, because cookies ignore the port. */
 	readonly cookieName: string;
 	readonly trustedOrigins: () => readonly string[];
+	readonly social?: SocialProviders;
 }
+
+/** Sign-in by other services' accounts, each with its own registration there. The second is a secret. */
+export type SocialProviders = Readonly<
+	Partial<Record<"google" | "github", { readonly clientId: string; readonly clientSecret: string }>>
+>;
+
+/** Endpoints at which an account of another service becomes one of ours. */
+const socialPaths = new Set(["/callback/:id", "/sign-in/social"]);
 
 /** The library, set up for requests that name this server by `origin`. */
 export function makeAuth(deps: AuthDeps, options: AuthOptions, origin: string) {
@@ -95,7 +104,13 @@ function authOptions(deps: AuthDeps, options: AuthOptions, origin: string) {
 			revokeSessionsOnPasswordReset: true,
 		},
 		user: { modelName: "auth_user" },
-		account: { modelName: "auth_account" },
+		socialProviders: { ...options.social },
+		account: {
+			modelName: "auth_account",
+			// An address alone gives nobody an account that stands: people link while they are signed in.
+			accountLinking: { disableImplicitLinking: true, allowDifferentEmails: true },
+			updateAccountOnSignIn: false,
+		},
 		verification: { modelName: "auth_verification", storeIdentifier: "hashed" },
 		session: {
 			modelName: "auth_session",
@@ -119,6 +134,8 @@ function authOptions(deps: AuthDeps, options: AuthOptions, origin: string) {
 			customRules: { "/device/token": { window: 60, max: 60 } },
 		},
 		onAPIError: {
+			// Its own page is shut.
+			errorURL: `${origin}/`,
 			// Refusals are answers, not faults; the library would print them.
 			onError: (fault) => {
 				if (!(fault instanceof APIError)) deps.logger.error("auth: request failed", { fault: faultLine(fault) });
@@ -133,12 +150,15 @@ function authOptions(deps: AuthDeps, options: AuthOptions, origin: string) {
 			useSecureCookies: false,
 			defaultCookieAttributes: { secure: true, httpOnly: true, sameSite: "strict", path: "/" },
 			ipAddress: { ipAddressHeaders: [addressHeader] },
+			// It comes back with a navigation from the other service's page.
+			cookies: { state: { attributes: { sameSite: "lax" } } },
 		},
 		hooks: { before: createAuthMiddleware((context) => deps.admission.judge(context)) },
 		databaseHooks: {
 			user: {
 				create: {
-					before: async (user) => {
+					before: async (user, context) => {
+						if (context !== null && socialPaths.has(context.path)) await deps.admission.admitSocial(user);
 						const role = requestFacts.getStore()?.role ?? null;
 						return { data: role === null ? user : { ...user, role } };
 					},
@@ -146,12 +166,18 @@ function authOptions(deps: AuthDeps, options: AuthOptions, origin: string) {
 			},
 			session: {
 				create: {
-					before: async (session) => ({
-						data: {
-							...session,
-							deviceName: session["deviceName"] ?? requestFacts.getStore()?.deviceName ?? "A device",
-						},
-					}),
+					before: async (session, context) => {
+						const facts = requestFacts.getStore();
+						// The account stands; its answer is a redirect, which else looks like none.
+						if (facts !== undefined && context !== null && socialPaths.has(context.path)) facts.undo = null;
+						return { data: { ...session, deviceName: session["deviceName"] ?? facts?.deviceName ?? "A device" } };
+					},
+				},
+			},
+			account: {
+				create: {
+					// Who somebody is was all that was asked: what the other service's tokens open is not ours to keep.
+					before: async (account) => ({ data: { ...account, accessToken: null, refreshToken: null, idToken: null } }),
 				},
 			},
 		},

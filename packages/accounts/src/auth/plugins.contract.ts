@@ -2,7 +2,7 @@ import { createHmac } from "node:crypto";
 import { systemClock } from "@warren/kernel";
 import { dialWebSocket } from "@warren/net";
 import { describe, expect, it } from "vitest";
-import { bearer, nextAddress, type OpenTables, password, TestHub } from "../hub.testing.ts";
+import { bearer, type HubSource, nextAddress, password, TestHub } from "../hub.testing.ts";
 import { SoftAuthenticator } from "./soft-authenticator.testing.ts";
 
 const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code";
@@ -38,7 +38,7 @@ function totp(uri: string): string {
 const from = (address: string) => ({ "x-forwarded-for": address });
 
 /** The library's plugins, each end to end. */
-export function pluginsSuite(open: OpenTables): void {
+export function pluginsSuite(open: HubSource): void {
 	describe("the device flow of the command line (RFC 8628)", () => {
 		const start = (hub: TestHub, more: Record<string, string> = {}) =>
 			hub.call(

@@ -8,6 +8,8 @@ import {
 	type HealthTable,
 	type Logger,
 	messageOf,
+	type NodeId,
+	type PeerCandidate,
 	type PeerSource,
 	type Random,
 	WarrenError,
@@ -197,7 +199,7 @@ export class HubLink implements PeerSource, Closeable {
 	candidates: PeerSource["candidates"] = async () => ({
 		candidates: this.machines()
 			.filter((machine) => machine.nodeId !== this.#options.nodeId)
-			.flatMap(candidateOf),
+			.flatMap((machine) => [...candidateOf(machine), ...(machine.hub ? [this.#asReached(machine)] : [])]),
 		errors:
 			this.#state === "connected"
 				? []
@@ -213,6 +215,17 @@ export class HubLink implements PeerSource, Closeable {
 						},
 					],
 	});
+
+	/** The hub's machine where this one reaches the hub, which may be no address that it knows of itself. */
+	#asReached({ name, nodeId }: LinkedMachine): PeerCandidate {
+		const { hostname, port, protocol } = new URL(this.#options.hubUrl);
+		return {
+			name,
+			host: hostname.replace(/^\[|\]$/g, ""),
+			port: Number(port || (protocol === "https:" ? 443 : 80)),
+			nodeId: nodeId as NodeId,
+		};
+	}
 
 	async close(): Promise<void> {
 		this.#abort.abort(new Error("closed"));

@@ -14,6 +14,8 @@ export interface ChatRequest {
 	readonly model: string;
 	readonly systemPrompts: readonly string[];
 	readonly params: ChatParams;
+	/** Whether the model gets the hub's tools: the person's workspaces. */
+	readonly workspaces: boolean;
 }
 
 const idPattern = /^[A-Za-z0-9._~-]{1,128}$/;
@@ -22,6 +24,7 @@ const choice = z.object({
 	model: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,159}$/, "is no model's name"),
 	system: z.union([z.string().max(100_000), z.array(z.string().max(100_000)).max(16)]).optional(),
 	systemPrompts: z.array(z.string().max(100_000)).max(16).optional(),
+	workspaces: z.boolean().default(false),
 });
 
 /**
@@ -41,7 +44,7 @@ export async function parseChat(body: unknown, headers: IncomingHttpHeaders, ran
 			fix: "Send provider and model, at the top of the body or in forwardedProps.",
 		});
 	}
-	const { provider, model, system, systemPrompts } = chosen.data;
+	const { provider, model, system, systemPrompts, workspaces } = chosen.data;
 	let params: ChatParams;
 	try {
 		params = await chatParamsFromRequestBody({
@@ -64,6 +67,7 @@ export async function parseChat(body: unknown, headers: IncomingHttpHeaders, ran
 		model,
 		systemPrompts: [...(system === undefined ? [] : [system].flat()), ...(systemPrompts ?? [])],
 		params,
+		workspaces,
 	};
 }
 
@@ -78,7 +82,7 @@ function asMessages(messages: unknown, random: Random): unknown {
 
 function pick(from: Record<string, unknown>): Record<string, unknown> {
 	return Object.fromEntries(
-		["provider", "model", "system", "systemPrompts"]
+		["provider", "model", "system", "systemPrompts", "workspaces"]
 			.filter((name) => from[name] !== undefined)
 			.map((name) => [name, from[name]]),
 	);

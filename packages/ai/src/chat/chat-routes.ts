@@ -12,12 +12,14 @@ import { type ChatDeps, runChat } from "./chat.ts";
 import { parseChat } from "./chat-request.ts";
 import { type ChatRun, parseOffset } from "./chat-run.ts";
 import type { ChatRuns } from "./chat-runs.ts";
+import type { HubToolSource } from "./hub-tools.ts";
 
 export interface ChatRouteDeps extends ChatDeps {
 	readonly random: Random;
 	readonly keys: ProviderKeys;
 	readonly runs: ChatRuns;
 	readonly owner: string;
+	readonly tools: HubToolSource;
 }
 
 /** A person's own key, for this one request. */
@@ -38,7 +40,7 @@ export function chatRoutes(deps: ChatRouteDeps): Route[] {
 					incoming.resume();
 					return resume(deps, context, outgoing, String(lastSeen), context.headers["x-run-id"]);
 				}
-				return begin(deps, context, spenderOf(person), incoming, outgoing);
+				return begin(deps, context, person, incoming, outgoing);
 			},
 		},
 		{
@@ -65,17 +67,19 @@ export function chatRoutes(deps: ChatRouteDeps): Route[] {
 async function begin(
 	deps: ChatRouteDeps,
 	context: RequestContext,
-	spender: ReturnType<typeof spenderOf>,
+	person: ReturnType<typeof personOf>,
 	incoming: IncomingMessage,
 	outgoing: ServerResponse,
 ): Promise<void> {
 	const asked = await parseChat(await readJson(incoming, deps), context.headers, deps.random);
+	const spender = spenderOf(person);
 	const refusal = await deps.budgets.refuse(spender);
 	if (refusal !== null) throw refusal;
 	const key = keyOf(deps, context, asked.provider);
+	const tools = asked.workspaces ? await deps.tools(person) : [];
 	const abort = new AbortController();
 	const run = deps.runs.begin(spender.user, asked.params.runId, abort);
-	void runChat(deps, run, asked, { spender, key, abort }).finally(() => deps.runs.ended(run));
+	void runChat(deps, run, asked, { spender, key, abort, tools }).finally(() => deps.runs.ended(run));
 	await send(run, 0, context, outgoing, deps);
 }
 

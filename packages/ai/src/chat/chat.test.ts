@@ -162,6 +162,76 @@ describe("POST /ai/chat", () => {
 		expect(JSON.stringify(hub.fake.requests.at(-1)?.json)).toContain("rain");
 	});
 
+	it.each(["anthropic", "openai", "google", "groq", "ollama"])(
+		"runs the hub's tools in the person's name where the chat says so, and goes on with what they gave: %s",
+		async (provider) => {
+			const calls: unknown[] = [];
+			const done = /tool_result|"role":"tool"|function_call_output|functionResponse/;
+			const tool = { name: "notes_create", input: { title: "buy milk" } };
+			await using hub = await TestAi.open({
+				fake: { say: (request) => (done.test(request.body.toString()) ? {} : { tool }) },
+				tools: async (who) => [
+					{
+						name: "notes_create",
+						description: "Adds a row",
+						input: { type: "object", properties: { title: { type: "string" } }, required: ["title"] },
+						run: async (input) => {
+							calls.push([who.userId, input]);
+							return { id: "row-1" };
+						},
+					},
+				],
+			});
+			const { body } = await hub.call("POST", "/ai/chat", asked(provider, "m", { workspaces: true }));
+			expect(calls).toEqual([["ada", { title: "buy milk" }]]);
+			expect(said(body)).toBe(text);
+			expect(last(body)?.type).toBe("RUN_FINISHED");
+			expect(eventsOf(body).filter(({ event }) => event.type === "RUN_FINISHED")).toHaveLength(1);
+			const posts = hub.fake.requests.filter((request) => request.method === "POST");
+			expect(posts).toHaveLength(2);
+			expect(JSON.stringify(posts[1]?.json)).toContain("row-1");
+			const { body: usage } = await hub.call("GET", "/me/usage");
+			expect(usage.usage[0].outputTokens, "both turns count").toBeGreaterThan(5);
+			calls.length = 0;
+			await hub.call("POST", "/ai/chat", asked(provider, "m"));
+			expect(calls, "nothing of it unless the chat says so").toEqual([]);
+		},
+	);
+
+	it("a tool that fails, says too much or never ends its calls costs the answer nothing but that", async () => {
+		const result: { now: () => unknown } = {
+			now: () => {
+				throw new Error("at /secret/path");
+			},
+		};
+		let always = false;
+		await using hub = await TestAi.open({
+			fake: {
+				say: (request) =>
+					!always && /tool_result/.test(request.body.toString()) ? {} : { tool: { name: "look", input: {} } },
+			},
+			tools: async () => [
+				{ name: "look", description: "", input: { type: "object" }, run: async () => result.now() },
+				{ name: "x".repeat(65), description: "", input: { type: "object" }, run: async () => null },
+			],
+		});
+		const ask = async () => {
+			const { body } = await hub.call("POST", "/ai/chat", asked("anthropic", "m", { workspaces: true }));
+			return { last: last(body), upstream: JSON.stringify(hub.fake.requests.at(-1)?.json) };
+		};
+		const failed = await ask();
+		expect(failed.last?.type).toBe("RUN_FINISHED");
+		expect(failed.upstream).toContain("The tool failed.");
+		expect(failed.upstream).not.toMatch(/secret|xxxxx/);
+		result.now = () => "y".repeat(65 * 1024);
+		expect((await ask()).upstream).toContain("ask for less of it");
+		always = true;
+		result.now = () => 1;
+		const before = hub.fake.requests.length;
+		expect((await ask()).last?.type).toBe("RUN_FINISHED");
+		expect(hub.fake.requests.length - before).toBe(8);
+	});
+
 	it("takes a person's own key from the header for this request, and never the hub's with it", async () => {
 		await using hub = await TestAi.open({ noKeys: true });
 		const refused = await hub.call("POST", "/ai/chat", asked("openai"));
@@ -260,7 +330,7 @@ describe("cancel and resume", () => {
 		await using hub = await TestAi.open();
 		const response = await open(hub, asked("openai", "fault-slow", { runId: "r1" }));
 		expect(response.headers.get("x-run-id")).toBe("r1");
-		await vi.waitFor(() => expect(hub.fake.open()).toBe(1));
+		await vi.waitFor(() => expect(hub.fake.open()).toBe(1), { timeout: 30_000 });
 		const closed = hub.fake.nextAbandoned();
 		expect((await hub.call("DELETE", "/ai/chat/r1", undefined, { authorization: `Bearer ${bob}` })).status).toBe(404);
 		expect((await hub.call("DELETE", "/ai/chat/r1")).status).toBe(204);
@@ -292,13 +362,16 @@ describe("cancel and resume", () => {
 		await using hub = await TestAi.open({ clock });
 		const response = await open(hub, asked("openai", "fault-slow"));
 		await readUntil(response, /RUN_STARTED/);
-		await vi.waitFor(() => expect(hub.fake.open()).toBe(1));
+		await vi.waitFor(() => expect(hub.fake.open()).toBe(1), { timeout: 30_000 });
 		// The server's side of the cut arrives on its own time; the clock turns only after it.
 		const closed = hub.fake.nextAbandoned();
-		await vi.waitFor(async () => {
-			await clock.advance(runLimits.graceMs);
-			expect(hub.fake.open()).toBe(0);
-		});
+		await vi.waitFor(
+			async () => {
+				await clock.advance(runLimits.graceMs);
+				expect(hub.fake.open()).toBe(0);
+			},
+			{ timeout: 30_000 },
+		);
 		await closed;
 	});
 });

@@ -1,5 +1,5 @@
 import type { StreamChunk } from "@tanstack/ai";
-import { chat, mergeAgentTools } from "@tanstack/ai";
+import { chat, maxIterations, mergeAgentTools } from "@tanstack/ai";
 import { type Clock, type Logger, messageOf, WarrenError } from "@warren/kernel";
 import type { Dispatcher } from "undici";
 import { request } from "undici";
@@ -9,6 +9,7 @@ import type { Budgets, Spender } from "../usage/budgets.ts";
 import type { UsageLog } from "../usage/usage-log.ts";
 import type { ChatRequest } from "./chat-request.ts";
 import type { ChatRun } from "./chat-run.ts";
+import { asServerTools, type HubTool, hubToolLimits } from "./hub-tools.ts";
 import { ollamaUnreachable, type RunError, runErrorOf } from "./run-errors.ts";
 
 export interface ChatDeps {
@@ -31,7 +32,12 @@ export async function runChat(
 	deps: ChatDeps,
 	run: ChatRun,
 	asked: ChatRequest,
-	who: { readonly spender: Spender; readonly key: string | null; readonly abort: AbortController },
+	who: {
+		readonly spender: Spender;
+		readonly key: string | null;
+		readonly abort: AbortController;
+		readonly tools: readonly HubTool[];
+	},
 ): Promise<void> {
 	const { provider, model, params } = asked;
 	const meter = new ChatMeter(asked);
@@ -47,7 +53,8 @@ export async function runChat(
 				adapter: adapterFor(provider, model, origin, who.key),
 				messages: params.messages as never,
 				systemPrompts: [...asked.systemPrompts] as never,
-				tools: mergeAgentTools([], params.tools) as never,
+				tools: mergeAgentTools(asServerTools(who.tools), params.tools) as never,
+				agentLoopStrategy: maxIterations(hubToolLimits.maxSteps),
 				threadId: params.threadId,
 				runId: params.runId,
 				abortController: who.abort,
@@ -85,7 +92,10 @@ async function pump(
 	meter: ChatMeter,
 	abort: AbortController,
 ): Promise<RunError | null> {
+	// Each turn of the model ends with one; a turn that called a tool of ours is followed by the next.
+	let finished: unknown = null;
 	for await (const event of stream) {
+		if (finished !== null && event.type === "RUN_STARTED") continue;
 		if (event.type === "RUN_ERROR") {
 			const { message, error } = event as { message?: string; error?: { message?: string } };
 			return runErrorOf(provider, message ?? error?.message ?? "", origin);
@@ -93,15 +103,18 @@ async function pump(
 		meter.see(event);
 		const shown = withoutRaw(event);
 		if (event.type === "RUN_FINISHED") {
-			run.end(shown);
-			return null;
+			finished = shown;
+			continue;
 		}
 		if (!run.append(shown)) {
 			abort.abort(new Error("too long"));
 			return { code: "answer_too_long", message: "The answer grew too long to keep, and was ended.", retryable: false };
 		}
 	}
-	return { code: "provider_failed", message: `${provider.name} ended without an answer.`, retryable: true };
+	if (finished === null)
+		return { code: "provider_failed", message: `${provider.name} ended without an answer.`, retryable: true };
+	run.end(finished);
+	return null;
 }
 
 /** A dead Ollama would only say "fetch failed". */

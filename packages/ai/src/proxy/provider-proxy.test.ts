@@ -255,7 +255,7 @@ describe("a client that leaves", () => {
 			body: JSON.stringify(chat("fault-hang")),
 			signal: leaving.signal,
 		});
-		await vi.waitFor(() => expect(hub.fake.requests).toHaveLength(11));
+		await vi.waitFor(() => expect(hub.fake.requests).toHaveLength(11), { timeout: 30_000 });
 		const closed = hub.fake.nextAbandoned();
 		leaving.abort();
 		await expect(waiting).rejects.toThrow();

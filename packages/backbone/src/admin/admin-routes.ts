@@ -4,6 +4,7 @@ import { z } from "zod";
 import { backboneError } from "../errors.ts";
 import type { Principals } from "../identity/principals.ts";
 import type { SigningKeys } from "../identity/signing-keys.ts";
+import { isPrintable, tokenLimits } from "../protocol/tokens.ts";
 import type { AgentPool } from "../server/agents.ts";
 import type { Front } from "../server/front.ts";
 import type { Inspector } from "../server/inspector.ts";
@@ -20,6 +21,8 @@ export interface AdminRouteDeps {
 	readonly metrics: Metrics;
 	readonly urlOf: (service: ActiveService) => Promise<string>;
 	readonly cluster: () => Promise<unknown>;
+	/** Those that hang at other nodes of the cluster. */
+	readonly agentsElsewhere: (service: string) => readonly { readonly agent: string; readonly node: string }[];
 	readonly replay: (service: ActiveService, id: string) => Promise<{ status: number; body: string }>;
 	readonly domain: string;
 	readonly health: HealthTable;
@@ -33,15 +36,30 @@ const settingsSchema = z
 		require_identity: z.boolean(),
 		allow: cidrs,
 		deny: cidrs,
-		requests_per_second: rate,
-		bytes_per_second: rate,
-		max_body_bytes: z.int().min(0),
+		/** Null takes a limit away. */
+		requests_per_second: rate.nullable(),
+		bytes_per_second: rate.nullable(),
+		max_body_bytes: z.int().min(0).nullable(),
 		inspect: z.boolean(),
 	})
 	.partial();
 const tokenBody = z.object({
 	service_name: z.string().max(100),
 	kind: z.enum(["http", "h2", "tcp", "udp"]).optional(),
+	/** Of a service that this makes: from its first moment on. */
+	settings: settingsSchema.optional(),
+});
+const newPrincipalBody = z.object({
+	name: z
+		.string()
+		.trim()
+		.min(1)
+		.refine((text) => isPrintable(text, tokenLimits.maxNameLength), "cannot be used"),
+	email: z
+		.string()
+		.regex(/^[^\s@]+@[^\s@]+$/, "must be an e-mail address")
+		.refine((text) => isPrintable(text, tokenLimits.maxEmailLength), "cannot be used"),
+	note: z.string().max(1000).default(""),
 });
 const grantBody = z.object({ principal_id: z.string().max(100), service: z.string().max(100) });
 const principalBody = z.object({
@@ -93,7 +111,10 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 		settings: shownSettings(service),
 		created_at: service.created_at,
 		connected: pool.of(service.name).live,
-		agents: pool.of(service.name).agents.map((agent) => agent.status()),
+		agents: pool.of(service.name).own.map((agent) => agent.status()),
+		...(deps.agentsElsewhere(service.name).length === 0
+			? {}
+			: { agents_elsewhere: deps.agentsElsewhere(service.name) }),
 		...(deps.front().counts.get(service.name) ?? { requests: 0, errors: 0, refused: 0 }),
 	});
 
@@ -106,6 +127,7 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 				const body = await context.json(tokenBody);
 				const { token, row } = await services.createToken(body.service_name, {
 					...(body.kind === undefined ? {} : { kind: body.kind }),
+					...(body.settings === undefined ? {} : { settings: camel(body.settings) }),
 					by: actorOf(context),
 				});
 				record(context, "token.create", row.id, { service: row.service });
@@ -175,6 +197,19 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 		},
 		{
 			...facts,
+			method: "POST",
+			path: "/admin/api/principals",
+			handle: async (context) => {
+				const { name, email, note } = await context.json(newPrincipalBody);
+				const address = context.remoteAddress;
+				const principal = await principals.register({ name, email, note, address, state: "active" });
+				record(context, "principal.create", principal.principal_id, { name, email });
+				const credential = principals.credentialOf(principal);
+				return show(context, { principal_id: principal.principal_id, credential, principal }, 201);
+			},
+		},
+		{
+			...facts,
 			method: "PATCH",
 			path: "/admin/api/principals/:cid",
 			handle: async (context) => {
@@ -212,7 +247,9 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 				const body = await context.json(serviceBody);
 				const before = serviceNamed(param(context, "svc"));
 				const service = await services.update(before.name, {
-					...(body.settings === undefined ? {} : { settings: { ...before.settings, ...camel(body.settings) } }),
+					...(body.settings === undefined
+						? {}
+						: { settings: withoutNull({ ...before.settings, ...camel(body.settings) }) }),
 					...(body.port === undefined ? {} : { port: body.port }),
 					...(body.domains === undefined ? {} : { domains: body.domains.map((each) => domainOf(each, deps.domain)) }),
 				});
@@ -319,6 +356,10 @@ function camel(body: Readonly<Record<string, unknown>>): Record<string, never> {
 		string,
 		never
 	>;
+}
+
+function withoutNull<T extends object>(settings: T): T {
+	return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== null)) as T;
 }
 
 function shownSettings(service: ActiveService): Record<string, unknown> {

@@ -4,6 +4,7 @@ import type { Changes } from "../changes.ts";
 import { type CallerIdentity, identityLines } from "../protocol/identity-headers.ts";
 import {
 	type AssertedRequest,
+	type Assertion,
 	equalKeys,
 	parseCredential,
 	readUrlToken,
@@ -17,6 +18,8 @@ import type { SigningKey } from "./signing-key.ts";
 export const callerLimits = {
 	/** A yes is remembered this long at most, should news of a change be lost. */
 	rememberMs: 30_000,
+	/** …and this long while no news can come. */
+	rememberAwayMs: 1_000,
 	maxRemembered: 20_000,
 	/** Identities whose signed lines are kept. */
 	maxSigned: 5_000,
@@ -75,7 +78,15 @@ const anonymous: Caller = {
 interface Remembered {
 	readonly caller: Caller;
 	readonly key: Buffer;
+	/** Both by the wall clock, as requests are. */
+	readonly since: number;
 	readonly until: number;
+}
+
+/** Where several nodes keep what counts once. */
+export interface OnceOnly {
+	/** @returns false when it was used before. @throws when that cannot be known. */
+	use(what: string, ttlMs: number): Promise<boolean>;
 }
 
 /** Tells who calls a service. A credential that is offered and not good is refused, never taken for none. */
@@ -91,14 +102,31 @@ export class Callers implements Closeable {
 	readonly #throttles = new Map<string, { throttle: Throttle | null; requests: RateLimit | null; limits: string }>();
 	readonly #failures: RateLimit;
 	readonly #jti: ExpiringMap<string, true>;
+	readonly #once: OnceOnly | null;
+	readonly #changes: Changes;
 	readonly #news: Closeable;
+	readonly #resumed: Closeable;
 	/** Raised at each change: a look-up that began before it is not remembered. */
 	#generation = 0;
 
+	/** @param deps.once null = this is the only node. */
 	constructor(
-		deps: { principals: Principals; signer: Pick<SigningKey, "sign">; changes: Changes; clock: Clock },
+		deps: {
+			principals: Principals;
+			signer: Pick<SigningKey, "sign">;
+			changes: Changes;
+			clock: Clock;
+			once?: OnceOnly | null;
+		},
 		issuer: string,
 	) {
+		this.#once = deps.once ?? null;
+		this.#changes = deps.changes;
+		this.#resumed = deps.changes.onResumed(() => {
+			this.#generation += 1;
+			this.#remembered.clear();
+			this.#throttles.clear();
+		});
 		this.#principals = deps.principals;
 		this.#signer = deps.signer;
 		this.#clock = deps.clock;
@@ -116,6 +144,7 @@ export class Callers implements Closeable {
 
 	close(): void {
 		void this.#news.close();
+		void this.#resumed.close();
 		this.#remembered.clear();
 		this.#signed.clear();
 	}
@@ -135,9 +164,13 @@ export class Callers implements Closeable {
 		}
 		if (urlToken !== null) return invalid("The request offers two credentials: a header and a URL token.");
 		const remembered = this.#remembered.get(keyOf(request.service, credential));
-		if (remembered !== undefined && remembered.until > request.now)
+		if (remembered !== undefined && this.#stillCounts(remembered, request.now))
 			return assertion === null ? remembered.caller : this.#assert(remembered, assertion, request);
 		return this.#judgeCredential(credential, assertion, request, address);
+	}
+
+	#stillCounts({ since, until }: Remembered, now: number): boolean {
+		return until > now && (this.#changes.connected || since + callerLimits.rememberAwayMs > now);
 	}
 
 	/** Who holds a credential, whatever service: for the API. */
@@ -161,6 +194,7 @@ export class Callers implements Closeable {
 		const remembered: Remembered = {
 			caller: this.#callerOf(principal, request.service, plainIdentity(principal), false, null),
 			key,
+			since: this.#clock.now(),
 			until: this.#clock.now() + callerLimits.rememberMs,
 		};
 		if (generation === this.#generation) {
@@ -173,15 +207,26 @@ export class Callers implements Closeable {
 		return assertion === null ? remembered.caller : this.#assert(remembered, assertion, request);
 	}
 
-	#assert(remembered: Remembered, text: string, request: AssertedRequest): Caller | CallerRefusal {
+	#assert(
+		remembered: Remembered,
+		text: string,
+		request: AssertedRequest,
+	): Caller | CallerRefusal | Promise<Caller | CallerRefusal> {
 		const assertion = verifyAssertion(remembered.key, text, request);
 		if (typeof assertion === "string") return invalid(assertion);
 		const principal = remembered.caller.principal as Principal;
-		if (assertion.jti !== undefined) {
-			const used = `${principal.principal_id}\n${assertion.jti}`;
-			if (this.#jti.get(used) !== undefined) return invalid("The assertion was used before.");
-			this.#jti.set(used, true, Math.max(1000, (assertion.exp + 60) * 1000 - request.now));
-		}
+		if (assertion.jti === undefined) return this.#asserted(principal, assertion, request);
+		const used = `${principal.principal_id}\n${assertion.jti}`;
+		const ttlMs = Math.max(1000, (assertion.exp + 60) * 1000 - request.now);
+		if (this.#jti.get(used) !== undefined) return usedBefore();
+		this.#jti.set(used, true, ttlMs);
+		if (this.#once === null) return this.#asserted(principal, assertion, request);
+		return this.#once
+			.use(used, ttlMs)
+			.then((first) => (first ? this.#asserted(principal, assertion, request) : usedBefore()));
+	}
+
+	#asserted(principal: Principal, assertion: Assertion, request: AssertedRequest): Caller {
 		return this.#callerOf(
 			principal,
 			request.service,
@@ -339,6 +384,10 @@ function keyOf(service: string, credential: string): string {
 
 function invalid(message: string): CallerRefusal {
 	return { ok: false, status: 401, code: "unauthorized", message };
+}
+
+function usedBefore(): CallerRefusal {
+	return invalid("The assertion was used before.");
 }
 
 function notGranted(principal: Principal, service: string): CallerRefusal {

@@ -1,4 +1,5 @@
 import { type Clock, type Closeable, delay } from "@warren/kernel";
+import { backboneError } from "../errors.ts";
 import { type Jwk, SigningKey } from "./signing-key.ts";
 
 /** A key as it is kept. A secret. */
@@ -12,8 +13,8 @@ export interface StoredSigningKey {
 export interface SigningKeyStore {
 	/** Oldest first; at least one. */
 	readonly keys: readonly StoredSigningKey[];
-	/** On disk when it returns. */
-	readonly save: (keys: readonly StoredSigningKey[]) => void;
+	/** On disk when it returns. Null = the key is given and shared: it is not replaced here. */
+	readonly save: ((keys: readonly StoredSigningKey[]) => void) | null;
 }
 
 const hourMs = 3600_000;
@@ -50,6 +51,7 @@ export class SigningKeys implements Closeable {
 
 	/** Changes keys by itself from now on. */
 	start(): void {
+		if (this.#save === null) return;
 		const watch = async () => {
 			for (;;) {
 				this.#settle();
@@ -70,8 +72,13 @@ export class SigningKeys implements Closeable {
 		return { keys: this.#held.map(({ key }) => key.jwk) };
 	}
 
-	/** A new key, which signs in an hour. One that waits already is that one. @returns its name, and from when it signs. */
+	/**
+	 * A new key, which signs in an hour. One that waits already is that one.
+	 * @returns its name, and from when it signs. @throws WarrenError `conflict` for a key that is given.
+	 */
 	rotate(): { readonly kid: string; readonly from: number } {
+		if (this.#save === null)
+			throw backboneError("conflict", "The nodes of a cluster share one signing key; no node replaces it.");
 		const waiting = this.#held.find(({ from }) => from > this.#clock.now());
 		if (waiting !== undefined) return { kid: waiting.key.kid, from: waiting.from };
 		const stored = { pem: SigningKey.generate(), from: this.#clock.now() + signingKeyLimits.aheadMs };
@@ -106,7 +113,7 @@ export class SigningKeys implements Closeable {
 			const next = this.#held[index + 1];
 			return next === undefined || now < next.from + signingKeyLimits.afterMs;
 		});
-		if (kept.length === this.#held.length) return;
+		if (kept.length === this.#held.length || this.#save === null) return;
 		this.#held = kept;
 		this.#save(kept.map(({ pem, from }) => ({ pem, from })));
 	}

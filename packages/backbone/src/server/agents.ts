@@ -35,6 +35,8 @@ export interface AgentStatus {
 /** Whoever waits for a link. `null` = none came in time. */
 type Waiter = {
 	readonly http: boolean;
+	/** A link of this node's own agents: whoever came over a hop goes no further. */
+	readonly local: boolean;
 	readonly taken: (lease: Lease | null) => void;
 	readonly deadline: number;
 	gone: boolean;
@@ -76,6 +78,8 @@ class WarmUser implements StreamUser {
 }
 
 export class Agent implements LinkOwner {
+	/** Behind another node of the cluster: its links are hops. */
+	readonly isPeer: boolean = false;
 	readonly id: string;
 	readonly name: string;
 	readonly address: string;
@@ -182,7 +186,12 @@ export class Agent implements LinkOwner {
 		const at = this.#parked.indexOf(link);
 		if (at !== -1) this.#parked.splice(at, 1);
 		this.removeWarm(link);
-		if (this.links.size === 0) this.#service.remove(this);
+		if (this.links.size === 0) this.emptied();
+	}
+
+	/** Its last link is gone. */
+	protected emptied(): void {
+		this.#service.remove(this);
 	}
 
 	/** Asks for more links. */
@@ -272,6 +281,11 @@ export class ServiceAgents {
 		return this.agents.some((agent) => !agent.draining);
 	}
 
+	/** Agents that hang here, not at another node. */
+	get own(): Agent[] {
+		return this.agents.filter((agent) => !agent.isPeer);
+	}
+
 	add(agent: Agent): void {
 		this.agents.push(agent);
 		this.#changed(agent, false);
@@ -286,8 +300,8 @@ export class ServiceAgents {
 	}
 
 	/** @param avoid an agent that just failed this very request. */
-	take(http: boolean, avoid: Agent | null = null): Lease | null {
-		const { agents } = this;
+	take(http: boolean, avoid: Agent | null = null, local = false): Lease | null {
+		const agents = local ? this.own : this.agents;
 		const count = agents.length;
 		if (count === 1) {
 			const only = agents[0] as Agent;
@@ -308,13 +322,13 @@ export class ServiceAgents {
 	}
 
 	/** Waits for a link. @returns how to give up waiting, or null when nobody may wait: no agent, or too many already. */
-	wait(http: boolean, taken: (lease: Lease | null) => void): (() => void) | null {
-		if (!this.live || this.#waiting.length >= agentLimits.maxWaiting) return null;
-		const waiter: Waiter = { http, taken, deadline: this.now() + agentLimits.waitMs, gone: false };
-		this.#waiting.push(waiter);
-		const agent = this.agents
+	wait(http: boolean, taken: (lease: Lease | null) => void, local = false): (() => void) | null {
+		const agent = (local ? this.own : this.agents)
 			.filter((each) => !each.draining)
-			.sort((a, b) => rank(a, null) + a.wanted - rank(b, null) - b.wanted)[0] as Agent;
+			.sort((a, b) => rank(a, null) + a.wanted - rank(b, null) - b.wanted)[0];
+		if (agent === undefined || this.#waiting.length >= agentLimits.maxWaiting) return null;
+		const waiter: Waiter = { http, local, taken, deadline: this.now() + agentLimits.waitMs, gone: false };
+		this.#waiting.push(waiter);
 		if (agent.wanted < this.#waiting.length) agent.want(Math.max(1, this.#waiting.length - agent.wanted));
 		return () => {
 			waiter.gone = true;
@@ -323,17 +337,28 @@ export class ServiceAgents {
 
 	/** A link of this agent is free. */
 	served(agent: Agent): void {
-		while (this.#waiting.length > 0) {
-			const waiter = this.#waiting[0] as Waiter;
+		let at = 0;
+		while (at < this.#waiting.length) {
+			const waiter = this.#waiting[at] as Waiter;
 			if (waiter.gone) {
-				this.#waiting.shift();
+				this.#waiting.splice(at, 1);
+				continue;
+			}
+			if (waiter.local && agent.isPeer) {
+				at += 1;
 				continue;
 			}
 			const lease = agent.draining ? null : waiter.http ? agent.takeHttp() : agent.take();
 			if (lease === null) return;
-			this.#waiting.shift();
+			this.#waiting.splice(at, 1);
 			waiter.taken(lease);
 		}
+	}
+
+	/** One that was asked has nothing: whoever else is there is asked. */
+	askAll(): void {
+		if (this.#waiting.length > 0)
+			for (const agent of this.agents) if (!agent.draining) agent.want(this.#waiting.length);
 	}
 
 	sweep(now: number): void {
@@ -344,13 +369,15 @@ export class ServiceAgents {
 			this.#waiting.shift();
 			if (!waiter.gone) waiter.taken(null);
 		}
-		if (this.#waiting.length > 0)
-			for (const agent of this.agents) if (!agent.draining) agent.want(this.#waiting.length);
+		this.askAll();
 	}
 }
 
+/** Own agents before those behind a hop. */
 function rank(agent: Agent, avoid: Agent | null): number {
-	return agent.busy + (agent.healthy ? 0 : 1_000_000) + (agent === avoid ? 2_000_000 : 0);
+	return (
+		agent.busy + (agent.isPeer ? 100_000 : 0) + (agent.healthy ? 0 : 1_000_000) + (agent === avoid ? 2_000_000 : 0)
+	);
 }
 
 /** Every agent of this node, by service. */
@@ -387,14 +414,19 @@ export class AgentPool implements Closeable {
 		let agent = agents.agents.find((each) => each.id === facts.id && !each.draining);
 		if (agent === undefined) {
 			if (agents.agents.length >= agentLimits.maxAgentsPerService) return null;
-			for (const older of agents.agents)
-				if (facts.name !== "" && older.name === facts.name && !older.draining)
-					older.goAway(closeCodes.replaced, `another agent named "${facts.name}" has taken over`);
+			if (facts.name !== "") this.replace(service, facts.name, facts.id);
 			agent = new Agent(agents, { ...facts, connectedAt: facts.at });
 			agents.add(agent);
 		}
 		if (agent.links.size >= agentLimits.maxLinksPerAgent) return null;
 		return { link: new TunnelLink(channel, agent, this.#now), agent };
+	}
+
+	/** The newer process of a name takes over from the older ones. @param id the newer one's. */
+	replace(service: string, name: string, id: string): void {
+		for (const older of this.of(service).agents)
+			if (older.name === name && older.id !== id && !older.draining)
+				older.goAway(closeCodes.replaced, `another agent named "${name}" has taken over`);
 	}
 
 	/** Cuts agents whose token is gone. */

@@ -51,7 +51,7 @@ async function helloOf(options: ConnectionOptions): Promise<Buffer> {
 }
 
 describe("certificates by name", () => {
-	it("N1: a name's own comes before a wildcard's, and that before the standard one", async () => {
+	it("S1: a name's own comes before a wildcard's, and that before the standard one", async () => {
 		certificates.setFor("shop.test", await leaf("shop.test"));
 		certificates.setFor("*.mos.test", await leaf("*.mos.test"));
 		expect(await namesShown({ servername: "shop.test" })).toBe("DNS:shop.test");
@@ -63,14 +63,14 @@ describe("certificates by name", () => {
 		expect(await namesShown({ servername: "shop.test" })).toBe("DNS:mos.test");
 	});
 
-	it("N1: the standard one changes for the next client", async () => {
+	it("S1: the standard one changes for the next client", async () => {
 		certificates.setStandard(await leaf("mos.test", "localhost"));
 		expect(await namesShown({})).toBe("DNS:mos.test, DNS:localhost");
 		expect(() => certificates.setStandard({ cert: "no", key: "no" })).toThrow();
 		expect(await namesShown({})).toBe("DNS:mos.test, DNS:localhost");
 	});
 
-	it("N2: a challenge is for who asks for it; the others see what they saw before, and are served", async () => {
+	it("S2: a challenge is for who asks for it; the others see what they saw before, and are served", async () => {
 		certificates.setChallenge("web.mos.test", await leaf("web.mos.test"));
 		try {
 			const asking = { servername: "web.mos.test", ALPNProtocols: ["acme-tls/1"] };
@@ -92,7 +92,7 @@ describe("certificates by name", () => {
 		}
 	});
 
-	it("N3: a hello that comes byte by byte, or is none, costs its sender alone", async () => {
+	it("S3: a hello that comes byte by byte, or is none, costs its sender alone", async () => {
 		certificates.setChallenge("web.mos.test", await leaf("web.mos.test"));
 		try {
 			const hello = await helloOf({ servername: "mos.test" });
@@ -115,7 +115,7 @@ describe("certificates by name", () => {
 });
 
 describe("readClientHello", () => {
-	it("N3: finds name and protocols, however the records are cut; half of one is incomplete", async () => {
+	it("S3: finds name and protocols, however the records are cut; half of one is incomplete", async () => {
 		const hello = await helloOf({ servername: "mos.test", ALPNProtocols: ["h2", "http/1.1"] });
 		const read = { servername: "mos.test", protocols: ["h2", "http/1.1"] };
 		expect(readClientHello(hello)).toEqual(read);
@@ -131,7 +131,7 @@ describe("readClientHello", () => {
 		}
 	});
 
-	it("N3: every byte may be wrong: it is read, waited for or refused, and never thrown over", async () => {
+	it("S3: every byte may be wrong: it is read, waited for or refused, and never thrown over", async () => {
 		const hello = await helloOf({ servername: "mos.test", ALPNProtocols: ["acme-tls/1"] });
 		let seen = 0;
 		for (let at = 0; at < hello.length; at++)

@@ -323,6 +323,11 @@ export class Front implements Closeable {
 		this.#connections.delete(connection);
 	}
 
+	/** What runs now. */
+	*running(): Iterable<Running> {
+		for (const { running } of this.#connections) if (running !== null) yield running;
+	}
+
 	/** Cuts what runs on behalf of somebody, or towards a service. */
 	disconnect(matches: (running: Running) => boolean): void {
 		for (const connection of [...this.#connections]) {

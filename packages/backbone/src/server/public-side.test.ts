@@ -486,7 +486,7 @@ describe("agents", () => {
 		await backbone.agent("web", port, { via: relay.port });
 		expect(await backbone.raw(get())).toMatch(/ok$/);
 		relay.cut();
-		await expect.poll(() => backbone.raw(get()), { timeout: 10_000 }).toMatch(/ok$/);
+		await expect.poll(() => backbone.raw(get()), { timeout: 30_000 }).toMatch(/ok$/);
 	});
 
 	it("that are half-open are found by their pings, and a request of theirs goes to another", {

@@ -60,23 +60,47 @@ export class Services implements Closeable {
 	readonly #byDomain = new Map<string, ActiveService>();
 	readonly #touched = new Map<string, number>();
 	readonly #watchers = new Set<(name: string) => void>();
+	/** As it was read last: what has not changed keeps its limits' state. */
+	readonly #rows = new Map<string, string>();
+	readonly #late: (fault: unknown) => void;
 	#news: Closeable | undefined;
 
-	private constructor(db: Kysely<BackboneTables>, clock: Clock, random: Random, changes: Changes) {
+	private constructor(
+		db: Kysely<BackboneTables>,
+		clock: Clock,
+		random: Random,
+		changes: Changes,
+		late: (fault: unknown) => void,
+	) {
+		this.#late = late;
 		this.#db = db;
 		this.#clock = clock;
 		this.#random = random;
 		this.#changes = changes;
 	}
 
-	static async open(db: Kysely<BackboneTables>, clock: Clock, random: Random, changes: Changes): Promise<Services> {
-		const services = new Services(db, clock, random, changes);
+	/** @param late hears of a change that could not be read: `reload` finds it later. */
+	static async open(
+		db: Kysely<BackboneTables>,
+		clock: Clock,
+		random: Random,
+		changes: Changes,
+		late: (fault: unknown) => void = () => {},
+	): Promise<Services> {
+		const services = new Services(db, clock, random, changes, late);
 		for (const { name } of await db.selectFrom("backbone_services").select("name").execute())
 			await services.#load(name);
 		services.#news = changes.hear((change) => {
-			if (change.of === "service") void services.#load(change.name);
+			if (change.of === "service") services.#load(change.name).catch(services.#late);
 		});
 		return services;
+	}
+
+	/** What other nodes changed while no news of it came. @throws WarrenError `store_away`. */
+	async reload(): Promise<void> {
+		const stand = await this.#db.selectFrom("backbone_services").select("name").execute();
+		const names = new Set([...this.#byName.keys(), ...stand.map(({ name }) => name)]);
+		for (const name of names) await this.#load(name);
 	}
 
 	close(): void {
@@ -105,7 +129,7 @@ export class Services implements Closeable {
 	/** A token for a service, which is made when it is not there. The token is shown once. @throws WarrenError `bad_request`, `conflict`. */
 	async createToken(
 		service: string,
-		options: { kind?: ServiceKind; by: string },
+		options: { kind?: ServiceKind; settings?: ServiceSettings; by: string },
 	): Promise<{ token: string; row: ServiceToken }> {
 		if (!isServiceName(service))
 			throw backboneError("bad_request", `"${service.slice(0, 80)}" cannot name a service.`, {
@@ -123,7 +147,13 @@ export class Services implements Closeable {
 			if (this.#byName.size >= maxServices) throw backboneError("full", `There are ${maxServices} services already.`);
 			await this.#db
 				.insertInto("backbone_services")
-				.values({ name: service, kind, port: null, settings: "{}", created_at: this.#clock.now() })
+				.values({
+					name: service,
+					kind,
+					port: null,
+					settings: JSON.stringify(options.settings ?? {}),
+					created_at: this.#clock.now(),
+				})
 				.execute();
 		}
 		const token = formatServiceToken(service, newSecret(this.#random));
@@ -218,6 +248,18 @@ export class Services implements Closeable {
 		return this.get(name) as ActiveService;
 	}
 
+	/** Gives a service its port unless it has one: of several nodes that choose, the first one's counts. */
+	async allot(name: string, port: number): Promise<void> {
+		await this.#db
+			.updateTable("backbone_services")
+			.set({ port })
+			.where("name", "=", name)
+			.where("port", "is", null)
+			.execute();
+		await this.#load(name);
+		this.#changes.tell({ of: "service", name });
+	}
+
 	/** Takes a service away, with its tokens and grants. @throws WarrenError `unknown_service`. */
 	async remove(name: string): Promise<void> {
 		if (this.get(name) === null) throw unknownService(name);
@@ -231,10 +273,19 @@ export class Services implements Closeable {
 
 	async #load(name: string): Promise<void> {
 		const row = await this.#db.selectFrom("backbone_services").selectAll().where("name", "=", name).executeTakeFirst();
-		const domains = await this.#db.selectFrom("backbone_domains").select("host").where("service", "=", name).execute();
+		const domains = await this.#db
+			.selectFrom("backbone_domains")
+			.select("host")
+			.where("service", "=", name)
+			.orderBy("host")
+			.execute();
+		const read = row === undefined ? "" : JSON.stringify([row, domains]);
+		if (this.#rows.get(name) === read) return;
 		for (const host of this.#byName.get(name)?.domains ?? []) this.#byDomain.delete(host);
-		if (row === undefined) this.#byName.delete(name);
-		else {
+		if (row === undefined) {
+			this.#rows.delete(name);
+			this.#byName.delete(name);
+		} else {
 			const active = activeService(
 				{
 					name,
@@ -246,6 +297,7 @@ export class Services implements Closeable {
 				},
 				this.#clock,
 			);
+			this.#rows.set(name, read);
 			this.#byName.set(name, active);
 			for (const host of active.domains) this.#byDomain.set(host, active);
 		}

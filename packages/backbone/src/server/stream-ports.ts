@@ -100,7 +100,7 @@ export class StreamPorts implements Closeable {
 		if (!due) return;
 		const opened = service.port === null ? await this.#allot(service) : await this.#open(service, service.port);
 		this.#standing.set(name, { kind: service.kind, ...opened });
-		if (service.port === null) await this.#deps.services.update(name, { port: opened.port });
+		if (service.port === null) await this.#deps.services.allot(name, opened.port);
 	}
 
 	async #allot(service: ActiveService): Promise<{ port: number; opened: OpenPort }> {

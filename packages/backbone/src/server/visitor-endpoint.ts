@@ -41,6 +41,11 @@ export class VisitorEndpoint {
 		return true;
 	}
 
+	/** Who is here now. */
+	running(): Iterable<Running> {
+		return this.#running.values();
+	}
+
 	/** Cuts visitors, and what they have open. */
 	disconnect(matches: (running: Running) => boolean): void {
 		for (const [link, running] of [...this.#running]) if (matches(running)) link.close("access was taken away");

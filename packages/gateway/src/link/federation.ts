@@ -1,18 +1,36 @@
 import { type Closeable, newId, newSecret } from "@warren/kernel";
+import type { Statements } from "@warren/store";
 import { fetch } from "undici";
+import { MeshKey } from "../ed25519.ts";
 import { gatewayError } from "../errors.ts";
-import { GatewayLink, type LinkDeps, type LinkSettings } from "./gateway-link.ts";
+import { GatewayLink, type LinkDeps, type LinkSettings, messageForged } from "./gateway-link.ts";
+import { type AccessLists, KeptSettings } from "./link-settings.ts";
+import { MeshTrust } from "./mesh-trust.ts";
+
+/** What a machine registered with. */
+export type Registration = Omit<LinkSettings, "login">;
+
+export interface FederationDeps extends Omit<LinkDeps, "key" | "trust" | "kept"> {
+	/** Of a database with `gatewayLinkSchema`. */
+	readonly statements: Statements;
+}
+
+/** Kept 0600; null = never written. */
+export interface SecretFile {
+	load(): string | null;
+	save(text: string): void;
+}
 
 export interface FederationOptions {
 	/** From the environment: fixed for this process. Null = what was registered here, if anything. */
-	readonly fixed: LinkSettings | null;
+	readonly fixed: Registration | null;
 	/** Of the environment without credentials, and the original's. */
 	readonly defaultGatewayUrl: string;
 	/** As others see this warren. */
 	readonly name: string;
-	/** Kept 0600; null = never registered. */
-	load(): string | null;
-	save(text: string): void;
+	readonly registration: SecretFile;
+	/** This mesh's own Ed25519 key. */
+	readonly key: SecretFile;
 }
 
 export interface RegisterRequest {
@@ -28,12 +46,19 @@ const maxAnswerBytes = 64 * 1024;
 
 /** This machine's place at a gateway: registered once, connected whenever it runs. */
 export class Federation implements Closeable {
+	readonly key: MeshKey;
+	readonly trust: MeshTrust;
+	readonly #kept: KeptSettings;
 	readonly #deps: LinkDeps;
 	readonly #options: FederationOptions;
 	#link: GatewayLink | null = null;
 
-	constructor(deps: LinkDeps, options: FederationOptions) {
-		this.#deps = deps;
+	constructor({ statements, ...deps }: FederationDeps, options: FederationOptions) {
+		const { load, save } = options.key;
+		this.key = MeshKey.open(load, save);
+		this.trust = new MeshTrust(statements, deps.clock);
+		this.#kept = new KeptSettings(statements);
+		this.#deps = { ...deps, key: this.key, trust: this.trust, kept: this.#kept };
 		this.#options = options;
 	}
 
@@ -69,21 +94,23 @@ export class Federation implements Closeable {
 		if (fixed !== null && named !== undefined)
 			throw gatewayError("set_by_environment", "MESH_ID and MESH_SECRET are set in this machine's environment.");
 		const gatewayUrl = wanted.gatewayUrl ?? before?.gatewayUrl ?? defaultGatewayUrl;
-		const settings: LinkSettings = {
+		const settings: Registration = {
 			gatewayUrl,
 			meshId: wanted.meshId ?? before?.meshId ?? `${slugOf(name)}-${newId(this.#deps.random, 6)}`,
 			secret: wanted.secret ?? before?.secret ?? `wg_${newSecret(this.#deps.random)}`,
 		};
 		// A secret that changes at the same place is proved by the one before it.
 		const rotates = before?.meshId === settings.meshId && before.secret !== settings.secret;
-		await this.#post(gatewayUrl, {
+		const keyed = await this.#post(gatewayUrl, {
 			meshId: settings.meshId,
 			secret: settings.secret,
 			name: wanted.name ?? name,
+			publicKey: this.key.publicKey,
 			...(rotates ? { previousSecret: before.secret } : {}),
 			...(wanted.invitation === undefined ? {} : { invitation: wanted.invitation }),
 		});
-		if (fixed === null) this.#options.save(JSON.stringify(settings));
+		if (fixed === null) this.#options.registration.save(JSON.stringify(settings));
+		this.#kept.keyedAt(keyed ? { ...settings, publicKey: this.key.publicKey } : null);
 		await this.#link?.close();
 		this.#open(settings);
 	}
@@ -92,17 +119,35 @@ export class Federation implements Closeable {
 		await this.#link?.close();
 	}
 
-	#open(settings: LinkSettings): void {
-		this.#link = new GatewayLink(this.#deps, settings);
+	/** Whom this mesh talks with: kept here, told to the gateway, and held here as well. */
+	get access(): AccessLists {
+		return this.#kept.access;
+	}
+
+	set access(lists: AccessLists) {
+		this.#kept.access = lists;
+	}
+
+	/** Somebody has decided about a key or a mesh. */
+	trusted(): void {
+		this.#deps.health.clear(messageForged);
+		this.#deps.events.publish({ type: "gateway" });
+		this.#link?.announce();
+	}
+
+	#open(settings: Registration): void {
+		const keyed = this.#kept.isKeyedAt({ ...settings, publicKey: this.key.publicKey });
+		this.#link = new GatewayLink(this.#deps, { ...settings, login: keyed ? "key" : "secret" });
 		this.#link.start();
 	}
 
-	#saved(): LinkSettings | null {
-		const text = this.#options.load();
-		return text === null ? null : (JSON.parse(text) as LinkSettings);
+	#saved(): Registration | null {
+		const text = this.#options.registration.load();
+		return text === null ? null : (JSON.parse(text) as Registration);
 	}
 
-	async #post(gatewayUrl: string, body: object): Promise<void> {
+	/** @returns whether the gateway has taken the key; the original knows none. */
+	async #post(gatewayUrl: string, body: object): Promise<boolean> {
 		const url = registerUrl(gatewayUrl);
 		const answer = await fetch(url, {
 			method: "POST",
@@ -117,7 +162,7 @@ export class Federation implements Closeable {
 			});
 		});
 		const text = (await answer.text()).slice(0, maxAnswerBytes);
-		if (answer.ok) return;
+		if (answer.ok) return answerOf(text).key === true;
 		throw gatewayError(
 			"gateway_refused",
 			`The gateway at ${new URL(url).host} answered ${answer.status}: ${wordsOf(text)}`,
@@ -135,12 +180,17 @@ export function registerUrl(gatewayUrl: string): string {
 }
 
 function wordsOf(text: string): string {
+	const { message, error } = answerOf(text);
+	return String(message ?? error ?? "no gateway answers there").slice(0, 300);
+}
+
+function answerOf(text: string): { readonly message?: unknown; readonly error?: unknown; readonly key?: unknown } {
 	try {
-		const { message, error } = JSON.parse(text) as { message?: unknown; error?: unknown };
-		return String(message ?? error ?? "no reason").slice(0, 300);
+		const answer: unknown = JSON.parse(text);
+		return typeof answer === "object" && answer !== null ? answer : {};
 	} catch {
 		// Not a gateway, or one behind something that answers for it.
-		return "no gateway answers there";
+		return {};
 	}
 }
 

@@ -12,6 +12,7 @@ import {
 	type Timer,
 } from "@warren/kernel";
 import { dialWebSocket, type WebSocketConnection } from "@warren/net";
+import type { MeshKey } from "../ed25519.ts";
 import {
 	type Announcement,
 	type ClientEffect,
@@ -20,6 +21,8 @@ import {
 	clientLimits as limits,
 	type ParticipantGroup,
 } from "../protocol/index.ts";
+import type { KeptSettings } from "./link-settings.ts";
+import type { MeshTrust } from "./mesh-trust.ts";
 
 export interface LinkDeps {
 	readonly clock: Clock;
@@ -28,6 +31,9 @@ export interface LinkDeps {
 	readonly health: HealthTable;
 	readonly events: EventSink;
 	readonly federation: FederationClient;
+	readonly key: MeshKey;
+	readonly trust: MeshTrust;
+	readonly kept: KeptSettings;
 }
 
 export interface LinkSettings {
@@ -35,6 +41,7 @@ export interface LinkSettings {
 	readonly gatewayUrl: string;
 	readonly meshId: string;
 	readonly secret: string;
+	readonly login: "secret" | "key";
 }
 
 /**
@@ -72,7 +79,17 @@ export const linkPlain: ConditionKind = {
 	delayMs: 0,
 };
 
+export const messageForged: ConditionKind = {
+	code: "gateway-forged",
+	severity: "warning",
+	title: "A message in the name of {mesh} was refused: {why}.",
+	advice: "Compare fingerprints with whoever runs it, on the Rooms page; then accept its new key, or block it.",
+	delayMs: 0,
+};
+
 const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+type Incoming = Extract<ClientEffect, { kind: "keep" }>["message"];
 
 const maxInstances = 5_000;
 
@@ -100,13 +117,17 @@ export class GatewayLink implements Closeable {
 	constructor(deps: LinkDeps, settings: LinkSettings) {
 		this.#deps = deps;
 		this.settings = settings;
-		this.#machine = new ClientMachine({ meshId: settings.meshId, secret: settings.secret });
+		const { gatewayUrl, meshId, secret, login } = settings;
+		this.#machine = new ClientMachine({ meshId, secret, login, host: new URL(gatewayUrl).host, key: deps.key });
 		this.#backoff = new Backoff({ firstMs: limits.firstRetryMs, maxMs: limits.maxRetryMs }, deps.random);
-		this.#unwatch = deps.federation.onChange(() => {
-			this.#machine.announce(this.#announcement(), this.#now());
-			this.#machine.wake(this.#now());
-			this.#perform();
-		});
+		this.#unwatch = deps.federation.onChange(() => this.announce());
+	}
+
+	/** Rooms, access or what is to be sent have changed. */
+	announce(): void {
+		this.#machine.announce(this.#announcement(), this.#now());
+		this.#machine.wake(this.#now());
+		this.#perform();
 	}
 
 	start(): void {
@@ -147,6 +168,7 @@ export class GatewayLink implements Closeable {
 		this.#deps.health.clear(linkAway);
 		this.#deps.health.clear(linkRefused);
 		this.#deps.health.clear(linkPlain);
+		this.#deps.health.clear(messageForged);
 		await this.#connection?.close(1000, "this machine stops");
 	}
 
@@ -252,15 +274,25 @@ export class GatewayLink implements Closeable {
 		}
 	}
 
-	#keep({ message }: Extract<ClientEffect, { kind: "keep" }>): void {
+	#keep({ message }: { readonly message: Incoming }): void {
 		try {
-			this.#deps.federation.receive(message);
+			if (this.#deps.kept.admits(message.fromMeshId)) this.#receive(message);
 			this.#machine.kept();
 		} catch (failure) {
 			// Not kept, so not acknowledged: the gateway brings it, and all after it, again.
 			this.#deps.logger.error("a message of another warren cannot be kept", { fault: messageOf(failure) });
 			this.#connection?.terminate();
 		}
+	}
+
+	/** What is forged counts as kept: it would only come again. */
+	#receive(message: Incoming): void {
+		const judged = this.#deps.trust.judge(message);
+		if (judged.ok) return this.#deps.federation.receive({ ...message, signedBy: judged.signedBy });
+		const { fromMeshId: mesh } = message;
+		this.#deps.health.raise(messageForged, { mesh, why: judged.why });
+		this.#deps.logger.warn("a message of another warren was refused", { mesh, why: judged.why });
+		this.#deps.events.publish({ type: "gateway" });
 	}
 
 	/** A disk that refuses costs this connection; the next one begins where this one stopped. */
@@ -297,7 +329,12 @@ export class GatewayLink implements Closeable {
 
 	#announcement(): Announcement {
 		const { wanted, shown } = this.#deps.federation.names();
-		return { publicRooms: shown, participants: this.#deps.federation.participants(), interest: wanted };
+		return {
+			publicRooms: shown,
+			participants: this.#deps.federation.participants(),
+			interest: wanted,
+			access: this.#deps.kept.access,
+		};
 	}
 
 	#now(): number {

@@ -1,6 +1,7 @@
 import { type Audit, type CredentialKind, describeIdentity } from "@warren/kernel";
-import { dataHeaders, type Route } from "@warren/net";
+import { dataHeaders, type RequestContext, type Route } from "@warren/net";
 import { z } from "zod";
+import { fingerprintOf } from "../ed25519.ts";
 import { gatewayLimits, meshIdPattern } from "../protocol/index.ts";
 import type { Federation } from "./federation.ts";
 
@@ -11,6 +12,12 @@ const registerBody = z.object({
 	name: z.string().trim().min(1).max(gatewayLimits.maxNameLength).optional(),
 	invitation: z.string().max(gatewayLimits.maxSecretLength).optional(),
 });
+
+const meshList = z
+	.array(z.string().max(gatewayLimits.maxMeshIdLength).regex(meshIdPattern))
+	.max(gatewayLimits.maxAccessEntries);
+const accessBody = z.object({ allow: meshList.nullable(), block: meshList });
+const acceptBody = z.object({ fingerprint: z.string().max(64) });
 
 /** `/api/gateway/*` of a node: where it federates, and who is there. */
 export function federationRoutes(
@@ -24,6 +31,33 @@ export function federationRoutes(
 	},
 ): Route[] {
 	const owner = "gateway-link";
+	const audit = (context: RequestContext, action: string, target: string) =>
+		options.audit.record({
+			actor: context.identity === null ? "anonymous" : describeIdentity(context.identity),
+			action,
+			target,
+			outcome: "ok",
+			address: context.remoteAddress,
+		});
+	/** What the owner alone decides: written down, and everybody who looks hears of it. */
+	const decide = (
+		method: "PUT" | "POST" | "DELETE",
+		path: string,
+		action: string,
+		act: (context: RequestContext, mesh: string) => void | Promise<void>,
+	): Route => ({
+		owner,
+		method,
+		path,
+		credentials: options.owners,
+		handle: async (context) => {
+			const mesh = context.params["mesh"] ?? "";
+			await act(context, mesh);
+			federation.trusted();
+			audit(context, action, mesh);
+			return Response.json(trustOf(federation), { headers: dataHeaders });
+		},
+	});
 	const get = (path: string, answer: () => unknown): Route => ({
 		owner,
 		method: "GET",
@@ -39,6 +73,16 @@ export function federationRoutes(
 				participants.map((each) => ({ ...each, meshId, meshName })),
 			),
 		})),
+		get("/api/gateway/trust", () => trustOf(federation)),
+		decide("PUT", "/api/gateway/access", "gateway.access", async (context) => {
+			federation.access = await context.json(accessBody);
+		}),
+		decide("POST", "/api/gateway/keys/:mesh/accept", "gateway.key.accept", async (context, mesh) =>
+			federation.trust.accept(mesh, (await context.json(acceptBody)).fingerprint),
+		),
+		decide("DELETE", "/api/gateway/keys/:mesh", "gateway.key.forget", (_context, mesh) =>
+			federation.trust.forget(mesh),
+		),
 		{
 			owner,
 			method: "POST",
@@ -46,17 +90,20 @@ export function federationRoutes(
 			credentials: options.owners,
 			handle: async (context) => {
 				await federation.register(await context.json(registerBody));
-				options.audit.record({
-					actor: context.identity === null ? "anonymous" : describeIdentity(context.identity),
-					action: "gateway.register",
-					target: federation.gatewayUrl,
-					outcome: "ok",
-					address: context.remoteAddress,
-				});
+				audit(context, "gateway.register", federation.gatewayUrl);
 				return Response.json({ ok: true, ...statusOf(federation) }, { headers: dataHeaders });
 			},
 		},
 	];
+}
+
+/** Whose word counts here. */
+function trustOf(federation: Federation) {
+	return {
+		own: { fingerprint: fingerprintOf(federation.key.publicKey), login: federation.link?.settings.login ?? null },
+		access: federation.access,
+		meshes: federation.trust.list(),
+	};
 }
 
 function statusOf(federation: Federation) {

@@ -2,12 +2,17 @@ import { describe, expect, it } from "vitest";
 import { type ClientEffect, ClientMachine } from "./client-machine.ts";
 import { clientLimits } from "./limits.ts";
 
-const announcement = { publicRooms: ["general"], participants: [], interest: ["general"] };
+const access = { allow: null, block: [] as string[] };
+const announcement = { publicRooms: ["general"], participants: [], interest: ["general"], access };
+const key = { publicKey: "the-key", sign: (text: string) => `signed ${text}` };
+const credentials = { meshId: "a", secret: "s", host: "gateway.example", key, login: "secret" as const };
 const entry = (seq: number) => ({ seq, id: `m${seq}`, targetMeshId: null, room: "general", payload: { n: seq } });
 
 /** A machine, signed in, whose outbox holds so many entries. */
-function signedIn(options: { readonly entries?: number; readonly features?: readonly string[] } = {}) {
-	const machine = new ClientMachine({ meshId: "a", secret: "s" });
+function signedIn(
+	options: { readonly entries?: number; readonly features?: readonly string[]; readonly credentials?: object } = {},
+) {
+	const machine = new ClientMachine({ ...credentials, ...options.credentials });
 	const settled = new Map<number, string>();
 	const said: Record<string, any>[] = [];
 	const other: ClientEffect[] = [];
@@ -97,29 +102,92 @@ describe("a mesh's side", () => {
 		expect(sent()).toEqual(["m1", "m2", "m3", "m2", "m3"]);
 	});
 
+	it("C6 with a key it signs the challenge for the host that it dialled, and its secret stays here", () => {
+		const { said, hear } = signedIn({ credentials: { login: "key", secret: "stays-here" } });
+		expect(said[0]).toEqual({ type: "gateway_auth", meshId: "a", publicKey: "the-key" });
+		const machine = new ClientMachine({ ...credentials, login: "key" });
+		machine.opened(announcement, 0);
+		machine.receive(JSON.stringify({ type: "gateway_challenge", nonce: "n1", host: "evil.example" }), 0);
+		const [, answer] = machine.drain().map((effect) => effect.kind === "send" && JSON.parse(effect.text));
+		expect(answer).toMatchObject({
+			publicKey: "the-key",
+			nonce: "n1",
+			signature: "signed warren-gateway-v1\ngateway.example\na\nn1",
+			publicRooms: ["general"],
+			features: ["receipts", "ordered", "queue", "events", "interest"],
+		});
+		for (const nonce of [5, null, "x".repeat(257)]) hear({ type: "gateway_challenge", nonce });
+		hear({ type: "gateway_challenge", nonce: "after the login" });
+		expect(JSON.stringify(said)).not.toContain("stays-here");
+		expect(said.filter((each) => each["signature"] !== undefined)).toEqual([]);
+	});
+
+	it("C6 one that signs in by secret signs nobody's challenge", () => {
+		const machine = new ClientMachine(credentials);
+		machine.opened(announcement, 0);
+		machine.drain();
+		machine.receive(JSON.stringify({ type: "gateway_challenge", nonce: "n1" }), 0);
+		expect(machine.drain()).toEqual([]);
+	});
+
+	it("C7 whom it talks with is told before anything is sent, and again when it changes", () => {
+		const { machine, said, perform } = signedIn({ entries: 1 });
+		const types = said.map((each) => each["type"]);
+		expect(types.indexOf("gateway_access")).toBeGreaterThan(0);
+		expect(types.indexOf("gateway_access")).toBeLessThan(types.indexOf("gateway_broadcast"));
+		machine.announce({ ...announcement, access: { allow: ["b"], block: ["c"] } }, 0);
+		machine.announce({ ...announcement, access: { allow: ["b"], block: ["c"] } }, 0);
+		perform(0);
+		expect(said.filter((each) => each["type"] === "gateway_access")).toEqual([
+			{ type: "gateway_access", allow: null, block: [] },
+			{ type: "gateway_access", allow: ["b"], block: ["c"] },
+		]);
+	});
+
 	it("C3 what was kept is acknowledged, together, and nonsense in between does not stop it", () => {
 		const { machine, hear, said, other, perform } = signedIn();
 		const incoming = { type: "gateway_incoming", fromMeshId: "b", fromMeshName: "B", payload: { x: 1 } };
 		for (const id of ["1", "2"]) hear({ ...incoming, id });
 		hear({ ...incoming, payload: null });
-		machine.acknowledge();
-		perform(0);
-		expect(said.at(-1)).toEqual({ type: "gateway_ack", count: 1 });
+		const acks = () => said.filter((each) => each["type"] === "gateway_ack");
+		const turn = (now: number) => {
+			machine.tick(now);
+			machine.acknowledge();
+			perform(now);
+		};
+		turn(0);
+		expect(machine.deadline()).toBe(clientLimits.ackMs);
+		turn(clientLimits.ackMs - 1);
+		expect(acks()).toEqual([]);
+		turn(clientLimits.ackMs);
+		expect(acks()).toEqual([{ type: "gateway_ack", count: 1 }]);
 		for (const effect of other) if (effect.kind === "keep") machine.kept();
-		machine.acknowledge();
-		machine.acknowledge();
-		perform(0);
+		turn(100);
+		turn(100);
+		turn(100 + clientLimits.ackMs);
 		expect(said.filter((each) => each["type"] === "gateway_ack")).toEqual([
 			{ type: "gateway_ack", count: 1 },
 			{ type: "gateway_ack", count: 3 },
 		]);
 	});
 
+	it("C3 many at once are acknowledged at once", () => {
+		const { machine, hear, said, perform } = signedIn();
+		for (let count = 1; count <= clientLimits.maxUntold; count += 1) {
+			hear({ type: "gateway_incoming", fromMeshId: "b", fromMeshName: "B", payload: {}, id: `i${count}` });
+			machine.kept();
+			machine.acknowledge();
+			perform(0);
+			const told = said.filter((each) => each["type"] === "gateway_ack");
+			expect(told).toEqual(count < clientLimits.maxUntold ? [] : [{ type: "gateway_ack", count }]);
+		}
+	});
+
 	it("C4 a gateway without features hears the original's messages alone, 60 a minute", () => {
 		const { machine, said, settled, perform } = signedIn({ entries: 61, features: [] });
 		const types = new Set(said.map((each) => each["type"]));
 		expect([...types]).toEqual(["gateway_auth", "gateway_broadcast"]);
-		expect(said.at(-1)).toEqual({ type: "gateway_broadcast", payload: { n: 60 } });
+		expect(said.at(-1)).toMatchObject({ type: "gateway_broadcast", payload: { n: 60 } });
 		expect(settled.size).toBe(60);
 		machine.tick(1000);
 		perform(1000);

@@ -1,5 +1,6 @@
 import { closeCodes, type FederatedIncoming, type OutboxEntry, type OutboxOutcome, RateLimit } from "@warren/kernel";
-import type { Instance, Outcome, Participant, ParticipantGroup } from "./frames.ts";
+import { envelopeText } from "./envelope.ts";
+import { challengeText, type Instance, type Outcome, type Participant, type ParticipantGroup } from "./frames.ts";
 import { clientLimits as limits } from "./limits.ts";
 
 export interface Announcement {
@@ -7,11 +8,19 @@ export interface Announcement {
 	readonly participants: readonly Participant[];
 	/** Rooms whose broadcasts this mesh wants. */
 	readonly interest: readonly string[];
+	/** Whom this mesh talks with; `allow` null = everybody that is not blocked. */
+	readonly access: { readonly allow: readonly string[] | null; readonly block: readonly string[] };
 }
 
 export interface ClientCredentials {
 	readonly meshId: string;
 	readonly secret: string;
+	/** As it is dialled, with its port where the address has one. */
+	readonly host: string;
+	/** Signs what this mesh says. */
+	readonly key: { readonly publicKey: string; sign(text: string): string };
+	/** `key` where the gateway has it: the secret then stays here. */
+	readonly login: "secret" | "key";
 }
 
 /** What the loop does for the machine, in order. */
@@ -19,7 +28,7 @@ export type ClientEffect =
 	| { readonly kind: "send"; readonly text: string }
 	| { readonly kind: "close"; readonly reason: string }
 	/** Keep it; answered by `kept` or `notKept`. */
-	| { readonly kind: "keep"; readonly message: FederatedIncoming }
+	| { readonly kind: "keep"; readonly message: Omit<FederatedIncoming, "signedBy"> }
 	| { readonly kind: "settle"; readonly seq: number; readonly outcome: OutboxOutcome }
 	/** Answered by `offer`: entries above `after`, oldest first. */
 	| { readonly kind: "pull"; readonly after: number; readonly limit: number }
@@ -40,12 +49,17 @@ type State =
 	| { readonly at: "greeting"; readonly since: number }
 	| { readonly at: "in"; readonly features: ReadonlySet<string> };
 
-/** One mesh's side of one gateway, without I/O. Rules C1 to C5. Times are monotonic milliseconds. */
+/** One mesh's side of one gateway, without I/O. Rules C1 to C6. Times are monotonic milliseconds. */
 export class ClientMachine {
 	readonly #credentials: ClientCredentials;
 	readonly #pace: RateLimit;
 	#state: State = { at: "idle" };
-	#announced: Announcement = { publicRooms: [], participants: [], interest: [] };
+	#announced: Announcement = {
+		publicRooms: [],
+		participants: [],
+		interest: [],
+		access: { allow: null, block: [] },
+	};
 	#effects: ClientEffect[] = [];
 	#now = 0;
 	/** Sent, oldest first, and without a receipt. */
@@ -58,6 +72,8 @@ export class ClientMachine {
 	#heldUntil: number | null = null;
 	#taken = 0;
 	#toldTaken = 0;
+	/** When the next acknowledgement is due. */
+	#tellAt: number | null = null;
 	#heardAt = 0;
 	#pingedAt: number | null = null;
 
@@ -86,7 +102,7 @@ export class ClientMachine {
 		if (at === "idle") return null;
 		if (at === "greeting") return this.#state.since + limits.authMs;
 		const alive = this.#pingedAt === null ? this.#heardAt + limits.pingMs : this.#pingedAt + limits.pongMs;
-		return this.#heldUntil === null ? alive : Math.min(alive, this.#heldUntil);
+		return Math.min(alive, this.#heldUntil ?? alive, this.#tellAt ?? alive);
 	}
 
 	opened(announcement: Announcement, now: number): void {
@@ -100,16 +116,12 @@ export class ClientMachine {
 		this.#heldUntil = null;
 		this.#taken = 0;
 		this.#toldTaken = 0;
+		this.#tellAt = null;
 		this.#heardAt = now;
 		this.#pingedAt = null;
-		const { publicRooms, participants } = announcement;
-		this.#send({
-			type: "gateway_auth",
-			...this.#credentials,
-			publicRooms,
-			participants,
-			features: ["receipts", "ordered", "queue", "events", "interest"],
-		});
+		const { meshId, secret, key, login } = this.#credentials;
+		if (login === "secret") this.#signIn({ meshId, secret });
+		else this.#send({ type: "gateway_auth", meshId, publicKey: key.publicKey });
 	}
 
 	closed(code: number, reason: string): void {
@@ -126,6 +138,7 @@ export class ClientMachine {
 		if (this.#state.at === "greeting" && this.#state.since + limits.authMs <= now)
 			return void this.#effects.push({ kind: "close", reason: "the gateway did not answer the login" });
 		if (this.#state.at !== "in") return;
+		if (this.#tellAt !== null && this.#tellAt <= now) this.#tell();
 		if (this.#heldUntil !== null && this.#heldUntil <= now) {
 			this.#heldUntil = null;
 			this.#pull();
@@ -146,6 +159,8 @@ export class ClientMachine {
 		const message = parse(text);
 		if (message === null) return;
 		switch (message["type"]) {
+			case "gateway_challenge":
+				return this.#challenged(message);
 			case "gateway_auth_ok":
 				return this.#signedIn(message);
 			case "gateway_auth_error": {
@@ -203,7 +218,7 @@ export class ClientMachine {
 				...(entry.targetMeshId === null ? {} : { targetMeshId: entry.targetMeshId }),
 				...(plain ? {} : { id: entry.id }),
 				...(plain || entry.room === null ? {} : { room: entry.room }),
-				payload: entry.payload,
+				payload: this.#signed(entry.payload),
 			});
 			if (plain)
 				this.#effects.push({ kind: "settle", seq: entry.seq, outcome: { outcome: "delivered", detail: "sent" } });
@@ -217,9 +232,15 @@ export class ClientMachine {
 		this.#taken += 1;
 	}
 
-	/** Told together, once the loop has done what it had. */
+	/** Once the loop has done what it had: told together, soon. */
 	acknowledge(): void {
 		if (this.#state.at !== "in" || !this.#state.features.has("queue") || this.#taken === this.#toldTaken) return;
+		if (this.#taken - this.#toldTaken >= limits.maxUntold) this.#tell();
+		else this.#tellAt ??= this.#now + limits.ackMs;
+	}
+
+	#tell(): void {
+		this.#tellAt = null;
 		this.#toldTaken = this.#taken;
 		this.#send({ type: "gateway_ack", count: this.#taken });
 	}
@@ -234,10 +255,36 @@ export class ClientMachine {
 		if (!same(before.participants, participants)) this.#send({ type: "gateway_update_participants", participants });
 		if (!same(before.interest, interest) && this.#state.features.has("interest"))
 			this.#send({ type: "gateway_interest", rooms: interest });
+		if (!same(before.access, announcement.access)) this.#tellAccess();
 	}
 
 	discover(): void {
 		if (this.#state.at === "in") this.#send({ type: "gateway_discover" });
+	}
+
+	/** Rule C6: what is signed names the host that this client dialled, whatever the other side says it is. */
+	#challenged({ nonce }: Record<string, unknown>): void {
+		const { meshId, host, key, login } = this.#credentials;
+		if (this.#state.at !== "greeting" || login !== "key" || typeof nonce !== "string" || nonce.length > 256) return;
+		this.#signIn({ meshId, publicKey: key.publicKey, nonce, signature: key.sign(challengeText(host, meshId, nonce)) });
+	}
+
+	#signIn(proof: object): void {
+		const { publicRooms, participants } = this.#announced;
+		const features = ["receipts", "ordered", "queue", "events", "interest"];
+		this.#send({ type: "gateway_auth", ...proof, publicRooms, participants, features });
+	}
+
+	/** Rule E1. */
+	#signed(payload: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+		const { meshId, key } = this.#credentials;
+		const text = envelopeText(meshId, payload);
+		return text === null ? payload : { ...payload, signed: { key: key.publicKey, signature: key.sign(text) } };
+	}
+
+	#tellAccess(): void {
+		if (this.#state.at === "in" && this.#state.features.size > 0)
+			this.#send({ type: "gateway_access", ...this.#announced.access });
 	}
 
 	#signedIn(message: Record<string, unknown>): void {
@@ -246,6 +293,8 @@ export class ClientMachine {
 		this.#state = { at: "in", features: new Set(features) };
 		const name = typeof message["name"] === "string" ? message["name"].slice(0, 80) : this.#credentials.meshId;
 		this.#effects.push({ kind: "signed-in", name, features });
+		// Before anything is sent to anybody; also when there are none, for the gateway may keep older ones.
+		this.#tellAccess();
 		if (features.includes("interest")) this.#send({ type: "gateway_interest", rooms: this.#announced.interest });
 		this.#pull();
 	}

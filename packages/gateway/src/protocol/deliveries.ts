@@ -103,7 +103,7 @@ export class Deliveries {
 
 	receipt(sending: Sending): void {
 		const receipt = sending.receipt ?? receiptOf(sending);
-		this.#emit({ kind: "send", to: sending.socket, text: encodeReceipt(receipt) });
+		this.#emit({ kind: "send", to: sending.socket, text: encodeReceipt(receipt), soon: true });
 	}
 
 	/** A mesh with a queue has signed in: everything that waits comes first. */

@@ -43,7 +43,12 @@ class SimulatedMesh implements Hearer {
 		this.meshId = meshId;
 		this.interest = interest;
 		gateway.secrets.set(meshId, meshId);
-		this.#machine = new ClientMachine({ meshId, secret: meshId });
+		this.#machine = new ClientMachine({
+			...{ meshId, secret: meshId, host: "gateway.example" },
+			key: { publicKey: `key of ${meshId}`, sign: (text) => `signed ${text}` },
+			// Some by secret, some by key.
+			login: meshId.length % 2 === 0 ? "key" : "secret",
+		});
 	}
 
 	get isConnected(): boolean {
@@ -65,7 +70,10 @@ class SimulatedMesh implements Hearer {
 	connect(): void {
 		if (this.#socket !== null) return;
 		this.#socket = this.#gateway.connect(this);
-		this.#machine.opened({ publicRooms: [], participants: [], interest: this.interest }, this.#gateway.now);
+		this.#machine.opened(
+			{ publicRooms: [], participants: [], interest: this.interest, access: { allow: null, block: [] } },
+			this.#gateway.now,
+		);
 		this.perform();
 	}
 

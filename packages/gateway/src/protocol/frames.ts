@@ -69,7 +69,6 @@ const controlSchemas = {
 		allow: accessList.nullable(),
 		block: accessList,
 	}),
-	gateway_ack: z.object({ type: z.literal("gateway_ack"), count: z.int().min(0) }),
 	gateway_ping: z.object({ type: z.literal("gateway_ping"), token: z.string().max(64).optional() }),
 	gateway_pong: z.object({ type: z.literal("gateway_pong") }),
 	gateway_discover: z.object({ type: z.literal("gateway_discover") }),
@@ -89,7 +88,13 @@ export interface SendMessage {
 	readonly ttlMs: number | null;
 }
 
-export type ControlMessage = z.infer<(typeof controlSchemas)[keyof typeof controlSchemas]>;
+/** Checked by hand, as often as messages come. */
+interface AckMessage {
+	readonly type: "gateway_ack";
+	readonly count: number;
+}
+
+export type ControlMessage = AckMessage | z.infer<(typeof controlSchemas)[keyof typeof controlSchemas]>;
 export type ClientMessage =
 	| { readonly type: "gateway_auth"; readonly auth: AuthMessage }
 	| SendMessage
@@ -109,6 +114,7 @@ export function parseClientMessage(text: string): ClientMessage | { readonly typ
 	const { type } = message;
 	if (typeof type !== "string") return fault("A message is a JSON object with a type");
 	if (type === "gateway_relay" || type === "gateway_broadcast") return readSend(type, message);
+	if (type === "gateway_ack") return readAck(message["count"]);
 	if (type === "gateway_auth") {
 		const auth = authSchema.safeParse(message);
 		return auth.success ? { type, auth: auth.data } : fault(`${type}: ${firstIssue(auth.error)}`);
@@ -116,6 +122,12 @@ export function parseClientMessage(text: string): ClientMessage | { readonly typ
 	if (!Object.hasOwn(controlSchemas, type)) return fault(`Unknown message type "${type.slice(0, 40)}"`);
 	const control = controlSchemas[type as keyof typeof controlSchemas].safeParse(message);
 	return control.success ? control.data : fault(`${type}: ${firstIssue(control.error)}`);
+}
+
+function readAck(count: unknown): AckMessage | Fault {
+	if (!Number.isSafeInteger(count) || (count as number) < 0)
+		return fault("gateway_ack: count must be a whole number from 0 on");
+	return { type: "gateway_ack", count: count as number };
 }
 
 function readSend(type: SendMessage["type"], message: Record<string, unknown>): ClientMessage | Fault {

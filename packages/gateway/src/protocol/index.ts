@@ -1,5 +1,6 @@
 /** The gateway's protocol: frames, limits, the machines of both sides. No I/O. */
 export { type Announcement, type ClientCredentials, type ClientEffect, ClientMachine } from "./client-machine.ts";
+export { envelopeText, openEnvelope, type Payload } from "./envelope.ts";
 export {
 	type ClientMessage,
 	challengeText,

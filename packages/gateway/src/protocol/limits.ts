@@ -59,6 +59,9 @@ export const clientLimits = {
 	pingMs: 20_000,
 	pongMs: 10_000,
 	authMs: 15_000,
+	/** What was kept is acknowledged together: after so long, or so many. */
+	ackMs: 20,
+	maxUntold: 32,
 	/** To a gateway without features. */
 	plainPerMinute: 60,
 	maxMessageBytes: 4 * 1024 * 1024,

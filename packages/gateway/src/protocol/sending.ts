@@ -14,6 +14,8 @@ export interface Refusal {
 export interface Sending {
 	readonly mesh: Mesh;
 	readonly id: string;
+	/** Names it among all that are remembered. */
+	readonly key: string;
 	readonly broadcast: boolean;
 	readonly at: number;
 	/** Grows with everything that is sent: which of two came first on their connection. */
@@ -56,15 +58,17 @@ export class RememberedIds {
 		this.#forMs = forMs;
 	}
 
-	get(meshId: string, id: string, now: number): Sending | null {
-		const found = this.#entries.get(`${meshId}\n${id}`);
-		return found !== undefined && now - found.at < this.#forMs ? found : null;
+	get(key: string, now: number): Sending | null {
+		const found = this.#entries.get(key);
+		if (found === undefined) return null;
+		if (now - found.at < this.#forMs) return found;
+		this.#entries.delete(key);
+		return null;
 	}
 
+	/** Only what `get` has not found. */
 	add(sending: Sending): void {
-		const key = keyOf(sending);
-		this.#entries.delete(key);
-		this.#entries.set(key, sending);
+		this.#entries.set(sending.key, sending);
 		if (this.#entries.size <= this.#maxEntries) return;
 		const oldest = this.#entries.keys().next();
 		if (!oldest.done) this.#entries.delete(oldest.value);
@@ -72,8 +76,6 @@ export class RememberedIds {
 
 	/** It may come again. */
 	forget(sending: Sending): void {
-		if (this.#entries.get(keyOf(sending)) === sending) this.#entries.delete(keyOf(sending));
+		if (this.#entries.get(sending.key) === sending) this.#entries.delete(sending.key);
 	}
 }
-
-const keyOf = (sending: Sending) => `${sending.mesh.meshId}\n${sending.id}`;

@@ -6,7 +6,8 @@ export type SocketId = number;
 
 /** What the loop does for the machine, in this order. An `enqueue` is on disk before a later `load` reads. */
 export type ServerEffect =
-	| { readonly kind: "send"; readonly to: SocketId; readonly text: string }
+	/** `soon`: in its order, and it may wait a moment for company. */
+	| { readonly kind: "send"; readonly to: SocketId; readonly text: string; readonly soon?: true }
 	| { readonly kind: "fanout"; readonly to: readonly SocketId[]; readonly text: string }
 	| { readonly kind: "close"; readonly socket: SocketId; readonly code: number; readonly reason: string }
 	/** Answered by `verified`. */

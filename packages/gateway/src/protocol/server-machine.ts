@@ -396,6 +396,7 @@ export class ServerMachine {
 		const sending: Sending = {
 			mesh,
 			id: message.id ?? "",
+			key: receipts ? `${mesh.meshId}\n${message.id}` : "",
 			broadcast: message.targetMeshId === null,
 			at: this.#now,
 			order: this.#order++,
@@ -410,7 +411,7 @@ export class ServerMachine {
 		};
 		if (receipts) {
 			if (this.#isHeldBack(session, sending)) return;
-			const before = this.#remembered.get(mesh.meshId, sending.id, this.#now);
+			const before = this.#remembered.get(sending.key, this.#now);
 			if (before !== null) {
 				// Its receipt goes to where it was asked for last; if it is known, at once.
 				before.socket = session.socket;

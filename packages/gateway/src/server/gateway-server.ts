@@ -127,8 +127,8 @@ export class GatewayServer implements Closeable {
 				credentials: ["none"],
 				maxBodyBytes: gatewayServerLimits.maxRegisterBytes,
 				handle: async ({ request, remoteAddress }) => {
-					await this.#registry.register(await readJson(request), remoteAddress);
-					return Response.json({ ok: true }, { headers: dataHeaders });
+					const more = await this.#registry.register(await readJson(request), remoteAddress);
+					return Response.json({ ok: true, ...more }, { headers: dataHeaders });
 				},
 			},
 			{
@@ -224,8 +224,11 @@ export class GatewayServer implements Closeable {
 
 	#do(effect: ServerEffect): void {
 		switch (effect.kind) {
-			case "send":
-				return this.#byId.get(effect.to)?.socket.sendFrame(this.#frameOf(effect.text));
+			case "send": {
+				const socket = this.#byId.get(effect.to)?.socket;
+				if (effect.soon === true) return socket?.sendFrameSoon(encodeFrame(effect.text));
+				return socket?.sendFrame(this.#frameOf(effect.text));
+			}
 			case "fanout": {
 				const frame = this.#frameOf(effect.text);
 				for (const to of effect.to) this.#byId.get(to)?.socket.sendFrame(frame);

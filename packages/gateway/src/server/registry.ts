@@ -1,13 +1,8 @@
-import {
-	createPublicKey,
-	hash as hashOnce,
-	randomBytes,
-	timingSafeEqual,
-	verify as verifySignature,
-} from "node:crypto";
+import { hash as hashOnce, randomBytes, timingSafeEqual } from "node:crypto";
 import { type Clock, ExpiringMap, equalSecrets, parseRequest, RateLimit } from "@warren/kernel";
 import type { Statements } from "@warren/store";
 import { z } from "zod";
+import { isSignedBy } from "../ed25519.ts";
 import { gatewayError } from "../errors.ts";
 import { gatewayLimits, type MeshRecord, meshIdPattern, type Proof, type ProofVerdict } from "../protocol/index.ts";
 import { type SecretHash, SecretHasher } from "./secret-hash.ts";
@@ -93,9 +88,10 @@ export class Registry {
 
 	/**
 	 * Registers a mesh; again with the same secret changes its name and key, with `previousSecret` its secret.
+	 * @returns what is additive in the answer: `key` says that the mesh may sign in with its key from now on.
 	 * @throws WarrenError `bad_request`, `rate_limited`, `invitation_required`, `mesh_taken`, `too_many_meshes`.
 	 */
-	async register(body: unknown, address: string): Promise<"new" | "same" | "rotated"> {
+	async register(body: unknown, address: string): Promise<{ readonly key?: true }> {
 		const wanted = parseRequest(registration, body);
 		const retryAfterMs = this.#registers.take(address);
 		if (retryAfterMs > 0 || this.#hasher.isBusy) {
@@ -104,8 +100,12 @@ export class Registry {
 				fix: `Try again in ${Math.ceil(Math.max(retryAfterMs, 1000) / 1000)} s.`,
 			});
 		}
+		const answer = wanted.publicKey === undefined ? {} : ({ key: true } as const);
 		const stands = this.#find(wanted.meshId);
-		if (stands !== null) return this.#again(stands, wanted);
+		if (stands !== null) {
+			await this.#again(stands, wanted);
+			return answer;
+		}
 		if (this.#invitation !== null && !equalSecrets(wanted.invitation ?? "", this.#invitation))
 			throw gatewayError("invitation_required", "This gateway registers only those with an invitation.");
 		const [count] = this.#statements.all<{ count: number }>("SELECT count(*) AS count FROM gateway_meshes");
@@ -122,7 +122,7 @@ export class Registry {
 			this.#clock.now(),
 		);
 		if (inserted === 0) throw taken(wanted.meshId);
-		return "new";
+		return answer;
 	}
 
 	/** A yes or no; never throws for what a client sent. */
@@ -140,7 +140,12 @@ export class Registry {
 				this.#recent.set(proof.meshId, keyed, registryLimits.recentMs);
 				return { ok: true, meshId: proof.meshId, name: row?.name ?? proof.meshId };
 			}
-		} else if (row?.public_key != null && row.public_key === proof.publicKey && isSigned(proof))
+		} else if (
+			row?.public_key != null &&
+			row.public_key === proof.publicKey &&
+			proof.text !== "" &&
+			isSignedBy(proof.publicKey, proof.text, proof.signature)
+		)
 			return { ok: true, meshId: proof.meshId, name: row.name };
 		this.#failures.take(proof.address);
 		return { ok: false, reason: "invalid" };
@@ -171,10 +176,9 @@ export class Registry {
 		);
 	}
 
-	async #again(row: Row, wanted: z.infer<typeof registration>): Promise<"same" | "rotated"> {
+	async #again(row: Row, wanted: z.infer<typeof registration>): Promise<void> {
 		if (await this.#hasher.matches(wanted.secret, hashOf(row))) {
-			this.#update(row, wanted, row.secret);
-			return "same";
+			return this.#update(row, wanted, row.secret);
 		}
 		const proves =
 			wanted.previousSecret !== undefined && (await this.#hasher.matches(wanted.previousSecret, hashOf(row)));
@@ -182,7 +186,6 @@ export class Registry {
 		this.#update(row, wanted, JSON.stringify(await this.#hasher.hash(wanted.secret)));
 		this.#recent.delete(row.mesh_id);
 		this.onChanged(row.mesh_id);
-		return "rotated";
 	}
 
 	#update(row: Row, wanted: z.infer<typeof registration>, secret: string): void {
@@ -204,13 +207,6 @@ export class Registry {
 }
 
 const hashOf = (row: Row) => JSON.parse(row.secret) as SecretHash;
-
-function isSigned(proof: Extract<Proof, { by: "key" }>): boolean {
-	if (proof.text === "") return false;
-	const signature = Buffer.from(proof.signature, "base64url");
-	const key = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: proof.publicKey }, format: "jwk" });
-	return signature.length === 64 && verifySignature(null, Buffer.from(proof.text), key, signature);
-}
 
 function taken(meshId: string) {
 	return gatewayError("mesh_taken", `"${meshId}" is registered already, with another secret.`);

@@ -3,13 +3,13 @@ import { createServer as createSecureServer, type Server as SecureServer } from 
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
-import { type Closeable, type CloseCode, type CredentialKind, closeCodes, type Identity } from "@warren/kernel";
+import { type Closeable, type CloseCode, closeCodes, type Identity } from "@warren/kernel";
 import { WebSocketServer } from "ws";
 import { type AcceptOptions, WebSocketConnection, webSocketLimits } from "../websocket/connection.ts";
+import { TurnWrites } from "../websocket/turn-writes.ts";
 import { listen } from "./bind.ts";
 import { ClientAddress } from "./client-address.ts";
-import { parseCredential, tokensElsewhere, webSocketProtocol } from "./credentials.ts";
-import { parseHost } from "./host-table.ts";
+import { webSocketProtocol } from "./credentials.ts";
 import {
 	type ListenerDeps,
 	type ListenerLimits,
@@ -27,9 +27,9 @@ import {
 	type UpgradeHost,
 } from "./pending-upgrade.ts";
 import { bodyTooLarge, boundedRequest, makeContext, type Target, withBody } from "./request-context.ts";
-import { asWarrenError, errorResponse, faultLine, httpError, refusal, writeError } from "./responses.ts";
+import { type AcceptedTarget, RequestGate, type RequestHead } from "./request-gate.ts";
+import { asWarrenError, errorResponse, faultLine, httpError, writeError } from "./responses.ts";
 import type { HandleRoute, RequestContext, Route, WebSocketRoute } from "./route.ts";
-import { Router } from "./router.ts";
 
 /**
  * One port. Everything that arrives passes, in this order: Host table, path rules, route, Origin, credential, handler.
@@ -41,7 +41,7 @@ export class Listener implements Closeable, UpgradeHost {
 	readonly #options: ListenerOptions;
 	readonly #limits: ListenerLimits;
 	readonly #deps: ListenerDeps;
-	readonly #router: Router;
+	readonly #gate: RequestGate;
 	readonly #address: ClientAddress;
 	/** What stays open after its request was answered, and on whose behalf. */
 	readonly #connections = new Map<WebSocketConnection, Identity | null>();
@@ -51,6 +51,7 @@ export class Listener implements Closeable, UpgradeHost {
 	readonly #streams = new Map<ServerResponse, Identity | null>();
 	readonly #identities = new WeakMap<IncomingMessage, Identity>();
 	readonly #sockets: OpenSockets;
+	readonly #turn = new TurnWrites();
 	readonly #subprotocols = new WeakMap<IncomingMessage, readonly string[]>();
 	readonly #webSockets = new Map<number, WebSocketServer>();
 	#closing: Promise<void> | undefined;
@@ -60,7 +61,9 @@ export class Listener implements Closeable, UpgradeHost {
 		this.#deps = deps;
 		this.#options = options;
 		this.#limits = { ...listenerLimits, ...options.limits };
-		this.#router = new Router(options.routes);
+		this.#gate = new RequestGate(options);
+		const forwarded = options.routes.find((route) => "forward" in route);
+		if (forwarded !== undefined) throw new Error(`${forwarded.path} is passed on by an answer: only FetchListener can`);
 		this.#address = new ClientAddress(options.trustedProxies ?? []);
 		const limits = {
 			maxHeaderSize: this.#limits.maxHeaderBytes,
@@ -131,7 +134,7 @@ export class Listener implements Closeable, UpgradeHost {
 	}
 
 	routes(): readonly Route[] {
-		return this.#router.routes();
+		return this.#gate.routes();
 	}
 
 	/** New connections get the new certificate; those that are open keep theirs. */
@@ -181,20 +184,19 @@ export class Listener implements Closeable, UpgradeHost {
 			// A connection that was busy when `close` began is idle only now.
 			if (this.#closing !== undefined) setImmediate(() => this.#server.closeIdleConnections());
 		});
-		const cors = this.#corsHeaders(incoming);
+		const cors = this.#gate.corsHeaders(incoming.headers.origin);
 		try {
 			for (const [name, value] of Object.entries(cors)) outgoing.setHeader(name, value);
-			const { path, query, origin } = this.#readTarget(incoming);
+			const head = this.#headOf(incoming);
+			const target = this.#gate.readTarget(head);
 			if (incoming.method === "OPTIONS" && Object.keys(cors).length > 0) {
 				outgoing.writeHead(204).end();
 				return;
 			}
-			const route = this.#findRoute(incoming.method ?? "GET", path);
-			if (incoming.method !== "GET" && incoming.method !== "HEAD") this.#checkOrigin(incoming, origin);
-			const context = await this.#authenticate(incoming, route.route, {
-				path,
-				query,
-				origin,
+			const route = this.#gate.findRoute(head.method, target.path);
+			if (incoming.method !== "GET" && incoming.method !== "HEAD") this.#gate.checkOrigin(head, target.origin);
+			const context = await this.#contextOf(incoming, head, route.route, {
+				...target,
 				params: route.params,
 				upgrade: false,
 				outgoing,
@@ -236,22 +238,21 @@ export class Listener implements Closeable, UpgradeHost {
 		return listener(incoming, outgoing) as Promise<void>;
 	}
 
-	async #onUpgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+	async #onUpgrade(incoming: IncomingMessage, socket: Duplex, headBytes: Buffer): Promise<void> {
 		socket.on("error", () => socket.destroy());
 		this.#sockets.used(incoming.socket);
 		let upgrade: PendingUpgrade | undefined;
 		try {
-			const { path, query, origin } = this.#readTarget(incoming);
+			const head = this.#headOf(incoming);
+			const target = this.#gate.readTarget(head);
 			if (incoming.headers.upgrade?.toLowerCase() !== "websocket")
 				throw httpError("bad_request", "Only the websocket upgrade is known here.");
-			const route = this.#findRoute("WS", path);
-			this.#checkOrigin(incoming, origin);
+			const route = this.#gate.findRoute("WS", target.path);
+			this.#gate.checkOrigin(head, target.origin);
 			assertHandshake(incoming);
-			upgrade = new PendingUpgrade(this, incoming, socket, head);
-			const context = await this.#authenticate(incoming, route.route, {
-				path,
-				query,
-				origin,
+			upgrade = new PendingUpgrade(this, incoming, socket, headBytes);
+			const context = await this.#contextOf(incoming, head, route.route, {
+				...target,
 				params: route.params,
 				upgrade: true,
 				outgoing: null,
@@ -267,95 +268,29 @@ export class Listener implements Closeable, UpgradeHost {
 		}
 	}
 
-	/** Host and path rules. @throws WarrenError 400, 421. */
-	#readTarget(incoming: IncomingMessage): { path: string; query: URLSearchParams; origin: string } {
-		const parsed = countOf(incoming, "host") === 1 ? parseHost(incoming.headers.host ?? "") : null;
-		if (parsed === null) throw httpError("bad_request", "The request needs exactly one well-formed Host header.");
-		if (!this.#options.hosts.accepts(parsed.host, incoming.socket.localAddress)) {
-			throw httpError("wrong_host", `"${parsed.host}" is not a name of this server.`);
-		}
-		const target = incoming.url ?? "/";
-		const question = target.indexOf("?");
-		const path = question === -1 ? target : target.slice(0, question);
-		const query = new URLSearchParams(question === -1 ? "" : target.slice(question + 1));
-		const secure = this.secure || (incoming.socket as { encrypted?: boolean }).encrypted === true;
-		return { path, query, origin: `${secure ? "https" : "http"}://${incoming.headers.host?.toLowerCase()}` };
-	}
-
-	#findRoute(method: string, path: string): { route: Route; params: Record<string, string> } {
-		const match = this.#router.match(method, path);
-		switch (match.found) {
-			case "route":
-				return match;
-			case "bad-path":
-				throw httpError("bad_request", `This path is refused: ${match.reason}.`);
-			case "method":
-				throw httpError("method_not_allowed", `${method} is not for ${path}; it takes ${match.allowed.join(", ")}.`, {
-					details: { allowed: match.allowed },
-				});
-			case "nothing":
-				throw httpError("not_found", `There is nothing at ${path.slice(0, 200)}.`);
-		}
-	}
-
-	/**
-	 * A page of another origin never changes anything here, whatever it holds. Programs send no Origin.
-	 * Behind a proxy that ends TLS the scheme differs; the host may not.
-	 */
-	#checkOrigin(incoming: IncomingMessage, own: string): void {
-		const origin = incoming.headers.origin;
-		if (origin === undefined || origin === own || this.#options.corsOrigins?.has(origin)) return;
-		const trusted = this.#address.isTrusted(incoming.socket.remoteAddress ?? "");
-		if (trusted && origin === own.replace(/^http:/, "https:")) return;
-		throw httpError("bad_origin", `A page of ${origin.slice(0, 200)} may not do this here.`);
-	}
-
-	async #authenticate(incoming: IncomingMessage, route: Route, target: Target): Promise<RequestContext> {
-		const remoteAddress = this.#address.of(incoming);
-		const contextFor = (identity: Identity | null, credential: CredentialKind, upstreamAuthorization: string | null) =>
-			makeContext(incoming, target, { identity, credential, upstreamAuthorization, remoteAddress });
-		if (route.credentials.length === 1 && route.credentials[0] === "none") return contextFor(null, "none", null);
-		// The parser keeps the first of several and says nothing: whoever stands in front may have checked the last.
-		if (countOf(incoming, "authorization") > 1)
-			throw httpError("unauthorized", "The request has more than one Authorization header.");
-		const elsewhere = tokensElsewhere(route.tokenPlaces, incoming.headers, target.query);
-		const credential =
-			parseCredential(incoming.headers, target.upgrade, this.#options.cookieName ?? null, elsewhere) ??
-			certificateOf(incoming);
-		if (credential === null) {
-			if (route.credentials.includes("none")) return contextFor(null, "none", null);
-			throw httpError("unauthorized", "This needs a credential, and the request has none.", {
-				fix: `Send one of: ${route.credentials.join(", ")}.`,
-			});
-		}
-		if (credential.scheme === "malformed") throw httpError("unauthorized", `${credential.reason}.`);
-		const verdict = await this.#options.authenticator.authenticate(credential, {
-			accepts: route.credentials,
-			remoteAddress,
-			path: target.path,
-		});
-		if (verdict === null) throw httpError("unauthorized", "This credential is not known here.");
-		if (!verdict.ok) throw refusal(verdict);
-		if (!route.credentials.includes(verdict.kind)) {
-			throw httpError(
-				"forbidden",
-				`A ${verdict.kind} credential is not taken here; ${route.credentials.join(", ")} are.`,
-			);
-		}
-		this.#identities.set(incoming, verdict.identity);
-		return contextFor(verdict.identity, verdict.kind, verdict.upstreamAuthorization ?? null);
-	}
-
-	#corsHeaders(incoming: IncomingMessage): Record<string, string> {
-		const origin = incoming.headers.origin;
-		if (origin === undefined || !this.#options.corsOrigins?.has(origin)) return {};
+	#headOf(incoming: IncomingMessage): RequestHead {
 		return {
-			"access-control-allow-origin": origin,
-			"access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
-			"access-control-allow-headers": "authorization, content-type",
-			"access-control-max-age": "600",
-			vary: "origin",
+			method: incoming.method ?? "GET",
+			target: incoming.url ?? "/",
+			headers: incoming.headers,
+			countOf: (name) => countOf(incoming, name),
+			secure: this.secure || (incoming.socket as { encrypted?: boolean }).encrypted === true,
+			localAddress: incoming.socket.localAddress,
+			remoteAddress: this.#address.of(incoming),
+			throughProxy: this.#address.isTrusted(incoming.socket.remoteAddress ?? ""),
+			certificate: () => certificateOf(incoming),
 		};
+	}
+
+	async #contextOf(
+		incoming: IncomingMessage,
+		head: RequestHead,
+		route: Route,
+		target: AcceptedTarget & Target,
+	): Promise<RequestContext> {
+		const who = await this.#gate.authenticate(head, route, target, target.upgrade);
+		if (who.identity !== null) this.#identities.set(incoming, who.identity);
+		return makeContext(incoming, target, { ...who, remoteAddress: head.remoteAddress });
 	}
 
 	#logFault(thrown: unknown, incoming: IncomingMessage): void {
@@ -383,7 +318,8 @@ export class Listener implements Closeable, UpgradeHost {
 			socket,
 			head,
 			(ws) => {
-				connection = new WebSocketConnection(ws, socket, this.#address.of(incoming), this.#deps.clock, options);
+				const from = this.#address.of(incoming);
+				connection = new WebSocketConnection(ws, socket, from, this.#deps.clock, options, this.#turn);
 			},
 		);
 		if (connection === undefined) throw httpError("bad_request", "The WebSocket handshake is malformed.");

@@ -82,7 +82,7 @@ export class PendingUpgrade implements Upgrade {
 }
 
 /** `{"error","message"}` in the 123 bytes that a close frame has (RFC 6455 §5.5); the message gives way. */
-function closeReason(error: WarrenError): string {
+export function closeReason(error: WarrenError): string {
 	const relay = error.details["relay"] === undefined ? {} : { relay: error.details["relay"] };
 	for (let length = error.message.length; ; length = Math.max(0, length - 8)) {
 		const reason = JSON.stringify({ error: error.code, ...relay, message: error.message.slice(0, length) });

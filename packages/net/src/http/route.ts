@@ -66,7 +66,13 @@ export interface WebSocketRoute extends RouteFacts {
 	readonly open: (context: RequestContext, upgrade: Upgrade) => void | Promise<void>;
 }
 
-export type Route = HandleRoute | StreamRoute | WebSocketRoute;
+/** A WebSocket that somebody else serves, by the answer to its upgrade. Where requests come through Fetch alone. */
+export interface ForwardRoute extends RouteFacts {
+	readonly method: "WS";
+	readonly forward: (context: RequestContext) => Response | Promise<Response>;
+}
+
+export type Route = HandleRoute | StreamRoute | WebSocketRoute | ForwardRoute;
 
 /** One request after Host, Origin and credential were checked. */
 export interface RequestContext {

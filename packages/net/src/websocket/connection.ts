@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import { type Clock, type Closeable, closeCodes, type Timer } from "@warren/kernel";
 import type WebSocket from "ws";
 import { encodeFrame, type Frame } from "./frame.ts";
+import { TurnWrites } from "./turn-writes.ts";
 
 export interface AcceptOptions {
 	/** Largest message taken from the other side; a larger one closes 1009. 1 MiB unless told. */
@@ -42,7 +43,9 @@ export class WebSocketConnection implements Closeable {
 	readonly #socket: Duplex | null;
 	readonly #clock: Clock;
 	readonly #maxBufferedBytes: number;
-	readonly #flush: "now" | "tick";
+	/** Null = before control returns to the event loop. */
+	readonly #turn: TurnWrites | null;
+	readonly #write = () => this.#writePending();
 	#pending: Buffer[] = [];
 	#pendingBytes = 0;
 	#flushScheduled = false;
@@ -56,13 +59,21 @@ export class WebSocketConnection implements Closeable {
 	#onDrain: (() => void) | undefined;
 	readonly #closedPromise: Promise<void>;
 
-	constructor(ws: WebSocket, socket: Duplex | null, remoteAddress: string, clock: Clock, options: AcceptOptions) {
+	/** @param turn shared by the connections of one listener. */
+	constructor(
+		ws: WebSocket,
+		socket: Duplex | null,
+		remoteAddress: string,
+		clock: Clock,
+		options: AcceptOptions,
+		turn: TurnWrites = new TurnWrites(),
+	) {
 		this.#ws = ws;
 		this.#socket = socket;
 		this.remoteAddress = remoteAddress;
 		this.#clock = clock;
 		this.#maxBufferedBytes = options.maxBufferedBytes ?? webSocketLimits.maxBufferedBytes;
-		this.#flush = options.flush ?? "now";
+		this.#turn = options.flush === "tick" ? turn : null;
 		this.#heardAt = clock.monotonic();
 		this.#heardBytes = this.#bytesRead();
 		ws.binaryType = "nodebuffer";
@@ -136,8 +147,8 @@ export class WebSocketConnection implements Closeable {
 		this.#pendingBytes += frame.length;
 		if (!this.#flushScheduled) {
 			this.#flushScheduled = true;
-			if (this.#flush === "now") queueMicrotask(() => this.#writePending());
-			else setImmediate(() => this.#writePending());
+			if (this.#turn === null) queueMicrotask(this.#write);
+			else this.#turn.add(this.#write);
 		}
 		return "sent";
 	}

@@ -121,6 +121,38 @@ describe("many text sockets", () => {
 		expect(sockets.size).toBe(0);
 	});
 
+	it("what can wait goes out with what comes next, in order, or by itself after a while", async () => {
+		const client = await connect();
+		const said: string[] = [];
+		const heardAll = (count: number) =>
+			new Promise<void>((resolve) => {
+				const look = () => said.length >= count && resolve();
+				client.on("message", look);
+				look();
+			});
+		client.on("message", (data) => said.push(String(data)));
+		const socket = open[0] as TextSocket;
+		socket.sendFrameSoon(encodeFrame("first"));
+		socket.sendFrameSoon(encodeFrame("second"));
+		socket.send("third");
+		await heardAll(3);
+		socket.sendFrameSoon(encodeFrame("fourth"));
+		// Whatever was to be written by now would have been, before this answer.
+		const pong = once(client, "pong");
+		client.ping();
+		await pong;
+		expect(said, "a pong takes what waits along").toEqual(["first", "second", "third", "fourth"]);
+		socket.sendFrameSoon(encodeFrame("fifth"));
+		await clock.advance(textSocketLimits.soonMs);
+		await heardAll(5);
+		expect(said.at(-1)).toBe("fifth");
+		socket.sendFrameSoon(encodeFrame("last"));
+		socket.close(4000, "bye");
+		await heardAll(6);
+		await until(() => closes.length === 1);
+		expect(said.at(-1)).toBe("last");
+	});
+
 	it("read frames however the network cuts them", async () => {
 		const client = await raw();
 		const bytes = Buffer.concat([masked(0x81, "one"), masked(0x81, "x".repeat(300)), masked(0x81, "three")]);

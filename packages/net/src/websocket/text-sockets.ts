@@ -23,6 +23,8 @@ export const textSocketLimits = {
 	sweepMs: 100,
 	lapMs: 5_000,
 	closeMs: 3_000,
+	/** What can wait (`sendFrameSoon`) goes out with what comes next, or after this. */
+	soonMs: 20,
 } as const;
 
 /**
@@ -35,6 +37,8 @@ export class TextSockets implements Closeable {
 	readonly #sockets = new Set<TextSocket>();
 	readonly #closing = new Map<TextSocket, number>();
 	#dirty: TextSocket[] = [];
+	#patient: TextSocket[] = [];
+	#soon: Timer | null = null;
 	#lap: Iterator<TextSocket> | null = null;
 	#sweep: Timer | null = null;
 
@@ -65,6 +69,7 @@ export class TextSockets implements Closeable {
 	/** Cuts what is left. */
 	close(): void {
 		this.#sweep?.cancel();
+		this.#soon?.cancel();
 		for (const socket of [...this.#sockets, ...this.#closing.keys()]) socket.terminate();
 	}
 
@@ -76,6 +81,17 @@ export class TextSockets implements Closeable {
 	/** For TextSocket alone. */
 	dirty(socket: TextSocket): void {
 		if (this.#dirty.push(socket) === 1) setImmediate(() => this.#flush());
+	}
+
+	/** For TextSocket alone. */
+	patient(socket: TextSocket): void {
+		this.#patient.push(socket);
+		this.#soon ??= this.#clock.after(textSocketLimits.soonMs, () => {
+			this.#soon = null;
+			const patient = this.#patient;
+			this.#patient = [];
+			for (const each of patient) each.hurry();
+		});
 	}
 
 	/** For TextSocket alone. */
@@ -137,6 +153,8 @@ export class TextSocket {
 	readonly #reader: MessageReader;
 	#pending: Frame[] = [];
 	#pendingBytes = 0;
+	/** A write is on its way. */
+	#hurried = false;
 	#state: "open" | "closing" | "closed" = "open";
 	#heardAt: number;
 	#pingedAt: number;
@@ -175,14 +193,34 @@ export class TextSocket {
 	}
 
 	sendFrame(frame: Frame): void {
-		if (this.#state !== "open") return;
+		if (this.#take(frame)) this.hurry();
+	}
+
+	/** In order with all the others, and in no hurry: a write of its own costs more than its bytes. */
+	sendFrameSoon(frame: Frame): void {
+		if (!this.#take(frame) || this.#pending.length > 1) return;
+		this.#all.patient(this);
+	}
+
+	/** @returns whether it is taken. */
+	#take(frame: Frame): boolean {
+		if (this.#state !== "open") return false;
 		if (this.#pendingBytes + this.#socket.writableLength + frame.length > this.#all.options.maxBufferedBytes) {
 			this.#pending = [];
 			this.#pendingBytes = 0;
-			return this.close(closeCodes.tooSlow, "too slow: the reader fell behind");
+			this.close(closeCodes.tooSlow, "too slow: the reader fell behind");
+			return false;
 		}
 		this.#pendingBytes += frame.length;
-		if (this.#pending.push(frame) === 1) this.#all.dirty(this);
+		this.#pending.push(frame);
+		return true;
+	}
+
+	/** For TextSockets alone. */
+	hurry(): void {
+		if (this.#hurried || this.#pending.length === 0) return;
+		this.#hurried = true;
+		this.#all.dirty(this);
 	}
 
 	/** What was sent before still goes out; cut when the other side does not answer. Safe to call twice. */
@@ -208,6 +246,7 @@ export class TextSocket {
 		const pending = this.#pending;
 		this.#pending = [];
 		this.#pendingBytes = 0;
+		this.#hurried = false;
 		return pending;
 	}
 

@@ -42,7 +42,7 @@ export async function startCoordinator(options: TestCoordinatorOptions = {}) {
 		{
 			tls: options.tls ?? null,
 			policy: options.policy ?? everybody,
-			adminTokenHash: hashToken(adminToken),
+			adminTokenHashes: [hashToken(adminToken)],
 			stunPort: 0,
 			host: "127.0.0.1",
 		},

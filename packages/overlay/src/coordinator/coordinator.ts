@@ -49,8 +49,8 @@ export interface CoordinatorOptions {
 	readonly policy?: string;
 	/** What a saved policy is handed to. */
 	readonly savePolicy?: (text: string) => void;
-	/** `hashToken` of the administrator's; null = nobody administers by HTTP. */
-	readonly adminTokenHash: string | null;
+	/** `hashToken` of each administrator's; none = nobody administers by HTTP. */
+	readonly adminTokenHashes: readonly string[];
 	/** Tags of machines whose certificates name none. */
 	readonly defaultTags?: readonly string[];
 	/** UDP port of the STUN server, and the next; null = none. 0 = free ones. */
@@ -101,7 +101,7 @@ export class Coordinator implements Closeable {
 			heartbeatTimeoutMs: options.heartbeatTimeoutMs ?? coordinatorLimits.heartbeatTimeoutMs,
 		});
 		const revocations = deps.revocations ?? noRevocations;
-		const credentials = new CoordinatorCredentials(clock, options.adminTokenHash, revocations);
+		const credentials = new CoordinatorCredentials(clock, options.adminTokenHashes, revocations);
 		const streams = new Streams(roster, clock, random);
 		lifetime.own(streams);
 		const punches = new Punches(roster, clock, () => streams.changed());

@@ -53,15 +53,15 @@ const maxRemembered = 20_000;
 /** Machines by their certificates, administrators by their token. */
 export class CoordinatorCredentials implements Authenticator {
 	readonly kinds = ["node", "admin"] as const;
-	readonly #adminTokenHash: string | null;
+	readonly #adminTokenHashes: readonly string[];
 	readonly #revocations: Revocations;
 	readonly #wrongTokens: RateLimit;
 	readonly #byFingerprint = new Map<string, CertificateFacts>();
 	readonly #facts = new WeakMap<Identity, CertificateFacts>();
 
-	/** @param adminTokenHash `hashToken`; null = nobody administers by HTTP. */
-	constructor(clock: Clock, adminTokenHash: string | null, revocations: Revocations) {
-		this.#adminTokenHash = adminTokenHash;
+	/** @param adminTokenHashes `hashToken` of each; none = nobody administers by HTTP. */
+	constructor(clock: Clock, adminTokenHashes: readonly string[], revocations: Revocations) {
+		this.#adminTokenHashes = adminTokenHashes;
 		this.#revocations = revocations;
 		this.#wrongTokens = new RateLimit(clock, { perSecond: 0.2, burst: 10, maxKeys: 10_000 });
 	}
@@ -83,7 +83,8 @@ export class CoordinatorCredentials implements Authenticator {
 					message: `Too many wrong tokens from ${context.remoteAddress}.`,
 					retryAfterMs,
 				};
-			if (this.#adminTokenHash !== null && equalSecrets(hashToken(credential.token), this.#adminTokenHash))
+			const offered = hashToken(credential.token);
+			if (this.#adminTokenHashes.some((each) => equalSecrets(offered, each)))
 				return { ok: true, kind: "admin", identity: { kind: "operator", name: "administrator" } };
 			this.#wrongTokens.take(context.remoteAddress);
 			return { ok: false, reason: "invalid", message: "The administrator's token is not this one." };

@@ -40,12 +40,33 @@ export class CoordinatorLink {
 	}
 
 	get url(): string {
-		return this.#urls[this.#at % this.#urls.length] as string;
+		return this.#urls[this.#at] as string;
 	}
 
-	/** The next one, after a failure of this one. */
-	next(): void {
-		this.#at += 1;
+	/** Not the first that was named. */
+	get isSpare(): boolean {
+		return this.#at > 0;
+	}
+
+	/** The next one, after a failure of `failed`; nothing when another is asked already. */
+	next(failed: string): void {
+		if (failed === this.url) this.#at = (this.#at + 1) % this.#urls.length;
+	}
+
+	/**
+	 * Turns to one that was named earlier, where one answers again: machines that ask different ones do not see each
+	 * other, so all go back to the first that they can. @returns whether it did.
+	 */
+	async returnToEarlier(signal: AbortSignal): Promise<boolean> {
+		for (let at = 0; at < this.#at; at++) {
+			const { statusCode } = await this.#ask("GET", "/api/health", undefined, signal, this.#urls[at]).catch(() => ({
+				statusCode: 0,
+			}));
+			if (statusCode !== 200 || at >= this.#at) continue;
+			this.#at = at;
+			return true;
+		}
+		return false;
 	}
 
 	/** @throws WarrenError as the coordinator answered (its status kept), or `coordinator_away`. */
@@ -117,9 +138,10 @@ export class CoordinatorLink {
 		path: string,
 		body: unknown,
 		signal: AbortSignal | undefined,
+		url = this.url,
 	): Promise<{ statusCode: number; text: string }> {
 		try {
-			const answer = await request(new URL(path, this.url), {
+			const answer = await request(new URL(path, url), {
 				method,
 				dispatcher: this.#agent,
 				headers: { accept: "application/json", ...(body === undefined ? {} : { "content-type": "application/json" }) },

@@ -59,6 +59,28 @@ async function join_(folder: string, coordinators: readonly string[], options: P
 const app = { uuid: "0191e7c2-1111-7222-8333-444455556666", host: "127.0.0.1", port: 1 };
 
 describe("a joiner", () => {
+	it("J1 serves other apps when it is told so: the address moves to them, and from one peer to the next", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		await using a = await join_(folder.file("a"), [server.url], { name: "alpha" });
+		await using b = await join_(folder.file("b"), [server.url], { name: "beta" });
+		await using c = await join_(folder.file("c"), [server.url], { name: "gamma" });
+		const ula = appUla(app.uuid) as string;
+		const seenAt = (key: WireGuardKey) => a.device.peers.get(key)?.allowedIps.includes(`${ula}/128`) === true;
+		await b.joiner.setApps([app]);
+		expect([b.network.addresses.has(ula), b.joiner.appPortOf(ula)]).toEqual([true, expect.any(Number)]);
+		await a.device.until(() => seenAt(b.key));
+		const port = b.joiner.appPortOf(ula);
+		await b.joiner.setApps([app]);
+		expect(b.joiner.appPortOf(ula), "what stays is not disturbed").toBe(port);
+		await b.joiner.setApps([{ ...app, port: 2 }]);
+		expect(b.joiner.appPortOf(ula)).toEqual(expect.any(Number));
+		await b.joiner.setApps([]);
+		expect([b.network.addresses.has(ula), b.joiner.appPortOf(ula)]).toEqual([false, null]);
+		await c.joiner.setApps([app]);
+		await a.device.until(() => seenAt(c.key) && !seenAt(b.key));
+	});
+
 	it("J1 two meet: device peers, /128 routes, a direct path by probes, datagrams arrive", async () => {
 		using folder = tempFolder("joiner");
 		await using server = await startCoordinator();
@@ -224,7 +246,7 @@ describe("a joiner", () => {
 				.on("error", reject);
 		});
 		expect(text).toBe("from the app");
-		const resolver = new Resolver({ timeout: 2_000, tries: 1 });
+		const resolver = new Resolver({ timeout: 10_000, tries: 1 });
 		resolver.setServers([`[::1]:${b.joiner.namePort}`]);
 		const short = (ula: string) => new URL(`http://[${ula}]`).hostname.slice(1, -1);
 		expect(await resolver.resolve6("alpha-one.warren.internal")).toEqual([short(a.joiner.ula)]);

@@ -101,6 +101,8 @@ export const joinerLimits = {
 	/** Who is not in a restarted coordinator's roster yet is kept this long: its own 60 s for a heartbeat. */
 	settleMs: 60_000,
 	mtu: 1420,
+	/** After a coordinator that answers again has refused this machine, before it is turned to anew. */
+	returnPauseMs: 600_000,
 	/** A heartbeat tells of this many paths. */
 	maxPaths: 1_000,
 } as const;
@@ -148,12 +150,18 @@ export class Joiner implements Closeable {
 	#paths: PathDriver | null = null;
 	#relay: RelayLanes | null = null;
 	#names: NameResponder | null = null;
+	#apps: readonly HostedApp[];
 	readonly #forwarders = new Map<Ula, AppForwarder>();
 	readonly #applied = new Map<WireGuardKey, WantedPeer>();
 	#appliedRules = "null";
 	#lastEventId: string | null = null;
 	#connected = false;
 	#streaming = false;
+	/** Ends the stream of a coordinator that another is preferred to. */
+	#elsewhere = new AbortController();
+	/** It has just been turned to again: a refusal sends this machine back. */
+	#hasReturned = false;
+	#returnAt = 0;
 	#running: Promise<void> = Promise.resolve();
 	#syncTimer: Timer | null = null;
 	#syncing: Promise<void> = Promise.resolve();
@@ -168,6 +176,7 @@ export class Joiner implements Closeable {
 	private constructor(deps: JoinerDeps, options: JoinerOptions) {
 		this.#deps = deps;
 		this.#options = options;
+		this.#apps = options.apps;
 		this.health = deps.health ?? new HealthTable(deps.clock);
 		this.#table = new PeerTable(deps.clock);
 		this.#files = new JoinerFiles(options.folder, deps.logger);
@@ -353,7 +362,9 @@ export class Joiner implements Closeable {
 		this.health.clear(joinerConditions.refused);
 		if (this.#device !== null && before !== null && before.ula !== this.#identity.ula)
 			await this.#moveAddress(before.ula, this.#identity.ula);
-		this.#relay?.retryNow();
+		// The lanes belong to where the others are.
+		if (before !== null && before.coordinator !== this.#identity.coordinator) this.#relay?.redial();
+		else this.#relay?.retryNow();
 		this.#stunPorts = answer.stun_ports;
 		void this.#paths?.useStun(new URL(this.#link.url).hostname, this.#stunPorts);
 		for (const device of this.#files.devices()) {
@@ -398,7 +409,33 @@ export class Joiner implements Closeable {
 	}
 
 	#appUlas(): Ula[] {
-		return this.#options.apps.flatMap((app) => appUla(app.uuid) ?? []);
+		return this.#apps.flatMap((app) => appUla(app.uuid) ?? []);
+	}
+
+	/** Serves these apps from now on; one that stays as it was is not disturbed. @throws WarrenError `bad_config`, `no_network`. */
+	setApps(apps: readonly HostedApp[]): Promise<void> {
+		const changed = this.#syncing.then(() => this.#setApps(apps));
+		this.#syncing = changed.catch(() => {});
+		return changed;
+	}
+
+	async #setApps(apps: readonly HostedApp[]): Promise<void> {
+		const kept = new Set(apps.map((app) => JSON.stringify(app)));
+		const gone = this.#apps.filter((app) => !kept.has(JSON.stringify(app))).flatMap((app) => appUla(app.uuid) ?? []);
+		this.#apps = apps;
+		for (const ula of gone) {
+			await this.#forwarders.get(ula)?.close();
+			this.#forwarders.delete(ula);
+		}
+		if (this.#device === null) return;
+		const standing = new Set(this.#appUlas());
+		const removeAddresses = gone.filter((ula) => !standing.has(ula));
+		const change = { addAddresses: [], removeAddresses, routes: [], removeRoutes: [] };
+		await this.#network(() => this.#deps.network.apply(this.#device?.interfaceName ?? "", change));
+		await this.#openApps();
+		// The addresses are ours to the others from the next heartbeat on, and left to others.
+		this.#beatSoon();
+		this.#sync();
 	}
 
 	async #openApps(): Promise<void> {
@@ -411,9 +448,10 @@ export class Joiner implements Closeable {
 				removeRoutes: [],
 			}),
 		);
-		for (const app of this.#options.apps) {
+		for (const app of this.#apps) {
 			const ula = appUla(app.uuid);
 			if (ula === null) throw overlayError("bad_config", `"${app.uuid.slice(0, 64)}" is not the UUID of an app.`);
+			if (this.#forwarders.has(ula)) continue;
 			this.#forwarders.set(
 				ula,
 				await AppForwarder.open(
@@ -506,6 +544,8 @@ export class Joiner implements Closeable {
 		const { signal } = this.#stop;
 		this.#armBeat();
 		while (!signal.aborted) {
+			const { url } = this.#link;
+			const elsewhere = this.#elsewhere.signal;
 			try {
 				if (!this.#connected) await this.#register();
 				const openedAt = clock.monotonic();
@@ -513,12 +553,13 @@ export class Joiner implements Closeable {
 					`/v1/mesh/peers/stream?peer_id=${this.peerId}&deltas=1`,
 					this.#lastEventId,
 					(event) => this.#onEvent(event),
-					signal,
+					AbortSignal.any([signal, elsewhere]),
 				);
 				if (clock.monotonic() - openedAt > joinerLimits.backoff.maxMs) backoff.reset();
 			} catch (failure) {
 				if (signal.aborted) return;
-				this.#onFailure(failure);
+				if (elsewhere.aborted) backoff.reset();
+				else this.#onFailure(failure, url);
 				logger.debug("the coordinator's stream ended", { fault: messageOf(failure) });
 			}
 			this.#streaming = false;
@@ -526,7 +567,8 @@ export class Joiner implements Closeable {
 		}
 	}
 
-	#onFailure(failure: unknown): void {
+	/** @param url of the coordinator that was asked. */
+	#onFailure(failure: unknown, url: string): void {
 		const status = failure instanceof WarrenError ? failure.status : 0;
 		// Unknown there: a coordinator that was restarted, or we were silent for too long.
 		if (status === 401 || status === 404) this.#connected = false;
@@ -534,11 +576,30 @@ export class Joiner implements Closeable {
 			this.health.raise(joinerConditions.refused, { fault: messageOf(failure) });
 		if (failure instanceof WarrenError && failure.code === "coordinator_away") {
 			this.health.raise(joinerConditions.coordinatorAway, { fault: messageOf(failure) });
-			if (this.#options.coordinators.length > 1) {
-				this.#link.next();
-				this.#connected = false;
-			}
+			if (this.#options.coordinators.length > 1) this.#leaveCoordinator(url);
+		} else if (this.#hasReturned && (status === 401 || status === 403 || status === 409)) {
+			this.#returnAt = this.#deps.clock.monotonic() + joinerLimits.returnPauseMs;
+			this.#leaveCoordinator(url);
 		}
+	}
+
+	#leaveCoordinator(url: string): void {
+		if (url !== this.#link.url) return;
+		this.#link.next(url);
+		this.#connected = this.#hasReturned = false;
+	}
+
+	/** With a spare coordinator: back to the one before it as soon as that answers. */
+	async #returnToEarlier(): Promise<void> {
+		if (!this.#link.isSpare || this.#deps.clock.monotonic() < this.#returnAt) return;
+		if (!(await this.#link.returnToEarlier(this.#stop.signal))) return;
+		this.#deps.logger.info("an earlier coordinator answers again", { coordinator: this.#link.url });
+		this.#connected = false;
+		this.#hasReturned = true;
+		this.#elsewhere.abort(new Error("an earlier coordinator answers again"));
+		this.#elsewhere = new AbortController();
+		await this.#register();
+		this.#hasReturned = false;
 	}
 
 	#onEvent({ event, data, id }: StreamEvent): void {
@@ -603,6 +664,7 @@ export class Joiner implements Closeable {
 		if (this.#monotonicLag !== 0 && Math.abs(lag - this.#monotonicLag) > 5_000) this.#paths?.networkChanged();
 		this.#monotonicLag = lag;
 		if (this.#table.fade()) this.#sync();
+		const { url } = this.#link;
 		try {
 			if (this.#connected) {
 				const paths = [...this.#applied.values()]
@@ -634,11 +696,14 @@ export class Joiner implements Closeable {
 				}
 				for (const { type, ...command } of answer.pending_commands)
 					if (type === "holepunch_initiate") this.#punch(command);
+				await this.#returnToEarlier();
 			}
 		} catch (failure) {
 			if (this.#stop.signal.aborted) return;
-			this.#onFailure(failure);
-			if (!this.#connected) await this.#register().catch((again: unknown) => this.#onFailure(again));
+			// Of the one that was asked last: a return to an earlier one may have changed that.
+			this.#onFailure(failure, this.#hasReturned ? this.#link.url : url);
+			const again = this.#link.url;
+			if (!this.#connected) await this.#register().catch((fault: unknown) => this.#onFailure(fault, again));
 		}
 		if (!this.#stop.signal.aborted) this.#armBeat();
 	}

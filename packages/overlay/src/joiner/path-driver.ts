@@ -10,7 +10,8 @@ import {
 	parseEndpoint,
 	plainAddress,
 } from "../endpoint.ts";
-import { PathMachine, type PathPeer } from "../protocol/path-machine.ts";
+import { PathMachine } from "../protocol/path-machine.ts";
+import type { PathPeer } from "../protocol/path-peer.ts";
 import type { WireGuardKey } from "../protocol/peer-record.ts";
 import { looksLikeProbe, ProbeSealer } from "../protocol/probe.ts";
 import { decodeStun, encodeStunRequest, looksLikeStun } from "../protocol/stun.ts";

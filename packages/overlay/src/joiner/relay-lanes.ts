@@ -62,6 +62,12 @@ export class RelayLanes implements Closeable {
 		this.#retry = new AbortController();
 	}
 
+	/** Another coordinator is asked from now on: its relay is where the others are. */
+	redial(): void {
+		for (const lane of Object.values(this.#lanes)) void lane.connection?.close(1000, "elsewhere");
+		this.retryNow();
+	}
+
 	/** Sends, waits for its turn, or drops the oldest that waits: as a network would. */
 	send(to: WireGuardKey, datagram: Uint8Array, urgent: boolean): void {
 		const wanted = this.#lanes[urgent ? "hi" : "lo"];

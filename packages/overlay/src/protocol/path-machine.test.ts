@@ -1,6 +1,8 @@
 import { type NatKind, SeededRandom, type SimulatedHost, SimulatedNetwork, VirtualClock } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
-import { type PathEffect, PathMachine, pathLimits } from "./path-machine.ts";
+import { pathLimits } from "./path-limits.ts";
+import { PathMachine } from "./path-machine.ts";
+import type { PathEffect } from "./path-peer.ts";
 import type { WireGuardKey } from "./peer-record.ts";
 import { type Probe, ProbeSealer, publicKeyOf } from "./probe.ts";
 import type { MappedAddress } from "./stun.ts";
@@ -311,6 +313,36 @@ describe("paths", () => {
 		await flow(narrow, 20_000);
 		expect(narrow.a.machine.stateOf(narrow.b.key)).toMatchObject({ at: "relay", mtu: 1280 });
 		expect(narrow.a.routes().at(-1)).toBe("relay");
+	});
+
+	it("P10 a path in use that becomes narrower is noticed, and so is one that becomes wider again", async () => {
+		const it = await world("cone", "cone");
+		await flow(it, 15_000);
+		it.network.maxPayloadBytes = 1_340 + pathLimits.sealedBytes;
+		await flow(it, 15_000);
+		for (const [side, other] of [
+			[it.a, it.b],
+			[it.b, it.a],
+		] as const)
+			expect(side.machine.stateOf(other.key)).toMatchObject({ at: "direct", mtu: 1340 });
+		it.network.maxPayloadBytes = 1_500;
+		await flow(it, 15_000);
+		expect(it.a.machine.stateOf(it.b.key)).toMatchObject({ at: "direct", mtu: 1420 });
+		it.network.maxPayloadBytes = 1_240;
+		await flow(it, 20_000);
+		expect(stateOf(it)).toEqual(["relay", "relay"]);
+	});
+
+	it("P10 a path that is down is not taken for a narrow one", async () => {
+		const it = await world("none", "none");
+		await flow(it, 12_000);
+		// Cut when the next look at its width is due, for longer than that takes.
+		it.network.loss = 1;
+		await flow(it, 15_000);
+		it.network.loss = 0;
+		await flow(it, 40_000);
+		expect(stateOf(it)).toEqual(["direct", "direct"]);
+		expect(it.a.machine.stateOf(it.b.key)?.mtu).toBe(1420);
 	});
 
 	it("P11 a faster path is moved to, a hardly better one is not", async () => {

@@ -1,128 +1,21 @@
 import type { Random } from "@warren/kernel";
+import { pathLimits } from "./path-limits.ts";
+import {
+	type Candidate,
+	format,
+	isBetter,
+	isIdle,
+	isVia,
+	keyOfCandidate,
+	newPeer,
+	type PathEffect,
+	type PathPeer,
+	type PathState,
+	type Peer,
+} from "./path-peer.ts";
 import type { WireGuardKey } from "./peer-record.ts";
-import type { OpenedProbe, Probe } from "./probe.ts";
+import type { OpenedProbe } from "./probe.ts";
 import type { MappedAddress } from "./stun.ts";
-
-/** Times in milliseconds; most are the field's own (Tailscale's disco). */
-export const pathLimits = {
-	/** A candidate is probed this often while a path is sought. */
-	seekEveryMs: 5_000,
-	/** How long it is sought before it rests until the next round. */
-	seekForMs: 30_000,
-	/** A better path is looked for this often. */
-	reseekEveryMs: 60_000,
-	heartbeatMs: 3_000,
-	/** An answer proves its path for this long. */
-	trustMs: 6_500,
-	/** Sent both ways for this long, then the relay alone. */
-	doubtMs: 10_000,
-	/** Without traffic a path is only kept open, below what NATs forget. */
-	idleAfterMs: 45_000,
-	idleHeartbeatMs: 20_000,
-	idleTrustMs: 45_000,
-	punchEveryMs: 10_000,
-	/** Pings of one punch: simultaneous, then twice more. */
-	punchPings: [0, 100, 250],
-	maxCandidates: 16,
-	/** Addresses that nobody named are taken up this often: a replayed ping shows any address. */
-	strayEveryMs: 200,
-	maxPending: 64,
-	pendingMs: 5_000,
-	/** Better by this share and this much, or it is not worth a move. */
-	betterShare: 0.8,
-	betterMs: 5,
-	/** Of inner packets; tried together, thrice. */
-	mtuLadder: [1420, 1380, 1340, 1280],
-	mtuTries: 3,
-	mtuTryMs: 1_000,
-	/** WireGuard around an inner packet: 16 bytes of header, 16 of tag. */
-	sealedBytes: 32,
-} as const;
-
-export interface PathPeer {
-	/** Where it may be, best first. */
-	readonly candidates: readonly MappedAddress[];
-	readonly relayOnly: boolean;
-	/** It answers probes; others (stock WireGuard, the original's joiner) are sent to directly and by the relay. */
-	readonly probes: boolean;
-	readonly hardNat: boolean;
-	/** A stock client behind this very host: it comes by itself, and no relay knows it. */
-	readonly directOnly?: boolean;
-}
-
-export type PathEffect =
-	| {
-			readonly type: "send";
-			readonly peer: WireGuardKey;
-			readonly probe: Probe;
-			readonly size: number;
-			readonly to: MappedAddress;
-	  }
-	| { readonly type: "route"; readonly peer: WireGuardKey; readonly route: "direct" | "relay" | "both" }
-	| { readonly type: "endpoint"; readonly peer: WireGuardKey; readonly to: MappedAddress }
-	| { readonly type: "mtu"; readonly peer: WireGuardKey; readonly bytes: number }
-	/** One handshake: a peer without probes is punched with it. */
-	| { readonly type: "handshake"; readonly peer: WireGuardKey }
-	/** Ask the coordinator to have both sides send at once. */
-	| { readonly type: "punch"; readonly peer: WireGuardKey };
-
-/**
- * How a peer is reached.
- *
- *              pong                    trust over
- *   relay ───────────────► direct ───────────────────► doubted
- *     ▲ ▲                    │  ▲          pong            │ │
- *     │ └── too narrow ──────┘  └──────────────────────────┘ │
- *     └───────────────── nothing for doubtMs ────────────────┘
- */
-type PathState =
-	| { readonly at: "relay" }
-	| { readonly at: "direct"; readonly via: string; readonly trustedUntil: number }
-	| { readonly at: "doubted"; readonly via: string; readonly since: number };
-
-interface Candidate {
-	readonly to: MappedAddress;
-	pingedAt: number;
-	/** Of the last answer; null = none lately. */
-	rttMs: number | null;
-	answeredAt: number;
-	/** It cannot carry what IPv6 needs; not used while there is a relay. */
-	narrowUntil: number;
-	/** Given by the roster, rather than seen: stays while the roster names it. */
-	named: boolean;
-}
-
-interface Pending {
-	readonly key: string;
-	readonly at: number;
-	/** Of inner packets, when the ping was for the MTU; 0 = not. */
-	readonly mtu: number;
-}
-
-interface MtuSearch {
-	readonly via: string;
-	readonly tries: number;
-	readonly nextAt: number;
-	readonly best: number;
-}
-
-interface Peer {
-	options: PathPeer;
-	state: PathState;
-	readonly candidates: Map<string, Candidate>;
-	readonly pending: Map<string, Pending>;
-	seekUntil: number;
-	reseekAt: number;
-	heartbeatAt: number;
-	activeAt: number;
-	strayAt: number;
-	punchAt: number;
-	punches: { readonly at: number; readonly key: string }[];
-	mtu: MtuSearch | null;
-	mtuBytes: number;
-	route: "direct" | "relay" | "both" | null;
-	endpoint: string;
-}
 
 /** Chooses and keeps the way to each peer. No I/O: takes what arrived and `now` (monotonic ms), gives effects and a deadline. Rules: SPEC.md. */
 export class PathMachine {
@@ -150,7 +43,7 @@ export class PathMachine {
 		const peer = this.#peers.get(key);
 		if (peer === undefined) return null;
 		const via = peer.state.at === "relay" ? undefined : peer.candidates.get(peer.state.via);
-		return { at: peer.state.at, endpoint: via?.to ?? null, rttMs: via?.rttMs ?? null, mtu: peer.mtuBytes };
+		return { at: peer.state.at, endpoint: via?.to ?? null, rttMs: via?.rttMs ?? null, mtu: peer.mtu.bytes };
 	}
 
 	drain(): PathEffect[] {
@@ -213,6 +106,7 @@ export class PathMachine {
 	/** The network of this host changed, or it slept: nothing is trusted any more. */
 	networkChanged(now: number): void {
 		for (const [key, peer] of this.#peers) {
+			for (const candidate of peer.candidates.values()) candidate.narrowUntil = 0;
 			if (peer.state.at === "direct") this.#doubt(key, peer, peer.state.via, now);
 			this.#seek(key, peer, now);
 			this.#settle(key, peer);
@@ -279,7 +173,11 @@ export class PathMachine {
 		peer.pending.delete(probe.tx);
 		// An answer counts for the address that was asked, and only when it came from there.
 		if (pending === undefined || candidate === undefined || pending.key !== text) return;
-		if (pending.mtu > 0) return this.#mtuAnswered(key, peer, pending);
+		if (pending.mtu > 0) {
+			const mtu = peer.mtu.answered(pending.key, pending.mtu, now);
+			if (mtu !== null) this.#effects.push({ type: "mtu", peer: key, bytes: mtu });
+			return;
+		}
 		candidate.rttMs = now - pending.at;
 		candidate.answeredAt = now;
 		this.#answered(key, peer, candidate, now);
@@ -316,7 +214,7 @@ export class PathMachine {
 		} else if (peer.state.at === "doubted" && now - peer.state.since >= pathLimits.doubtMs) {
 			for (const candidate of peer.candidates.values()) candidate.rttMs = null;
 			peer.state = { at: "relay" };
-			peer.mtu = null;
+			peer.mtu.stop();
 		}
 		if (now >= peer.reseekAt) this.#seek(key, peer, now);
 		if (now < peer.seekUntil) {
@@ -343,7 +241,7 @@ export class PathMachine {
 				if (!isVia(peer, keyOfCandidate(candidate))) next = Math.min(next, candidate.pingedAt + pathLimits.seekEveryMs);
 			if (this.#mayPunch(peer)) next = Math.min(next, Math.max(now, peer.punchAt));
 		}
-		if (peer.mtu !== null) next = Math.min(next, peer.mtu.nextAt);
+		if (peer.state.at === "direct") next = Math.min(next, peer.mtu.nextAt(!isIdle(peer, now)));
 		return next;
 	}
 
@@ -369,7 +267,7 @@ export class PathMachine {
 		const moved = peer.state.at === "relay" || peer.state.via !== text;
 		if (peer.state.at !== "direct") peer.heartbeatAt = now + pathLimits.heartbeatMs;
 		peer.state = { at: "direct", via: text, trustedUntil };
-		if (moved) peer.mtu = { via: text, tries: 0, nextAt: now, best: 0 };
+		if (moved) peer.mtu.begin(text, now);
 		this.#setEndpoint(key, peer, candidate.to);
 		this.#tickMtu(key, peer, now);
 		this.#settle(key, peer);
@@ -383,35 +281,22 @@ export class PathMachine {
 	}
 
 	#tickMtu(key: WireGuardKey, peer: Peer, now: number): void {
-		const search = peer.mtu;
-		if (search === null || now < search.nextAt || peer.state.at !== "direct" || peer.state.via !== search.via) return;
-		const candidate = peer.candidates.get(search.via);
+		if (peer.state.at !== "direct") return;
+		const candidate = peer.candidates.get(peer.state.via);
 		if (candidate === undefined) return;
-		if (search.tries < pathLimits.mtuTries) {
-			peer.mtu = { ...search, tries: search.tries + 1, nextAt: now + pathLimits.mtuTryMs };
-			for (const bytes of pathLimits.mtuLadder) if (bytes > search.best) this.#ping(key, peer, candidate, now, bytes);
-			return;
+		const before = peer.mtu.bytes;
+		const step = peer.mtu.step(peer.state.via, !isIdle(peer, now), candidate.answeredAt, now);
+		if (step === null) return;
+		if (step.type === "probe") for (const bytes of step.sizes) this.#ping(key, peer, candidate, now, bytes);
+		else if (step.type === "found") {
+			if (step.bytes !== before) this.#effects.push({ type: "mtu", peer: key, bytes: step.bytes });
+		} else {
+			// The relay carries anything. Without one, what fits is better than nothing.
+			candidate.narrowUntil = now + 10 * pathLimits.reseekEveryMs;
+			peer.mtu.bytes = pathLimits.mtuLadder.at(-1) as number;
+			this.#effects.push({ type: "mtu", peer: key, bytes: peer.mtu.bytes });
+			if (this.#relay) peer.state = { at: "relay" };
 		}
-		peer.mtu = null;
-		if (search.best > 0) return;
-		// Not even IPv6's least gets through: the relay carries anything.
-		candidate.narrowUntil = now + 10 * pathLimits.reseekEveryMs;
-		const least = pathLimits.mtuLadder.at(-1) as number;
-		this.#setMtu(key, peer, least);
-		if (this.#relay) peer.state = { at: "relay" };
-	}
-
-	#mtuAnswered(key: WireGuardKey, peer: Peer, pending: Pending): void {
-		if (peer.mtu === null || peer.mtu.via !== pending.key || pending.mtu <= peer.mtu.best) return;
-		const [largest] = pathLimits.mtuLadder;
-		peer.mtu = pending.mtu === largest ? null : { ...peer.mtu, best: pending.mtu };
-		this.#setMtu(key, peer, pending.mtu);
-	}
-
-	#setMtu(key: WireGuardKey, peer: Peer, bytes: number): void {
-		if (peer.mtuBytes === bytes) return;
-		peer.mtuBytes = bytes;
-		this.#effects.push({ type: "mtu", peer: key, bytes });
 	}
 
 	#ping(key: WireGuardKey, peer: Peer, candidate: Candidate, now: number, mtu = 0): void {
@@ -479,47 +364,4 @@ export class PathMachine {
 		if (!peer.options.probes) return peer.candidates.size === 0 ? "relay" : "both";
 		return peer.state.at === "relay" ? "relay" : peer.state.at === "direct" ? "direct" : "both";
 	}
-}
-
-function newPeer(options: PathPeer, now: number): Peer {
-	return {
-		options,
-		state: { at: "relay" },
-		candidates: new Map(),
-		pending: new Map(),
-		seekUntil: now,
-		reseekAt: now,
-		heartbeatAt: now,
-		activeAt: now,
-		strayAt: Number.NEGATIVE_INFINITY,
-		punchAt: now + pathLimits.seekEveryMs / 5,
-		punches: [],
-		mtu: null,
-		mtuBytes: 0,
-		route: null,
-		endpoint: "",
-	};
-}
-
-function isVia(peer: Peer, text: string): boolean {
-	return peer.state.at !== "relay" && peer.state.via === text;
-}
-
-function isIdle(peer: Peer, now: number): boolean {
-	return now - peer.activeAt > pathLimits.idleAfterMs;
-}
-
-function isBetter(candidate: Candidate, current: Candidate): boolean {
-	if (candidate.rttMs === null || current.rttMs === null) return candidate.rttMs !== null;
-	return (
-		candidate.rttMs < current.rttMs * pathLimits.betterShare && candidate.rttMs + pathLimits.betterMs <= current.rttMs
-	);
-}
-
-function keyOfCandidate(candidate: Candidate): string {
-	return format(candidate.to);
-}
-
-function format({ address, port }: MappedAddress): string {
-	return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }

@@ -43,22 +43,26 @@ export class HttpRelay {
 		const hops = nextHop(incoming.headers);
 		const authorization = upstreamAuthorization(incoming.headers);
 		const peer = await this.#directory.get(context.params["peer"] ?? "");
-		await this.#directory.contact(peer);
 		const question = (incoming.url ?? "").indexOf("?");
 		const hasBody =
 			incoming.headers["content-length"] !== undefined || incoming.headers["transfer-encoding"] !== undefined;
-		const answer = await this.#pools
-			.of(peer)
-			.request({
-				path: `/api/${context.params["rest"] ?? ""}${question === -1 ? "" : (incoming.url as string).slice(question)}`,
-				method: context.method as Dispatcher.HttpMethod,
-				headers: { ...outgoingHeaders(incoming.headers, authorization, hops), host: this.#directory.hostOf(peer) },
-				body: hasBody ? incoming : null,
-				signal: context.signal,
-			})
-			.catch((fault: unknown) => {
-				throw this.#upstreamError(peer, fault);
-			});
+		const ask = () =>
+			this.#pools
+				.of(peer)
+				.request({
+					path: `/api/${context.params["rest"] ?? ""}${question === -1 ? "" : (incoming.url as string).slice(question)}`,
+					method: context.method as Dispatcher.HttpMethod,
+					headers: { ...outgoingHeaders(incoming.headers, authorization, hops), host: this.#directory.hostOf(peer) },
+					body: hasBody ? incoming : null,
+					signal: context.signal,
+				})
+				.catch((fault: unknown) => {
+					throw this.#upstreamError(peer, fault);
+				});
+		// What may have been done already is not done twice.
+		const mayRepeat = !hasBody && (context.method === "GET" || context.method === "HEAD");
+		if (!mayRepeat) await this.#directory.contact(peer);
+		const answer = await (mayRepeat ? this.#directory.overPaths(peer, ask) : ask());
 		// Destroying an unread body reports an error, and one that nobody listens to ends the process.
 		answer.body.on("error", () => {});
 		if (answer.statusCode >= 300 && answer.statusCode < 400 && answer.statusCode !== 304) {

@@ -19,9 +19,12 @@ export const poolLimits = {
 export class PeerPools implements Closeable {
 	readonly #dialer: PeerDialer;
 	readonly #pools = new Map<PeerId, Pool>();
+	/** On a path of before: they finish what they carry. */
+	readonly #retired = new Map<PeerId, Set<Pool>>();
 
 	constructor(dialer: PeerDialer) {
 		this.#dialer = dialer;
+		dialer.onMoved((id) => this.#retire(id));
 	}
 
 	/** @throws WarrenError `peer_busy`. */
@@ -46,15 +49,28 @@ export class PeerPools implements Closeable {
 		return pool;
 	}
 
-	/** After a pin changed: connections that were made under the old one must not serve again. */
+	/** After a pin changed, or a path went silent: connections of before must not serve again. */
 	async drop(id: PeerId): Promise<void> {
+		this.#retire(id);
+		await Promise.all([...(this.#retired.get(id) ?? [])].map((pool) => pool.destroy()));
+	}
+
+	/** Its name on the new path may be none on the old one: what comes next gets connections of its own. */
+	#retire(id: PeerId): void {
 		const pool = this.#pools.get(id);
+		if (pool === undefined) return;
 		this.#pools.delete(id);
-		await pool?.destroy();
+		const retired = this.#retired.get(id) ?? new Set();
+		this.#retired.set(id, retired.add(pool));
+		const gone = () => {
+			retired.delete(pool);
+			if (retired.size === 0 && this.#retired.get(id) === retired) this.#retired.delete(id);
+		};
+		pool.close().then(gone, gone);
 	}
 
 	async close(): Promise<void> {
-		const pools = [...this.#pools.values()];
+		const pools = [...this.#pools.values(), ...[...this.#retired.values()].flatMap((retired) => [...retired])];
 		this.#pools.clear();
 		await Promise.all(pools.map((pool) => pool.destroy()));
 	}

@@ -1,4 +1,4 @@
-import { type Authenticator, type Clock, type DeviceId, silentLogger, systemClock } from "@warren/kernel";
+import { type Authenticator, type Clock, type DeviceId, Lifetime, silentLogger, systemClock } from "@warren/kernel";
 import { HostTable, Listener, type Route } from "@warren/net";
 import { openSqliteTables } from "@warren/store";
 import { PeerDirectory } from "../directory.ts";
@@ -44,6 +44,7 @@ export async function relayNode(clock: Clock = systemClock, more: readonly Route
 		isSelf: () => false,
 	});
 	const pools = new PeerPools(directory.dialer);
+	const lifetime = new Lifetime();
 	const listener = await Listener.open(
 		{ clock: systemClock, logger: silentLogger },
 		{
@@ -59,12 +60,14 @@ export async function relayNode(clock: Clock = systemClock, more: readonly Route
 					pins,
 					pools,
 					clock,
+					logger: silentLogger,
+					lifetime,
 					audit: { record() {}, list: async () => [] },
 					credentials: ["device"],
 					self: () => ({ name: "a", version: "1", host: "a", port: 1 }),
 					defaultPort: 5151,
 					onChange() {},
-				}),
+				}).routes,
 				...more,
 			],
 		},
@@ -93,6 +96,7 @@ export async function relayNode(clock: Clock = systemClock, more: readonly Route
 		},
 		async [Symbol.asyncDispose]() {
 			await listener.close();
+			await lifetime.close();
 			await pools.close();
 			await tables.close();
 		},

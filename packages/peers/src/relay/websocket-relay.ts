@@ -11,14 +11,21 @@ import {
 import type { PeerDirectory } from "../directory.ts";
 import { peerError } from "../errors.ts";
 import type { KnownPeer } from "../known-peers.ts";
+import { type PeerPath, pathKey } from "../path.ts";
 import { assertData, hopHeader, nextHop, upstreamAuthorization } from "./isolation.ts";
+
+/** A spliced socket, and the path that it took. */
+interface Spliced {
+	readonly socket: Socket;
+	readonly path: PeerPath;
+}
 
 /** `/r/:peer/ws/*`: checks the peer's pin, does the handshake with both sides, then splices the two sockets. */
 export class WebSocketRelay {
 	readonly #directory: PeerDirectory;
 	readonly #clock: Clock;
-	/** Sockets to each peer that are spliced now. */
-	readonly #open = new Map<PeerId, Set<Socket>>();
+	/** To each peer. */
+	readonly #open = new Map<PeerId, Set<Spliced>>();
 
 	constructor(directory: PeerDirectory, clock: Clock) {
 		this.#directory = directory;
@@ -29,10 +36,10 @@ export class WebSocketRelay {
 		try {
 			assertData(context.headers, "websocket");
 			const peer = await this.#directory.get(context.params["peer"] ?? "");
-			const answer = await this.#dial(peer, context);
+			const { answer, path } = await this.#dial(peer, context);
 			switch (answer.kind) {
 				case "switched":
-					this.#remember(peer.id, answer.socket);
+					this.#remember(peer.id, { socket: answer.socket, path });
 					return spliceUpgrade(upgrade, answer);
 				case "refused":
 					return refuseAsPeer(upgrade, answer.status);
@@ -48,28 +55,45 @@ export class WebSocketRelay {
 		}
 	}
 
-	/** After a pin changed, or the peer was removed: what was opened under the old one must not go on. */
-	drop(id: PeerId): void {
-		for (const socket of this.#open.get(id) ?? []) socket.destroy();
+	/** Peers with sockets that are spliced now. */
+	get peers(): readonly PeerId[] {
+		return [...this.#open.keys()];
 	}
 
-	#remember(id: PeerId, socket: Socket): void {
+	/** The paths of a peer's sockets, each once for every socket. */
+	pathsOf(id: PeerId): readonly PeerPath[] {
+		return [...(this.#open.get(id) ?? [])].map(({ path }) => path);
+	}
+
+	/**
+	 * After a pin changed, or the peer was removed: what was opened under the old one must not go on.
+	 * @param on only sockets of this path: it carries no longer, and who waits on them comes back on another.
+	 */
+	drop(id: PeerId, on?: PeerPath): void {
+		for (const { socket, path } of this.#open.get(id) ?? [])
+			if (on === undefined || pathKey(path) === pathKey(on)) socket.destroy();
+	}
+
+	#remember(id: PeerId, spliced: Spliced): void {
 		const sockets = this.#open.get(id) ?? new Set();
-		this.#open.set(id, sockets.add(socket));
-		socket.once("close", () => {
-			sockets.delete(socket);
+		this.#open.set(id, sockets.add(spliced));
+		spliced.socket.once("close", () => {
+			sockets.delete(spliced);
 			if (sockets.size === 0 && this.#open.get(id) === sockets) this.#open.delete(id);
 		});
 	}
 
-	async #dial(peer: KnownPeer, context: RequestContext): Promise<UpstreamAnswer> {
+	async #dial(
+		peer: KnownPeer,
+		context: RequestContext,
+	): Promise<{ readonly answer: UpstreamAnswer; readonly path: PeerPath }> {
 		const hops = nextHop(context.headers);
 		const authorization = context.upstreamAuthorization ?? upstreamAuthorization(context.headers);
-		await this.#directory.contact(peer);
+		const socket = await this.#directory.overPaths(peer, () => this.#connect(peer));
 		const query = context.query.size === 0 ? "" : `?${context.query.toString()}`;
-		return upgradeUpstream(
+		const answer = await upgradeUpstream(
 			{
-				socket: await this.#connect(peer),
+				socket,
 				host: this.#directory.hostOf(peer),
 				path: `/ws/${context.params["rest"] ?? ""}${query}`,
 				headers: { [hopHeader]: hops, ...(authorization === null ? {} : { authorization }) },
@@ -77,6 +101,7 @@ export class WebSocketRelay {
 			},
 			this.#clock,
 		);
+		return { answer, path: this.#directory.dialer.pathOf(peer) };
 	}
 
 	#connect(peer: KnownPeer): Promise<Socket> {

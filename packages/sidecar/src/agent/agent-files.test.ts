@@ -137,6 +137,16 @@ describe("the agent's folders and configuration", () => {
 		expect(JSON.stringify(env)).not.toMatch(/sk|WARREN_PIN/);
 	});
 
+	it("pass on how the network is reached, and keep loopback off a proxy", () => {
+		const outer = { HTTPS_PROXY: "http://proxy:1", NO_PROXY: "corp", npm_config_registry: "http://r", SECRET: "s" };
+		expect(new OpencodeHome("/x").environment(outer)).toMatchObject({
+			HTTPS_PROXY: "http://proxy:1",
+			NO_PROXY: "corp,127.0.0.1,localhost",
+			npm_config_registry: "http://r",
+		});
+		expect(new OpencodeHome("/x").environment({ NO_PROXY: "corp" })).not.toHaveProperty("NO_PROXY");
+	});
+
 	it("offer the hub's providers alone, at the relay", () => {
 		const config = opencodeConfig({
 			relay: "http://127.0.0.1:7",

@@ -106,7 +106,7 @@ describe("the agent's relay", () => {
 		const session = new HubSession(systemClock, "stale");
 		await using given = await openRelay(hub.url, session);
 		const waiting = given.ask();
-		await vi.waitFor(() => expect(session.ended).toBe(true));
+		await vi.waitFor(() => expect(session.ended).toBe(true), { timeout: 30_000 });
 		session.refresh("fresh");
 		expect((await waiting).status).toBe(200);
 		expect([tokens, session.ended]).toEqual([["Bearer stale", "Bearer fresh"], false]);
@@ -118,7 +118,7 @@ describe("the agent's relay", () => {
 		const session = new HubSession(clock, "stale");
 		await using given = await openRelay(hub.url, session);
 		const waiting = given.ask();
-		await vi.waitFor(() => expect(session.ended).toBe(true));
+		await vi.waitFor(() => expect(session.ended).toBe(true), { timeout: 30_000 });
 		await clock.advance(relayLimits.refreshMs);
 		const answer = await waiting;
 		expect([answer.status, ((await answer.json()) as { error: string }).error]).toEqual([401, "session_ended"]);

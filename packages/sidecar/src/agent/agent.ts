@@ -12,8 +12,7 @@ import {
 import { Agent as HttpAgent } from "undici";
 import { z } from "zod";
 import type { DocumentHost } from "../document-host.ts";
-import { findAction } from "../workspaces/actions.ts";
-import { Workspace } from "../workspaces/workspace.ts";
+import { runAction } from "../workspaces/run-action.ts";
 import { agentError } from "./agent-errors.ts";
 import { AgentRelay, type HubPlace } from "./agent-relay.ts";
 import { freePort } from "./free-port.ts";
@@ -95,7 +94,7 @@ export class CodingAgent implements Closeable {
 		const relay = await AgentRelay.open(deps, {
 			session,
 			hub: options.hub,
-			runTool: (workspace, action, input) => runTool(deps, user, workspace, action, input),
+			runTool: (workspace, action, input) => runAction(deps, user, workspace, action, input),
 		});
 		const agent = new CodingAgent(deps, options, user, session, relay);
 		agent.#process.start();
@@ -241,23 +240,5 @@ export class CodingAgent implements Closeable {
 
 	#changed(): void {
 		for (const watcher of this.#watchers) watcher();
-	}
-}
-
-/** On real rows, and on disk when it returns. */
-async function runTool(deps: AgentDeps, user: User, id: string, action: string, input: unknown): Promise<unknown> {
-	const open = await deps.documents.open(user, id);
-	try {
-		const workspace = new Workspace(open.doc, {
-			clock: deps.clock,
-			random: deps.random,
-			readOnly: open.facts.readOnly,
-		});
-		const found = findAction(workspace, action);
-		const result = found.run(workspace, input);
-		if (found.kind === "mutation") await open.flush();
-		return result;
-	} finally {
-		open.close();
 	}
 }

@@ -2,6 +2,11 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { opencodeVersion } from "./opencode-binary.ts";
 
+/** How the network is reached from this machine: plugins are fetched, and they and MCP servers call whom they like. */
+const proxies = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"];
+const network = [...proxies, "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "npm_config_registry", "NPM_CONFIG_REGISTRY"];
+const passedOn = ["PATH", "LANG", "LC_ALL", "TMPDIR", "TZ", "SHELL", "SystemRoot", "ComSpec", "PATHEXT", ...network];
+
 /** The folders of one person's agent, all of them ours: nothing of the machine's own OpenCode is read or changed. */
 export class OpencodeHome {
 	readonly path: string;
@@ -48,8 +53,12 @@ export class OpencodeHome {
 	/** Its whole environment: nothing of ours is passed on but what a program needs to run. */
 	environment(outer: Readonly<Record<string, string | undefined>>): Record<string, string> {
 		const kept: Record<string, string> = {};
-		for (const name of ["PATH", "LANG", "LC_ALL", "TMPDIR", "TZ", "SHELL", "SystemRoot", "ComSpec", "PATHEXT"])
-			if (outer[name] !== undefined) kept[name] = outer[name];
+		for (const name of passedOn) if (outer[name] !== undefined) kept[name] = outer[name];
+		// Its own relay and server are on loopback: never by a proxy.
+		const direct = [outer["NO_PROXY"] ?? outer["no_proxy"] ?? "", "127.0.0.1", "localhost"].filter(
+			(each) => each !== "",
+		);
+		if (proxies.some((name) => kept[name] !== undefined)) kept["NO_PROXY"] = direct.join(",");
 		return {
 			...kept,
 			HOME: join(this.path, "home"),

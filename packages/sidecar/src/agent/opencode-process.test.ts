@@ -39,7 +39,7 @@ function start(scripts: readonly string[]) {
 		},
 	);
 	started.start();
-	const until = (kind: string) => vi.waitFor(() => expect(started.state.kind).toBe(kind), { timeout: 10_000 });
+	const until = (kind: string) => vi.waitFor(() => expect(started.state.kind).toBe(kind), { timeout: 30_000 });
 	return { started, clock, launched, waits, until, [Symbol.asyncDispose]: () => started.close() };
 }
 
@@ -69,7 +69,7 @@ describe("OpencodeProcess", () => {
 
 	it("one that says nothing is ended and tried again", async () => {
 		await using given = start(["setInterval(() => {}, 1000)", listening]);
-		await vi.waitFor(() => expect(given.launched).toHaveBeenCalledTimes(1));
+		await vi.waitFor(() => expect(given.launched).toHaveBeenCalledTimes(1), { timeout: 30_000 });
 		await given.clock.advance(processLimits.readyMs);
 		await given.until("waiting");
 		await given.clock.advance(processLimits.backoff.maxMs);
@@ -84,6 +84,6 @@ describe("OpencodeProcess", () => {
 		const child = Number(/child=(\d+)/.exec(given.started.log)?.[1]);
 		expect(child).toBeGreaterThan(0);
 		await given.started.close();
-		await vi.waitFor(() => expect(isAlive(child)).toBe(false));
+		await vi.waitFor(() => expect(isAlive(child)).toBe(false), { timeout: 30_000 });
 	});
 });

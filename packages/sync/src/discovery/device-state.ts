@@ -28,6 +28,11 @@ export interface DeviceState {
 	readonly urlRefused?: string;
 }
 
+/** What a machine says of itself. */
+export type Advertised = Pick<DeviceState, "type" | "deviceId" | "capabilities" | "hostname"> & {
+	readonly url?: string;
+};
+
 /** Which URLs a session may advertise, beyond their form; `null` = it may. */
 export type UrlClaim = (url: URL) => string | null;
 

@@ -1,4 +1,5 @@
 import { systemClock, systemRandom, type UserId } from "@warren/kernel";
+import { VirtualClock } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 import { DiscoveryAdvert } from "../link/discovery-advert.ts";
 import { stockClient, whenPresent } from "../provider.testing.ts";
@@ -6,6 +7,7 @@ import { openTestHub, type TestHub } from "../relay.testing.ts";
 import { type DeviceState, discoveryRoomId, stampState } from "./device-state.ts";
 import { DiscoveryAccess } from "./discovery-access.ts";
 import { DiscoveryView, type PresentDevice } from "./discovery-view.ts";
+import { OwnPresence } from "./own-presence.ts";
 
 const alice = "alice" as UserId;
 const sidecar = (deviceId: string, url = "https://desk.example:3913") => ({
@@ -134,6 +136,46 @@ describe("an advertised URL", () => {
 		expect(stampState("{}", options)).toBe('{"userId":"alice"}');
 		for (const state of ['{"type":1}', "[]", "7", '{"type":"x","deviceId":""}'])
 			expect(stampState(state, options)).toBeNull();
+	});
+});
+
+describe("the hub's own machine", () => {
+	it("is present once the hub has an owner, renews itself, comes back after a cut, and leaves", async () => {
+		await using hub = await discoveryHub();
+		const clock = new VirtualClock();
+		let owner: UserId | null = null;
+		let asked = 0;
+		let hostname = "Desk";
+		const presence = new OwnPresence({
+			...{ relay: hub.relay, clock, random: systemRandom },
+			user: async () => {
+				asked += 1;
+				return owner;
+			},
+			state: () => ({ ...sidecar("hub_1"), hostname }),
+		}).start();
+		using phone = stockClient(hub.wsUrl, discoveryRoomId, { user: "alice.phone" });
+		await phone.synced();
+		await clock.advance(2_000);
+		expect(asked).toBeGreaterThan(0);
+		expect(new DiscoveryView(hub.relay).devices(alice)).toEqual([]);
+		owner = alice;
+		await clock.advance(2_000);
+		await watched(hub, (devices) => devices.length === 1);
+		expect(new DiscoveryView(hub.relay).devices(alice)).toMatchObject([{ ...sidecar("hub_1"), userId: "alice" }]);
+		hostname = "Desk 2";
+		await clock.advance(15_000);
+		await whenPresent(phone, (states) => [...states.values()].some((each) => each["hostname"] === "Desk 2"));
+		hub.relay.disconnect(({ identity }) => identity === null, 4503, "test", "come back");
+		await watched(hub, (devices) => devices.length === 0);
+		await clock.advance(15_000);
+		await watched(hub, (devices) => devices.length === 1);
+		// Not somebody else's to take away: S10.
+		phone.provider.awareness.setLocalState({ type: "client", deviceId: "device_2" });
+		await watched(hub, (devices) => devices.length === 2);
+		presence.close();
+		presence.close();
+		await watched(hub, (devices) => devices.length === 1);
 	});
 });
 

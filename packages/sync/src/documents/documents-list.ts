@@ -1,6 +1,7 @@
 import { type Clock, type Identity, newId, type Random, systemRandom, type UserId } from "@warren/kernel";
 import type { Kysely } from "kysely";
 import { syncError } from "../errors.ts";
+import { HubAgreement } from "./hub-agreement.ts";
 import type { RoomAccess, RoomPermit } from "./room-access.ts";
 import { isRoomId, roomIdFault } from "./room-id.ts";
 import type { SyncTables } from "./schema.ts";
@@ -34,12 +35,14 @@ export interface DocumentsListDeps {
 	readonly random?: Random;
 	/** Somebody's access to a document changed or ended (`null`): what they have open must close. */
 	readonly onAccessChanged?: (document: string, user: string, access: DocumentAccess | null) => void;
-	/** Something was made or renamed: a sidecar tells its hub. */
+	/** Something was made, renamed or deleted: a sidecar tells its hub. */
 	readonly onListChanged?: () => void;
 }
 
 /** Which documents there are, whose they are, and with whom they are shared. Knows nothing of their content. */
 export class DocumentsList implements RoomAccess {
+	/** At a sidecar, with its hub. */
+	readonly agreement: HubAgreement;
 	readonly #db: Kysely<SyncTables>;
 	readonly #clock: Clock;
 	readonly #random: Random;
@@ -49,6 +52,7 @@ export class DocumentsList implements RoomAccess {
 
 	constructor(deps: DocumentsListDeps) {
 		this.#db = deps.db;
+		this.agreement = new HubAgreement(deps.db);
 		this.#clock = deps.clock;
 		this.#random = deps.random ?? systemRandom;
 		this.#onAccessChanged = deps.onAccessChanged ?? (() => {});
@@ -152,34 +156,11 @@ export class DocumentsList implements RoomAccess {
 		return { ...document, title, updatedAt: updated_at };
 	}
 
-	/**
-	 * Everything of one account becomes another's: whoever moves to another hub is somebody else there. Nothing is agreed
-	 * with that hub yet, so all of it is offered to it. @returns how many documents.
-	 */
+	/** Everything of one account becomes another's. @returns how many documents. */
 	async moveAll(from: UserId, to: UserId): Promise<number> {
-		const moved = await this.#db
-			.updateTable("sync_documents")
-			.set({ owner: to as string, hub_title: null })
-			.where("owner", "=", from)
-			.executeTakeFirst();
+		const count = await this.agreement.moveAll(from, to);
 		this.#revision += 1;
-		return Number(moved.numUpdatedRows);
-	}
-
-	/** Own documents' titles as they last were here and at the hub alike; null = never yet. */
-	async agreedTitles(user: UserId): Promise<ReadonlyMap<string, string | null>> {
-		const rows = await this.#db
-			.selectFrom("sync_documents")
-			.select(["id", "hub_title"])
-			.where("owner", "=", user)
-			.where("deleted_at", "is", null)
-			.execute();
-		return new Map(rows.map((row) => [row.id, row.hub_title]));
-	}
-
-	/** This is its title here and at the hub now. */
-	async agreeTitle(id: string, title: string): Promise<void> {
-		await this.#db.updateTable("sync_documents").set({ title, hub_title: title }).where("id", "=", id).execute();
+		return count;
 	}
 
 	/** The list forgets it at once, and its id is used up; its bytes are the caller's to drop. */
@@ -188,6 +169,7 @@ export class DocumentsList implements RoomAccess {
 		await this.#db.deleteFrom("sync_shares").where("document", "=", id).execute();
 		await this.#db.updateTable("sync_documents").set({ deleted_at: this.#clock.now() }).where("id", "=", id).execute();
 		this.#revision += 1;
+		this.#onListChanged();
 	}
 
 	async shares(user: UserId, id: string): Promise<DocumentShare[]> {

@@ -5,15 +5,25 @@ import { Coverage, readUpdate } from "../protocol/index.ts";
 import { readAll } from "../relay/compactor.ts";
 import { relayLimits } from "../relay/relay-limits.ts";
 import type { SyncRelay } from "../relay/sync-relay.ts";
+import type { DocumentContents, DocumentFacts } from "./document-contents.ts";
 
 /** A document's past and its export: everything about its content that is asked for rarely. */
-export class DocumentHistory {
+export class DocumentHistory implements DocumentContents {
 	readonly #relay: SyncRelay;
 	readonly #now: () => number;
 
 	constructor(relay: SyncRelay, now: () => number) {
 		this.#relay = relay;
 		this.#now = now;
+	}
+
+	async facts(room: string): Promise<DocumentFacts> {
+		const { head, quarantine, snapshot, tail } = await this.#relay.log.head(room);
+		return { bytes: tail.bytes + (snapshot?.bytes ?? 0), updates: head, quarantine };
+	}
+
+	drop(room: string): Promise<void> {
+		return this.#relay.drop(room);
 	}
 
 	checkpoints(room: string): Promise<Checkpoint[]> {

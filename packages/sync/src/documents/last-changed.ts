@@ -7,13 +7,17 @@ const writeAfterMs = 5_000;
 
 /** Keeps the list in order of what was worked on last. */
 export class LastChanged implements Closeable {
-	readonly #documents: DocumentsList;
+	readonly #documents: Pick<DocumentsList, "touch">;
 	readonly #clock: Clock;
 	readonly #logger: Logger;
 	readonly #waiting = new Map<string, Timer>();
 	readonly #unwatch: () => void;
 
-	constructor(relay: SyncRelay, documents: DocumentsList, deps: { readonly clock: Clock; readonly logger: Logger }) {
+	constructor(
+		relay: SyncRelay,
+		documents: Pick<DocumentsList, "touch">,
+		deps: { readonly clock: Clock; readonly logger: Logger },
+	) {
 		this.#documents = documents;
 		this.#clock = deps.clock;
 		this.#logger = deps.logger;

@@ -1,6 +1,6 @@
 import { Backoff, type Clock, type Closeable, isPermanentClose, type Random, type Timer } from "@warren/kernel";
 import { dialWebSocket, type WebSocketConnection, webSocketProtocol } from "@warren/net";
-import { type DeviceState, discoveryRoomId, readDeviceState } from "../discovery/device-state.ts";
+import { type Advertised, type DeviceState, discoveryRoomId, readDeviceState } from "../discovery/device-state.ts";
 import {
 	decodeFrame,
 	encodeAwareness,
@@ -15,11 +15,6 @@ export interface DiscoveryAdvertDeps {
 	readonly clock: Clock;
 	readonly random: Random;
 }
-
-/** What this machine says of itself. */
-export type Advertised = Pick<DeviceState, "type" | "deviceId" | "capabilities" | "hostname"> & {
-	readonly url?: string;
-};
 
 const renewMs = syncLimits.awarenessTimeoutMs / 2;
 

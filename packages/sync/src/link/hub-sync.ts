@@ -1,4 +1,4 @@
-import { Backoff, type Closeable, messageOf, type Timer, type UserId, WarrenError } from "@warren/kernel";
+import { Backoff, type Closeable, closeCodes, messageOf, type Timer, type UserId, WarrenError } from "@warren/kernel";
 import type { DocumentsList } from "../documents/documents-list.ts";
 import { type HubEndpoint, linkLimits } from "./hub-endpoint.ts";
 import { HubTransport } from "./hub-transport.ts";
@@ -7,16 +7,18 @@ import { type LinkState, UpstreamLink, type UpstreamLinkDeps } from "./upstream-
 export const hubSyncLimits = {
 	/** Documents joined to the hub at a time. */
 	maxLinks: 1_000,
-	/** The two lists are compared this often, and whenever something was made here. */
+	/** The two lists are compared this often, and whenever one of them is known to have changed. */
 	listEveryMs: 60_000,
 } as const;
 
 /** The hub's list of this user's documents. */
 export interface HubDocuments {
-	list(): Promise<readonly { readonly id: string; readonly title: string }[]>;
-	/** One that exists already is no fault. */
-	create(document: { readonly id: string; readonly title: string }): Promise<void>;
+	list(): Promise<readonly { readonly id: string; readonly title: string; readonly access: string }[]>;
+	/** One that exists already is no fault. @returns `deleted`: the hub had it, and its id is used up. */
+	create(document: { readonly id: string; readonly title: string }): Promise<"there" | "deleted">;
 	rename(document: { readonly id: string; readonly title: string }): Promise<void>;
+	/** One that is gone already is no fault. */
+	delete(id: string): Promise<void>;
 }
 
 export interface HubSyncDeps extends Omit<UpstreamLinkDeps, "transport"> {
@@ -91,11 +93,12 @@ export class HubSync implements Closeable {
 
 	async #compare(): Promise<void> {
 		this.#timer?.cancel();
-		const local = await this.#deps.documents.list(this.#user);
 		let nextMs: number = hubSyncLimits.listEveryMs;
 		try {
-			const remote = await this.#deps.hubDocuments.list();
-			const agreed = await this.#deps.documents.agreedTitles(this.#user);
+			const gone = await this.#unlinkDeleted();
+			const remote = await this.#withoutDeleted(gone, await this.#deps.hubDocuments.list());
+			const local = await this.#deps.documents.list(this.#user);
+			const agreed = await this.#deps.documents.agreement.titles(this.#user);
 			const here = new Set(local.map((each) => each.id));
 			const there = new Map(remote.map((each) => [each.id, each.title]));
 			for (const { id, title } of remote) {
@@ -104,8 +107,12 @@ export class HubSync implements Closeable {
 			for (const { id, title } of local) {
 				const theirs = there.get(id);
 				// Before it is joined: a link would make it with no title but its id.
-				if (theirs === undefined) await this.#offer(id, title);
-				else await this.#reconcile(id, { ours: title, theirs, agreed: agreed.get(id) ?? null });
+				const known = agreed.get(id) ?? null;
+				if (theirs !== undefined) await this.#reconcile(id, { ours: title, theirs, agreed: known });
+				else if ((await this.#offer(id, title)) === "deleted" && known !== null) {
+					await this.#drop(id);
+					continue;
+				}
 				this.#link(id);
 			}
 			this.#listFault = null;
@@ -123,7 +130,7 @@ export class HubSync implements Closeable {
 	async #adopt(id: string, title: string): Promise<boolean> {
 		try {
 			await this.#deps.documents.create(this.#user, { id, title });
-			await this.#deps.documents.agreeTitle(id, title);
+			await this.#deps.documents.agreement.title(id, title);
 			return true;
 		} catch (fault) {
 			if (fault instanceof WarrenError && !fault.retryable) return false;
@@ -131,14 +138,52 @@ export class HubSync implements Closeable {
 		}
 	}
 
-	/** What is refused (deleted there, somebody else's) shows in the link's own state, and keeps no other document waiting. */
-	async #offer(id: string, title: string): Promise<void> {
+	/** What is refused (somebody else's) shows in the link's own state, and keeps no other document waiting. */
+	async #offer(id: string, title: string): Promise<"there" | "deleted" | "refused"> {
 		try {
-			await this.#deps.hubDocuments.create({ id, title });
-			await this.#deps.documents.agreeTitle(id, title);
+			const outcome = await this.#deps.hubDocuments.create({ id, title });
+			if (outcome === "there") await this.#deps.documents.agreement.title(id, title);
+			return outcome;
 		} catch (fault) {
 			this.#deps.logger.warn("a document was not taken by the hub", { document: id, fault: messageOf(fault) });
+			return "refused";
 		}
+	}
+
+	/** What was deleted here must not come back through its link, told or not. @returns what the hub has to be told. */
+	async #unlinkDeleted(): Promise<ReadonlySet<string>> {
+		const { documents, relay } = this.#deps;
+		const gone = new Set(await documents.agreement.deletedHere(this.#user));
+		const here = new Set((await documents.list(this.#user)).map((each) => each.id));
+		for (const id of this.#links.keys()) {
+			if (here.has(id)) continue;
+			await this.#unlink(id);
+			await relay.drop(id);
+		}
+		return gone;
+	}
+
+	/** What others share with this person stays theirs, and away from here. */
+	async #withoutDeleted<T extends { readonly id: string; readonly access: string }>(
+		gone: ReadonlySet<string>,
+		remote: readonly T[],
+	): Promise<T[]> {
+		const { documents, hubDocuments } = this.#deps;
+		for (const id of gone) {
+			if (remote.some((each) => each.id === id && each.access === "owner")) await hubDocuments.delete(id);
+			await documents.agreement.deleted(id);
+		}
+		return remote.filter((each) => !gone.has(each.id));
+	}
+
+	/** It was deleted at the hub: for good, and so everywhere. */
+	async #drop(id: string): Promise<void> {
+		const { documents, relay, logger } = this.#deps;
+		await this.#unlink(id);
+		await documents.delete(this.#user, id);
+		await documents.agreement.deleted(id);
+		await relay.drop(id);
+		logger.info("a document was deleted at the hub, and is here too", { document: id });
 	}
 
 	/** Whoever renamed since both had the same title is heard; when both did, the hub, as every other machine follows it. */
@@ -146,25 +191,35 @@ export class HubSync implements Closeable {
 		const { ours, theirs, agreed } = titles;
 		const { documents, hubDocuments, logger } = this.#deps;
 		if (ours === theirs) {
-			if (agreed !== ours) await documents.agreeTitle(id, ours);
+			if (agreed !== ours) await documents.agreement.title(id, ours);
 			return;
 		}
 		// Before they ever agreed, a title that is but the id is nobody's wish.
 		const isOurs = agreed === null ? theirs === id : theirs === agreed;
-		if (!isOurs) return documents.agreeTitle(id, theirs);
+		if (!isOurs) return documents.agreement.title(id, theirs);
 		try {
 			await hubDocuments.rename({ id, title: ours });
-			await documents.agreeTitle(id, ours);
+			await documents.agreement.title(id, ours);
 		} catch (fault) {
 			if (!(fault instanceof WarrenError) || fault.retryable || fault.details["status"] === undefined) throw fault;
 			// Shared read-only, or gone there.
 			logger.info("a title was not taken by the hub", { document: id, fault: messageOf(fault) });
-			await documents.agreeTitle(id, theirs);
+			await documents.agreement.title(id, theirs);
 		}
 	}
 
 	#link(id: string): void {
 		if (this.#closed || this.#links.has(id) || this.#links.size >= hubSyncLimits.maxLinks) return;
-		this.#links.set(id, new UpstreamLink({ ...this.#deps, transport: this.#transport }, this.#hub, id).start());
+		const link = new UpstreamLink({ ...this.#deps, transport: this.#transport }, this.#hub, id, (state) => {
+			// Deleted there, perhaps: the lists tell.
+			if (state.at === "parked" && state.code === closeCodes.unknown) void this.refresh();
+		});
+		this.#links.set(id, link.start());
+	}
+
+	async #unlink(id: string): Promise<void> {
+		const link = this.#links.get(id);
+		this.#links.delete(id);
+		await link?.close();
 	}
 }

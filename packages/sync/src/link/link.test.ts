@@ -185,6 +185,86 @@ describe("background sync", () => {
 		}
 	});
 
+	it("carries deletions both ways, made together or apart, and brings none back", async () => {
+		await using hub = await openTestHub();
+		await using sidecar = await openTestHub();
+		for (const id of ["one", "two", "three", "four"]) await hub.documents.create(alice, { id, title: id });
+		await hub.documents.create("bob" as UserId, { id: "bobs", title: "Bob's" });
+		await hub.documents.share("bob" as UserId, "bobs", alice, "read-write");
+		const endpoint = { url: hub.url, token: async () => "session-alice" };
+		const hubDocuments = httpHubDocuments(endpoint, fetch);
+		const { relay, documents } = sidecar;
+		const deps = { relay, documents, hubDocuments, clock: systemClock, random: systemRandom, logger: silentLogger };
+		const deleteAt = async (of: TestHub, id: string) =>
+			expect((await of.fetch("alice", `/rooms/${id}`, { method: "DELETE" })).status).toBe(204);
+		const ids = async (of: TestHub) => (await of.documents.list(alice)).map((each) => each.id).sort();
+		const apart = new HubSync(deps, endpoint, alice);
+		await apart.refresh();
+		expect(await ids(sidecar)).toEqual(["bobs", "four", "one", "three", "two"]);
+		await apart.close();
+		// Nobody is told at the time.
+		await deleteAt(hub, "one");
+		await deleteAt(sidecar, "two");
+		await deleteAt(sidecar, "bobs");
+		const sync = new HubSync(deps, endpoint, alice);
+		try {
+			await sync.refresh();
+			expect(await ids(hub)).toEqual(["bobs", "four", "three"]);
+			expect(await ids(sidecar)).toEqual(["four", "three"]);
+			expect(await relay.log.rooms()).not.toContain("one");
+			// While they are joined, and a window has it open: the window is told.
+			using desk = stockClient(sidecar.wsUrl, "three");
+			await desk.synced();
+			desk.doc.getText("t").insert(0, "x");
+			const told = new Promise<number>((resolve) =>
+				desk.provider.on("connection-close", (event) => event !== null && resolve(event.code)),
+			);
+			await deleteAt(hub, "three");
+			expect(await told).toBe(4404);
+			await sync.refresh();
+			expect(await ids(sidecar)).toEqual(["four"]);
+			await deleteAt(sidecar, "four");
+			await sync.refresh();
+			await sync.refresh();
+			expect([await ids(hub), await ids(sidecar)]).toEqual([["bobs"], []]);
+			expect([...sync.status.links.keys()]).toEqual([]);
+			expect(await relay.log.rooms()).toEqual([]);
+		} finally {
+			await sync.close();
+		}
+	});
+
+	it("deletes nothing here on another's word: not what the hub never had, and not for a proxy's 404", async () => {
+		await using hub = await openTestHub();
+		await using sidecar = await openTestHub();
+		await hub.documents.create("bob" as UserId, { id: "notes", title: "Bob's" });
+		await hub.documents.delete("bob" as UserId, "notes");
+		await sidecar.documents.create(alice, { id: "notes", title: "Mine, made without the hub" });
+		await sidecar.documents.create(alice, { id: "agreed", title: "Agreed" });
+		const endpoint = { url: hub.url, token: async () => "session-alice" };
+		let proxy: Response | null = null;
+		const hubDocuments = httpHubDocuments(endpoint, async (input, init) =>
+			proxy === null || init?.method !== "POST" ? fetch(input, init) : proxy.clone(),
+		);
+		const { relay, documents } = sidecar;
+		const deps = { relay, documents, hubDocuments, clock: systemClock, random: systemRandom, logger: silentLogger };
+		const sync = new HubSync(deps, endpoint, alice);
+		try {
+			await sync.refresh();
+			const ids = async () => (await documents.list(alice)).map((each) => each.id).sort();
+			expect(await ids()).toEqual(["agreed", "notes"]);
+			proxy = new Response("<h1>404</h1>", { status: 404 });
+			await hub.documents.delete(alice, "agreed");
+			await sync.refresh();
+			expect(await ids()).toEqual(["agreed", "notes"]);
+			proxy = null;
+			await sync.refresh();
+			expect(await ids()).toEqual(["notes"]);
+		} finally {
+			await sync.close();
+		}
+	});
+
 	it("carries renames both ways, and of two at once keeps the hub's", async () => {
 		await using hub = await openTestHub();
 		await using sidecar = await openTestHub();

@@ -26,18 +26,24 @@ const pageRows = 256;
 /** A transaction of others that shares this connection takes a few turns; above a second something is wrong. */
 const busyMs = 5;
 const maxAttempts = 200;
-/** Chunks under this kind are the snapshot in use. */
+/** Chunks under this kind are the snapshot in use; above it checkpoints, below it updates too large for one value. */
 const current = 0;
+const nothing = new Uint8Array(0);
 
 /** The log in a SQLite file: a commit is one fsync, however many rooms wrote. */
 export class SqliteUpdateLog implements UpdateLog {
 	readonly #sql: Statements;
 	readonly #clock: Clock;
+	readonly #maxValueBytes: number;
 
-	/** @param statements of tables opened with `syncLogSchema`, WAL and synchronous FULL. */
-	constructor(statements: Statements, clock: Clock) {
+	/**
+	 * @param statements of tables opened with `syncLogSchema`, WAL and synchronous FULL.
+	 * @param options.maxValueBytes what the database takes in one value, where that is less than an update may have.
+	 */
+	constructor(statements: Statements, clock: Clock, options: { readonly maxValueBytes?: number } = {}) {
 		this.#sql = statements;
 		this.#clock = clock;
+		this.#maxValueBytes = options.maxValueBytes ?? Number.POSITIVE_INFINITY;
 	}
 
 	async append(batches: readonly AppendBatch[]): Promise<number[]> {
@@ -73,8 +79,10 @@ export class SqliteUpdateLog implements UpdateLog {
 				pageRows,
 			);
 			for (const row of page) {
-				updates.push({ seq: row.seq, update: row.bytes });
-				bytes += row.bytes.length;
+				// No update is empty: one that is stands in pieces.
+				const update = row.bytes.length > 0 ? row.bytes : this.#pieces(room, row.seq);
+				updates.push({ seq: row.seq, update });
+				bytes += update.length;
 				from = row.seq;
 				if (bytes >= maxBytes) return updates;
 			}
@@ -103,6 +111,7 @@ export class SqliteUpdateLog implements UpdateLog {
 			this.#replaceChunks(room, current, snapshot.update);
 			this.#sql.run("INSERT OR REPLACE INTO sync_coverage (room, bytes) VALUES (?, ?)", room, snapshot.coverage);
 			this.#sql.run("DELETE FROM sync_updates WHERE room = ? AND seq <= ?", room, snapshot.upto);
+			this.#sql.run("DELETE FROM sync_chunks WHERE room = ? AND kind < 0 AND kind >= ?", room, -snapshot.upto);
 			const [tail] = this.#sql.all<{ count: number; bytes: number }>(
 				"SELECT count(*) AS count, coalesce(sum(length(bytes)), 0) AS bytes FROM sync_updates WHERE room = ?",
 				room,
@@ -189,14 +198,16 @@ export class SqliteUpdateLog implements UpdateLog {
 		const bytes = batch.updates.reduce((sum, each) => sum + each.update.length, 0);
 		const first = (this.#advance(batch.room, count, bytes) ?? this.#begin(batch.room, count, bytes)) - count + 1;
 		batch.updates.forEach(({ update, owner }, index) => {
+			const whole = update.length <= this.#maxValueBytes;
 			this.#sql.run(
 				"INSERT INTO sync_updates (room, seq, bytes, owner, at) VALUES (?, ?, ?, ?, ?)",
 				batch.room,
 				first + index,
-				update,
+				whole ? update : nothing,
 				owner,
 				at,
 			);
+			if (!whole) this.#replaceChunks(batch.room, -(first + index), update);
 		});
 		return first;
 	}
@@ -244,6 +255,12 @@ export class SqliteUpdateLog implements UpdateLog {
 		return parts.length === 1
 			? (parts[0] as { bytes: Uint8Array }).bytes
 			: Buffer.concat(parts.map((each) => each.bytes));
+	}
+
+	#pieces(room: string, seq: number): Uint8Array {
+		const update = this.#chunks(room, -seq);
+		if (update === null) throw syncError("log_damaged", `Update ${seq} of "${room}" has lost its pieces.`);
+		return update;
 	}
 
 	#replaceChunks(room: string, kind: number, bytes: Uint8Array): void {

@@ -59,7 +59,7 @@ interface Present {
 	entry: AwarenessEntry;
 	socket: number;
 	owner: string;
-	renewedAt: number;
+	readonly renewedAt: number;
 }
 
 interface Departed {
@@ -81,6 +81,7 @@ interface Departed {
  * such entries are passed over, not faults. A clock that went by before is refused.
  */
 export class AwarenessTable {
+	/** The longest unheard of first: each renewal moves its client to the end. */
 	readonly #present = new Map<number, Present>();
 	readonly #departed = new Map<number, Departed>();
 	readonly #clientsOf = new Map<number, Set<number>>();
@@ -140,7 +141,8 @@ export class AwarenessTable {
 				if (!old && this.#present.size < this.#limits.maxAwarenessClients) this.#set(relay, owner, entry, now);
 			} else if (present.owner !== owner) continue;
 			else if (entry.clock > present.entry.clock) this.#set(relay, owner, entry, now);
-			else if (present.socket === relay && entry.clock === present.entry.clock) present.renewedAt = now;
+			else if (present.socket === relay && entry.clock === present.entry.clock)
+				this.#renew(entry.client, { ...present, renewedAt: now });
 		}
 	}
 
@@ -167,8 +169,8 @@ export class AwarenessTable {
 	nextExpiry(): number | null {
 		let next = Number.POSITIVE_INFINITY;
 		for (const until of this.#leaving.values()) next = Math.min(next, until);
-		for (const present of this.#present.values())
-			next = Math.min(next, present.renewedAt + this.#limits.awarenessTimeoutMs);
+		const [oldest] = this.#present.values();
+		if (oldest !== undefined) next = Math.min(next, oldest.renewedAt + this.#limits.awarenessTimeoutMs);
 		return next === Number.POSITIVE_INFINITY ? null : next;
 	}
 
@@ -195,6 +197,11 @@ export class AwarenessTable {
 	/** Everybody whom a socket here speaks for. */
 	entriesHere(): OwnedEntry[] {
 		return [...this.#present.values()].filter(isHere).map(({ owner, entry }) => ({ owner, entry }));
+	}
+
+	/** What a socket speaks for. */
+	entriesOf(socket: number): AwarenessEntry[] {
+		return [...(this.#clientsOf.get(socket) ?? [])].flatMap((client) => this.#present.get(client)?.entry ?? []);
 	}
 
 	/** Whose clients have just been left by another relay: perhaps they are back, here. */
@@ -255,10 +262,15 @@ export class AwarenessTable {
 		return (this.#clientsOf.get(socket)?.size ?? 0) < maxClients;
 	}
 
+	#renew(client: number, present: Present): void {
+		this.#present.delete(client);
+		this.#present.set(client, present);
+	}
+
 	#set(socket: number, owner: string, entry: AwarenessEntry, now: number): void {
 		const before = this.#present.get(entry.client);
 		if (before !== undefined && before.socket !== socket) this.#forget(before.socket, entry.client);
-		this.#present.set(entry.client, { entry, socket, owner, renewedAt: now });
+		this.#renew(entry.client, { entry, socket, owner, renewedAt: now });
 		this.#departed.delete(entry.client);
 		const clients = this.#clientsOf.get(socket) ?? new Set<number>();
 		clients.add(entry.client);

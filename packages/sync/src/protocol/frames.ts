@@ -92,6 +92,9 @@ function tooLong(what: string, length: number): FrameError {
 	return { type: "error", message: `${what} of ${length} bytes is too long` };
 }
 
+/** Two types and a length; `Writer` reserves eight bytes for each number. */
+const maxSyncHeadBytes = 24;
+
 export function encodeStep1(stateVector: Uint8Array): Uint8Array {
 	return encodeSync(syncStep1, stateVector);
 }
@@ -131,7 +134,7 @@ export function encodeDurable(count: number): Uint8Array {
 }
 
 function encodeSync(step: number, payload: Uint8Array): Uint8Array {
-	const writer = new Writer();
+	const writer = new Writer(payload.length + maxSyncHeadBytes);
 	writer.varUint(messageSync);
 	writer.varUint(step);
 	writer.varBytes(payload);

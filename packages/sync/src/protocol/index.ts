@@ -28,7 +28,14 @@ export {
 	maxMuxChannels,
 	muxSubprotocol,
 } from "./mux.ts";
-export type { LoggedUpdate, MemberOptions, PendingUpdate, RoomEffect, SocketId } from "./room-effects.ts";
+export type {
+	LoggedUpdate,
+	MemberOptions,
+	MemberStanding,
+	PendingUpdate,
+	RoomEffect,
+	SocketId,
+} from "./room-effects.ts";
 export { RoomMachine } from "./room-machine.ts";
 export { decodeNote, encodeNote, maxNoteBytes, type OwnedEntry, type RoomNote } from "./room-notes.ts";
 export { type ClockRange, emptyUpdate, readUpdate, type UpdateFacts } from "./update-facts.ts";

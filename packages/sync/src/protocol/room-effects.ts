@@ -1,5 +1,6 @@
+import type { AwarenessEntry } from "./awareness.ts";
 import type { Coverage } from "./coverage.ts";
-import type { syncLimits } from "./limits.ts";
+import type { SyncLimits } from "./limits.ts";
 import type { OwnedEntry } from "./room-notes.ts";
 
 /** A socket within one relay. */
@@ -15,6 +16,15 @@ export interface MemberOptions {
 	readonly maxClients: number;
 	/** Rewrites each state of its own (discovery stamps who it is); null refuses it. */
 	readonly stamp?: (state: string) => string | null;
+}
+
+/** How far a socket had got when its room lost its memory (S22). */
+export interface MemberStanding {
+	readonly progress: "new" | "behind" | "live";
+	/** Document updates received, all of them on disk. */
+	readonly received: number;
+	/** What it said of who is present. */
+	readonly entries: readonly AwarenessEntry[];
 }
 
 /** An update on its way to the log. */
@@ -64,5 +74,5 @@ export interface RoomMachineOptions {
 	readonly shared?: boolean;
 	/** Bytes of log and snapshot now. */
 	readonly storedBytes: number;
-	readonly limits?: Partial<typeof syncLimits>;
+	readonly limits?: Partial<SyncLimits>;
 }

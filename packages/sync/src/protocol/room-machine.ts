@@ -14,6 +14,7 @@ import { syncLimits } from "./limits.ts";
 import type {
 	LoggedUpdate,
 	MemberOptions,
+	MemberStanding,
 	PendingUpdate,
 	RoomEffect,
 	RoomMachineOptions,
@@ -58,6 +59,8 @@ export class RoomMachine {
 	readonly #shared: boolean;
 	readonly #awareness: AwarenessTable;
 	readonly #members = new Map<SocketId, Member>();
+	/** Those of them with a deadline: few, while a room is busy. */
+	readonly #timed = new Set<Member>();
 	readonly #messages: RateLimit;
 	readonly #bytes: RateLimit;
 	#uncommittedBytes = 0;
@@ -103,31 +106,46 @@ export class RoomMachine {
 		return this.#members.size === 0 && this.#uncommittedBytes === 0 && this.#awareness.sizeHere === 0;
 	}
 
-	/** Asks the socket what it has (unless it may only read) and tells it who is here. */
-	join(socket: SocketId, who: MemberOptions, now: number): void {
+	/**
+	 * Asks the socket what it has (unless it may only read) and tells it who is here.
+	 * @param standing of a socket that is not new (S22): it is asked and told nothing.
+	 */
+	join(socket: SocketId, who: MemberOptions, now: number, standing?: MemberStanding): void {
 		this.#now = now;
 		const member: Member = {
 			socket,
 			who,
 			joinedAt: now,
 			progress: { at: "new" },
-			received: 0,
-			durable: 0,
+			received: standing?.received ?? 0,
+			durable: standing?.received ?? 0,
 			deniedAt: Number.NEGATIVE_INFINITY,
 		};
 		this.#members.set(socket, member);
+		this.#timed.add(member);
 		if (this.#members.size > this.#limits.maxRoomSockets) {
 			this.#close(member, closeCodes.unavailable, "too_many", `${this.#limits.maxRoomSockets} are here already`);
 			return;
 		}
+		if (standing !== undefined) return this.#resume(member, standing);
 		if (who.access === "read-write") this.#send([socket], encodeStep1(this.#coverage.stateVector()));
 		this.#sendAwarenessTo(socket);
+	}
+
+	/** Null when it is not here. Exact once everything that it sent is on disk. */
+	standingOf(socket: SocketId): MemberStanding | null {
+		const member = this.#members.get(socket);
+		if (member === undefined) return null;
+		const { at } = member.progress;
+		const progress = at === "new" || at === "live" ? at : "behind";
+		return { progress, received: member.durable, entries: this.#awareness.entriesOf(socket) };
 	}
 
 	/** @param clean it said goodbye, rather than being cut. */
 	leave(socket: SocketId, clean: boolean, now: number): void {
 		this.#now = now;
-		this.#members.delete(socket);
+		const member = this.#members.get(socket);
+		if (member !== undefined) this.#forget(member);
 		this.#awareness.socketClosed(socket, clean, now);
 		this.#flushAwareness(now);
 	}
@@ -210,7 +228,7 @@ export class RoomMachine {
 	planned(socket: SocketId, upto: number, now: number): void {
 		const member = this.#members.get(socket);
 		if (member?.progress.at !== "planning" && member?.progress.at !== "behind") return;
-		member.progress = { at: "behind", after: upto, since: now, reading: false };
+		this.#move(member, { at: "behind", after: upto, since: now, reading: false });
 		this.#continue(member);
 	}
 
@@ -220,20 +238,20 @@ export class RoomMachine {
 		if (member?.progress.at !== "behind") return;
 		// A full buffer that took something is no stall.
 		const since = upto > member.progress.after ? now : member.progress.since;
-		member.progress = { at: "behind", after: upto, since, reading: blocked };
+		this.#move(member, { at: "behind", after: upto, since, reading: blocked });
 		if (!blocked) this.#continue(member);
 	}
 
 	/** Too much waits for this reader, who has everything up to `after`: it goes on from the log when it has drained. */
 	blocked(socket: SocketId, after: number, now: number): void {
 		const member = this.#members.get(socket);
-		if (member?.progress.at === "live") member.progress = { at: "behind", after, since: now, reading: true };
+		if (member?.progress.at === "live") this.#move(member, { at: "behind", after, since: now, reading: true });
 	}
 
 	drained(socket: SocketId, now: number): void {
 		const member = this.#members.get(socket);
 		if (member?.progress.at !== "behind" || !member.progress.reading) return;
-		member.progress = { ...member.progress, since: now, reading: false };
+		this.#move(member, { ...member.progress, since: now, reading: false });
 		this.#continue(member);
 	}
 
@@ -241,7 +259,7 @@ export class RoomMachine {
 	handleTimeout(now: number): void {
 		this.#now = now;
 		this.#awareness.expire(now);
-		for (const member of this.#members.values()) {
+		for (const member of this.#timed) {
 			const { progress } = member;
 			if (progress.at === "new" && member.joinedAt + this.#limits.firstMessageMs <= now) {
 				const message = `no sync step 1 came within ${this.#limits.firstMessageMs} ms`;
@@ -257,7 +275,7 @@ export class RoomMachine {
 	nextDeadline(): number | null {
 		let next = this.#awareness.nextExpiry() ?? Number.POSITIVE_INFINITY;
 		if (this.#awareness.hasChanges) next = Math.min(next, this.#awarenessSentAt + this.#limits.awarenessWindowMs);
-		for (const { progress, joinedAt } of this.#members.values()) {
+		for (const { progress, joinedAt } of this.#timed) {
 			if (progress.at === "new") next = Math.min(next, joinedAt + this.#limits.firstMessageMs);
 			if (progress.at === "behind" && progress.reading) next = Math.min(next, progress.since + this.#limits.stalledMs);
 		}
@@ -270,12 +288,24 @@ export class RoomMachine {
 		return effects;
 	}
 
+	#resume(member: Member, { progress, entries }: MemberStanding): void {
+		if (progress === "live") member.progress = { at: "live" };
+		if (progress === "behind") {
+			member.progress = { at: "planning" };
+			this.#effects.push({ type: "plan", socket: member.socket, clocks: new Map() });
+		}
+		// Stamped when they came; and everybody has them.
+		const { owner, maxClients } = member.who;
+		this.#awareness.receive(member.socket, owner, entries, this.#now, { maxClients });
+		this.#awareness.takeChanges();
+	}
+
 	#handle(member: Member, frame: ClientFrame, now: number): void {
 		switch (frame.type) {
 			case "step1": {
 				const clocks = readStateVector(frame.stateVector);
 				if (typeof clocks === "string") return this.#refuse(member, clocks);
-				member.progress = { at: "planning" };
+				this.#move(member, { at: "planning" });
 				this.#effects.push({ type: "plan", socket: member.socket, clocks });
 				return;
 			}
@@ -351,11 +381,22 @@ export class RoomMachine {
 		const { progress } = member;
 		if (progress.at !== "behind" || progress.reading) return;
 		if (progress.after >= this.#head) {
-			member.progress = { at: "live" };
+			this.#move(member, { at: "live" });
 			return;
 		}
-		member.progress = { ...progress, reading: true };
+		this.#move(member, { ...progress, reading: true });
 		this.#effects.push({ type: "catch-up", socket: member.socket, after: progress.after });
+	}
+
+	#move(member: Member, progress: Progress): void {
+		member.progress = progress;
+		if (progress.at === "behind") this.#timed.add(member);
+		else this.#timed.delete(member);
+	}
+
+	#forget(member: Member): void {
+		this.#members.delete(member.socket);
+		this.#timed.delete(member);
 	}
 
 	#flushAwareness(now: number): void {
@@ -405,7 +446,7 @@ export class RoomMachine {
 	}
 
 	#close(member: Member, code: number, error: string, message: string): void {
-		this.#members.delete(member.socket);
+		this.#forget(member);
 		this.#awareness.socketClosed(member.socket, true, this.#now);
 		this.#effects.push({ type: "close", socket: member.socket, code, error, message });
 		this.#flushAwareness(this.#now);

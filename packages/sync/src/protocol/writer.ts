@@ -1,7 +1,12 @@
 /** Writes lib0's encoding; grows as needed. The counterpart of `Reader`. */
 export class Writer {
-	#bytes = new Uint8Array(64);
+	#bytes: Uint8Array;
 	#length = 0;
+
+	/** @param expectedBytes spares it growing. */
+	constructor(expectedBytes = 64) {
+		this.#bytes = new Uint8Array(expectedBytes);
+	}
 
 	u8(value: number): void {
 		this.#reserve(1);

@@ -92,6 +92,8 @@ export class Committer implements Closeable {
 				if (alone !== null) this.#reject([batch], alone);
 			}
 		} else if (failure !== null) this.#reject(batches, failure);
+		// Sockets write at the end of a turn: what it cost to tell everybody counts, too.
+		await endOfTurn();
 		this.#window.flushed(startedAt, this.#clock.monotonic());
 	}
 
@@ -119,4 +121,8 @@ export class Committer implements Closeable {
 		});
 		for (const [target, pending] of batches) target.rejected(pending, failure.message);
 	}
+}
+
+function endOfTurn(): Promise<void> {
+	return new Promise((resolve) => setImmediate(resolve));
 }

@@ -2,14 +2,14 @@ import { type Clock, closeCodes, type Logger, messageOf } from "@warren/kernel";
 import { syncError } from "../errors.ts";
 import type { UpdateLog } from "../log/update-log.ts";
 import type { RoomExchange } from "../shared/room-exchange.ts";
-import type { Documents } from "../worker/documents.ts";
+import type { DocumentWork } from "../worker/document-work.ts";
 import type { PreparedSyncs } from "./prepared-syncs.ts";
 import { relayLimits } from "./relay-limits.ts";
 import type { RelayRoom } from "./relay-room.ts";
 
 export interface CompactorDeps {
 	readonly log: UpdateLog;
-	readonly documents: Documents;
+	readonly documents: DocumentWork;
 	readonly prepared: PreparedSyncs;
 	readonly clock: Clock;
 	readonly logger: Logger;

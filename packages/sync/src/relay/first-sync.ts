@@ -3,7 +3,7 @@ import { syncError } from "../errors.ts";
 import type { RoomHead, UpdateLog } from "../log/update-log.ts";
 import { Coverage, emptyUpdate, encodeStep2, encodeUpdate } from "../protocol/index.ts";
 import { Writer } from "../protocol/writer.ts";
-import type { Documents } from "../worker/documents.ts";
+import type { DocumentWork } from "../worker/document-work.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { PreparedSyncs } from "./prepared-syncs.ts";
 import { relayLimits } from "./relay-limits.ts";
@@ -20,7 +20,7 @@ const maxAttempts = 5;
 
 export interface FirstSyncDeps {
 	readonly log: UpdateLog;
-	readonly documents: Documents;
+	readonly documents: DocumentWork;
 	readonly prepared: PreparedSyncs;
 }
 

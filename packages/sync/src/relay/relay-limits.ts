@@ -1,8 +1,9 @@
 /** Bounds of the loop around the rooms; those of the rooms themselves are the protocol's `syncLimits`. */
 export const relayLimits = {
-	/** Updates wait at most this long for others to share their commit; nothing waits after an idle moment. */
+	/** Nothing waits after an idle moment; under load, updates wait for others to share their commit: so long at least… */
 	minWindowMs: 5,
-	maxWindowMs: 25,
+	/** …and so long at most, from an update's arrival until the last reader has been told. */
+	maxDelayMs: 42,
 	/** Rooms open at a time; those that nobody uses are closed first. */
 	maxOpenRooms: 20_000,
 	/** Sockets of one person (of one owner), over all rooms; the links of a sidecar among them. */

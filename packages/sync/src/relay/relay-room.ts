@@ -6,6 +6,7 @@ import {
 	encodeUpdate,
 	type LoggedUpdate,
 	type MemberOptions,
+	type MemberStanding,
 	type PendingUpdate,
 	type RoomEffect,
 	RoomMachine,
@@ -13,7 +14,7 @@ import {
 	readUpdate,
 	runsBySource,
 	type SocketId,
-	type syncLimits,
+	type SyncLimits,
 } from "../protocol/index.ts";
 import type { RoomExchange, RoomListener } from "../shared/room-exchange.ts";
 import { SharedRoom } from "../shared/shared-room.ts";
@@ -43,7 +44,7 @@ export interface RelayRoomDeps extends FirstSyncDeps {
 export interface RelayRoomOptions {
 	readonly room: string;
 	readonly keepsUpdates: boolean;
-	readonly limits?: Partial<typeof syncLimits>;
+	readonly limits?: Partial<SyncLimits>;
 }
 
 /** One open room: performs what its machine decides. No decision is made here. */
@@ -146,7 +147,12 @@ export class RelayRoom implements CommitTarget {
 		return this.#machine.awareness.entries();
 	}
 
-	join(id: SocketId, socket: SyncSocket, who: MemberOptions): void {
+	/** What must outlive this room's memory for a socket that does (S22). */
+	standingOf(id: SocketId): MemberStanding | null {
+		return this.#machine.standingOf(id);
+	}
+
+	join(id: SocketId, socket: SyncSocket, who: MemberOptions, standing?: MemberStanding): void {
 		this.#sockets.set(id, socket);
 		socket.onMessage((message) => this.#step((now) => this.#machine.receive(id, message, now)));
 		socket.onDrain(() => this.#step((now) => this.#machine.drained(id, now)));
@@ -155,7 +161,7 @@ export class RelayRoom implements CommitTarget {
 			this.#step((now) => this.#machine.leave(id, clean, now));
 			if (this.#machine.idle) this.#deps.onIdle(this);
 		});
-		this.#step((now) => this.#machine.join(id, who, now));
+		this.#step((now) => this.#machine.join(id, who, now, standing));
 	}
 
 	/** An update of the server's own (a restore): from no socket, to all. @returns why it is refused, or null. */
@@ -332,8 +338,8 @@ export class RelayRoom implements CommitTarget {
 			}
 			if (!senders.has(id)) socket.send(everything);
 			else {
-				const others = everything.messages.filter((_, index) => updates[index]?.socket !== id);
-				if (others.length > 0) socket.send(new Outgoing(others));
+				const others = everything.without((index) => updates[index]?.socket === id);
+				if (others !== null) socket.send(others);
 			}
 			if (socket.isBlocked) this.#machine.blocked(id, this.#machine.head, now);
 		}

@@ -7,6 +7,7 @@ import { syncLogSchema } from "../log/schema.ts";
 import { SqliteUpdateLog } from "../log/sqlite-update-log.ts";
 import type { UpdateLog } from "../log/update-log.ts";
 import { SimulatedClient, SimulatedNetwork } from "../simulated-network.testing.ts";
+import { Documents } from "../worker/documents.ts";
 import { FlushWindow } from "./flush-window.ts";
 import { Outgoing } from "./outgoing.ts";
 import { PreparedSyncs } from "./prepared-syncs.ts";
@@ -21,7 +22,7 @@ async function openRelay(wrap: (log: UpdateLog) => UpdateLog = (log) => log) {
 	const clock = new VirtualClock();
 	const tables = await openSqliteTables(":memory:", [syncLogSchema]);
 	const log = wrap(new SqliteUpdateLog(tables.statements, clock));
-	const relay = new SyncRelay({ log, clock, logger: silentLogger });
+	const relay = new SyncRelay({ log, documents: new Documents(clock), clock, logger: silentLogger });
 	const close = async () => {
 		await relay.documents.close();
 		await tables.close();
@@ -103,9 +104,56 @@ describe("the parts of a relay", () => {
 		expect(window.delayMs(0)).toBe(0);
 		window.flushed(100, 100.01);
 		expect(window.delayMs(101)).toBeCloseTo(100.01 + relayLimits.minWindowMs - 101);
-		window.flushed(200, 300);
-		expect(window.delayMs(300)).toBe(relayLimits.maxWindowMs);
 		expect(window.delayMs(400)).toBe(0);
+	});
+
+	it("wait longer the longer the load lasts, as far as a flush costs, and start again after an idle moment (S4)", () => {
+		const window = new FlushWindow();
+		let now = 0;
+		const flush = (costMs: number) => {
+			const delayMs = window.delayMs(now);
+			window.flushed(now + delayMs, now + delayMs + costMs);
+			now += delayMs + costMs;
+			return delayMs;
+		};
+		const delays = Array.from({ length: 20 }, () => flush(2));
+		expect(delays.slice(0, 3)).toEqual([0, 5, 7.5]);
+		expect(delays.at(-1)).toBe(relayLimits.maxDelayMs - 4);
+		now += 1_000;
+		expect(flush(2)).toBe(0);
+		expect(flush(2)).toBe(relayLimits.minWindowMs);
+		for (let i = 0; i < 20; i++) flush(0.5);
+		expect(flush(0.5)).toBe(10);
+	});
+
+	it("keep the last reader's wait within its bound, unless flushes alone take half of it (S4)", () => {
+		const { minWindowMs, maxDelayMs } = relayLimits;
+		const window = new FlushWindow();
+		for (const costMs of [0.1, 1, 8, 10, 15, 60]) {
+			for (let i = 0; i < 20; i++) {
+				window.delayMs(0);
+				window.flushed(-costMs, 0);
+				const delayMs = window.delayMs(0);
+				expect(delayMs).toBeGreaterThanOrEqual(minWindowMs);
+				expect(delayMs + 2 * costMs).toBeLessThanOrEqual(Math.max(maxDelayMs, 2 * costMs + maxDelayMs / 2));
+			}
+		}
+	});
+
+	it("give a sender the others' updates out of the frames that stand, in order (S6)", () => {
+		const messages = Array.from({ length: 6 }, (_, index) => new Uint8Array(index === 3 ? 300 : 10).fill(index));
+		const everything = new Outgoing(messages);
+		for (let mask = 0; mask < 2 ** messages.length; mask++) {
+			const isOwn = (index: number) => (mask & (1 << index)) !== 0;
+			const others = messages.filter((_, index) => !isOwn(index));
+			const rest = everything.without(isOwn);
+			expect(rest?.messages ?? []).toEqual(others);
+			expect(Buffer.concat(rest?.frames() ?? [])).toEqual(Buffer.concat(new Outgoing(others).frames()));
+		}
+		const large = new Outgoing([new Uint8Array(10), new Uint8Array(relayLimits.fragmentBytes + 1), new Uint8Array(20)]);
+		const rest = large.without((index) => index === 0);
+		expect(rest?.bytes).toBe(relayLimits.fragmentBytes + 21);
+		expect(rest?.frames()).toEqual(new Outgoing(large.messages.slice(1)).frames());
 	});
 
 	it("merge a tail as a tree, to what Yjs makes of it", () => {

@@ -13,9 +13,9 @@ import {
 import { syncConditions } from "../conditions.ts";
 import { syncError } from "../errors.ts";
 import type { UpdateLog } from "../log/update-log.ts";
-import type { AwarenessEntry, MemberOptions, SocketId, syncLimits } from "../protocol/index.ts";
+import type { AwarenessEntry, MemberOptions, MemberStanding, SocketId, SyncLimits } from "../protocol/index.ts";
 import type { RoomExchange } from "../shared/room-exchange.ts";
-import { Documents } from "../worker/documents.ts";
+import type { DocumentWork } from "../worker/document-work.ts";
 import { Committer } from "./committer.ts";
 import { Compactor } from "./compactor.ts";
 import { PreparedSyncs } from "./prepared-syncs.ts";
@@ -25,6 +25,8 @@ import type { SyncSocket } from "./sync-socket.ts";
 
 export interface SyncRelayDeps {
 	readonly log: UpdateLog;
+	/** Closed with the relay. */
+	readonly documents: DocumentWork;
 	readonly clock: Clock;
 	readonly logger: Logger;
 	/** Shows documents that are damaged and a disk that takes nothing. */
@@ -34,9 +36,11 @@ export interface SyncRelayDeps {
 }
 
 export interface SyncRelayOptions {
-	readonly limits?: Partial<typeof syncLimits>;
+	readonly limits?: Partial<SyncLimits>;
 	readonly maxOpenRooms?: number;
 	readonly idleRoomMs?: number;
+	/** Instead of `relayLimits.expiryCheckMs`: each look wakes a relay that sleeps. */
+	readonly expiryCheckMs?: number;
 }
 
 /** Who sits at a socket, for closing it when that changes. */
@@ -49,7 +53,7 @@ export interface Attendance {
 /** The rooms of one hub or sidecar: opened when somebody comes, closed when nobody is left. No document is ever built here. */
 export class SyncRelay implements Closeable {
 	readonly log: UpdateLog;
-	readonly documents: Documents;
+	readonly documents: DocumentWork;
 	readonly compactor: Compactor;
 	readonly #deps: SyncRelayDeps;
 	readonly #options: SyncRelayOptions;
@@ -73,7 +77,7 @@ export class SyncRelay implements Closeable {
 		this.#deps = deps;
 		this.#options = options;
 		this.log = deps.log;
-		this.documents = new Documents(deps.clock);
+		this.documents = deps.documents;
 		this.#committer = new Committer(deps.log, deps, relayLimits);
 		const { log, documents } = this;
 		const { clock, logger } = deps;
@@ -127,7 +131,14 @@ export class SyncRelay implements Closeable {
 		}
 	}
 
-	join(room: RelayRoom, socket: SyncSocket, who: MemberOptions, identity: Identity | null): SocketId {
+	/** @param standing of a socket that was here before this relay's memory was (S22). */
+	join(
+		room: RelayRoom,
+		socket: SyncSocket,
+		who: MemberOptions,
+		identity: Identity | null,
+		standing?: MemberStanding,
+	): SocketId {
 		const id = this.#nextSocket++;
 		if (this.#socketsOf(who.owner) >= relayLimits.maxSocketsPerOwner) {
 			socket.close(closeCodes.unavailable, "too_many", `${relayLimits.maxSocketsPerOwner} documents are open already`);
@@ -141,9 +152,19 @@ export class SyncRelay implements Closeable {
 		});
 		this.#attendances.set(id, { room: room.room, identity, access: who.access, socket });
 		socket.onClose(() => this.#attendances.delete(id));
-		room.join(id, socket, who);
-		this.#expiry ??= this.#deps.clock.after(relayLimits.expiryCheckMs, () => this.#checkExpiry());
+		room.join(id, socket, who, standing);
+		this.#expiry ??= this.#deps.clock.after(this.#expiryCheckMs, () => this.#checkExpiry());
 		return id;
+	}
+
+	get #expiryCheckMs(): number {
+		return this.#options.expiryCheckMs ?? relayLimits.expiryCheckMs;
+	}
+
+	/** Null when it is not here. */
+	standingOf(id: SocketId): MemberStanding | null {
+		const attendance = this.#attendances.get(id);
+		return attendance === undefined ? null : (this.#opened.get(attendance.room)?.standingOf(id) ?? null);
 	}
 
 	#socketsOf(owner: string): number {
@@ -222,7 +243,7 @@ export class SyncRelay implements Closeable {
 		const expired = ({ identity }: Attendance) => identity?.kind === "user" && identity.expiresAt <= now;
 		this.disconnect(expired, closeCodes.unavailable, "session_over", "the session must be checked again");
 		if (this.#attendances.size === 0 || this.#draining) return;
-		this.#expiry = this.#deps.clock.after(relayLimits.expiryCheckMs, () => this.#checkExpiry());
+		this.#expiry = this.#deps.clock.after(this.#expiryCheckMs, () => this.#checkExpiry());
 	}
 
 	#armHeads(exchange: RoomExchange): void {

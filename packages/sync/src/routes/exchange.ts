@@ -1,17 +1,20 @@
 import { type Audit, type CredentialKind, describeIdentity } from "@warren/kernel";
 import { dataHeaders, type RequestContext } from "@warren/net";
+import type { DocumentContents } from "../documents/document-contents.ts";
 import type { DocumentsList } from "../documents/documents-list.ts";
-import type { DocumentHistory } from "../documents/history.ts";
 import type { RoomAccess } from "../documents/room-access.ts";
 import type { SyncRelay } from "../relay/sync-relay.ts";
 
-export interface SyncRoutesDeps {
-	readonly relay: SyncRelay;
+export interface DocumentRoutesDeps {
 	readonly documents: DocumentsList;
-	readonly history: DocumentHistory;
+	readonly history: DocumentContents;
+	readonly audit: Audit;
+}
+
+export interface SyncRoutesDeps extends DocumentRoutesDeps {
+	readonly relay: SyncRelay;
 	/** Who may enter which room: the documents, and discovery before them where there is any. */
 	readonly access: RoomAccess;
-	readonly audit: Audit;
 }
 
 export interface SyncRoutesOptions {

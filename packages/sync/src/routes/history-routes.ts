@@ -4,19 +4,19 @@ import { z } from "zod";
 import { userOf } from "../documents/documents-list.ts";
 import {
 	actor,
+	type DocumentRoutesDeps,
 	documentId,
 	download,
 	json,
 	nothing,
 	record,
-	type SyncRoutesDeps,
 	type SyncRoutesOptions,
 } from "./exchange.ts";
 
 const checkpointBody = z.object({ label: z.string().trim().min(1).max(80) });
 
 /** A document's checkpoints, and going back to one. */
-export function historyRoutes({ documents, history, audit }: SyncRoutesDeps, options: SyncRoutesOptions): Route[] {
+export function historyRoutes({ documents, history, audit }: DocumentRoutesDeps, options: SyncRoutesOptions): Route[] {
 	return [
 		{
 			...options,

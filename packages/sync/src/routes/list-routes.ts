@@ -3,12 +3,12 @@ import type { Route } from "@warren/net";
 import { z } from "zod";
 import { documentLimits, userOf } from "../documents/documents-list.ts";
 import {
+	type DocumentRoutesDeps,
 	documentId,
 	download,
 	json,
 	nothing,
 	record,
-	type SyncRoutesDeps,
 	type SyncRoutesOptions,
 } from "./exchange.ts";
 
@@ -17,7 +17,7 @@ const createBody = z.object({ id: z.string().max(200).optional(), title });
 const renameBody = z.object({ title });
 
 /** The list of documents, and what is asked of one as a whole. */
-export function listRoutes({ relay, documents, audit, history }: SyncRoutesDeps, options: SyncRoutesOptions): Route[] {
+export function listRoutes({ documents, audit, history }: DocumentRoutesDeps, options: SyncRoutesOptions): Route[] {
 	return [
 		{
 			...options,
@@ -46,9 +46,7 @@ export function listRoutes({ relay, documents, audit, history }: SyncRoutesDeps,
 			about: { summary: "One document" },
 			handle: async (context) => {
 				const document = await documents.get(userOf(context.identity), documentId(context));
-				const { head, quarantine, snapshot, tail } = await relay.log.head(document.id);
-				const bytes = tail.bytes + (snapshot?.bytes ?? 0);
-				return json(200, { ...document, bytes, updates: head, quarantine });
+				return json(200, { ...document, ...(await history.facts(document.id)) });
 			},
 		},
 		{
@@ -70,7 +68,7 @@ export function listRoutes({ relay, documents, audit, history }: SyncRoutesDeps,
 			about: { summary: "Delete a document for good" },
 			handle: async (context) => {
 				await documents.delete(userOf(context.identity), documentId(context));
-				await relay.drop(documentId(context));
+				await history.drop(documentId(context));
 				record(audit, context, "document.delete", documentId(context));
 				return nothing();
 			},

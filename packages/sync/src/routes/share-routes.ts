@@ -3,13 +3,13 @@ import type { RequestContext, Route } from "@warren/net";
 import { z } from "zod";
 import { userOf } from "../documents/documents-list.ts";
 import type { SyncRelay } from "../relay/sync-relay.ts";
-import { documentId, json, nothing, record, type SyncRoutesDeps, type SyncRoutesOptions } from "./exchange.ts";
+import { type DocumentRoutesDeps, documentId, json, nothing, record, type SyncRoutesOptions } from "./exchange.ts";
 
 const shareBody = z.object({ access: z.enum(["read-only", "read-write"]) });
 const userId = z.string().regex(/^[\w.@~-]{1,128}$/, "must be a user's id");
 
 /** Who else may see or change a document: for its owner. */
-export function shareRoutes({ documents, audit }: SyncRoutesDeps, options: SyncRoutesOptions): Route[] {
+export function shareRoutes({ documents, audit }: DocumentRoutesDeps, options: SyncRoutesOptions): Route[] {
 	return [
 		{
 			...options,

@@ -63,9 +63,14 @@ async function enter(
 	}
 }
 
-function memberOf(context: RequestContext, { access, stamp }: RoomPermit, acknowledges: boolean): MemberOptions {
+function memberOf(context: RequestContext, permit: RoomPermit, acknowledges: boolean): MemberOptions {
+	return memberFor(actor(context), permit, acknowledges);
+}
+
+/** @param owner `describeIdentity` of who comes. @param acknowledges it agreed on `warren.sync.v1`. */
+export function memberFor(owner: string, { access, stamp }: RoomPermit, acknowledges: boolean): MemberOptions {
 	return {
-		owner: actor(context),
+		owner,
 		access,
 		acknowledges,
 		maxClients: acknowledges ? linkClients : 1,

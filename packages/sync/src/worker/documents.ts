@@ -1,7 +1,8 @@
 import { Worker } from "node:worker_threads";
-import type { Clock, Closeable, Timer } from "@warren/kernel";
+import type { Clock, Timer } from "@warren/kernel";
 import { syncError } from "../errors.ts";
 import type { DocumentJob, JobResults } from "./document-jobs.ts";
+import type { DocumentWork, JobOutcome } from "./document-work.ts";
 
 export const workerLimits = {
 	/** Jobs that wait; above it the caller does without, or tries later. */
@@ -15,11 +16,6 @@ export const workerLimits = {
 	idleMs: 5_000,
 } as const;
 
-/** `poison`: the updates themselves cannot be worked on. `failed`: the worker could not do it now. */
-export type JobOutcome<R> =
-	| { readonly ok: true; readonly result: R }
-	| { readonly ok: false; readonly why: "poison" | "failed" | "busy"; readonly message: string };
-
 interface Waiting {
 	readonly id: number;
 	readonly job: DocumentJob;
@@ -27,7 +23,7 @@ interface Waiting {
 }
 
 /** Builds documents in one worker thread, one job after another: never on the thread that serves sockets. */
-export class Documents implements Closeable {
+export class Documents implements DocumentWork {
 	readonly #clock: Clock;
 	readonly #jobTimeoutMs: number;
 	readonly #queue: Waiting[] = [];

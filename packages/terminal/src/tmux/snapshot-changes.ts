@@ -1,5 +1,5 @@
+import type { PaneNumber, SessionNumber, WindowNumber } from "./rows.ts";
 import type { SessionState, Snapshot } from "./snapshot.ts";
-import type { PaneNumber, SessionNumber, WindowNumber } from "./tmux-server.ts";
 
 /** What happened on a tmux server. */
 export type TmuxEvent =

@@ -1,5 +1,5 @@
 import { FieldReader, field } from "./fields.ts";
-import type { PaneNumber, SessionNumber, WindowNumber } from "./tmux-server.ts";
+import type { PaneNumber, SessionNumber, WindowNumber } from "./rows.ts";
 
 /** Everything of a tmux server that an event can be made of. */
 export type Snapshot = ReadonlyMap<SessionNumber, SessionState>;

@@ -1,9 +1,10 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { Backoff, type Clock, type Closeable, type Logger, messageOf, type Random, type Timer } from "@warren/kernel";
 import { type ControlMessage, ControlReader } from "./control-protocol.ts";
+import type { SessionNumber } from "./rows.ts";
 import { parseSnapshot, type Snapshot, snapshotFormat } from "./snapshot.ts";
 import { SnapshotChanges, type TmuxEvent } from "./snapshot-changes.ts";
-import type { SessionNumber, TmuxServer } from "./tmux-server.ts";
+import type { TmuxServer } from "./tmux-server.ts";
 
 export const watchLimits = {
 	firstRetryMs: 100,

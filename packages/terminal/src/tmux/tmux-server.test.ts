@@ -2,9 +2,10 @@ import { existsSync, mkdirSync } from "node:fs";
 import { tempFolder } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { tmuxEnvironment } from "./environment.ts";
+import type { SessionNumber } from "./rows.ts";
 import { ownSocket } from "./socket.ts";
 import { tmuxInstalled, until } from "./tmux.testing.ts";
-import { type SessionNumber, TmuxServer } from "./tmux-server.ts";
+import { TmuxServer } from "./tmux-server.ts";
 
 describe.skipIf(!tmuxInstalled)("tmux, for real (skipped where tmux is not installed)", () => {
 	let folder: ReturnType<typeof tempFolder>;

@@ -1,7 +1,8 @@
 import type { Clock, Timer } from "@warren/kernel";
 import type { WebSocketConnection } from "@warren/net";
 import { type ExitReason, type Hello, type ViewerEvent, type ViewerMode, ViewerStream } from "../protocol/index.ts";
-import type { SessionNumber, TmuxServer } from "../tmux/tmux-server.ts";
+import type { SessionNumber } from "../tmux/rows.ts";
+import type { TmuxServer } from "../tmux/tmux-server.ts";
 import { closeReason } from "./close-reason.ts";
 import { Pty } from "./pty.ts";
 

@@ -1,7 +1,8 @@
 import { type Clock, closeCodes, messageOf, newSecret, type Random } from "@warren/kernel";
 import type { WebSocketConnection } from "@warren/net";
 import { decodeClientFrame, type ExitReason, type Hello, helloTimeoutMs } from "../protocol/index.ts";
-import type { SessionNumber, TmuxServer } from "../tmux/tmux-server.ts";
+import type { SessionNumber } from "../tmux/rows.ts";
+import type { TmuxServer } from "../tmux/tmux-server.ts";
 import { closeReason } from "./close-reason.ts";
 import { Viewer } from "./viewer.ts";
 

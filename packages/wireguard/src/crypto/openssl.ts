@@ -2,6 +2,7 @@ import koffi from "koffi";
 import { tagBytes } from "../protocol/constants.ts";
 import type { MakeTransportKey, Primitives } from "../protocol/primitives.ts";
 import { nodePrimitives } from "./node-primitives.ts";
+import { openTransportAead } from "./transport-aead.ts";
 
 /**
  * OpenSSL as it lies in the node binary, called directly: data messages are sealed where they are, with one context a
@@ -12,6 +13,8 @@ export interface Openssl {
 	readonly primitives: Primitives;
 	/** Keys that work inside `arena`, which must never move or be freed before them. */
 	transportKeys(arena: Uint8Array): MakeTransportKey;
+	/** The same by OpenSSL's envelope, which every build of it has; slower. */
+	envelopeKeys(arena: Uint8Array): MakeTransportKey;
 }
 
 const ivLength = 0x9;
@@ -54,7 +57,7 @@ function open(): Openssl {
 	const cipher = fetchCipher(0, "ChaCha20-Poly1305", 0);
 	if (cipher === 0) throw new Error("The node binary's OpenSSL has no ChaCha20-Poly1305.");
 
-	const transportKeys = (arena: Uint8Array): MakeTransportKey => {
+	const envelopeKeys = (arena: Uint8Array): MakeTransportKey => {
 		const base = Number(koffi.address(arena));
 		// The nonce, in memory of its own that stays where it is.
 		const scratch = new Uint8Array(new ArrayBuffer(64));
@@ -107,7 +110,11 @@ function open(): Openssl {
 			};
 		};
 	};
-	return { primitives: { ...nodePrimitives, mac: keyedBlake(func) }, transportKeys };
+	return {
+		primitives: { ...nodePrimitives, mac: keyedBlake(func) },
+		transportKeys: openTransportAead(library) ?? envelopeKeys,
+		envelopeKeys,
+	};
 }
 
 /** The keyed BLAKE2s of 16 bytes, which node:crypto does not offer. */

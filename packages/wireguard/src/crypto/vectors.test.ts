@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { initialState } from "../protocol/noise.ts";
-import { derive, openWide, type Primitives, sealWide } from "../protocol/primitives.ts";
+import { derive, type MakeTransportKey, openWide, type Primitives, sealWide } from "../protocol/primitives.ts";
 import { nodePrimitives } from "./node-primitives.ts";
+import { nodeTransportKeys } from "./node-transport-key.ts";
 import { openOpenssl } from "./openssl.ts";
 
 const hex = (text: string) => Uint8Array.from(Buffer.from(text.replace(/\s/g, ""), "hex"));
@@ -112,5 +113,101 @@ describe.each(providers)("C1 published vectors, %s", (_name, open) => {
 		expect(show(p.hash(chain, ascii("WireGuard v1 zx2c4 Jason@zx2c4.com")))).toBe(
 			"2211b361081ac566691243db458ad5322d9c6c662293e8b70ee19c65ba079ef3",
 		);
+	});
+});
+
+/** In an arena that never moves, as an engine has it; what lies around a packet must stay as it is. */
+describe("C2 keys of a session", () => {
+	const arena = new Uint8Array(new WebAssembly.Memory({ initial: 2, maximum: 2 }).buffer);
+	const ways: readonly (readonly [string, MakeTransportKey])[] = [
+		["node:crypto", nodeTransportKeys(arena)],
+		["OpenSSL's envelope", openOpenssl().envelopeKeys(arena)],
+		["OpenSSL, as the offload data plane calls it", openOpenssl().transportKeys(arena)],
+	];
+	const key = hex("1c9240a5eb55d38af333888604f6b5f0473917c1402b80099dca5cbc207075c0");
+	const lengths = [0, 1, 15, 16, 17, 63, 64, 65, 255, 1023, 1024, 1280, 1420, 1424, 8920, 65_000];
+
+	it.each(ways)("%s seals as RFC 8439 says, whatever the length, and touches nothing else", (_name, make) => {
+		const sealing = make(key, "seal");
+		const opening = make(key, "open");
+		for (const length of lengths)
+			for (const counter of [0, 7, 2 ** 32 - 1, 2 ** 32, 2 ** 52 + 3]) {
+				for (let at = 0; at < arena.length; at++) arena[at] = (at * 31 + length) & 255;
+				const before = arena.slice();
+				const plain = arena.slice(100, 100 + length);
+				const nonce = new Uint8Array(12);
+				new DataView(nonce.buffer).setBigUint64(4, BigInt(counter), true);
+				const expected = nodePrimitives.seal(key, nonce, plain, new Uint8Array(0));
+				sealing.seal(100, length, counter);
+				expect(Buffer.compare(arena.subarray(100, 100 + length + 16), expected), `${length}`).toBe(0);
+				expect(Buffer.compare(arena.subarray(0, 100), before.subarray(0, 100))).toBe(0);
+				expect(Buffer.compare(arena.subarray(116 + length), before.subarray(116 + length))).toBe(0);
+				expect(opening.open(100, length + 16, counter)).toBe(true);
+				expect(Buffer.compare(arena.subarray(0, 100 + length), before.subarray(0, 100 + length))).toBe(0);
+				expect(Buffer.compare(arena.subarray(116 + length), before.subarray(116 + length))).toBe(0);
+			}
+		sealing.erase();
+		opening.erase();
+	});
+
+	it.each(ways)("%s works at both ends of its arena", (_name, make) => {
+		const sealing = make(key, "seal");
+		const opening = make(key, "open");
+		for (const [at, length] of [
+			[0, 20],
+			[63, 33],
+			[64, 33],
+			[arena.length - 16, 0],
+			[arena.length - 37, 21],
+		] as const) {
+			arena.fill(3);
+			sealing.seal(at, length, 9);
+			const nonce = new Uint8Array(12);
+			nonce[4] = 9;
+			const expected = nodePrimitives.seal(key, nonce, new Uint8Array(length).fill(3), new Uint8Array(0));
+			expect(Buffer.compare(arena.subarray(at, at + length + 16), expected), `${length} at ${at}`).toBe(0);
+			expect(opening.open(at, length + 16, 9)).toBe(true);
+			expect(arena.subarray(at, at + length).every((each) => each === 3)).toBe(true);
+		}
+		opening.erase();
+		sealing.erase();
+	});
+
+	it.each(ways)(
+		"%s opens nothing that was changed in any byte, cut short, or sealed for another number",
+		(_name, make) => {
+			const sealing = make(key, "seal");
+			const opening = make(key, "open");
+			const seal = () => {
+				arena.fill(9, 100, 180);
+				sealing.seal(100, 80, 5);
+			};
+			for (let byte = 0; byte < 96; byte++) {
+				seal();
+				arena[100 + byte] = (arena[100 + byte] as number) ^ 0x80;
+				expect(opening.open(100, 96, 5), `byte ${byte}`).toBe(false);
+			}
+			for (const length of [0, 15, 16, 95]) {
+				seal();
+				expect(opening.open(100, length, 5), `${length}`).toBe(false);
+			}
+			seal();
+			expect(opening.open(100, 96, 6)).toBe(false);
+			seal();
+			expect(opening.open(100, 96, 5)).toBe(true);
+			opening.erase();
+			sealing.erase();
+		},
+	);
+
+	it("a key of the offload data plane stays in its arena, and is of no use once it is erased", () => {
+		for (const [, make] of ways.slice(1)) {
+			const sealing = make(key, "seal");
+			expect(() => sealing.open(arena.length - 8, 16, 5)).toThrow(/arena/);
+			expect(() => sealing.seal(arena.length - 32, 17, 5)).toThrow(/arena/);
+			expect(() => sealing.seal(-1, 16, 5)).toThrow(/arena/);
+			sealing.erase();
+			expect(() => sealing.seal(0, 16, 0)).toThrow(/after it was erased/);
+		}
 	});
 });

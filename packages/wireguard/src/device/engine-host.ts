@@ -12,7 +12,7 @@ import { openOpenssl } from "../crypto/openssl.ts";
 import { newArena } from "../engine/arena.ts";
 import { Engine } from "../engine/engine.ts";
 import type { UdpIo } from "../engine/packet-io.ts";
-import { openLibc } from "../linux/libc.ts";
+import { type Libc, openLibc } from "../linux/libc.ts";
 import { OffloadSocket } from "../linux/offload-socket.ts";
 import { Tun } from "../linux/tun.ts";
 import { DgramSocket } from "../portable/dgram-socket.ts";
@@ -28,6 +28,8 @@ export interface EngineHostDeps {
 	readonly clock: Clock;
 	readonly random: Random;
 	readonly report: (report: Report) => void;
+	/** The system's own unless told. */
+	readonly libc?: Libc;
 }
 
 export interface EngineHost {
@@ -46,7 +48,7 @@ interface Socket extends UdpIo {
  * @throws SystemCallError when the host refuses the TUN or the port.
  */
 export async function openEngineHost(deps: EngineHostDeps, options: EngineOptions): Promise<EngineHost> {
-	const libc = openLibc();
+	const libc = deps.libc ?? openLibc();
 	const arena = newArena();
 	const isOffload = options.dataPlane === "offload";
 	const store = options.timestampFile === null ? null : new TimestampStore(options.timestampFile);
@@ -232,7 +234,7 @@ function statusOf(engine: Engine, peer: Peer): OverlayPeerStatus {
 
 function refusedOffloads(tun: Tun, udp: OffloadSocket): string | null {
 	const refused = [
-		...(tun.hasOffload ? [] : ["the TUN's segmentation offloads"]),
+		...(tun.hasOffload && tun.hasSegmentation ? [] : ["the TUN's segmentation offloads"]),
 		...(udp.hasSegmentation ? [] : ["UDP_SEGMENT"]),
 		...(udp.hasGro ? [] : ["UDP_GRO"]),
 	];

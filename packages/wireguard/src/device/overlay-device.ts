@@ -16,6 +16,7 @@ import {
 } from "@warren/kernel";
 import { wireguardConditions } from "../conditions.ts";
 import { wireguardError } from "../errors.ts";
+import type { Libc } from "../linux/libc.ts";
 import { Allowance } from "./allowance.ts";
 import { checkBytes, checkEndpoint, checkKey, checkMtu, checkOptions, checkPeer, checkRules } from "./checks.ts";
 import type { Command, Counters, EngineOptions, Report } from "./commands.ts";
@@ -25,6 +26,8 @@ export interface OverlayDeviceDeps {
 	readonly logger: Logger;
 	readonly health: HealthTable;
 	readonly random?: Random;
+	/** System calls other than the system's own, for what few hosts refuse. The engine then runs in the caller's thread. */
+	readonly libc?: Libc;
 }
 
 export interface OverlayDeviceOptions {
@@ -123,7 +126,9 @@ export class WireguardDevice implements OverlayDevice {
 			if (isOpen) device.#fail(fault);
 		};
 		device.#channel =
-			options.dataPlane === "offload" ? inWorker(options, report, failed) : await inThread(deps, options, report);
+			options.dataPlane === "offload" && deps.libc === undefined
+				? inWorker(options, report, failed)
+				: await inThread(deps, options, report);
 		try {
 			await ready;
 			isOpen = true;
@@ -314,7 +319,8 @@ async function inThread(
 	try {
 		// Loaded only here: where the system calls' library has no binary, the rest of the program must not notice.
 		const { openEngineHost } = await import("./engine-host.ts");
-		const host = await openEngineHost({ clock: deps.clock, random: deps.random ?? systemRandom, report }, options);
+		const { clock, random = systemRandom, libc } = deps;
+		const host = await openEngineHost({ clock, random, report, ...(libc === undefined ? {} : { libc }) }, options);
 		return {
 			post: (command) => host.command(command),
 			close: () => {

@@ -31,6 +31,8 @@ export interface TunOptions {
 export class Tun implements TunIo {
 	readonly name: string;
 	readonly hasOffload: boolean;
+	/** The kernel hands super-packets over whole; else it cuts them itself, which costs speed alone. */
+	readonly hasSegmentation: boolean;
 	writeErrors = 0;
 	readonly #libc: Libc;
 	readonly #arena: Arena;
@@ -49,13 +51,9 @@ export class Tun implements TunIo {
 			if (!this.hasOffload && !this.#attach(options.name, isTun | noPacketInfo))
 				throw new SystemCallError(`TUNSETIFF ${options.name}`, libc.errno());
 			this.name = options.name;
-			if (
-				this.hasOffload &&
-				libc.ioctlNumber(this.#fd, tunSetOffload, allOffloads) < 0 &&
-				libc.ioctlNumber(this.#fd, tunSetOffload, tcpOffloads) < 0
-			)
-				// The header is there all the same; the kernel just cuts segments itself.
-				libc.ioctlNumber(this.#fd, tunSetOffload, 0);
+			const accepts = (offloads: number) => libc.ioctlNumber(this.#fd, tunSetOffload, offloads) >= 0;
+			this.hasSegmentation = this.hasOffload && (accepts(allOffloads) || accepts(tcpOffloads));
+			if (this.hasOffload && !this.hasSegmentation) accepts(0);
 			const index = configure(libc, options);
 			if (this.hasOffload) limitSegments(libc, index, options.mtu);
 		} catch (failure) {

@@ -8,7 +8,7 @@ import { Copyable } from "../../ui/copyable.tsx";
 import { Confirm, Dialog } from "../../ui/dialog.tsx";
 import { Field } from "../../ui/field.tsx";
 import { Form, SubmitButton, TextField, textOf, useSubmit } from "../../ui/form.tsx";
-import { ErrorNotice, Skeletons } from "../../ui/states.tsx";
+import { ListSection, MakeRow } from "../../ui/list-section.tsx";
 import { agoOf, dayOf } from "../../ui/time.ts";
 import { t } from "../text/account.ts";
 
@@ -20,50 +20,40 @@ export function ApiKeys() {
 	const [making, setMaking] = useState(false);
 	const [made, setMade] = useState<string>();
 	const [deleting, setDeleting] = useState<ApiKey>();
-	const { data, error, refetch } = useQuery({
+	const list = useQuery({
 		queryKey: key,
 		queryFn: async ({ signal }) => (await hub.request<{ apiKeys: ApiKey[] }>("/auth/api-key/list", { signal })).apiKeys,
 	});
 	const nameOf = (each: ApiKey) => each.name || each.start || each.id;
 	return (
-		<section className="section" aria-labelledby="api-keys">
-			<header>
-				<h2 id="api-keys">{t.keys}</h2>
-				<p>{t.keysLead}</p>
-			</header>
-			{error !== null && <ErrorNotice failure={error} onRetry={() => void refetch()} />}
-			{data === undefined && error === null && <Skeletons count={1} height={52} label={t.keys} />}
-			{data !== undefined && data.length > 0 && (
-				<ul className="card list">
-					{data.map((each) => (
-						<li key={each.id}>
-							<KeySquare size={17} aria-hidden="true" />
-							<div className="grow">
-								<div className="clip">{nameOf(each)}</div>
-								<span className="small faint">
-									{each.start !== null && <span className="mono">{each.start}… </span>}
-									{each.lastRequest === null ? t.keyUnused : t.keyUsed(agoOf(Date.parse(each.lastRequest)))}
-									{each.expiresAt !== null && ` · ${t.keyEnds(dayOf(Date.parse(each.expiresAt)))}`}
-								</span>
-							</div>
-							<button
-								type="button"
-								className="icon-button"
-								aria-label={t.deleteKey(nameOf(each))}
-								onClick={() => setDeleting(each)}
-							>
-								<Trash2 size={16} />
-							</button>
-						</li>
-					))}
-				</ul>
+		<ListSection
+			id="api-keys"
+			title={t.keys}
+			lead={t.keysLead}
+			list={list}
+			row={(each) => (
+				<>
+					<KeySquare size={17} aria-hidden="true" />
+					<div className="grow">
+						<div className="clip">{nameOf(each)}</div>
+						<span className="small faint">
+							{each.start !== null && <span className="mono">{each.start}… </span>}
+							{each.lastRequest === null ? t.keyUnused : t.keyUsed(agoOf(Date.parse(each.lastRequest)))}
+							{each.expiresAt !== null && ` · ${t.keyEnds(dayOf(Date.parse(each.expiresAt)))}`}
+						</span>
+					</div>
+					<button
+						type="button"
+						className="icon-button"
+						aria-label={t.deleteKey(nameOf(each))}
+						onClick={() => setDeleting(each)}
+					>
+						<Trash2 size={16} />
+					</button>
+				</>
 			)}
-			<div className="row wrap">
-				<button type="button" className="button" onClick={() => setMaking(true)}>
-					{t.makeKey}
-				</button>
-				{data?.length === 0 && <span className="small faint">{t.noKeys}</span>}
-			</div>
+		>
+			<MakeRow label={t.makeKey} onMake={() => setMaking(true)} empty={list.data?.length === 0} none={t.noKeys} />
 			<Dialog
 				open={making}
 				onClose={() => {
@@ -87,7 +77,7 @@ export function ApiKeys() {
 			>
 				{t.deleteKeyBody}
 			</Confirm>
-		</section>
+		</ListSection>
 	);
 }
 

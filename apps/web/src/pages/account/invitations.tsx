@@ -10,8 +10,8 @@ import { Copyable } from "../../ui/copyable.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
 import { Field } from "../../ui/field.tsx";
 import { exactInput, Form, SubmitButton, TextField, textOf, useSubmit } from "../../ui/form.tsx";
+import { ListSection, MakeRow } from "../../ui/list-section.tsx";
 import { QrCode } from "../../ui/qr.tsx";
-import { ErrorNotice, Skeletons } from "../../ui/states.tsx";
 import { dayOf } from "../../ui/time.ts";
 import { toastError } from "../../ui/toast.tsx";
 import { t } from "../text/account.ts";
@@ -22,7 +22,7 @@ export function Invitations() {
 	const [, navigate] = useLocation();
 	const inviting = new URLSearchParams(useSearch()).has("invite");
 	const [link, setLink] = useState<string>();
-	const { data, error, refetch } = useQuery({
+	const list = useQuery({
 		queryKey: key,
 		queryFn: async ({ signal }) =>
 			(await hub.request<{ invitations: Invitation[] }>("/me/invitations", { signal })).invitations,
@@ -37,42 +37,37 @@ export function Invitations() {
 		await queryClient.invalidateQueries({ queryKey: key });
 	}
 	return (
-		<section className="section" aria-labelledby="invitations">
-			<header>
-				<h2 id="invitations">{t.invitations}</h2>
-				<p>{t.invitationsLead}</p>
-			</header>
-			{error !== null && <ErrorNotice failure={error} onRetry={() => void refetch()} />}
-			{data === undefined && error === null && <Skeletons count={1} height={52} label={t.invitations} />}
-			{data !== undefined && data.length > 0 && (
-				<ul className="card list">
-					{data.map((each) => (
-						<li key={each.id}>
-							<Mail size={17} aria-hidden="true" />
-							<div className="grow">
-								<div className="clip">{whoOf(each)}</div>
-								<span className="small faint">
-									{t.roles[each.role]} · {t.until(dayOf(each.expiresAt))}
-								</span>
-							</div>
-							<button
-								type="button"
-								className="button"
-								aria-label={t.withdrawOf(whoOf(each))}
-								onClick={() => void withdraw(each)}
-							>
-								{t.withdraw}
-							</button>
-						</li>
-					))}
-				</ul>
+		<ListSection
+			id="invitations"
+			title={t.invitations}
+			lead={t.invitationsLead}
+			list={list}
+			row={(each) => (
+				<>
+					<Mail size={17} aria-hidden="true" />
+					<div className="grow">
+						<div className="clip">{whoOf(each)}</div>
+						<span className="small faint">
+							{t.roles[each.role]} · {t.until(dayOf(each.expiresAt))}
+						</span>
+					</div>
+					<button
+						type="button"
+						className="button"
+						aria-label={t.withdrawOf(whoOf(each))}
+						onClick={() => void withdraw(each)}
+					>
+						{t.withdraw}
+					</button>
+				</>
 			)}
-			<div className="row wrap">
-				<button type="button" className="button" onClick={() => navigate("/account?invite")}>
-					{t.invite}
-				</button>
-				{data?.length === 0 && <span className="small faint">{t.noInvitations}</span>}
-			</div>
+		>
+			<MakeRow
+				label={t.invite}
+				onMake={() => navigate("/account?invite")}
+				empty={list.data?.length === 0}
+				none={t.noInvitations}
+			/>
 			<Dialog
 				open={inviting}
 				onClose={() => {
@@ -91,7 +86,7 @@ export function Invitations() {
 					</div>
 				)}
 			</Dialog>
-		</section>
+		</ListSection>
 	);
 }
 

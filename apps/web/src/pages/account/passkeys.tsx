@@ -8,7 +8,7 @@ import { queryClient } from "../../api/warren.tsx";
 import { guessDeviceName } from "../../shell/device-name.ts";
 import { Confirm, Dialog } from "../../ui/dialog.tsx";
 import { Form, SubmitButton, TextField, textOf, useSubmit } from "../../ui/form.tsx";
-import { ErrorNotice, Skeletons } from "../../ui/states.tsx";
+import { ListSection, MakeRow } from "../../ui/list-section.tsx";
 import { dayOf } from "../../ui/time.ts";
 import { toast } from "../../ui/toast.tsx";
 import { t } from "../text/account.ts";
@@ -19,50 +19,43 @@ export function Passkeys() {
 	const role = useHubRole();
 	const [adding, setAdding] = useState(false);
 	const [removing, setRemoving] = useState<Passkey>();
-	const { data, error, refetch } = useQuery({
+	const list = useQuery({
 		queryKey: key,
 		queryFn: ({ signal }) => hub.request<Passkey[]>("/auth/passkey/list-user-passkeys", { signal }),
 	});
 	const obstacle = role === "member" ? "member" : passkeyObstacle(location.hostname, passkeysSupported());
 	const nameOf = (passkey: Passkey) => passkey.name || t.unnamed;
 	return (
-		<section className="section" aria-labelledby="passkeys">
-			<header>
-				<h2 id="passkeys">{t.passkeys}</h2>
-				<p>{t.passkeysLead}</p>
-			</header>
-			{error !== null && <ErrorNotice failure={error} onRetry={() => void refetch()} />}
-			{data === undefined && error === null && <Skeletons count={1} height={52} label={t.passkeys} />}
-			{data !== undefined && data.length > 0 && (
-				<ul className="card list">
-					{data.map((passkey) => (
-						<li key={passkey.id}>
-							<KeyRound size={17} aria-hidden="true" />
-							<span className="grow clip">{nameOf(passkey)}</span>
-							{passkey.createdAt && (
-								<span className="small faint">{t.keySince(dayOf(Date.parse(passkey.createdAt)))}</span>
-							)}
-							<button
-								type="button"
-								className="icon-button"
-								aria-label={t.removePasskey(nameOf(passkey))}
-								onClick={() => setRemoving(passkey)}
-							>
-								<Trash2 size={16} />
-							</button>
-						</li>
-					))}
-				</ul>
+		<ListSection
+			id="passkeys"
+			title={t.passkeys}
+			lead={t.passkeysLead}
+			list={list}
+			row={(passkey) => (
+				<>
+					<KeyRound size={17} aria-hidden="true" />
+					<span className="grow clip">{nameOf(passkey)}</span>
+					{passkey.createdAt && <span className="small faint">{t.keySince(dayOf(Date.parse(passkey.createdAt)))}</span>}
+					<button
+						type="button"
+						className="icon-button"
+						aria-label={t.removePasskey(nameOf(passkey))}
+						onClick={() => setRemoving(passkey)}
+					>
+						<Trash2 size={16} />
+					</button>
+				</>
 			)}
+		>
 			{obstacle !== null ? (
 				<p className="small muted">{t.obstacles[obstacle]}</p>
 			) : (
-				<div className="row wrap">
-					<button type="button" className="button" onClick={() => setAdding(true)}>
-						{t.addPasskey}
-					</button>
-					{data?.length === 0 && <span className="small faint">{t.noPasskeys}</span>}
-				</div>
+				<MakeRow
+					label={t.addPasskey}
+					onMake={() => setAdding(true)}
+					empty={list.data?.length === 0}
+					none={t.noPasskeys}
+				/>
 			)}
 			<Dialog open={adding} onClose={() => setAdding(false)} title={t.addPasskey} lead={t.passkeysLead}>
 				<AddForm onDone={() => setAdding(false)} />
@@ -79,7 +72,7 @@ export function Passkeys() {
 			>
 				{t.removePasskeyBody}
 			</Confirm>
-		</section>
+		</ListSection>
 	);
 }
 

@@ -1,6 +1,7 @@
 import { hub } from "../../api/hub.ts";
 import { queryClient } from "../../api/warren.tsx";
-import { Form, secretOf, TextField, useSubmit } from "../../ui/form.tsx";
+import { secretOf, TextField, useSubmit } from "../../ui/form.tsx";
+import { SecretSection } from "../../ui/secret-section.tsx";
 import { toast } from "../../ui/toast.tsx";
 import { t } from "../text/account.ts";
 import { t as entry } from "../text/account-entry.ts";
@@ -22,36 +23,20 @@ export function Password({ email }: { email: string }) {
 		await queryClient.invalidateQueries({ queryKey: ["hub"] });
 	});
 	return (
-		<section className="section" aria-labelledby="password">
-			<header>
-				<h2 id="password">{t.password}</h2>
-				<p>{t.passwordLead}</p>
-			</header>
-			<Form
-				submission={submission}
-				className="card padded form pairs"
-				action={
-					<div className="row end">
-						<button type="submit" className="button" disabled={submission.busy}>
-							{t.change}
-						</button>
-					</div>
-				}
-			>
-				{/* For the browser's password keeper: which account this is about. */}
-				<input type="email" name="username" autoComplete="username" value={email} readOnly hidden />
-				<TextField label={t.current} name="current" type="password" autoComplete="current-password" required />
-				<TextField
-					label={t.next}
-					hint={entry.passwordHint}
-					name="next"
-					type="password"
-					autoComplete="new-password"
-					minLength={10}
-					maxLength={128}
-					required
-				/>
-			</Form>
-		</section>
+		<SecretSection id="password" title={t.password} lead={t.passwordLead} submission={submission} action={t.change}>
+			{/* For the browser's password keeper: which account this is about. */}
+			<input type="email" name="username" autoComplete="username" value={email} readOnly hidden />
+			<TextField label={t.current} name="current" type="password" autoComplete="current-password" required />
+			<TextField
+				label={t.next}
+				hint={entry.passwordHint}
+				name="next"
+				type="password"
+				autoComplete="new-password"
+				minLength={10}
+				maxLength={128}
+				required
+			/>
+		</SecretSection>
 	);
 }

@@ -51,7 +51,9 @@ function LiveDocument({ id, document }: { id: string; document: OpenDocument }) 
 
 	// Back in step: access or title may be others now, and the list has a new order.
 	useEffect(() => {
-		if (link.kind === "live") void refetch();
+		if (link.kind !== "live") return;
+		// What was made or renamed without the hub first.
+		void refreshDocuments().then(() => refetch());
 	}, [link.kind, refetch]);
 	useEffect(() => {
 		window.document.title = `${record.title} · Warren`;
@@ -67,7 +69,7 @@ function LiveDocument({ id, document }: { id: string; document: OpenDocument }) 
 				<Link className="icon-button" href="/docs" aria-label={t.back}>
 					<ArrowLeft size={18} />
 				</Link>
-				<TitleField record={record} editable={editable && link.kind === "live"} focus={isNew} />
+				<TitleField record={record} editable={editable && link.kind !== "connecting"} focus={isNew} />
 				<Avatars people={view.people} />
 				<LinkState state={link.kind} />
 				<button

@@ -1,7 +1,8 @@
 import { Braces, Download, FileDown, Pencil, Share2, Trash2 } from "lucide-react";
-import { documentPath, refreshDocuments } from "../../api/documents.ts";
+import { documentPath, refreshDocuments, renameDocument } from "../../api/documents.ts";
 import { hub } from "../../api/hub.ts";
 import type { DocumentRecord } from "../../api/hub-types.ts";
+import { loadChunk } from "../../chunks/load-chunk.ts";
 import type { ExportFormat } from "../../documents/export.ts";
 import { Confirm, Dialog } from "../../ui/dialog.tsx";
 import { Form, SubmitButton, TextField, textOf, useSubmit } from "../../ui/form.tsx";
@@ -19,7 +20,7 @@ export function DocumentMenuItems(props: { record: DocumentRecord; onOverlay: (o
 	async function download(format: ExportFormat) {
 		try {
 			// The editor's own code comes along, and only for this.
-			const { exportDocument } = await import("../../documents/export.ts");
+			const { exportDocument } = await loadChunk(() => import("../../documents/export.ts"));
 			await exportDocument(record, format);
 		} catch (failure) {
 			toastError(record.title, failure);
@@ -113,9 +114,4 @@ function RenameForm({ record, onDone }: { record: DocumentRecord; onDone: () => 
 			/>
 		</Form>
 	);
-}
-
-export async function renameDocument(id: string, title: string): Promise<void> {
-	await hub.request(documentPath(id), { method: "PATCH", body: { title } });
-	await refreshDocuments();
 }

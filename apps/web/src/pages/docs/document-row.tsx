@@ -1,4 +1,4 @@
-import { Ellipsis, FileText } from "lucide-react";
+import { Ellipsis, type LucideIcon } from "lucide-react";
 import { useState } from "react";
 import { Link, useLocation } from "wouter";
 import type { DocumentRecord } from "../../api/hub-types.ts";
@@ -7,13 +7,13 @@ import { agoOf } from "../../ui/time.ts";
 import { t } from "../text/docs.ts";
 import { DocumentDialogs, DocumentMenuItems, type DocumentOverlay } from "./document-actions.tsx";
 
-export function DocumentRow({ record }: { record: DocumentRecord }) {
+export function DocumentRow(props: { record: DocumentRecord; icon: LucideIcon; href: string }) {
+	const { record, icon: Icon, href } = props;
 	const [, navigate] = useLocation();
 	const [overlay, setOverlay] = useState<DocumentOverlay>();
-	const href = `/docs/${encodeURIComponent(record.id)}`;
 	return (
 		<li className="doc-row">
-			<FileText size={18} aria-hidden="true" />
+			<Icon size={18} aria-hidden="true" />
 			<div className="grow">
 				<Link href={href} className="doc-link">
 					<h2 className="clip">{record.title}</h2>
@@ -32,7 +32,7 @@ export function DocumentRow({ record }: { record: DocumentRecord }) {
 					</button>
 				}
 			>
-				<MenuItem icon={<FileText size={16} />} onSelect={() => navigate(href)}>
+				<MenuItem icon={<Icon size={16} />} onSelect={() => navigate(href)}>
 					{t.open}
 				</MenuItem>
 				<MenuSeparator />

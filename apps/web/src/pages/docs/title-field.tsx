@@ -1,8 +1,9 @@
 import { useEffect, useRef } from "react";
+import { renameDocument } from "../../api/documents.ts";
 import type { DocumentRecord } from "../../api/hub-types.ts";
 import { toastError } from "../../ui/toast.tsx";
 import { t } from "../text/docs.ts";
-import { maxTitleLength, renameDocument } from "./document-actions.tsx";
+import { maxTitleLength } from "./document-actions.tsx";
 
 /** The title, changed where it stands: Enter or leaving the field keeps it, Escape does not. */
 export function TitleField(props: { record: DocumentRecord; editable: boolean; focus: boolean }) {

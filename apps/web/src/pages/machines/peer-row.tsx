@@ -44,7 +44,10 @@ export function PeerRow({ peer }: { peer: Peer }) {
 					</span>
 				)}
 			</td>
-			<td className="cell-distance">{peer.reachable && peer.rttMs !== undefined ? millisecondsOf(peer.rttMs) : "–"}</td>
+			<td className="cell-distance" title={peer.path === undefined ? undefined : t.pathNotes[peer.path]}>
+				{peer.reachable && peer.rttMs !== undefined ? millisecondsOf(peer.rttMs) : "–"}
+				{peer.path !== undefined && <span className="small faint"> {t.paths[peer.path]}</span>}
+			</td>
 			<td className="cell-version">
 				{older ? (
 					<span className="tag warn" title={t.olderNote(peer.name, peer.version ?? "", __WARREN_VERSION__)}>

@@ -1,7 +1,8 @@
 import { basic } from "../../api/client.ts";
 import { self } from "../../api/machine.ts";
 import { api } from "../../api/warren.tsx";
-import { exactInput, Form, secretOf, TextField, textOf, useSubmit } from "../../ui/form.tsx";
+import { exactInput, secretOf, TextField, textOf, useSubmit } from "../../ui/form.tsx";
+import { SecretSection } from "../../ui/secret-section.tsx";
 import { toast } from "../../ui/toast.tsx";
 import { t } from "../text/settings.ts";
 
@@ -16,27 +17,11 @@ export function ChangePin() {
 		toast.add({ title: t.changed, type: "info" });
 	});
 	return (
-		<section className="section" aria-labelledby="pin">
-			<header>
-				<h2 id="pin">{t.pin}</h2>
-				<p>{t.pinLead}</p>
-			</header>
-			<Form
-				submission={submission}
-				className="card padded form pairs"
-				action={
-					<div className="row end">
-						<button type="submit" className="button" disabled={submission.busy}>
-							{t.change}
-						</button>
-					</div>
-				}
-			>
-				<TextField {...exactInput} label={t.currentUser} name="user" autoComplete="username" required />
-				<TextField label={t.currentPin} name="pin" type="password" autoComplete="current-password" required />
-				<TextField {...exactInput} label={t.newUser} name="newUser" maxLength={64} required />
-				<TextField label={t.newPin} name="newPin" type="password" autoComplete="new-password" minLength={6} required />
-			</Form>
-		</section>
+		<SecretSection id="pin" title={t.pin} lead={t.pinLead} submission={submission} action={t.change}>
+			<TextField {...exactInput} label={t.currentUser} name="user" autoComplete="username" required />
+			<TextField label={t.currentPin} name="pin" type="password" autoComplete="current-password" required />
+			<TextField {...exactInput} label={t.newUser} name="newUser" maxLength={64} required />
+			<TextField label={t.newPin} name="newPin" type="password" autoComplete="new-password" minLength={6} required />
+		</SecretSection>
 	);
 }

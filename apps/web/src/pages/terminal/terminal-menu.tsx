@@ -7,6 +7,8 @@ import {
 	Copy,
 	Ellipsis,
 	Expand,
+	PanelBottom,
+	PanelRight,
 	Pencil,
 	Rows2,
 	Share2,
@@ -15,6 +17,7 @@ import {
 	Upload,
 	X,
 } from "lucide-react";
+import { t as panes } from "../../panes/text.ts";
 import { fontSizes, preferences, setPreferences } from "../../shell/preferences.ts";
 import { isCoarse, type TerminalView } from "../../terminal/use-terminal.ts";
 import { Menu, MenuItem, MenuLabel, MenuSeparator } from "../../ui/menu.tsx";
@@ -33,8 +36,9 @@ export function TerminalMenu(props: {
 	onMode: (mode: ViewerMode) => void;
 	onOverlay: (overlay: TerminalOverlay) => void;
 	onUpload: () => void;
+	onSplit: (direction: "row" | "column") => void;
 }) {
-	const { view, tmux, mode, onMode, onOverlay, onUpload } = props;
+	const { view, tmux, mode, onMode, onOverlay, onUpload, onSplit } = props;
 	const { controls } = view;
 	const setFont = (by: number) =>
 		setPreferences({
@@ -50,6 +54,13 @@ export function TerminalMenu(props: {
 				</button>
 			}
 		>
+			<MenuItem icon={<PanelRight size={16} />} onSelect={() => onSplit("row")} {...shortcut("Alt⇧\\")}>
+				{panes.splitRow}
+			</MenuItem>
+			<MenuItem icon={<PanelBottom size={16} />} onSelect={() => onSplit("column")} {...shortcut("Alt⇧-")}>
+				{panes.splitColumn}
+			</MenuItem>
+			<MenuSeparator />
 			<MenuItem icon={<Columns2 size={16} />} onSelect={() => tmux.split("right")}>
 				{t.splitRight}
 			</MenuItem>

@@ -1,12 +1,13 @@
 import "@xterm/xterm/css/xterm.css";
 import "../../styles/terminal.css";
 import type { ViewerMode } from "@warren/terminal/protocol";
-import { ArrowLeft, Search } from "lucide-react";
+import { ArrowLeft, Search, X } from "lucide-react";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { Link } from "wouter";
 import { type MachineId, self, terminalsPath } from "../../api/machine.ts";
 import { openSocket } from "../../api/socket.ts";
 import { api, useMachineName, useSessions } from "../../api/warren.tsx";
+import { t as panes } from "../../panes/text.ts";
 import { usePreferences } from "../../shell/preferences.ts";
 import { ConnectionBanner } from "../../terminal/connection-banner.tsx";
 import { HistoryPanel } from "../../terminal/history.tsx";
@@ -25,14 +26,25 @@ import { useTmux } from "./use-tmux.ts";
 import { WindowTabs } from "./window-tabs.tsx";
 
 /** One session, live. The first answer to "which terminal?" is always the address. */
-export function TerminalPage({ machine, session }: { machine: MachineId; session: string }) {
+export function TerminalPage(props: TerminalPageProps) {
 	const [life, setLife] = useState(0);
-	return <LiveTerminal key={life} machine={machine} session={session} onReopen={() => setLife((now) => now + 1)} />;
+	return <LiveTerminal key={life} {...props} onReopen={() => setLife((now) => now + 1)} />;
+}
+
+export interface TerminalPageProps {
+	readonly machine: MachineId;
+	readonly session: string;
+	/** Keys go here, and the window is called by it: one of those in view. */
+	readonly focused: boolean;
+	readonly onSplit: (direction: "row" | "column") => void;
+	/** Takes this view away; there is none where it is the only one. */
+	readonly onClose?: () => void;
 }
 
 const shells = /^-?(?:ba|z|fi|da|k|a|tc|c)?sh$|^(?:nu|pwsh|elvish|xonsh)$/;
 
-function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; session: string; onReopen: () => void }) {
+function LiveTerminal(props: TerminalPageProps & { onReopen: () => void }) {
+	const { machine, session, focused, onReopen } = props;
 	const list = useSessions(machine).data?.sessions;
 	const facts = list?.find((each) => each.id === session) ?? list?.find((each) => each.own && each.name === session);
 	const name = facts?.name ?? session;
@@ -64,6 +76,7 @@ function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; sess
 		atShell: () => shells.test(paneCommand.current),
 		onTap: () => (rawNow.current ? view.controls.focus() : compose.current?.focus()),
 		onLink: setLink,
+		focused,
 	});
 	const { state, controls } = view;
 	const uploads = useUploads(machine, session);
@@ -71,11 +84,12 @@ function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; sess
 	useKeyboardInset();
 
 	useEffect(() => {
+		if (!focused) return;
 		document.title = `${name} · ${machineName}`;
 		return () => {
 			document.title = "Warren";
 		};
-	}, [name, machineName]);
+	}, [name, machineName, focused]);
 
 	const closeOverlay = () => {
 		setOverlay(undefined);
@@ -133,7 +147,19 @@ function LiveTerminal({ machine, session, onReopen }: { machine: MachineId; sess
 					onMode={setMode}
 					onOverlay={setOverlay}
 					onUpload={() => picker.current?.click()}
+					onSplit={props.onSplit}
 				/>
+				{props.onClose !== undefined && (
+					<button
+						type="button"
+						className="icon-button"
+						aria-label={panes.closeOf(name)}
+						title={panes.close}
+						onClick={props.onClose}
+					>
+						<X size={18} />
+					</button>
+				)}
 			</header>
 			<ConnectionBanner
 				state={state}

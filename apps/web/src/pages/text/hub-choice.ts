@@ -11,5 +11,7 @@ export const t = {
 	address: "Its address",
 	addressHint: "As Warren printed it there, or a link that you were sent: atlas.local:5151",
 	open: "Open it",
+	scan: "Scan its code",
+	camera: "What the camera sees: point it at the hub's code",
 	bad: "That is no hub's address. Type a name or an https address, like atlas.local:5151.",
 } as const;

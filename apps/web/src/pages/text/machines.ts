@@ -45,6 +45,13 @@ export const t = {
 	signedIn: "signed in",
 	notSignedIn: "not signed in",
 	direct: "direct",
+	paths: { direct: "direct", overlay: "overlay", relayed: "relayed", tunnel: "tunnel" },
+	pathNotes: {
+		direct: "At one of its own addresses",
+		overlay: "Over the private network, directly",
+		relayed: "Over the private network, through its relay",
+		tunnel: "Through the tunnel that it parks at the first machine",
+	},
 	open: "Open terminals",
 	signIn: "Sign in",
 	probe: "Check now",

@@ -1,5 +1,8 @@
 export const t = {
 	title: "More",
+	network: "Your machines, and the way to each",
+	access: "Who may reach whom",
+	services: "What others may reach here",
 	rooms: "Conversations, with other warrens, too",
 	activity: (name: string) => `Who did what on ${name}`,
 	settings: "Look, notifications, devices, this machine",

@@ -135,13 +135,14 @@ export class Http2Front implements Closeable {
 		if (this.#sweep === null) this.#armSweep();
 	}
 
+	/** What runs now. */
+	*running(): Iterable<Running> {
+		for (const exchange of this.#running) yield runningOf(exchange);
+	}
+
 	/** Cuts what runs on behalf of somebody, or towards a service. */
 	disconnect(matches: (running: Running) => boolean): void {
-		for (const exchange of [...this.#running]) {
-			const { service, caller, address } = exchange.request;
-			if (matches({ service: service.name, principalId: caller.principal?.principal_id ?? null, address }))
-				exchange.cut();
-		}
+		for (const exchange of [...this.#running]) if (matches(runningOf(exchange))) exchange.cut();
 	}
 
 	/** Says that it will stop; streams finish. */
@@ -349,6 +350,10 @@ export class Http2Front implements Closeable {
 		stream.respond({ ":status": 200, "content-type": "application/octet-stream" });
 		await endpoint.park(stream, admission, facts);
 	}
+}
+
+function runningOf({ request: { service, caller, address } }: Http2Exchange): Running {
+	return { service: service.name, principalId: caller.principal?.principal_id ?? null, address };
 }
 
 /** As RFC 9113 §6.5.2 counts. */

@@ -1,0 +1,103 @@
+import { type Accounts, type AccountsTables, accountsSchema, isRevoked, openAccounts } from "@warren/accounts";
+import { closeCodes, type Logger, newSecret, type Random } from "@warren/kernel";
+import { dataHeaders, FetchListener, HostTable, type Route } from "@warren/net";
+import { AuditLog, type AuditTable, auditSchema, openObjectTables } from "@warren/store";
+import { DocumentsList, documentRoutes, type SyncTables, syncSchema } from "@warren/sync";
+import type { EdgeConfig } from "../config/edge-config.ts";
+import type { ObjectClock } from "../object-clock.ts";
+import { type DurableStorage, type RoomStub, socketPair } from "../platform.ts";
+import { type AttendanceTable, attendanceSchema } from "./attendance.ts";
+import { ConfiguredSetup } from "./configured-setup.ts";
+import { Doors } from "./doors.ts";
+import { roomContents } from "./room-contents.ts";
+
+type EdgeTables = AccountsTables & SyncTables & AuditTable & AttendanceTable;
+
+export interface EdgeHubDeps {
+	readonly storage: DurableStorage;
+	readonly roomOf: (room: string) => RoomStub;
+	readonly clock: ObjectClock;
+	readonly random: Random;
+	readonly logger: Logger;
+}
+
+export interface EdgeHub {
+	readonly listener: FetchListener;
+	readonly accounts: Accounts;
+	readonly documents: DocumentsList;
+}
+
+/** Written by the platform itself, over whatever a client sent. */
+const addressHeader = "cf-connecting-ip";
+const schemas = [accountsSchema, syncSchema, auditSchema, attendanceSchema];
+
+/** What hub-services.ts of apps/warren composes, over one object's storage; documents' bytes are in objects of their own. */
+export async function openEdgeHub(deps: EdgeHubDeps, config: EdgeConfig): Promise<EdgeHub> {
+	const { storage, roomOf, clock, random, logger } = deps;
+	const { db } = await openObjectTables<EdgeTables>(storage, schemas, "of this hub");
+	const audit = new AuditLog(db as never, clock, logger);
+	const accounts = await openAccounts(
+		{ db, clock, random, logger, audit, setup: new ConfiguredSetup(config.setup, clock) },
+		{
+			baseUrls: config.urls,
+			secret: await kept(storage, "secret", () => newSecret(random)),
+			cookieName: "warren-hub",
+			social: config.social,
+		},
+	);
+	const documents: DocumentsList = new DocumentsList({
+		db: db as never,
+		clock,
+		random,
+		onAccessChanged: (document, user, access) => doors.accessChanged(document, user, access),
+	});
+	const doors = new Doors({ db: db as never, clock, logger, documents, roomOf, authenticator: accounts.authenticator });
+	const options = { owner: "hub", credentials: ["session"] } as const;
+	const listener = new FetchListener(
+		{ clock, logger },
+		{
+			role: "hub",
+			hosts: new HostTable(config.urls.map((url) => new URL(url).hostname)),
+			authenticator: doors.authenticator,
+			cookieName: accounts.sessionCookieName,
+			corsOrigins: config.corsOrigins,
+			remoteAddressOf: (request) => request.headers.get(addressHeader) ?? "unknown",
+			pair: socketPair,
+			routes: [
+				aboutRoute(config),
+				...accounts.routes(),
+				...documentRoutes({ documents, history: roomContents(roomOf), audit }, options),
+				doors.route(options),
+			],
+		},
+	);
+	accounts.onRevoked((revoked) => {
+		listener.disconnect((who) => isRevoked(revoked, who), closeCodes.signIn, "signed out");
+		doors.revoked(revoked);
+	});
+	return { listener, accounts, documents };
+}
+
+/** What runs here, as the Node hub says it at `/`. */
+function aboutRoute({ name }: EdgeConfig): Route {
+	return {
+		owner: "hub",
+		method: "GET",
+		path: "/",
+		credentials: ["none"],
+		handle: () =>
+			Response.json(
+				{ app: "warren", roles: ["hub"], name, capabilities: ["accounts", "sync"] },
+				{ headers: dataHeaders },
+			),
+	};
+}
+
+/** Made at the first start, and kept with the object. */
+async function kept(storage: DurableStorage, name: string, make: () => string): Promise<string> {
+	const before = await storage.get<string>(name);
+	if (before !== undefined) return before;
+	const made = make();
+	await storage.put(name, made);
+	return made;
+}

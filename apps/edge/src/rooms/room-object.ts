@@ -1,0 +1,157 @@
+import { DurableObject } from "cloudflare:workers";
+import { closeCodes, type Logger, WarrenError } from "@warren/kernel";
+import { asWarrenError, errorResponse, switching } from "@warren/net";
+import { closeAfterAccessChange, LastChanged } from "@warren/sync";
+import { ackSubprotocol } from "@warren/sync/protocol";
+import { consoleLogger } from "../console-logger.ts";
+import { ObjectClock } from "../object-clock.ts";
+import { type DurableState, type Environment, type HibernatingSocket, hubOf, socketPair } from "../platform.ts";
+import { type Admission, admissionHeader, decodeAdmission } from "./admission.ts";
+import { ObjectSocket, type SocketFacts } from "./object-socket.ts";
+import { memberOf, type OpenRoom, openRoom } from "./open-room.ts";
+import { type Ended, RecentEndings } from "./recent-endings.ts";
+import { answered, type ContentsCall, type RoomAnswer, refused } from "./room-calls.ts";
+
+/**
+ * The Durable Object of one document (or of one person's discovery). Sleeps while nobody says anything; its sockets stay
+ * with the platform, and each carries what the room must know of it when it wakes up (S22).
+ */
+export class RoomObject extends DurableObject<DurableState, Environment> {
+	readonly #clock: ObjectClock;
+	readonly #logger: Logger = consoleLogger;
+	readonly #endings: RecentEndings;
+	readonly #sockets = new Map<HibernatingSocket, { readonly socket: ObjectSocket; readonly id: number }>();
+	#room: Promise<OpenRoom>;
+
+	constructor(state: DurableState, environment: Environment) {
+		super(state, environment);
+		this.#clock = new ObjectClock(state.storage);
+		this.#endings = new RecentEndings(this.#clock);
+		this.#room = state.blockConcurrencyWhile(() => this.#open());
+	}
+
+	/** An upgrade that the hub has admitted. Nothing else comes this way. */
+	async fetch(request: Request): Promise<Response> {
+		try {
+			return await this.#accept(request, decodeAdmission(request.headers.get(admissionHeader) ?? ""));
+		} catch (fault) {
+			this.#logger.error("a socket was not accepted", { fault: String(fault) });
+			return errorResponse(asWarrenError(fault));
+		}
+	}
+
+	async webSocketMessage(at: HibernatingSocket, message: ArrayBuffer | string): Promise<void> {
+		const { relay } = await this.#room;
+		this.#sockets.get(at)?.socket.receive(message);
+		// Until then it may not sleep; and what it then knows of the socket is what is on disk.
+		await relay.flush();
+		this.#keepAll();
+	}
+
+	async webSocketClose(at: HibernatingSocket, code: number): Promise<void> {
+		await this.#room;
+		this.#left(at, code !== abnormal);
+	}
+
+	async webSocketError(at: HibernatingSocket): Promise<void> {
+		await this.#room;
+		this.#left(at, false);
+	}
+
+	async alarm(): Promise<void> {
+		await this.#room;
+		this.#clock.alarm();
+		this.#keepAll();
+	}
+
+	/** For the hub: about the document as a whole. */
+	async contents(call: ContentsCall): Promise<RoomAnswer> {
+		try {
+			const { history } = await this.#room;
+			return answered(
+				await (history[call.method] as (...given: readonly unknown[]) => Promise<unknown>)(...call.given),
+			);
+		} catch (fault) {
+			if (!(fault instanceof WarrenError)) this.#logger.error("a document failed", { fault: String(fault) });
+			return refused(asWarrenError(fault));
+		}
+	}
+
+	/** For the hub: somebody lost their session. @param at by the hub's clock, ms. */
+	async signedOut(ended: Ended, at: number): Promise<void> {
+		this.#endings.add(ended, at);
+		const { relay } = await this.#room;
+		const matches = ({ identity }: { readonly identity: unknown }) => isOf(identity as Admission["identity"], ended);
+		relay.disconnect(matches, closeCodes.signIn, "signed_out", "signed out");
+	}
+
+	/** For the hub: what somebody may do here is another thing now; null = nothing. */
+	async accessChanged(room: string, userId: string, access: string | null, at: number): Promise<void> {
+		this.#endings.add({ userId, deviceId: null }, at);
+		closeAfterAccessChange((await this.#room).relay, room, userId, access);
+	}
+
+	/** Sockets of before its sleep take their places again, before anything else is heard. */
+	async #open(): Promise<OpenRoom> {
+		const opened = await openRoom(this.ctx.storage, this.#clock, this.#logger);
+		const touch = (room: string) => hubOf(this.env).touch(room);
+		new LastChanged(opened.relay, { touch }, { clock: this.#clock, logger: this.#logger });
+		for (const at of this.ctx.getWebSockets()) {
+			const socket = new ObjectSocket(at);
+			await this.#join(opened, at, socket, socket.facts);
+		}
+		return opened;
+	}
+
+	async #accept(request: Request, admission: Admission): Promise<Response> {
+		const opened = await this.#room;
+		const { identity, at } = admission;
+		const { client, server } = socketPair();
+		const offered = (request.headers.get("sec-websocket-protocol") ?? "").split(",").map((each) => each.trim());
+		const protocol = [ackSubprotocol, "warren.v1"].find((each) => offered.includes(each)) ?? "";
+		const facts = { admission, acknowledges: protocol === ackSubprotocol, standing: null };
+		this.ctx.acceptWebSocket(server);
+		const socket = new ObjectSocket(server);
+		socket.keep(facts);
+		if (this.#endings.has(identity.userId, identity.deviceId ?? null, at)) {
+			socket.close(closeCodes.unavailable, "access_changed", "your access changed just now");
+		} else await this.#join(opened, server, socket, facts);
+		return switching(client, protocol);
+	}
+
+	async #join({ relay }: OpenRoom, at: HibernatingSocket, socket: ObjectSocket, facts: SocketFacts): Promise<void> {
+		const { admission, acknowledges, standing } = facts;
+		try {
+			const who = await memberOf(admission, acknowledges);
+			const room = await relay.open(admission.room, admission.keepsUpdates);
+			const id = relay.join(room, socket, who, admission.identity, standing ?? undefined);
+			this.#sockets.set(at, { socket, id });
+			this.#keepAll();
+		} catch (fault) {
+			const error = asWarrenError(fault);
+			socket.close(error.retryable ? closeCodes.unavailable : closeCodes.badRequest, error.code, error.message);
+		}
+	}
+
+	#left(at: HibernatingSocket, clean: boolean): void {
+		this.#sockets.get(at)?.socket.ended(clean);
+		this.#sockets.delete(at);
+		this.#keepAll();
+	}
+
+	#keepAll(): void {
+		void this.#room.then(({ relay }) => {
+			for (const { socket, id } of this.#sockets.values()) {
+				const standing = relay.standingOf(id);
+				if (standing !== null) socket.keep({ ...socket.facts, standing });
+			}
+		});
+	}
+}
+
+/** RFC 6455 §7.4.1: reported when no close frame came. */
+const abnormal = 1006;
+
+function isOf(identity: Admission["identity"] | null, { userId, deviceId }: Ended): boolean {
+	return identity?.userId === userId && (deviceId === null || identity.deviceId === deviceId);
+}

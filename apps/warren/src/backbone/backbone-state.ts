@@ -1,0 +1,168 @@
+import {
+	type BackboneTables,
+	backboneSchema,
+	SigningKey,
+	type SigningKeyStore,
+	type StoredSigningKey,
+} from "@warren/backbone";
+import {
+	defineErrors,
+	equalSecrets,
+	type HealthTable,
+	hashToken,
+	type Lifetime,
+	newId,
+	newSecret,
+} from "@warren/kernel";
+import {
+	type AuditTable,
+	auditSchema,
+	type Bus,
+	type KeyValue,
+	MemoryBus,
+	MemoryKeyValue,
+	openSqliteTables,
+	type Schema,
+	type Tables,
+	whileAlone,
+} from "@warren/store";
+import type { RoleDeps } from "../cli/run-role.ts";
+import { openSharedState } from "../cluster/shared-state.ts";
+import type { BackboneConfig } from "../config/backbone-config.ts";
+import type { DataFolder } from "../config/data-folder.ts";
+
+const clusterError = defineErrors({ cluster_mismatch: { status: 500 } });
+
+/** Leases are renewed each minute; what is older are the traces of those that ended. */
+const registryMaxAgeMs = 3_600_000;
+
+type OwnTables = BackboneTables & AuditTable;
+interface IdentityTable {
+	/** One row: whose tables these are. */
+	backbone_cluster: { id: number; secret_hash: string; admin_hash: string; key_hash: string };
+}
+
+const identitySchema: Schema = {
+	domain: "backbone-cluster",
+	migrations: {
+		"001-identity": {
+			async up(db) {
+				await db.schema
+					.createTable("backbone_cluster")
+					.addColumn("id", "integer", (column) => column.primaryKey())
+					.addColumn("secret_hash", "text", (column) => column.notNull())
+					.addColumn("admin_hash", "text", (column) => column.notNull())
+					.addColumn("key_hash", "text", (column) => column.notNull())
+					.execute();
+			},
+		},
+	},
+};
+
+/** Where a backbone's state is, and its secrets. */
+export interface BackboneState {
+	readonly tables: Tables<OwnTables>;
+	readonly bus: Bus;
+	readonly kv: KeyValue;
+	readonly nodeId: string;
+	readonly masterSecret: string;
+	readonly signingKeys: SigningKeyStore;
+	readonly adminHash: string;
+	/** Made just now, and shown this once; null when it is known. */
+	readonly adminToken: string | null;
+}
+
+type Opening = RoleDeps & {
+	readonly data: DataFolder;
+	readonly health: HealthTable;
+	readonly lifetime: Lifetime;
+};
+
+/** On this data folder alone, or shared with other nodes. @throws WarrenError `store_unreadable`, `store_newer`, `cluster_mismatch`. */
+export async function openBackboneState(base: Opening, config: BackboneConfig): Promise<BackboneState> {
+	const { clock, logger, data, lifetime } = base;
+	const schemas = [backboneSchema, auditSchema];
+	if (config.cluster === null) {
+		const tables = lifetime.own(await openSqliteTables<OwnTables>(data.file("backbone.db"), schemas));
+		const bus = lifetime.own(new MemoryBus(logger));
+		const kv = lifetime.own(new MemoryKeyValue(clock, logger));
+		const { jwtKey, ...secrets } = ownSecrets(base, config, null);
+		return { tables, bus, kv, ...secrets, signingKeys: ownSigningKeys(data, jwtKey, clock.now()) };
+	}
+	const { tables, bus, keyValue } = await openSharedState<OwnTables & IdentityTable>(
+		base,
+		config.cluster,
+		"backbone",
+		[...schemas, identitySchema],
+		registryMaxAgeMs,
+	);
+	const { jwtKey, ...secrets } = await whileAlone(tables, clock, () => agree(base, config, tables));
+	// Given to each node by hand: one that replaced it alone would sign what the others' keys do not verify.
+	const signingKeys: SigningKeyStore = { keys: [{ pem: jwtKey.pem, from: 0 }], save: null };
+	return { tables: tables as unknown as Tables<OwnTables>, bus, kv: keyValue, ...secrets, signingKeys };
+}
+
+/** The first node makes the installation; the others must have its secrets, or credentials of one would be none at the next. */
+async function agree(base: Opening, config: BackboneConfig, { db }: Tables<IdentityTable>) {
+	const { data } = base;
+	const row = (await db.selectFrom("backbone_cluster").selectAll().executeTakeFirst()) ?? null;
+	const copy =
+		"Give each node the same BACKBONE_MASTER_SECRET, or copy backbone/master.secret and backbone/jwt.key from the first node's data folder, mode 0600.";
+	if (row !== null && config.masterSecret === undefined && data.read("backbone", "master.secret") === null)
+		throw clusterError("cluster_mismatch", `The data folder ${data.path} has no backbone/master.secret.`, {
+			fix: copy,
+		});
+	if (row !== null && data.read("backbone", "jwt.key") === null)
+		throw clusterError("cluster_mismatch", `The data folder ${data.path} has no backbone/jwt.key.`, { fix: copy });
+	const secrets = ownSecrets(base, config, row?.admin_hash ?? null);
+	const own = { secret_hash: hashToken(secrets.masterSecret), key_hash: hashToken(secrets.jwtKey.pem) };
+	if (row === null) {
+		await db
+			.insertInto("backbone_cluster")
+			.values({ id: 1, ...own, admin_hash: secrets.adminHash })
+			.execute();
+		return secrets;
+	}
+	for (const [field, what] of [
+		["secret_hash", "master secret"],
+		["key_hash", "backbone/jwt.key"],
+	] as const)
+		if (!equalSecrets(own[field], row[field]))
+			throw clusterError("cluster_mismatch", `This node's ${what} is not the one of the other nodes.`, { fix: copy });
+	if (!equalSecrets(secrets.adminHash, row.admin_hash))
+		throw clusterError("cluster_mismatch", "BACKBONE_ADMIN_TOKEN is not the one of the other nodes.", {
+			fix: "Give each node the same one, or leave it out: the database has its hash.",
+		});
+	return secrets;
+}
+
+/** From the environment, else kept in the data folder, else made. @param adminHash of the other nodes. */
+function ownSecrets({ data, random }: Opening, config: BackboneConfig, adminHash: string | null) {
+	const kept = (name: string, make: () => string): string => {
+		const found = data.read("backbone", name);
+		if (found !== null) return found.trim();
+		const text = make();
+		data.write(`${text}\n`, "backbone", name);
+		return text.trim();
+	};
+	const nodeId = kept("node-id", () => newId(random));
+	const masterSecret = config.masterSecret ?? kept("master.secret", () => newSecret(random));
+	const made = data.read("backbone", "jwt.key") === null;
+	const jwtKey = { pem: kept("jwt.key", () => SigningKey.generate()), made };
+	const known =
+		config.adminToken === undefined
+			? (adminHash ?? data.read("backbone", "admin.hash")?.trim() ?? null)
+			: hashToken(config.adminToken);
+	const adminToken = known === null ? `wb_${newSecret(random)}` : null;
+	return { nodeId, masterSecret, jwtKey, adminToken, adminHash: known ?? hashToken(adminToken as string) };
+}
+
+/** Before there were several keys, the one in `jwt.key` signed: it is old, and so it is replaced soon. */
+function ownSigningKeys(data: DataFolder, first: { pem: string; made: boolean }, now: number): SigningKeyStore {
+	const save = (keys: readonly StoredSigningKey[]) => data.write(`${JSON.stringify(keys)}\n`, "backbone", "jwt.keys");
+	const text = data.read("backbone", "jwt.keys");
+	if (text !== null) return { keys: JSON.parse(text) as StoredSigningKey[], save };
+	const keys = [{ pem: first.pem, from: first.made ? now : 0 }];
+	save(keys);
+	return { keys, save };
+}

@@ -1,0 +1,181 @@
+import type { Duplex } from "node:stream";
+import { Visitor } from "@warren/backbone";
+import {
+	type Clock,
+	type Closeable,
+	type Logger,
+	messageOf,
+	type NodeId,
+	type PeerTunnel,
+	WarrenError,
+} from "@warren/kernel";
+import { z } from "zod";
+import type { BackboneBeside } from "../backbone/backbone-beside.ts";
+import { askBackbone, type ConsoleAddress } from "../backbone/backbone-console.ts";
+import type { DataFolder } from "../config/data-folder.ts";
+import { machineService, type TunnelGrant } from "./tunnel-grant.ts";
+
+const fileName = "machine-tunnels.json";
+const fileSchema = z.object({
+	/** The hub's own leave to every machine. Holds a secret. */
+	own: z.object({ principalId: z.string(), credential: z.string() }).nullable(),
+	machines: z.record(z.string(), z.object({ tokenId: z.string(), principalId: z.string() })),
+});
+type Kept = z.infer<typeof fileSchema>;
+
+export interface MachineTunnelsDeps {
+	readonly clock: Clock;
+	readonly logger: Logger;
+	readonly data: DataFolder;
+	readonly backbone: BackboneBeside;
+}
+
+/**
+ * The floor of reach, at the first machine: each joined machine parks a tunnel at the backbone beside it, as a TCP
+ * service that only the warren's machines are granted. What travels inside is TLS of the two machines' own.
+ */
+export class MachineTunnels implements PeerTunnel, Closeable {
+	readonly #deps: MachineTunnelsDeps;
+	#kept: Kept;
+	#visitor: Visitor | null = null;
+	/** One change at a time: each reads the file and writes it. */
+	#last: Promise<unknown> = Promise.resolve();
+
+	constructor(deps: MachineTunnelsDeps) {
+		this.#deps = deps;
+		const text = deps.data.read(fileName);
+		this.#kept = text === null ? { own: null, machines: {} } : fileSchema.parse(JSON.parse(text));
+		deps.backbone.watch(() => this.#renew());
+	}
+
+	leadsTo(nodeId: NodeId): boolean {
+		return this.#visitor !== null && this.#kept.machines[nodeId] !== undefined;
+	}
+
+	async open(nodeId: NodeId, signal: AbortSignal): Promise<Duplex> {
+		if (this.#visitor === null) this.#deps.backbone.need();
+		return (this.#visitor as Visitor).open(machineService(nodeId), signal);
+	}
+
+	/** A new token and credential for a machine; what it had before dies. @throws WarrenError `backbone_down`, `no_backbone`. */
+	admit(nodeId: NodeId, name: string): Promise<TunnelGrant> {
+		return this.#alone(async () => {
+			const backbone = this.#deps.backbone.need();
+			await this.#ensureOwn(backbone);
+			const service = machineService(nodeId);
+			const before = this.#kept.machines[nodeId];
+			const made = await askBackbone<{ token: string; id: string }>(backbone, "POST", "/admin/api/tokens", {
+				service_name: service,
+				kind: "tcp",
+				// No port of its own: the only way to it is a grant.
+				settings: { require_identity: true },
+			});
+			const principal = await askBackbone<{ principal_id: string; credential: string }>(
+				backbone,
+				"POST",
+				"/admin/api/principals",
+				{ name: printable(name), email: `${nodeId}@machines.warren.internal`, note: "a machine of this warren" },
+			);
+			const others = Object.entries(this.#kept.machines).filter(([id]) => id !== nodeId);
+			await this.#grant(backbone, this.#kept.own?.principalId ?? "", service);
+			for (const [id, other] of others) {
+				await this.#grant(backbone, principal.principal_id, machineService(id));
+				await this.#grant(backbone, other.principalId, service);
+			}
+			this.#keep({
+				...this.#kept,
+				machines: {
+					...this.#kept.machines,
+					[nodeId]: { tokenId: made.id, principalId: principal.principal_id },
+				},
+			});
+			if (before !== undefined) {
+				await this.#quietly(backbone, `/admin/api/tokens/${before.tokenId}`);
+				await this.#quietly(backbone, `/admin/api/principals/${before.principalId}`);
+			}
+			const port = Number(new URL(backbone.url).port);
+			return { port, ca: backbone.ca, service, token: made.token, credential: principal.credential };
+		});
+	}
+
+	/** A machine was removed from the warren: its tunnel is cut, and it opens none. */
+	forget(nodeId: string): Promise<void> {
+		return this.#alone(async () => {
+			const before = this.#kept.machines[nodeId];
+			if (before === undefined) return;
+			const { [nodeId]: _gone, ...machines } = this.#kept.machines;
+			const backbone = this.#deps.backbone.need();
+			await this.#quietly(backbone, `/admin/api/principals/${before.principalId}`);
+			await this.#quietly(backbone, `/admin/api/services/${machineService(nodeId)}`);
+			this.#keep({ ...this.#kept, machines });
+		});
+	}
+
+	async close(): Promise<void> {
+		await this.#last;
+		this.#visitor?.close();
+	}
+
+	/** @throws WarrenError as the backbone answered. */
+	async #ensureOwn(backbone: ConsoleAddress): Promise<void> {
+		const { own } = this.#kept;
+		if (own !== null && (await this.#isKnown(backbone, own.principalId))) return;
+		// A backbone that lost its tables knows no machine either: each is admitted anew when its token is refused.
+		const made = await askBackbone<{ principal_id: string; credential: string }>(
+			backbone,
+			"POST",
+			"/admin/api/principals",
+			{ name: "this warren's hub", email: "hub@machines.warren.internal", note: "reaches the machines" },
+		);
+		this.#keep({ own: { principalId: made.principal_id, credential: made.credential }, machines: {} });
+		this.#renew();
+	}
+
+	async #isKnown(backbone: ConsoleAddress, principalId: string): Promise<boolean> {
+		try {
+			await askBackbone(backbone, "GET", `/admin/api/grants/${principalId}`);
+			return true;
+		} catch (refused) {
+			if (refused instanceof WarrenError && refused.code === "unknown_principal") return false;
+			throw refused;
+		}
+	}
+
+	async #grant(backbone: ConsoleAddress, principalId: string, service: string): Promise<void> {
+		await askBackbone(backbone, "POST", "/admin/api/grants", { principal_id: principalId, service });
+	}
+
+	/** What is gone already, or stands there without a use, harms nobody. */
+	async #quietly(backbone: ConsoleAddress, path: string): Promise<void> {
+		await askBackbone(backbone, "DELETE", path).catch((fault: unknown) =>
+			this.#deps.logger.debug("nothing was there to take away", { path, fault: messageOf(fault) }),
+		);
+	}
+
+	#renew(): void {
+		this.#visitor?.close();
+		const address = this.#deps.backbone.address();
+		const credential = this.#kept.own?.credential;
+		this.#visitor =
+			address === null || credential === undefined
+				? null
+				: new Visitor(this.#deps.clock, { target: { url: new URL(address.url), tls: { ca: address.ca } }, credential });
+	}
+
+	#keep(kept: Kept): void {
+		this.#deps.data.write(`${JSON.stringify(kept, null, "\t")}\n`, fileName);
+		this.#kept = kept;
+	}
+
+	#alone<T>(work: () => Promise<T>): Promise<T> {
+		const result = this.#last.then(work);
+		this.#last = result.catch(() => {});
+		return result;
+	}
+}
+
+/** As the backbone takes names: they stand in headers. */
+function printable(name: string): string {
+	const ascii = name.replace(/[^\x20-\x7e]/g, "?").trim();
+	return ascii === "" ? "machine" : ascii.slice(0, 60);
+}

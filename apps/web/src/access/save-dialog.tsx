@@ -1,0 +1,78 @@
+import { useState } from "react";
+import { ApiError } from "../api/exchange.ts";
+import { Dialog } from "../ui/dialog.tsx";
+import { ErrorNotice } from "../ui/states.tsx";
+import { type PolicyPreview, type StoredPolicy, savePolicy } from "./access-api.ts";
+import { t } from "./text.ts";
+
+/** What a policy would change, pair by pair, before it is saved. */
+export function SaveDialog(props: {
+	preview: PolicyPreview | undefined;
+	text: string;
+	etag: string;
+	onClose: () => void;
+	onSaved: (policy: StoredPolicy) => void;
+	/** Somebody else was faster. */
+	onConflict: () => void;
+}) {
+	const { preview } = props;
+	const [failure, setFailure] = useState<unknown>();
+	const [busy, setBusy] = useState(false);
+	async function save() {
+		setBusy(true);
+		setFailure(undefined);
+		try {
+			props.onSaved(await savePolicy(props.text, props.etag));
+		} catch (thrown) {
+			if (thrown instanceof ApiError && thrown.status === 412) props.onConflict();
+			else setFailure(thrown);
+		} finally {
+			setBusy(false);
+		}
+	}
+	const lost = preview?.lostCount ?? 0;
+	return (
+		<Dialog open={preview !== undefined} onClose={props.onClose} title={t.preview.title}>
+			{preview !== undefined && (
+				<>
+					{preview.gainedCount === 0 && lost === 0 && <p className="muted">{t.preview.same}</p>}
+					<Pairs
+						title={t.preview.gained(preview.gainedCount)}
+						pairs={preview.gained}
+						count={preview.gainedCount}
+						sign="+"
+					/>
+					<Pairs title={t.preview.lost(lost)} pairs={preview.lost} count={lost} sign="−" />
+				</>
+			)}
+			{failure !== undefined && <ErrorNotice failure={failure} />}
+			<div className="row end">
+				<button
+					type="button"
+					className={lost > 0 ? "button danger solid" : "button primary"}
+					disabled={busy}
+					onClick={() => void save()}
+				>
+					{lost > 0 ? t.preview.saveLosing(lost) : t.preview.save}
+				</button>
+			</div>
+		</Dialog>
+	);
+}
+
+function Pairs(props: { title: string; pairs: readonly string[][]; count: number; sign: string }) {
+	if (props.count === 0) return null;
+	return (
+		<section className="stack tight">
+			<h3>{props.title}</h3>
+			<ul className="pair-list mono small" data-sign={props.sign}>
+				{props.pairs.map(([a, b]) => (
+					<li key={`${a} ${b}`}>
+						{props.sign} {a} ↔ {b}
+					</li>
+				))}
+				{props.count > props.pairs.length && <li>{t.preview.more(props.count - props.pairs.length)}</li>}
+			</ul>
+		</section>
+	);
+}

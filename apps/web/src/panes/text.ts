@@ -1,0 +1,17 @@
+export const t = {
+	splitRow: "View another beside",
+	splitColumn: "View another below",
+	close: "Close this view",
+	closeOf: (name: string) => `Close the view of ${name}`,
+	open: "Open the split view",
+	pickTitle: "Which terminal?",
+	pickLead: "Its session goes on when the view is closed.",
+	newOn: (machine: string) => `New session on ${machine}`,
+	shown: "in view",
+	signIn: (machine: string) => `Sign in on ${machine}`,
+	none: "No session runs there.",
+	full: "There is no room for more views",
+	fullFix: "Close one first.",
+	views: "Views",
+	resize: "Size of the views",
+} as const;

@@ -1,0 +1,146 @@
+import { Ellipsis, Plus, Power, Settings, Share2, Trash2 } from "lucide-react";
+import { useState } from "react";
+import { Link, useLocation } from "wouter";
+import { Copyable } from "../ui/copyable.tsx";
+import { Confirm } from "../ui/dialog.tsx";
+import { Menu, MenuItem, MenuSeparator } from "../ui/menu.tsx";
+import { Empty } from "../ui/states.tsx";
+import { type MachineState, StatusDot } from "../ui/status-dot.tsx";
+import { type Exposed, hidePort, removeService, type Service } from "./services-api.ts";
+import { t } from "./text.ts";
+
+export function ServiceTable(props: {
+	services: readonly Service[];
+	exposed: readonly Exposed[];
+	stale: boolean;
+	onExpose: () => void;
+}) {
+	if (props.services.length === 0)
+		return (
+			<Empty
+				icon={<Share2 size={28} aria-hidden="true" />}
+				action={
+					<button type="button" className="button" onClick={props.onExpose}>
+						<Plus size={16} aria-hidden="true" /> {t.expose}
+					</button>
+				}
+			>
+				{t.empty}
+			</Empty>
+		);
+	return (
+		<div className={props.stale ? "card stacking stale" : "card stacking"}>
+			<table className="table">
+				<thead>
+					<tr>
+						{Object.entries(t.columns).map(([key, label]) => (
+							<th key={key} scope="col">
+								{label}
+							</th>
+						))}
+						<th scope="col">
+							<span className="visually-hidden">Actions</span>
+						</th>
+					</tr>
+				</thead>
+				<tbody>
+					{props.services.map((service) => (
+						<ServiceRow
+							key={service.service}
+							service={service}
+							here={props.exposed.find((each) => each.name === service.service)}
+						/>
+					))}
+				</tbody>
+			</table>
+		</div>
+	);
+}
+
+const serviceHref = (name: string) => `/services/${encodeURIComponent(name)}`;
+
+function ServiceRow({ service, here }: { service: Service; here: Exposed | undefined }) {
+	const [, navigate] = useLocation();
+	const [asking, setAsking] = useState<"off" | "remove">();
+	const name = service.service;
+	const links = service.agents.reduce((sum, agent) => sum + agent.links, 0);
+	const health = healthOf(service);
+	return (
+		<tr>
+			<td className="cell-first">
+				<Link href={serviceHref(name)} className="machine-name">
+					{name}
+				</Link>
+				<Copyable text={service.url} label={t.address} />
+				{service.domains.map((domain) => (
+					<Copyable key={domain} text={domain} label={t.address} />
+				))}
+			</td>
+			<td data-label={t.columns.health}>
+				<StatusDot state={health.state}>{health.word}</StatusDot>
+				{here?.reason != null && <span className="small muted block">{here.reason}</span>}
+			</td>
+			<td data-label={t.columns.who}>{service.settings.require_identity === true ? t.granted : t.everybody}</td>
+			<td data-label={t.columns.agents}>
+				{t.links(service.agents.length, links)}
+				{here !== undefined && <span className="small muted block">{t.here(here.port)}</span>}
+			</td>
+			<td data-label={t.columns.traffic}>
+				{service.requests}
+				{service.errors + service.refused > 0 && (
+					<span className="small muted block">{t.counts(service.errors, service.refused)}</span>
+				)}
+			</td>
+			<td className="cell-actions">
+				<Menu
+					label={`Actions for ${name}`}
+					trigger={
+						<button type="button" className="icon-button">
+							<Ellipsis size={17} />
+						</button>
+					}
+				>
+					<MenuItem icon={<Settings size={16} />} onSelect={() => navigate(serviceHref(name))}>
+						{t.settings}
+					</MenuItem>
+					<MenuSeparator />
+					{here !== undefined && (
+						<MenuItem icon={<Power size={16} />} danger onSelect={() => setAsking("off")}>
+							{t.off}
+						</MenuItem>
+					)}
+					<MenuItem icon={<Trash2 size={16} />} danger onSelect={() => setAsking("remove")}>
+						{t.remove}
+					</MenuItem>
+				</Menu>
+				<Confirm
+					open={asking === "off"}
+					onClose={() => setAsking(undefined)}
+					title={t.offTitle(name)}
+					action={t.off}
+					onConfirm={() => hidePort(name)}
+				>
+					{t.offBody(name)}
+				</Confirm>
+				<Confirm
+					open={asking === "remove"}
+					onClose={() => setAsking(undefined)}
+					title={t.removeTitle(name)}
+					action={t.remove}
+					onConfirm={async () => {
+						// One that this machine serves would come back with its agent.
+						if (here !== undefined) await hidePort(name);
+						await removeService(name);
+					}}
+				>
+					{t.removeBody(name)}
+				</Confirm>
+			</td>
+		</tr>
+	);
+}
+
+export function healthOf({ connected, agents }: Service): { state: MachineState; word: string } {
+	if (!connected || agents.length === 0) return { state: "down", word: t.noAgent };
+	return agents.some((agent) => agent.healthy) ? { state: "up", word: t.online } : { state: "warn", word: t.troubled };
+}

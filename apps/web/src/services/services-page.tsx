@@ -1,0 +1,106 @@
+import "./services.css";
+import { Plus } from "lucide-react";
+import { useState } from "react";
+import { useLocation, useSearch } from "wouter";
+import { ApiError } from "../api/exchange.ts";
+import { Segments } from "../ui/field.tsx";
+import { ErrorNotice, Notice, Skeletons, StaleNotice } from "../ui/states.tsx";
+import { agoOf } from "../ui/time.ts";
+import { ExposePort } from "./expose-port.tsx";
+import { PrincipalList } from "./principal-list.tsx";
+import { ServiceTable } from "./service-table.tsx";
+import { useCluster, useExposed, useServices } from "./services-api.ts";
+import { t } from "./text.ts";
+import { TokenList } from "./token-list.tsx";
+
+type Way = "services" | "people" | "tokens" | "cluster";
+
+/** What has a name at the backbone, who may reach it, and by whose agents. */
+export function ServicesPage() {
+	const { data, error, isPending, dataUpdatedAt, refetch } = useServices();
+	const exposed = useExposed().data ?? [];
+	const [, navigate] = useLocation();
+	const exposing = new URLSearchParams(useSearch()).has("expose");
+	const [way, setWay] = useState<Way>("services");
+	const expose = () => navigate("/services?expose");
+	return (
+		<div className="page">
+			<header className="page-head">
+				<div>
+					<h1>{t.title}</h1>
+					<p className="muted small">{t.lead}</p>
+				</div>
+				<div className="actions">
+					<button type="button" className="button primary" onClick={expose}>
+						<Plus size={16} aria-hidden="true" /> {t.expose}
+					</button>
+				</div>
+			</header>
+			{error !== null && data === undefined && <Absent failure={error} onRetry={() => void refetch()} />}
+			{error !== null && data !== undefined && (
+				<StaleNotice failure={error} at={dataUpdatedAt} onRetry={() => void refetch()} />
+			)}
+			{isPending && error === null && <Skeletons count={3} height={72} label={t.loading} />}
+			{data !== undefined && (
+				<>
+					<div className="scroll-x">
+						<Segments
+							label={t.views}
+							value={way}
+							options={[
+								["services", t.services],
+								["people", t.people],
+								["tokens", t.tokens],
+								["cluster", t.cluster],
+							]}
+							onChange={setWay}
+						/>
+					</div>
+					{way === "services" && (
+						<ServiceTable services={data} exposed={exposed} stale={error !== null} onExpose={expose} />
+					)}
+					{way === "people" && <PrincipalList services={data} />}
+					{way === "tokens" && <TokenList services={data} />}
+					{way === "cluster" && <ClusterNodes />}
+				</>
+			)}
+			<ExposePort open={exposing} onClose={() => navigate("/services", { replace: true })} />
+		</div>
+	);
+}
+
+/** Not here is no failure: it says where to go. */
+function Absent({ failure, onRetry }: { failure: unknown; onRetry: () => void }) {
+	const first = failure instanceof ApiError ? failure.details.firstMachine : undefined;
+	if (typeof first !== "string") return <ErrorNotice failure={failure} onRetry={onRetry} />;
+	return (
+		<Notice
+			title={t.elsewhere}
+			action={
+				<a className="button" href={`${first}/services`}>
+					{new URL(first).host}
+				</a>
+			}
+		/>
+	);
+}
+
+function ClusterNodes() {
+	const { data, error, isPending, refetch } = useCluster();
+	if (error !== null) return <ErrorNotice failure={error} onRetry={() => void refetch()} />;
+	if (isPending) return <Skeletons count={1} height={72} label={t.loading} />;
+	return (
+		<ul className="card list">
+			{data.nodes.map((node) => (
+				<li key={node.node}>
+					<span className="grow">
+						<span className="mono">{node.node}</span>
+						<span className="small muted block">{t.clusterSince(agoOf(node.started_at))}</span>
+					</span>
+					{node.self && <span className="tag live">{t.clusterSelf}</span>}
+					<span className="small muted">{t.clusterAgents(node.agents.length)}</span>
+				</li>
+			))}
+		</ul>
+	);
+}

@@ -1,0 +1,167 @@
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { tempFolder } from "@warren/testkit";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type LabHost, type LabRouter, NatLab } from "./nat-lab.ts";
+import { OverlayMachine, pathTo, RunningProcess, warren } from "./overlay-machine.ts";
+import { ScriptLines } from "./script-lines.ts";
+
+/**
+ * A phone behind a NAT that has nothing of Warren's: wg-quick with wireguard-go, and the configuration that
+ * `warren overlay add-device` printed. It reaches the overlay through the machine that the command ran on.
+ */
+const missing = NatLab.missing() ?? missingStock();
+const app = { uuid: "0191e7c2-1111-7222-8333-444455556666", ula: "fd5a:1f02:44a5:240b:121a::1" };
+const interfaceName = `ph${process.pid}`;
+
+let lab: NatLab;
+let folder: ReturnType<typeof tempFolder>;
+let router: LabRouter;
+let phone: LabHost;
+let coordinator: RunningProcess;
+let service: ScriptLines;
+let gateway: OverlayMachine;
+let far: OverlayMachine;
+let dns = "";
+let ula = "";
+
+beforeAll(async () => {
+	if (missing !== null) return;
+	lab = new NatLab();
+	folder = tempFolder("stock");
+	const hub = lab.public("hub");
+	router = lab.router("r-phone", "cone");
+	phone = lab.behind(router, "phone");
+	const hosts = { gateway: lab.public("gateway"), far: lab.public("far") };
+	writeFileSync(folder.file("acl.json"), '{"acls":[{"action":"accept","src":["*"],"dst":["*"]}]}');
+	const at = ["--host", hub.v4 as string];
+	await warren(folder.path, ["ca", "init", "--out", folder.file("ca"), ...at]);
+	for (const name of ["hub", "gateway", "far"]) {
+		const names = ["--name", name, "--ca-dir", folder.file("ca"), "--out", folder.file(name)];
+		await warren(folder.path, ["ca", "issue-peer", ...names, ...(name === "hub" ? at : [])]);
+	}
+	coordinator = await RunningProcess.start(hub, folder.path, [
+		...["coordinator", "--bind", "0.0.0.0:8888", "--policy-file", folder.file("acl.json")],
+		...certificates("hub"),
+	]);
+	service = new ScriptLines(
+		hosts.far.through,
+		`const server = require("node:http").createServer((_, answer) => answer.end("from afar"));
+		server.listen(0, "127.0.0.1", () => console.log(server.address().port));`,
+	);
+	const serves = ["--app", `${app.uuid}=127.0.0.1:${await service.next()}`];
+	const flags = ["--coordinator", `https://${hub.v4}:8888`];
+	const folderOf = (name: string) => folder.file(`data-${name}`);
+	[gateway, far] = await Promise.all([
+		OverlayMachine.join(hosts.gateway, folderOf("gateway"), [...flags, ...certificates("gateway")]),
+		OverlayMachine.join(hosts.far, folderOf("far"), [...flags, ...certificates("far"), ...serves]),
+	]);
+	await gateway.where(pathTo("far", "direct"));
+}, 120_000);
+
+afterAll(async () => {
+	service?.[Symbol.dispose]();
+	if (phone !== undefined) spawnSync("ip", ["netns", "exec", phone.namespace, "ip", "link", "del", interfaceName]);
+	await gateway?.[Symbol.asyncDispose]();
+	await far?.[Symbol.asyncDispose]();
+	await coordinator?.[Symbol.asyncDispose]();
+	lab?.[Symbol.dispose]();
+	folder?.[Symbol.dispose]();
+});
+
+describe("a stock WireGuard client", () => {
+	beforeEach((context) => context.skip(missing !== null, missing ?? ""));
+
+	it("comes up with the configuration that add-device printed, and reaches the machine that forwards for it", async () => {
+		const args = ["overlay", "add-device", "phone", "--data", gateway.data, "--json"];
+		const { config, ula: given } = JSON.parse(await warren(gateway.data, args, gateway.host.through)) as {
+			config: string;
+			ula: string;
+		};
+		ula = given;
+		expect(config).toContain(`Endpoint = ${gateway.host.v4}:51820`);
+		wgQuick("up", config);
+		expect(lab.ping(phone, gateway.ula)).toBe(100);
+		dns = readFileSync(folder.file("resolvers"), "utf8");
+		expect(dns).toContain(`nameserver ${gateway.ula}`);
+		expect(dns).toContain("search warren.internal");
+	}, 60_000);
+
+	it("reaches other machines and their apps through it, and is reached by them", async () => {
+		expect(lab.ping(phone, far.ula)).toBe(100);
+		expect(lab.ping(far.host, ula)).toBe(100);
+		using page = new ScriptLines(
+			phone.through,
+			`fetch("http://[${app.ula}]:8730/").then((answer) => answer.text()).then(console.log);`,
+		);
+		expect(await page.next()).toBe("from afar");
+	}, 60_000);
+
+	it("resolves the overlay's names at the server that the configuration names, and is resolved by others", async () => {
+		expect(await resolve(phone, gateway.ula, "far")).toBe(canonical(far.ula));
+		expect(await resolve(phone, gateway.ula, app.uuid)).toBe(app.ula);
+		expect(await resolve(phone, gateway.ula, "nobody")).toBe("ENOTFOUND");
+		expect(await resolve(far.host, far.ula, "phone")).toBe(canonical(ula));
+	}, 60_000);
+
+	it("goes on when its router gets another address", () => {
+		const now = lab.renumber(router);
+		expect(lab.ping(phone, far.ula)).toBe(100);
+		expect(lab.ping(far.host, ula)).toBe(100);
+		expect(now).not.toBe(router.v4);
+	}, 60_000);
+
+	it("is reached again after the machine that forwards for it was started anew", async () => {
+		const before = gateway.ula;
+		await gateway.process.end("SIGKILL");
+		gateway = await OverlayMachine.join(gateway.host, gateway.data, []);
+		expect(gateway.ula).toBe(before);
+		await gateway.where(pathTo("far", "direct"));
+		// The client notices after 15 s that nobody answers in its old session.
+		expect(lab.isReached(phone, far.ula, 60)).toBe(true);
+		expect(lab.ping(far.host, ula)).toBe(100);
+	}, 120_000);
+});
+
+function certificates(name: string): string[] {
+	return [
+		...["--tls-cert", folder.file(`${name}/peer.crt`)],
+		...["--tls-key", folder.file(`${name}/peer.key`)],
+		...["--tls-ca", folder.file("ca/ca.crt")],
+	];
+}
+
+/** wg-quick on the phone. What it tells the system's resolver lands in a file. */
+function wgQuick(verb: "up" | "down", config: string): void {
+	const bin = folder.file("bin");
+	mkdirSync(bin, { recursive: true });
+	writeFileSync(`${bin}/resolvconf`, `#!/bin/sh\n[ "$1" = -a ] && exec cat > ${folder.file("resolvers")}\nexit 0\n`);
+	chmodSync(`${bin}/resolvconf`, 0o755);
+	const file = folder.file(`${interfaceName}.conf`);
+	writeFileSync(file, config, { mode: 0o600 });
+	const path = `${bin}:${process.env["PATH"]}:/usr/sbin:/sbin`;
+	lab.run(phone, "env", [`PATH=${path}`, "WG_QUICK_USERSPACE_IMPLEMENTATION=wireguard-go", "wg-quick", verb, file]);
+}
+
+/** @returns the address, or why there is none. */
+async function resolve(host: LabHost, server: string, name: string): Promise<string> {
+	using answer = new ScriptLines(
+		host.through,
+		`const { Resolver } = require("node:dns").promises;
+		const resolver = new Resolver();
+		resolver.setServers(["[${server}]:53"]);
+		resolver.resolve6("${name}.warren.internal").then(([found]) => found, ({ code }) => code).then(console.log);`,
+	);
+	return await answer.next();
+}
+
+/** As a resolver writes it. */
+function canonical(address: string): string {
+	return new URL(`http://[${address}]`).hostname.slice(1, -1);
+}
+
+function missingStock(): string | null {
+	for (const tool of ["wg-quick", "wireguard-go"])
+		if (spawnSync("which", [tool]).status !== 0) return `${tool} is not installed`;
+	return null;
+}

@@ -1,0 +1,81 @@
+import { once } from "node:events";
+import { systemClock } from "@warren/kernel";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { TestBackbone } from "../backbone.testing.ts";
+import { Visitor } from "./visitor.ts";
+
+let server: TestBackbone;
+beforeEach(async () => {
+	server = await TestBackbone.open();
+});
+afterEach(() => server[Symbol.asyncDispose]());
+
+const visitorOf = (credential: string) =>
+	new Visitor(systemClock, { target: { url: new URL(`http://127.0.0.1:${server.port}`), tls: {} }, credential });
+
+async function echoService(): Promise<void> {
+	const echo = await server.tcp((socket) => socket.pipe(socket));
+	const made = await server.api("POST", "/admin/api/tokens", {
+		body: { service_name: "echo", kind: "tcp", settings: { require_identity: true } },
+	});
+	expect(made.status).toBe(201);
+	await server.agent("echo", echo.port, { token: made.json.token });
+}
+
+async function text(stream: AsyncIterable<Buffer>): Promise<string> {
+	let all = "";
+	for await (const chunk of stream) all += chunk.toString();
+	return all;
+}
+
+describe("a visitor", () => {
+	it("gets a stream that ends cleanly in both directions", async () => {
+		await echoService();
+		const { credential } = await server.principal("echo");
+		const stream = await visitorOf(credential).open("echo");
+		stream.end("there and back");
+		expect(await text(stream)).toBe("there and back");
+	});
+
+	it("hears of a target that breaks off", async () => {
+		const rude = await server.tcp((socket) => socket.once("data", () => socket.resetAndDestroy()));
+		await server.agent("rude", rude.port, { kind: "tcp" });
+		const { credential } = await server.principal("rude");
+		const stream = await visitorOf(credential).open("rude");
+		const failed = once(stream, "error");
+		stream.write("x");
+		expect((await failed)[0]).toBeInstanceOf(Error);
+	});
+
+	it("is refused without a grant, and after it was taken away", async () => {
+		await echoService();
+		const stranger = await server.principal();
+		await expect(visitorOf(stranger.credential).open("echo")).rejects.toMatchObject({ code: "no_stream" });
+		const { id, credential } = await server.principal("echo");
+		(await visitorOf(credential).open("echo")).destroy();
+		expect((await server.api("DELETE", `/admin/api/grants/${id}/echo`)).status).toBe(200);
+		await expect(visitorOf(credential).open("echo")).rejects.toMatchObject({
+			code: "no_stream",
+			details: { backboneStatus: 403 },
+		});
+	});
+
+	it("can be made by an administrator, at any rate", async () => {
+		for (let count = 0; count < 12; count++) {
+			const made = await server.api("POST", "/admin/api/principals", {
+				body: { name: `machine ${count}`, email: `m${count}@machines.test` },
+			});
+			expect(made).toMatchObject({ status: 201, json: { principal: { state: "active" } } });
+			expect(made.json.credential).toMatch(/^mosb_pr_/);
+		}
+		expect((await server.api("POST", "/admin/api/principals", { body: { name: "x", email: "no" } })).status).toBe(400);
+		const nobody = { admin: false, body: { name: "x", email: "x@y.test" } };
+		expect((await server.api("POST", "/admin/api/principals", nobody)).status).toBe(401);
+	});
+
+	it("finds a service that requires identity without a port of its own", async () => {
+		await echoService();
+		const { services } = (await server.api("GET", "/admin/api/services")).json;
+		expect(services).toMatchObject([{ service: "echo", port: null, settings: { require_identity: true } }]);
+	});
+});

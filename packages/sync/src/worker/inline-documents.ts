@@ -1,0 +1,23 @@
+import { messageOf } from "@warren/kernel";
+import { syncError } from "../errors.ts";
+import { type DocumentJob, type JobResults, runDocumentJob } from "./document-jobs.ts";
+import type { DocumentWork, JobOutcome } from "./document-work.ts";
+
+/** For a relay that serves one room alone, where the platform has no threads: the room waits for its own document. */
+export class InlineDocuments implements DocumentWork {
+	async run<J extends DocumentJob>(job: J): Promise<JobOutcome<JobResults[J["kind"]]>> {
+		try {
+			return { ok: true, result: runDocumentJob(job) };
+		} catch (fault) {
+			return { ok: false, why: "poison", message: messageOf(fault) };
+		}
+	}
+
+	async need<J extends DocumentJob>(job: J): Promise<JobResults[J["kind"]]> {
+		const outcome = await this.run(job);
+		if (outcome.ok) return outcome.result;
+		throw syncError("worker_failed", `${outcome.message}.`);
+	}
+
+	close(): void {}
+}

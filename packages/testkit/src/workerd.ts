@@ -1,0 +1,56 @@
+import { Miniflare } from "miniflare";
+import { bundleWorker } from "./worker-bundle.ts";
+
+export interface WorkerdOptions {
+	/** Class names of Durable Objects by their binding; all have SQLite storage. */
+	readonly objects: Readonly<Record<string, string>>;
+	readonly bindings?: Readonly<Record<string, string>>;
+	/** Answers what the worker asks of others; without it, such requests go out. */
+	readonly outbound?: (request: Request) => Promise<Response>;
+	/** A folder in which objects outlive the process. */
+	readonly folder?: string;
+}
+
+/** The runtime's behaviour that is asked for; `wrangler.jsonc` names the same. */
+export const workerdCompatibility = { date: "2026-07-01", flags: ["nodejs_compat"] } as const;
+
+/** The runtime of Workers with one program in it, on loopback. */
+export class Workerd implements AsyncDisposable {
+	readonly port: number;
+	readonly #miniflare: Miniflare;
+
+	private constructor(miniflare: Miniflare, port: number) {
+		this.#miniflare = miniflare;
+		this.port = port;
+	}
+
+	/** @param entry the program's module. */
+	static async start(entry: string, options: WorkerdOptions): Promise<Workerd> {
+		const { outbound } = options;
+		const miniflare = new Miniflare({
+			modules: [{ type: "ESModule", path: "worker.js", contents: await bundleWorker(entry) }],
+			compatibilityDate: workerdCompatibility.date,
+			compatibilityFlags: [...workerdCompatibility.flags],
+			durableObjects: Object.fromEntries(
+				Object.entries(options.objects).map(([name, className]) => [name, { className, useSQLite: true }]),
+			),
+			bindings: { ...options.bindings },
+			host: "127.0.0.1",
+			port: 0,
+			// Neither does it look for a newer one, nor does it tell anybody.
+			cf: false,
+			...(options.folder === undefined ? {} : { durableObjectsPersist: options.folder }),
+			...(outbound === undefined ? {} : { outboundService: (request: never) => outbound(request) as never }),
+		});
+		const url = await miniflare.ready;
+		return new Workerd(miniflare, Number(url.port));
+	}
+
+	get origin(): string {
+		return `http://localhost:${this.port}`;
+	}
+
+	[Symbol.asyncDispose](): Promise<void> {
+		return this.#miniflare.dispose();
+	}
+}
