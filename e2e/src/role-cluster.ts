@@ -27,6 +27,8 @@ export interface RoleClusterOptions {
 	readonly env?: Readonly<Record<string, string>>;
 	/** What an administrator copies from the first instance's data folder. */
 	readonly copied?: readonly string[];
+	/** It needs the database alone. */
+	readonly withoutNats?: boolean;
 }
 
 /** Several instances of a role over one PostgreSQL and one NATS, on loopback. */
@@ -88,7 +90,8 @@ export class RoleCluster implements AsyncDisposable {
 
 	backends(toDatabase: { readonly port: number }, toNats: { readonly port: number }): string[] {
 		const database = `postgres://${this.postgres.user}@127.0.0.1:${toDatabase.port}/${this.#database}`;
-		return ["--database", database, "--nats", `nats://127.0.0.1:${toNats.port}`];
+		const nats = this.#options.withoutNats === true ? [] : ["--nats", `nats://127.0.0.1:${toNats.port}`];
+		return ["--database", database, ...nats];
 	}
 
 	#copy(home: string): void {

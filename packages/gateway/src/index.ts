@@ -4,5 +4,8 @@ export { Federation, type FederationOptions } from "./link/federation.ts";
 export { GatewayLink, type LinkDeps, type LinkSettings, type LinkState } from "./link/gateway-link.ts";
 export { federationRoutes } from "./link/routes.ts";
 export { type GatewayDeps, type GatewayOptions, GatewayServer, gatewayServerLimits } from "./server/gateway-server.ts";
+export type { GatewayStore } from "./server/gateway-store.ts";
+export { openPostgresGatewayStore } from "./server/postgres-gateway-store.ts";
 export { registryLimits } from "./server/registry.ts";
 export { type GatewayTables, gatewaySchema } from "./server/schema.ts";
+export { openSqliteGatewayStore } from "./server/sqlite-gateway-store.ts";
