@@ -10,6 +10,7 @@ import {
 	TestPostgres,
 	tempFolder,
 } from "@warren/testkit";
+import { Client } from "pg";
 
 /** One instance of a role, as its own process, with its own way to PostgreSQL and to NATS. */
 export interface RoleInstance {
@@ -75,6 +76,20 @@ export class RoleCluster implements AsyncDisposable {
 		const instance = { index, process, port, ready, toDatabase, toNats };
 		this.instances[index] = instance;
 		return instance;
+	}
+
+	/** As the database has it. */
+	async leadership(role: string): Promise<{ readonly epoch: number; readonly address: string }> {
+		const client = new Client({
+			...{ host: "127.0.0.1", port: this.postgres.port, user: this.postgres.user, database: this.#database },
+		});
+		await client.connect();
+		try {
+			const { rows } = await client.query("select epoch, address from store_leadership where role = $1", [role]);
+			return { epoch: Number(rows[0]?.epoch), address: rows[0]?.address };
+		} finally {
+			await client.end();
+		}
 	}
 
 	/** A process of this role, however it ends. */

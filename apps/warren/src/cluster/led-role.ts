@@ -52,8 +52,9 @@ export async function openLedRole<DB>(
 		const stop = async () => {
 			const ending = serving;
 			serving = null;
-			await ending?.served.close();
-			await door?.stopServing();
+			// The door first: the next lead may begin while what this one has on its way still waits for the database.
+			const shut = door?.stopServing();
+			await Promise.allSettled([ending?.served.close(), shut]);
 			await ending?.lifetime.close();
 		};
 		const lead = async (epoch: number) => {
