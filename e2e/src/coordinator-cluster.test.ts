@@ -25,8 +25,8 @@ describe.skipIf(reason !== null)(
 		const file = (...names: string[]) => readFileSync(join(folder.path, ...names), "utf8");
 		const tlsOf = (peer: string) => ({
 			ca: file("ca", "ca.crt"),
-			cert: file(peer, `${peer}.crt`),
-			key: file(peer, `${peer}.key`),
+			cert: file(peer, "peer.crt"),
+			key: file(peer, "peer.key"),
 			servername: "localhost",
 		});
 		const agents = new Map<string, Agent>();
@@ -151,7 +151,7 @@ describe.skipIf(reason !== null)(
 				folder.file("coordinator"),
 			);
 			writeFileSync(folder.file("policy.json"), everybody);
-			const [cert, key] = ["crt", "key"].map((each) => folder.file(`coordinator/coordinator.${each}`));
+			const [cert, key] = ["crt", "key"].map((each) => folder.file(`coordinator/peer.${each}`));
 			cluster = await RoleCluster.start(2, {
 				role: "coordinator",
 				flags: [

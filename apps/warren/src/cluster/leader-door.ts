@@ -230,6 +230,7 @@ export class LeaderDoor implements Closeable {
 				late.cancel();
 				socket.off("readable", look);
 				socket.off("close", gone);
+				socket.off("end", gone);
 			};
 			const fail = (why: string) => {
 				settle();
@@ -252,6 +253,7 @@ export class LeaderDoor implements Closeable {
 			};
 			socket.on("readable", look);
 			socket.once("close", gone);
+			socket.once("end", gone);
 			look();
 		});
 	}

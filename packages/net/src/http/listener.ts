@@ -130,7 +130,11 @@ export class Listener implements Closeable, UpgradeHost {
 			const name = `${socket.remoteAddress} ${socket.remotePort}`;
 			this.#admitted.set(name, facts);
 			socket.once("close", () => this.#admitted.delete(name));
-		} else Object.defineProperties(socket, facts);
+			// TLS takes what was read of it from its buffer; flowing, it would be lost.
+			this.#server.emit("connection", socket);
+			return;
+		}
+		Object.defineProperties(socket, facts);
 		this.#server.emit("connection", socket);
 		socket.resume();
 	}
