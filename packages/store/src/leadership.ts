@@ -115,6 +115,11 @@ export class Leadership implements Closeable {
 		this.#arm();
 	}
 
+	/** Resolves when the look that is under way is over. */
+	async settled(): Promise<void> {
+		await this.#working;
+	}
+
 	/** Null while another leads. */
 	get epoch(): number | null {
 		return this.#epoch;
