@@ -190,6 +190,33 @@ describe("a cluster of backbones", () => {
 			expect(statusOf(await askAt(index, `x-backbone-principal: ${ada.credential}\r\n`))).toBe(403);
 	});
 
+	it.each(["GET", "POST"])(
+		"a crowd at a node without agents is answered whole, %s, while the agents' own nodes are busy too",
+		async (method) => {
+			await agentAt(0, "at one");
+			await agentAt(1, "at two");
+			const asked = get()
+				.replace("GET", method)
+				.replace("Connection: close\r\n", method === "POST" ? "Content-Length: 0\r\n" : "");
+			const clients = await Promise.all(
+				Array.from({ length: 90 }, (_each, n) => RawClient.open({ port: at(n % 3).port })),
+			);
+			try {
+				for (let round = 1; round <= 4; round++) {
+					await Promise.all(
+						clients.map((client) => {
+							client.send(asked);
+							return client.until(new RegExp(`(HTTP/1\\.1 200[^]*?at (one|two)[^]*?){${round}}`));
+						}),
+					);
+				}
+				for (const client of clients) expect(client.seen).not.toMatch(/HTTP\/1\.1 [45]/);
+			} finally {
+				for (const client of clients) client[Symbol.dispose]();
+			}
+		},
+	);
+
 	it("N7: an assertion that counts once counts once in all", async () => {
 		await agentAt(0, "at one");
 		const ada = await at(1).principal("web");
