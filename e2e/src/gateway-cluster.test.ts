@@ -88,9 +88,11 @@ class Mesh implements Disposable {
 
 	#receive(message: any): void {
 		if (message.type === "gateway_auth_ok") {
-			this.isIn = true;
 			this.#count = 0;
 			this.#socket?.send(JSON.stringify({ type: "gateway_interest", rooms: ["all"] }));
+		} else if (message.type === "gateway_ok") {
+			// Only now a broadcast of another is for it.
+			this.isIn = true;
 			for (const each of this.#outbox.values()) this.#socket?.send(JSON.stringify(each));
 		} else if (message.type === "gateway_incoming") {
 			this.got.set(message.id, (this.got.get(message.id) ?? 0) + 1);
