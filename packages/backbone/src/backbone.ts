@@ -285,7 +285,9 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 			const from = options.nodeId;
 			const dialler = new HopDialler({ random, key: hopKey, from, domain: options.domain, ca: cluster.ca });
 			new PeerAgents({ pool, registry, dialler, logger });
-			lifetime.own(new RevocationWatch({ clock, logger, health, changes, principals, services, pool, running, disconnect }));
+			lifetime.own(
+				new RevocationWatch({ clock, logger, health, changes, principals, services, pool, running, disconnect }),
+			);
 		}
 		await ports.open();
 		lifetime.own(ports);

@@ -9,7 +9,7 @@ export type { Target } from "./agent/target-stream.ts";
 export { Visitor, type VisitorOptions } from "./agent/visitor.ts";
 export { type Backbone, type BackboneDeps, type BackboneOptions, openBackbone } from "./backbone.ts";
 export { SigningKey } from "./identity/signing-key.ts";
-export type { StoredSigningKey } from "./identity/signing-keys.ts";
+export type { SigningKeyStore, StoredSigningKey } from "./identity/signing-keys.ts";
 export { type BackboneTables, backboneSchema } from "./schema.ts";
 export { Certificates, type FrontTls } from "./server/certificates.ts";
 export type { ServiceRow } from "./server/services.ts";

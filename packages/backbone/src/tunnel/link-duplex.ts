@@ -9,7 +9,7 @@ export class LinkDuplex extends Duplex implements StreamUser {
 	#drained: (() => void) | null = null;
 
 	/** @param broken hears with which code the other side broke the stream. */
-	constructor(link: TunnelLink, broken: (code: number) => void) {
+	constructor(link: TunnelLink, broken: (code: number) => void = () => {}) {
 		super({ allowHalfOpen: true });
 		this.#link = link;
 		this.#broken = broken;
