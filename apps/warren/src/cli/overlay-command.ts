@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { defineErrors, messageOf, silentLogger, systemClock, systemRandom } from "@warren/kernel";
-import { addStaticDevice, leaveOverlay, publicKeyOf, stockConfig } from "@warren/overlay";
+import { addStaticDevice, leaveOverlay, publicKeyOf, stockConfig } from "@warren/overlay/joiner";
 import type { Command } from "commander";
 import { renderUnicodeCompact } from "uqr";
 import { overlayFolder, parseJoinerConfig, readLinkTls } from "../config/joiner-config.ts";
