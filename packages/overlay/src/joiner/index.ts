@@ -5,5 +5,6 @@ export { appUla } from "../addresses.ts";
 export { tagPattern } from "../protocol/policy.ts";
 export { publicKeyOf } from "../protocol/probe.ts";
 export { linuxNetwork } from "./host-network.ts";
-export { Joiner, type OpenDevice } from "./joiner.ts";
+export { Joiner } from "./joiner.ts";
+export type { OpenDevice } from "./joiner-options.ts";
 export { addStaticDevice, leaveOverlay, stockConfig } from "./static-device.ts";

@@ -1,0 +1,45 @@
+import type { Closeable } from "@warren/kernel";
+import { appPort, appUla } from "../addresses.ts";
+import { overlayError } from "../errors.ts";
+import type { Ula } from "../protocol/peer-record.ts";
+import { AppForwarder } from "./app-forwarder.ts";
+import type { HostChanges } from "./host-changes.ts";
+import type { HostedApp } from "./joiner-options.ts";
+
+/** This machine's own apps, each at its address of the overlay. */
+export class ServedApps implements Closeable {
+	readonly #apps: readonly HostedApp[];
+	readonly #bindAddress: ((ula: string) => string) | undefined;
+	readonly #forwarders = new Map<string, AppForwarder>();
+
+	/** @param bindAddress where an address is really bound, on any port; tests have none of the overlay's. */
+	constructor(apps: readonly HostedApp[], bindAddress: ((ula: string) => string) | undefined) {
+		this.#apps = apps;
+		this.#bindAddress = bindAddress;
+	}
+
+	ulas(): Ula[] {
+		return this.#apps.flatMap((app) => appUla(app.uuid) ?? []);
+	}
+
+	/** @throws WarrenError `bad_config` for what is no UUID. */
+	async open(host: HostChanges): Promise<void> {
+		await host.apply({ addAddresses: this.ulas() });
+		for (const app of this.#apps) {
+			const ula = appUla(app.uuid);
+			if (ula === null) throw overlayError("bad_config", `"${app.uuid.slice(0, 64)}" is not the UUID of an app.`);
+			const at =
+				this.#bindAddress === undefined ? { host: ula, port: appPort } : { host: this.#bindAddress(ula), port: 0 };
+			this.#forwarders.set(ula, await AppForwarder.open(at, app));
+		}
+	}
+
+	portOf(ula: string): number | null {
+		return this.#forwarders.get(ula)?.port ?? null;
+	}
+
+	async close(): Promise<void> {
+		for (const forwarder of this.#forwarders.values()) await forwarder.close();
+		this.#forwarders.clear();
+	}
+}
