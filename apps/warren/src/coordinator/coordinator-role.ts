@@ -14,6 +14,7 @@ import { AuditLog, type AuditTable, auditSchema, openSqliteTables } from "@warre
 import type { RoleDeps, RunningRole } from "../cli/run-role.ts";
 import type { CoordinatorConfig } from "../config/coordinator-config.ts";
 import { DataFolder } from "../config/data-folder.ts";
+import { type CertificateFiles, readCertificateFiles, watchCertificateFiles } from "./certificate-files.ts";
 
 const roleError = defineErrors({ bad_config: { status: 500 } });
 
@@ -29,7 +30,7 @@ export async function openCoordinator(
 	const { clock, random, logger } = deps;
 	const lifetime = new Lifetime();
 	try {
-		const tls = config.insecure ? null : readTls(config);
+		const tls = config.insecure ? null : readCertificateFiles(certificateFiles(config));
 		const data = config.data === undefined ? null : lifetime.own(DataFolder.open(config.data));
 		const tables =
 			data === null
@@ -80,6 +81,7 @@ export async function openCoordinator(
 				},
 			),
 		);
+		const hosts = new HostTable(["localhost", ...config.hostname, ...(tls === null ? [] : namesIn(tls.cert))]);
 		const listener = lifetime.own(
 			await Listener.open(
 				{ clock, logger },
@@ -88,7 +90,7 @@ export async function openCoordinator(
 					host: config.host,
 					port: config.port,
 					tls,
-					hosts: new HostTable(["localhost", ...config.hostname, ...(tls === null ? [] : namesIn(tls.cert))]),
+					hosts,
 					routes: coordinator.routes,
 					authenticator: coordinator.authenticator,
 					trustedProxies: config.trustedProxy,
@@ -97,6 +99,14 @@ export async function openCoordinator(
 			),
 		);
 		coordinator.listening(listener);
+		if (tls !== null) {
+			const use = (renewed: TlsIdentity) => {
+				for (const name of namesIn(renewed.cert)) hosts.add(name);
+				listener.setCertificate(renewed);
+				coordinator.useCertificate(renewed);
+			};
+			lifetime.own(watchCertificateFiles(certificateFiles(config), logger, use));
+		}
 		const url = `${tls === null ? "http" : "https"}://${config.host.includes(":") ? `[${config.host}]` : config.host}:${listener.port}`;
 		const ready = {
 			url,
@@ -126,28 +136,9 @@ function greeting(config: CoordinatorConfig, url: string, coordinator: Coordinat
 	return `${lines.join("\n")}\n`;
 }
 
-function readTls(config: CoordinatorConfig): TlsIdentity {
-	const { tlsCert, tlsKey, tlsCa } = config as { tlsCert: string; tlsKey: string; tlsCa: string };
-	try {
-		const tls = {
-			cert: readFileSync(tlsCert, "utf8"),
-			key: readFileSync(tlsKey, "utf8"),
-			clientCa: readFileSync(tlsCa, "utf8"),
-		};
-		const leaf = new X509Certificate(tls.cert);
-		if (leaf.keyUsage !== undefined && !leaf.keyUsage.includes("1.3.6.1.5.5.7.3.1"))
-			throw new Error("it is a client's certificate: issue one with --host ADDRESS");
-		return tls;
-	} catch (cause) {
-		throw roleError(
-			"bad_config",
-			`The certificate files ${tlsCert}, ${tlsKey} and ${tlsCa} cannot be used: ${messageOf(cause)}.`,
-			{
-				fix: "Make them with: warren ca issue-peer --name coordinator --host ADDRESS --ca-dir DIR --out DIR",
-				cause,
-			},
-		);
-	}
+function certificateFiles(config: CoordinatorConfig): CertificateFiles {
+	const { tlsCert, tlsKey, tlsCa } = config as CertificateFiles;
+	return { tlsCert, tlsKey, tlsCa };
 }
 
 /** The certificate says by which names this server may be called. */

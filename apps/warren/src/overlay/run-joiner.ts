@@ -1,10 +1,10 @@
-import { mkdirSync, unwatchFile, watchFile, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, unwatchFile, watchFile, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { messageOf } from "@warren/kernel";
+import { messageOf, parseConfig } from "@warren/kernel";
+import { z } from "zod";
 import { dataFolderOf } from "../cli/data-folder-of.ts";
 import type { RoleDeps, RunningRole } from "../cli/run-role.ts";
 import { type JoinerConfig, parseJoinerConfig } from "../config/joiner-config.ts";
-import { readMembershipAt } from "../hub/membership.ts";
 import { RoleSlots } from "../supervisor/role-slots.ts";
 import { runSupervised } from "../supervisor/supervised-role.ts";
 import { appsFile, readApps } from "./apps-file.ts";
@@ -13,6 +13,8 @@ import { openJoiner } from "./joiner-role.ts";
 const coordinatorPort = 8888;
 /** How soon a service that is exposed gets its address. */
 const appsPollMs = 500;
+/** What the joiner needs of it; its whole reader (`hub/membership.ts`) loads accounts, which would double this process. */
+const membershipSchema = z.object({ hubUrl: z.url(), ca: z.string() });
 
 /** This machine's place on its warren's overlay: the one process of `warren up` with network privileges. */
 export async function runJoiner(flags: Record<string, unknown>): Promise<void> {
@@ -47,9 +49,10 @@ async function openWithApps(deps: RoleDeps, config: JoinerConfig): Promise<Runni
 function joinerFlags(data: string): Record<string, unknown> {
 	const port = process.env["WARREN_COORDINATOR_PORT"] ?? String(coordinatorPort);
 	const tls = { tlsCert: join(data, "tls", "node.crt"), tlsKey: join(data, "tls", "node.key") };
-	const membership = readMembershipAt(data);
-	if (membership === null)
+	const file = join(data, "membership.json");
+	if (!existsSync(file))
 		return { data, coordinator: [`https://localhost:${port}`], ...tls, tlsCa: join(data, "ca", "ca.crt") };
+	const membership = parseConfig(membershipSchema, JSON.parse(readFileSync(file, "utf8")), "join");
 	const tlsCa = join(data, "overlay", "ca.crt");
 	mkdirSync(join(data, "overlay"), { recursive: true, mode: 0o700 });
 	writeFileSync(tlsCa, membership.ca, { mode: 0o600 });
