@@ -161,7 +161,7 @@ describe("starting", () => {
 		expectTold(await warren(["up", ...local, ...files]), /bad\.pem cannot be used/, /PEM, the leaf first/);
 	});
 
-	it.each(["32k", "600k"])("on a disk of %s that is full", async (size, context) => {
+	it.for(["32k", "600k"])("on a disk of %s that is full", async (size, context) => {
 		using folder = tempFolder("full");
 		const mount = ["unshare", "-m", "sh", "-c", `mount -t tmpfs -o size=${size} none "$0" && exec "$@"`, folder.path];
 		const can = spawnSync(mount[0] as string, [...mount.slice(1), "true"]).status === 0;
