@@ -170,7 +170,7 @@ export class PeerDialer {
 				return connect({ ...options, hostname, host: hostname, port: String(port) }, judge as buildConnector.Callback);
 			}
 			void this.#overTunnel(path.nodeId).then(({ stream, fault }) => {
-				if (fault !== null) return callback(fault, null);
+				if (fault !== null) return judge(fault, null);
 				connect(
 					{ ...options, hostname: tunnelHost, host: tunnelHost, httpSocket: stream as Socket },
 					judge as buildConnector.Callback,
