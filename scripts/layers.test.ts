@@ -66,7 +66,10 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 		],
 		why: "benches drive what ships from outside",
 	},
-	e2e: { may: ["kernel", "net", "accounts", "sync/protocol", "terminal/protocol", "testkit"], why: "end-to-end tests use public doors" },
+	e2e: {
+		may: ["kernel", "net", "accounts", "sync/protocol", "terminal/protocol", "testkit"],
+		why: "end-to-end tests use public doors",
+	},
 };
 
 /** Modules that would make a protocol folder do I/O. `node:crypto` is arithmetic. */

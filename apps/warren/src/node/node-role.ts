@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { homedir, platform } from "node:os";
+import type { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
 import {
 	type AccessTables,
@@ -281,7 +282,7 @@ async function openPeers(
 	config: NodeConfig,
 	ca: string | null,
 	sources: readonly PeerSource[],
-	tunnel: PeerTunnel | null,
+	tunnel: PeerTunnel<Duplex> | null,
 ): Promise<PeerRoutes> {
 	const { clock, audit, port, lifetime } = base;
 	const tailscale = new TailscalePeers({
