@@ -40,6 +40,7 @@ const FirstAccountPage = lazyPage(async () => (await import("./pages/setup.tsx")
 const InvitedPage = lazyPage(async () => (await import("./pages/invited.tsx")).InvitedPage);
 const PairPage = lazyPage(async () => (await import("./pages/pair.tsx")).PairPage);
 const ApproveDevicePage = lazyPage(async () => (await import("./pages/approve-device.tsx")).ApproveDevicePage);
+const WelcomePage = lazyPage(async () => (await import("./pages/welcome/welcome.tsx")).WelcomePage);
 const SharePage = lazyPage(async () => (await import("./pages/share.tsx")).SharePage);
 const TrustPage = lazyPage(async () => (await import("./pages/trust.tsx")).TrustPage);
 const PanesPage = lazyPage(async () => (await import("./panes/panes-page.tsx")).PanesPage);
@@ -90,6 +91,7 @@ function Pages({ arrival }: { arrival: Arrival }) {
 	if (path === "/share") return <SharePage token={arrival.kind === "share" ? arrival.token : undefined} />;
 	if (path === "/trust") return <TrustPage />;
 	if (!onDevice && !(onAccount && entered)) return <SignInPage onEntered={() => setEntered(true)} />;
+	if (path === "/welcome") return inMachine(self, <WelcomePage />);
 	return (
 		<Shell>
 			<Suspense fallback={<Waiting />}>

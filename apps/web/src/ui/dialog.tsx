@@ -74,7 +74,13 @@ export function Confirm(props: {
 					{failure !== undefined && <ErrorNotice failure={failure} />}
 					<div className="row end">
 						<BaseAlert.Close className="button">Keep</BaseAlert.Close>
-						<button type="button" className="button danger solid" disabled={busy} onClick={() => void confirm()}>
+						<button
+							type="button"
+							className="button danger solid"
+							disabled={busy}
+							aria-busy={busy}
+							onClick={() => void confirm()}
+						>
 							{props.action}
 						</button>
 					</div>
