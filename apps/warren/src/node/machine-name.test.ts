@@ -22,7 +22,7 @@ async function open(data: string, name: string) {
 			((await (await ask("/api/me")).json()) as { node: { name: string } }).node.name,
 			((await (await ask("/api/peers")).json()) as { self: { name: string } }).self.name,
 		],
-		[Symbol.asyncDispose]: () => role.close(),
+		[Symbol.asyncDispose]: async () => role.close(),
 	};
 }
 

@@ -128,7 +128,7 @@ function PaneFrame(props: {
 	return (
 		<div
 			className="pane"
-			data-focused={props.isFocused && !props.single}
+			data-focused={props.single ? undefined : props.isFocused}
 			style={
 				props.single
 					? { inset: 0 }
