@@ -17,6 +17,7 @@ import { Boundary } from "./shell/boundary.tsx";
 import { MachineGate } from "./shell/machine-gate.tsx";
 import { preferences } from "./shell/preferences.ts";
 import { Shell } from "./shell/shell.tsx";
+import { t as shellText } from "./shell/text.ts";
 import { Skeletons } from "./ui/states.tsx";
 import { Toasts } from "./ui/toast.tsx";
 
@@ -160,7 +161,7 @@ function startPath(onDevice: boolean): string {
 function Waiting() {
 	return (
 		<div className="page">
-			<Skeletons count={3} height={72} label="Loading" />
+			<Skeletons count={3} height={72} label={shellText.loading} />
 		</div>
 	);
 }

@@ -16,6 +16,7 @@ import {
 } from "lucide-react";
 import { activityPath, type MachineId, terminalsPath } from "../api/machine.ts";
 import { roomsPath } from "../rooms/paths.ts";
+import { t } from "./text.ts";
 
 /** The places of the app. A later role adds its own line here; nothing is listed before it works. */
 export interface Place {
@@ -31,7 +32,7 @@ export interface Place {
 export const places: readonly Place[] = [
 	{
 		id: "terminals",
-		label: "Terminals",
+		label: t.places.terminals,
 		icon: SquareTerminal,
 		tab: true,
 		path: terminalsPath,
@@ -39,7 +40,7 @@ export const places: readonly Place[] = [
 	},
 	{
 		id: "machines",
-		label: "Machines",
+		label: t.places.machines,
 		icon: Server,
 		tab: true,
 		path: () => "/machines",
@@ -47,7 +48,7 @@ export const places: readonly Place[] = [
 	},
 	{
 		id: "network",
-		label: "Network",
+		label: t.places.network,
 		icon: Waypoints,
 		tab: false,
 		path: () => "/network",
@@ -55,7 +56,7 @@ export const places: readonly Place[] = [
 	},
 	{
 		id: "access",
-		label: "Access",
+		label: t.places.access,
 		icon: Route,
 		tab: false,
 		path: () => "/access",
@@ -63,7 +64,7 @@ export const places: readonly Place[] = [
 	},
 	{
 		id: "services",
-		label: "Services",
+		label: t.places.services,
 		icon: Globe,
 		tab: false,
 		path: () => "/services",
@@ -71,7 +72,7 @@ export const places: readonly Place[] = [
 	},
 	{
 		id: "docs",
-		label: "Docs",
+		label: t.places.docs,
 		icon: FileText,
 		tab: true,
 		path: () => "/docs",
@@ -79,7 +80,7 @@ export const places: readonly Place[] = [
 	},
 	{
 		id: "chat",
-		label: "Chat",
+		label: t.places.chat,
 		icon: MessageCircle,
 		tab: true,
 		path: () => "/chat",
@@ -87,7 +88,7 @@ export const places: readonly Place[] = [
 	},
 	{
 		id: "rooms",
-		label: "Rooms",
+		label: t.places.rooms,
 		icon: MessagesSquare,
 		tab: false,
 		path: roomsPath,
@@ -95,7 +96,7 @@ export const places: readonly Place[] = [
 	},
 	{
 		id: "agent",
-		label: "Agent",
+		label: t.places.agent,
 		icon: Bot,
 		tab: false,
 		path: () => "/agent",
@@ -103,7 +104,7 @@ export const places: readonly Place[] = [
 	},
 	{
 		id: "activity",
-		label: "Activity",
+		label: t.places.activity,
 		icon: Activity,
 		tab: false,
 		path: activityPath,
@@ -111,7 +112,7 @@ export const places: readonly Place[] = [
 	},
 	{
 		id: "account",
-		label: "Account",
+		label: t.places.account,
 		icon: CircleUser,
 		tab: false,
 		path: () => "/account",
@@ -119,7 +120,7 @@ export const places: readonly Place[] = [
 	},
 	{
 		id: "settings",
-		label: "Settings",
+		label: t.places.settings,
 		icon: Settings,
 		tab: false,
 		path: () => "/settings",
@@ -130,7 +131,7 @@ export const places: readonly Place[] = [
 /** The phone's last tab: every place without one of its own. */
 export const more: Place = {
 	id: "more",
-	label: "More",
+	label: t.places.more,
 	icon: Ellipsis,
 	tab: true,
 	path: () => "/more",

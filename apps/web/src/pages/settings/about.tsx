@@ -1,6 +1,7 @@
 import { Link } from "wouter";
 import type { Status } from "../../api/types.ts";
 import { Copyable } from "../../ui/copyable.tsx";
+import { t as ui } from "../../ui/text.ts";
 import { bytesOf, spanOf } from "../../ui/time.ts";
 import { t } from "../text/settings.ts";
 import { SignOut } from "./sign-out.tsx";
@@ -27,13 +28,13 @@ export function About({ status }: { status: Status }) {
 				</dd>
 				<dt>{t.address}</dt>
 				<dd>
-					<Copyable text={node.url} label="address" />
+					<Copyable text={node.url} label={ui.values.address} />
 				</dd>
 				{node.fingerprint && (
 					<>
 						<dt>{t.fingerprint}</dt>
 						<dd>
-							<Copyable text={node.fingerprint} label="fingerprint" />
+							<Copyable text={node.fingerprint} label={ui.values.fingerprint} />
 						</dd>
 					</>
 				)}
