@@ -53,6 +53,8 @@ describe.each(Object.keys(sizes))("the edge's pages on a %s", (size) => {
 	});
 	afterAll(async () => {
 		await browser?.close();
+		await burrow?.[Symbol.asyncDispose]();
+		await den?.[Symbol.asyncDispose]();
 		app?.closeAllConnections();
 		app?.close();
 		await node?.[Symbol.asyncDispose]();
