@@ -50,13 +50,18 @@ describe("setting up", () => {
 		await page.getByText("Setting up is not finished").waitFor();
 	});
 
-	it("is left at that when its notice is sent away", async (test) => {
+	it("is left at that when its notice is sent away; a name is changed later, too", async (test) => {
 		test.skip(missing !== null, missing ?? "");
 		await page.getByRole("button", { name: "Leave it at that" }).click();
 		await page.getByText("Setting up is not finished").waitFor({ state: "detached" });
 		await page.goto(`${originOf(node)}/welcome`);
 		await page.getByText("No session runs on Studio").waitFor();
 		expect(page.url()).toContain("/terminals");
+		await page.goto(`${originOf(node)}/settings`);
+		await page.getByRole("button", { name: "Rename" }).click();
+		await page.getByRole("textbox", { name: "Name", exact: true }).fill("Attic");
+		await page.getByRole("button", { name: "Use this name" }).click();
+		await page.getByRole("definition").filter({ hasText: "Attic" }).first().waitFor();
 		expect(faults).toEqual([]);
 	});
 });

@@ -5,10 +5,6 @@ export const t = {
 	skip: "Skip",
 	later: "Finish later",
 	next: "Next",
-	nameTitle: "What is this machine called?",
-	nameLead: "By this name you find it among the others.",
-	name: "Name",
-	nameSubmit: "Use this name",
 	phoneTitle: "Bring your phone",
 	phoneLead:
 		"Scan this with its camera. The page shows how the phone comes to trust this warren, in a minute and once.",

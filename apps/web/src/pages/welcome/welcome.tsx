@@ -2,13 +2,14 @@ import type { ReactNode } from "react";
 import { Redirect, useLocation } from "wouter";
 import { isLoopback } from "../../api/links.ts";
 import { self, terminalsPath } from "../../api/machine.ts";
-import { api, queryClient, useMachineName, useMe, usePeers } from "../../api/warren.tsx";
+import { useMachineName, useMe, usePeers } from "../../api/warren.tsx";
 import { Copyable } from "../../ui/copyable.tsx";
-import { Form, SubmitButton, TextField, textOf, useSubmit } from "../../ui/form.tsx";
 import { QrCode } from "../../ui/qr.tsx";
 import { Notice, Skeletons } from "../../ui/states.tsx";
 import { Gate } from "../gate.tsx";
+import { MachineNameForm } from "../machine-name-form.tsx";
 import { AddByCode } from "../machines/add-by-code.tsx";
+import { t as named } from "../text/machine-name.ts";
 import { endWelcome, nextStep, useWelcomeStep, welcomeSteps } from "./progress.ts";
 import { t } from "./text.ts";
 
@@ -58,25 +59,13 @@ function Step(props: { step: (typeof welcomeSteps)[number]; title: string; lead:
 function NameStep() {
 	const name = useMe(self).data?.node.name;
 	return (
-		<Step step="name" title={t.nameTitle} lead={t.nameLead}>
-			{name === undefined ? <Skeletons count={1} height={84} label={t.name} /> : <NameForm name={name} />}
+		<Step step="name" title={named.title} lead={named.lead}>
+			{name === undefined ? (
+				<Skeletons count={1} height={84} label={named.name} />
+			) : (
+				<MachineNameForm name={name} onDone={nextStep} />
+			)}
 		</Step>
-	);
-}
-
-function NameForm({ name }: { name: string }) {
-	const submission = useSubmit(async (form) => {
-		const wanted = textOf(form, "name");
-		if (wanted !== name) {
-			await api.request(self, "/api/name", { method: "PUT", body: { name: wanted } });
-			await queryClient.invalidateQueries({ queryKey: [self] });
-		}
-		nextStep();
-	});
-	return (
-		<Form submission={submission} action={<SubmitButton submission={submission}>{t.nameSubmit}</SubmitButton>}>
-			<TextField label={t.name} name="name" defaultValue={name} autoComplete="off" maxLength={63} required />
-		</Form>
 	);
 }
 
