@@ -9,7 +9,8 @@ export function MachineNameForm({ name, onDone }: { name: string; onDone: () => 
 		const wanted = textOf(form, "name");
 		if (wanted !== name) {
 			await api.request(self, "/api/name", { method: "PUT", body: { name: wanted } });
-			await queryClient.invalidateQueries({ queryKey: [self] });
+			// Its lists follow in their own time.
+			void queryClient.invalidateQueries({ queryKey: [self] });
 		}
 		onDone();
 	});
