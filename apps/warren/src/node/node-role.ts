@@ -53,6 +53,7 @@ import { readMembership } from "../hub/membership.ts";
 import { overlayLanes } from "../overlay/overlay-lanes.ts";
 import { version } from "../version.ts";
 import { openCertificates, ownAddresses, ownNames } from "./certificates.ts";
+import { MachineName } from "./machine-name.ts";
 import { machineRoutes } from "./machine-routes.ts";
 import { type NodeTables, nodeSchema, openNodeIdentity } from "./node-identity.ts";
 import { choosePort, dialledHosts, lanUrlOf, urlOf } from "./node-names.ts";
@@ -110,13 +111,15 @@ export async function openNode(deps: NodeRoleDeps, config: NodeConfig, beside: N
 
 async function compose(
 	deps: NodeRoleDeps,
-	config: NodeConfig,
+	given: NodeConfig,
 	beside: NodeParts,
 	lifetime: Lifetime,
 ): Promise<NodeRole> {
 	const { clock, random, logger } = deps;
 	const startedAt = clock.now();
-	const data = lifetime.own(DataFolder.open(config.data));
+	const data = lifetime.own(DataFolder.open(given.data));
+	const name = new MachineName(data, given.name);
+	const config = name.within(given);
 	const membership = readMembership(data);
 	const health = new HealthTable(clock);
 	const metrics = new Metrics(true);
@@ -192,6 +195,7 @@ async function compose(
 				...peers.routes,
 				...terminalRoutes(terminal),
 				feed.route("node", "/ws/~events", members),
+				name.route(base),
 				...machineRoutes({
 					health,
 					audit,
