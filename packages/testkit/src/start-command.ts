@@ -26,7 +26,7 @@ export interface StartedCommand extends AsyncDisposable {
 }
 
 const main = fileURLToPath(new URL("../../../apps/warren/src/main.ts", import.meta.url));
-const lineTimeoutMs = 30_000;
+const lineTimeoutMs = 55_000;
 
 /** Starts `warren ARGS --data HOME/data` with an environment of its own. */
 export function startCommand(args: readonly string[], options: StartCommandOptions = {}): StartedCommand {
@@ -67,7 +67,10 @@ export function startCommand(args: readonly string[], options: StartCommandOptio
 		async line<T>() {
 			let late: NodeJS.Timeout | undefined;
 			const tooLate = new Promise<never>((_, reject) => {
-				late = setTimeout(() => reject(new Error(`warren ${args[0]} said nothing for 30 s:\n${log}`)), lineTimeoutMs);
+				late = setTimeout(
+					() => reject(new Error(`warren ${args[0]} said nothing for ${lineTimeoutMs / 1000} s:\n${log}`)),
+					lineTimeoutMs,
+				);
 			});
 			try {
 				const { value, done } = await Promise.race([lines.next(), tooLate]);

@@ -209,8 +209,8 @@ function geminiChunk(said: Said, text: string, last: boolean) {
 	};
 }
 
-function withoutTool({ tool: _, ...rest }: Said): Said {
-	return rest;
+function withoutTool({ model, text, inputTokens, outputTokens }: Said): Said {
+	return { model, text, inputTokens, outputTokens };
 }
 
 function ollamaChunk(said: Said, text: string) {
