@@ -1,5 +1,5 @@
 import { type Accounts, type AccountsTables, isRevoked, openAccounts, type SetupSecret } from "@warren/accounts";
-import { type AiTables, openAi } from "@warren/ai";
+import { type AiTables, openAi, UpstreamPools } from "@warren/ai";
 import { closeCodes, newSecret } from "@warren/kernel";
 import type { Authority, Listener, Route } from "@warren/net";
 import { type AuditTable, openSqliteTables, type SqliteTables, whileAlone } from "@warren/store";
@@ -92,7 +92,7 @@ export async function openHubServices(
 	const documents = openDocuments(base, tables, { claimOf: claims.claimOf });
 	const ai = lifetime.own(
 		await openAi(
-			{ db: tables.db as never, clock, random, logger, audit },
+			{ db: tables.db as never, clock, random, logger, audit, upstream: new UpstreamPools() },
 			{ ...facts.ai, keyFile: base.data.file(keyFileName), owner: "hub" },
 		),
 	);
