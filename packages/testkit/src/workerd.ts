@@ -30,8 +30,9 @@ export class Workerd implements AsyncDisposable {
 	/** @param entry the program's module. */
 	static async start(entry: string, options: WorkerdOptions): Promise<Workerd> {
 		const { outbound } = options;
+		const contents = await (bundled.get(entry) ?? bundle(entry));
 		const miniflare = new Miniflare({
-			modules: [{ type: "ESModule", path: "worker.js", contents: await bundleWorker(entry) }],
+			modules: [{ type: "ESModule", path: "worker.js", contents }],
 			compatibilityDate: workerdCompatibility.date,
 			compatibilityFlags: [...workerdCompatibility.flags],
 			durableObjects: Object.fromEntries(
@@ -56,4 +57,13 @@ export class Workerd implements AsyncDisposable {
 	[Symbol.asyncDispose](): Promise<void> {
 		return this.#miniflare.dispose();
 	}
+}
+
+/** Once a process: it takes seconds. */
+const bundled = new Map<string, Promise<string>>();
+
+function bundle(entry: string): Promise<string> {
+	const made = bundleWorker(entry);
+	bundled.set(entry, made);
+	return made;
 }

@@ -113,9 +113,10 @@ export class RoomObject extends DurableObject<DurableState, Environment> {
 		this.ctx.acceptWebSocket(server);
 		const socket = new ObjectSocket(server);
 		socket.keep(facts);
-		if (this.#endings.has(identity.userId, identity.deviceId ?? null, at)) {
+		await this.#join(opened, server, socket, facts);
+		// After it took its place: from here on it is told like all others.
+		if (this.#endings.has(identity.userId, identity.deviceId ?? null, at))
 			socket.close(closeCodes.unavailable, "access_changed", "your access changed just now");
-		} else await this.#join(opened, server, socket, facts);
 		return switching(client, protocol);
 	}
 
