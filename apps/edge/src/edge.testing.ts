@@ -61,7 +61,7 @@ export class TestEdge implements AsyncDisposable {
 		});
 		const text = await response.text();
 		const json = (response.headers.get("content-type") ?? "").includes("json");
-		return { status: response.status, body: json ? JSON.parse(text) : text, headers: response.headers };
+		return { status: response.status, body: json && text !== "" ? JSON.parse(text) : text, headers: response.headers };
 	}
 
 	/** The first owner. @returns the session's token. */
