@@ -189,6 +189,13 @@ describe("documents on Workers", () => {
 	});
 });
 
+it("a hub that is configured wrongly answers 503 and tells a visitor nothing of it", async () => {
+	await using edge = await TestEdge.open({ bindings: { WARREN_SETUP: "short" } });
+	const { status, body } = await edge.call("GET", "/");
+	expect([status, body.error]).toEqual([503, "unavailable"]);
+	expect(JSON.stringify(body)).not.toMatch(/WARREN_SETUP|short/);
+});
+
 it("everything acknowledged is there after the runtime was stopped and started", async () => {
 	using folder = tempFolder("edge");
 	let token: string;

@@ -2,6 +2,7 @@
 export { type FaultRelay, type Faults, faultRelay } from "./fault-relay.ts";
 export { type HostilePeer, type HostilePeerOptions, hostilePeer } from "./hostile-peer.ts";
 export { noNats, TestNats } from "./nats.ts";
+export { FakeObjectStorage } from "./object-storage.ts";
 export { freePort, noPostgres, TestPostgres } from "./postgres.ts";
 export {
 	type FakeProvider,
