@@ -17,7 +17,10 @@ function edit(text: string, before?: Y.Doc): Uint8Array {
 	return Y.encodeStateAsUpdate(doc, known);
 }
 
-describe("documents on Workers", () => {
+/** The runtime starts as fast as the machine lets it. */
+const patient = { timeout: 120_000 };
+
+describe("documents on Workers", patient, () => {
 	let edge: TestEdge;
 	let ada: string;
 	beforeAll(async () => {
@@ -189,14 +192,14 @@ describe("documents on Workers", () => {
 	});
 });
 
-it("a hub that is configured wrongly answers 503 and tells a visitor nothing of it", async () => {
+it("a hub that is configured wrongly answers 503 and tells a visitor nothing of it", patient, async () => {
 	await using edge = await TestEdge.open({ bindings: { WARREN_SETUP: "short" } });
 	const { status, body } = await edge.call("GET", "/");
 	expect([status, body.error]).toEqual([503, "unavailable"]);
 	expect(JSON.stringify(body)).not.toMatch(/WARREN_SETUP|short/);
 });
 
-it("everything acknowledged is there after the runtime was stopped and started", async () => {
+it("everything acknowledged is there after the runtime was stopped and started", patient, async () => {
 	using folder = tempFolder("edge");
 	let token: string;
 	{
@@ -212,21 +215,25 @@ it("everything acknowledged is there after the runtime was stopped and started",
 	expect(other.text).toBe(Array.from({ length: 20 }, (_, at) => `${at + 1} `).join(""));
 });
 
-it("a room that slept goes on where it was: no first sync, counts and presence as before (S22)", async (context) => {
-	context.skip(process.env["WARREN_LONG_TESTS"] !== "1", "the runtime puts a room to sleep after ten quiet seconds");
-	await using edge = await TestEdge.open();
-	const ada = await edge.owner();
-	const opened = async () => (await edge.call("GET", "/~opened")).body as number;
-	using writer = await new WireClient(edge, "sleepy", ada).sync();
-	using reader = await new WireClient(edge, "sleepy", ada).sync();
-	const doc = new Y.Doc();
-	writer.send(encodeUpdate(edit("before ", doc)));
-	await Promise.all([writer.until(() => writer.durable === 1), reader.until(() => reader.text === "before ")]);
-	const before = await opened();
-	const heard = reader.frames.length;
-	await new Promise((resolve) => setTimeout(resolve, 25_000));
-	writer.send(encodeUpdate(edit("after", doc)));
-	await Promise.all([writer.until(() => writer.durable === 2), reader.until(() => reader.text === "before after")]);
-	expect(await opened(), "it came into memory anew").toBe(before + 1);
-	expect(reader.frames.length, "nothing but the update was said").toBe(heard + 1);
-}, 90_000);
+it(
+	"a room that slept goes on where it was: no first sync, counts and presence as before (S22)",
+	patient,
+	async (context) => {
+		context.skip(process.env["WARREN_LONG_TESTS"] !== "1", "the runtime puts a room to sleep after ten quiet seconds");
+		await using edge = await TestEdge.open();
+		const ada = await edge.owner();
+		const opened = async () => (await edge.call("GET", "/~opened")).body as number;
+		using writer = await new WireClient(edge, "sleepy", ada).sync();
+		using reader = await new WireClient(edge, "sleepy", ada).sync();
+		const doc = new Y.Doc();
+		writer.send(encodeUpdate(edit("before ", doc)));
+		await Promise.all([writer.until(() => writer.durable === 1), reader.until(() => reader.text === "before ")]);
+		const before = await opened();
+		const heard = reader.frames.length;
+		await new Promise((resolve) => setTimeout(resolve, 25_000));
+		writer.send(encodeUpdate(edit("after", doc)));
+		await Promise.all([writer.until(() => writer.durable === 2), reader.until(() => reader.text === "before after")]);
+		expect(await opened(), "it came into memory anew").toBe(before + 1);
+		expect(reader.frames.length, "nothing but the update was said").toBe(heard + 1);
+	},
+);

@@ -39,7 +39,10 @@ async function services(request: Request): Promise<Response> {
 	return new Response(`nobody asks for ${at}`, { status: 500 });
 }
 
-describe("sign-in by another service's account", () => {
+/** The runtime starts as fast as the machine lets it. */
+const patient = { timeout: 120_000 };
+
+describe("sign-in by another service's account", patient, () => {
 	let edge: TestEdge;
 	let owner: string;
 	beforeAll(async () => {
@@ -145,7 +148,7 @@ describe("sign-in by another service's account", () => {
 	});
 });
 
-it("a service that was not configured is not offered", async () => {
+it("a service that was not configured is not offered", patient, async () => {
 	await using edge = await TestEdge.open();
 	await edge.owner();
 	const asked = await edge.call("POST", "/auth/sign-in/social", { provider: "google", callbackURL: "/" });

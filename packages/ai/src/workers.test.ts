@@ -5,7 +5,8 @@ import { TestAi, type TestAiHubs } from "./ai.testing.ts";
 import { chatSuite } from "./chat/chat.contract.ts";
 import { proxySuite } from "./proxy/provider-proxy.contract.ts";
 
-describe("AI in a Durable Object", () => {
+// The runtime is a process of its own, and shares the machine.
+describe("AI in a Durable Object", { timeout: 120_000 }, () => {
 	let workerd: Workerd;
 	beforeAll(async () => {
 		const entry = join(import.meta.dirname, "ai-worker.testing.ts");

@@ -77,7 +77,7 @@ export class RoomObject extends DurableObject<DurableState, Environment> {
 		}
 	}
 
-	/** For the hub: somebody lost their session. @param at by the hub's clock, ms. */
+	/** For the hub: somebody lost their session. @param at its place in the hub's own order. */
 	async signedOut(ended: Ended, at: number): Promise<void> {
 		this.#endings.add(ended, at);
 		const { relay } = await this.#room;

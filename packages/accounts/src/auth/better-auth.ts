@@ -1,3 +1,5 @@
+// What the passkeys' library needs looks for it when it is loaded.
+import "reflect-metadata";
 import { apiKey } from "@better-auth/api-key";
 import { createAuthMiddleware } from "@better-auth/core/api";
 import { APIError } from "@better-auth/core/error";
