@@ -172,7 +172,11 @@ export class WireClient implements Disposable {
 
 	constructor(edge: TestEdge, room: string, token: string, headers: Readonly<Record<string, string>> = {}) {
 		const protocols = [ackSubprotocol, "warren.v1", ...(token === "" ? [] : [`bearer.${token}`])];
-		this.ws = new WebSocket(`${edge.wsUrl}/rooms/${room}/sync`, protocols, { headers });
+		this.ws = new WebSocket(`${edge.wsUrl}/rooms/${room}/sync`, protocols, {
+			headers,
+			// Who is closed before it said anything gets its code at once, and the end of the connection late.
+			closeTimeout: 1_000,
+		} as object);
 		this.ws.on("error", () => {});
 		this.ws.on("message", (data: Buffer) => {
 			const frame = decodeFrame(new Uint8Array(data));
