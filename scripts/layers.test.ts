@@ -26,7 +26,10 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 	sync: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	wireguard: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	testkit: { may: ["kernel", "net", "store"], why: "what tests share stands on the base alone" },
-	edge: { may: ["kernel", "net", "store", "accounts", "ai", "sync"], why: "roles are compositions of the packages" },
+	edge: {
+		may: ["kernel", "net", "store", "accounts", "ai", "sync", "sync/protocol"],
+		why: "roles are compositions of the packages",
+	},
 	cli: {
 		may: [
 			"kernel",

@@ -5,6 +5,7 @@ export { type GoProgram, goProgram } from "./go-program.ts";
 export { type HostilePeer, type HostilePeerOptions, hostilePeer } from "./hostile-peer.ts";
 export { noNats, TestNats } from "./nats.ts";
 export { noPostgres, TestPostgres } from "./postgres.ts";
+export { FakeObjectStorage } from "./object-storage.ts";
 export {
 	type FakeProvider,
 	type FakeProviderOptions,
