@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { run } from "@warren/net";
+import { noNats, noPostgres } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 import { obstacle } from "./overlay/hosts.ts";
 
@@ -42,6 +43,14 @@ describe("the benches still run", () => {
 
 	it("sync", { timeout: 150_000 }, async () => {
 		expect(await smoke("sync/sync.bench.ts")).not.toBe("");
+	});
+
+	it("scale", { timeout: 150_000 }, async (test) => {
+		const missing = noPostgres() ?? noNats();
+		if (missing !== null) test.skip(true, missing);
+		const text = await smoke("scale/run.ts");
+		expect(text).toMatch(/backbone ×3 +[1-9]\d* requests\/s/);
+		expect(text).toMatch(/gateway ×3 +[1-9]\d* deliveries\/s/);
 	});
 
 	it("coordinator", { timeout: 150_000 }, async () => {

@@ -111,7 +111,7 @@ describe.skipIf(reason !== null)(
 				code: 1,
 				log: expect.stringContaining("warren on 127.0.0.1 cannot be opened"),
 			});
-		});
+		}, 90_000);
 
 		it("kill -9 of each instance, of NATS and of PostgreSQL, and partitions, under load: nothing acknowledged is lost, nothing comes twice", async () => {
 			const clients = [0, 1, 2].map((index) => new SyncClient(origins(), index, "load", session));

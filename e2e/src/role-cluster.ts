@@ -10,6 +10,7 @@ import {
 	TestPostgres,
 	tempFolder,
 } from "@warren/testkit";
+import { Client } from "pg";
 
 /** One instance of a role, as its own process, with its own way to PostgreSQL and to NATS. */
 export interface RoleInstance {
@@ -27,6 +28,8 @@ export interface RoleClusterOptions {
 	readonly env?: Readonly<Record<string, string>>;
 	/** What an administrator copies from the first instance's data folder. */
 	readonly copied?: readonly string[];
+	/** It needs the database alone. */
+	readonly withoutNats?: boolean;
 }
 
 /** Several instances of a role over one PostgreSQL and one NATS, on loopback. */
@@ -75,6 +78,20 @@ export class RoleCluster implements AsyncDisposable {
 		return instance;
 	}
 
+	/** As the database has it. */
+	async leadership(role: string): Promise<{ readonly epoch: number; readonly address: string }> {
+		const client = new Client({
+			...{ host: "127.0.0.1", port: this.postgres.port, user: this.postgres.user, database: this.#database },
+		});
+		await client.connect();
+		try {
+			const { rows } = await client.query("select epoch, address from store_leadership where role = $1", [role]);
+			return { epoch: Number(rows[0]?.epoch), address: rows[0]?.address };
+		} finally {
+			await client.end();
+		}
+	}
+
 	/** A process of this role, however it ends. */
 	run(home: string, port: number, backends: readonly string[]): StartedCommand {
 		const { role, flags, env } = this.#options;
@@ -88,7 +105,8 @@ export class RoleCluster implements AsyncDisposable {
 
 	backends(toDatabase: { readonly port: number }, toNats: { readonly port: number }): string[] {
 		const database = `postgres://${this.postgres.user}@127.0.0.1:${toDatabase.port}/${this.#database}`;
-		return ["--database", database, "--nats", `nats://127.0.0.1:${toNats.port}`];
+		const nats = this.#options.withoutNats === true ? [] : ["--nats", `nats://127.0.0.1:${toNats.port}`];
+		return ["--database", database, ...nats];
 	}
 
 	#copy(home: string): void {

@@ -5,5 +5,8 @@ export { GatewayLink, type LinkDeps, type LinkSettings, type LinkState } from ".
 export { gatewayLinkSchema } from "./link/link-schema.ts";
 export { federationRoutes } from "./link/routes.ts";
 export { type GatewayDeps, type GatewayOptions, GatewayServer, gatewayServerLimits } from "./server/gateway-server.ts";
+export type { GatewayStore } from "./server/gateway-store.ts";
+export { openPostgresGatewayStore } from "./server/postgres-gateway-store.ts";
 export { registryLimits } from "./server/registry.ts";
 export { type GatewayTables, gatewaySchema } from "./server/schema.ts";
+export { openSqliteGatewayStore } from "./server/sqlite-gateway-store.ts";

@@ -20,6 +20,8 @@ export { Coordinator, type CoordinatorDeps, type CoordinatorOptions } from "./co
 export { readCertificate } from "./coordinator/credentials.ts";
 export { type JoinAuthority, joinAuthorityAt, joinAuthorityFrom } from "./coordinator/join-authority.ts";
 export { openRevocationFile } from "./coordinator/revocation-file.ts";
+export { SharedCoordinatorState, sharedCoordinatorSchema } from "./coordinator/shared-state.ts";
+export { StunServer } from "./coordinator/stun-server.ts";
 export { overlayError } from "./errors.ts";
 export type { OverlayPeerId, PeerRecord, Ula, WireGuardKey } from "./protocol/peer-record.ts";
 export { defaultDeny, type Policy, type PolicyReading, readPolicy, tagPattern } from "./protocol/policy.ts";

@@ -7,6 +7,14 @@ export type { Bus, BusMessage } from "./bus.ts";
 export { storeConditions } from "./conditions.ts";
 export { storeError } from "./errors.ts";
 export type { KeyValue, KeyValueChange, KeyValueEntry } from "./key-value.ts";
+export {
+	assertLeads,
+	type Leader,
+	Leadership,
+	type LeadershipOptions,
+	leadershipLimits,
+	leadershipSchema,
+} from "./leadership.ts";
 export { MemoryBus } from "./memory-bus.ts";
 export { MemoryKeyValue } from "./memory-key-value.ts";
 export { Nats, type NatsDeps, type NatsOptions } from "./nats.ts";

@@ -4,8 +4,8 @@ export { freePort } from "./free-port.ts";
 export { type GoProgram, goProgram } from "./go-program.ts";
 export { type HostilePeer, type HostilePeerOptions, hostilePeer } from "./hostile-peer.ts";
 export { noNats, TestNats } from "./nats.ts";
-export { noPostgres, TestPostgres } from "./postgres.ts";
 export { FakeObjectStorage } from "./object-storage.ts";
+export { noPostgres, TestPostgres } from "./postgres.ts";
 export {
 	type FakeProvider,
 	type FakeProviderOptions,

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { parseCoordinatorConfig } from "../config/coordinator-config.ts";
 import { withCoordinator } from "../coordinator/coordinator-client.ts";
 import { openCoordinator } from "../coordinator/coordinator-role.ts";
+import { withDatabaseFlags } from "./cluster-flags.ts";
 import { runRole } from "./run-role.ts";
 import { renderTable } from "./table.ts";
 
@@ -38,11 +39,11 @@ export function addCoordinatorCommand(program: Command): void {
 		.option("--no-stun", "no STUN server")
 		.option("--insecure-no-mtls", "plain HTTP, no certificates; needs WARREN_ALLOW_INSECURE=1 as well")
 		.option("--log-level <level>", "debug, info, warn or error [WARREN_LOG_LEVEL]")
-		.option("--json", "one JSON line when ready, JSON logs")
-		.action(async (flags: Record<string, unknown>) => {
-			const config = parseCoordinatorConfig(flags, process.env);
-			await runRole(config, (deps) => openCoordinator(deps, config));
-		});
+		.option("--json", "one JSON line when ready, JSON logs");
+	withDatabaseFlags(coordinator).action(async (flags: Record<string, unknown>) => {
+		const config = parseCoordinatorConfig(flags, process.env);
+		await runRole(config, (deps) => openCoordinator(deps, config));
+	});
 	const asClient = (command: Command) =>
 		command
 			.option("--coordinator <url>", "which one [WARREN_COORDINATOR]")

@@ -2,10 +2,11 @@ import { setFlagsFromString } from "node:v8";
 import type { Command } from "commander";
 import { parseGatewayConfig } from "../config/gateway-config.ts";
 import { type GatewayReady, openGateway } from "../gateway/gateway-role.ts";
+import { withDatabaseFlags } from "./cluster-flags.ts";
 import { runRole } from "./run-role.ts";
 
 export function addGatewayCommand(program: Command): void {
-	program
+	const command = program
 		.command("gateway")
 		.description("Start a gateway: what warrens that federate meet at")
 		.option("--data <dir>", "where registrations and queues live [WARREN_GATEWAY_DATA]")
@@ -21,17 +22,17 @@ export function addGatewayCommand(program: Command): void {
 		.option("--max-connections <n>", "25000 unless told [WARREN_GATEWAY_MAX_CONNECTIONS]")
 		.option("--log-level <level>", "debug, info, warn or error [WARREN_LOG_LEVEL]")
 		.option("--json", "one JSON line when ready, JSON logs [WARREN_JSON]")
-		.addHelpText("after", "\nWARREN_GATEWAY_INVITATION: a secret that whoever registers must show.")
-		.action(async (flags: Record<string, unknown>) => {
-			// A crowd that connects at once makes short-lived garbage by the megabyte; the young generation would grow for it and
-			// stay so: a third of what ten thousand idle meshes cost.
-			setFlagsFromString("--semi-space-growth-factor=1");
-			const config = parseGatewayConfig(flags, process.env);
-			await runRole(config, async (deps) => {
-				const role = await openGateway(deps, config);
-				return { ready: role.ready, greeting: greeting(role.ready), close: () => role.close() };
-			});
+		.addHelpText("after", "\nWARREN_GATEWAY_INVITATION: a secret that whoever registers must show.");
+	withDatabaseFlags(command).action(async (flags: Record<string, unknown>) => {
+		// A crowd that connects at once makes short-lived garbage by the megabyte; the young generation would grow for it and
+		// stay so: a third of what ten thousand idle meshes cost.
+		setFlagsFromString("--semi-space-growth-factor=1");
+		const config = parseGatewayConfig(flags, process.env);
+		await runRole(config, async (deps) => {
+			const role = await openGateway(deps, config);
+			return { ready: role.ready, greeting: greeting(role.ready), close: () => role.close() };
 		});
+	});
 }
 
 function greeting({ url, data, open }: GatewayReady): string {

@@ -1,6 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { tempFolder } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
+import { parseBackboneConfig } from "./backbone-config.ts";
+import { parseGatewayConfig } from "./gateway-config.ts";
 import { parseHubConfig } from "./hub-config.ts";
 
 const database = "postgres://warren@127.0.0.1/warren";
@@ -73,5 +75,39 @@ describe("where several instances keep their state", () => {
 		for (const wrong of ["mysql://a@b/c", "postgres://127.0.0.1/warren", "postgres://warren@127.0.0.1", "warren"])
 			expect(refused({ database: wrong, nats }).code, wrong).toBe("bad_config");
 		expect(refused({ database, nats: "http://127.0.0.1" }).code).toBe("bad_config");
+	});
+});
+
+describe("where a role of whose instances one leads keeps its state", () => {
+	const gateway = (flags: Record<string, unknown>) => parseGatewayConfig({ data: "/nowhere", ...flags }, {}).shared;
+	const no = (flags: Record<string, unknown>) => {
+		try {
+			gateway(flags);
+		} catch (thrown) {
+			return (thrown as { code: string }).code;
+		}
+		return "taken";
+	};
+
+	it("is its own file unless told; an instance that others cannot find, half of it and an open way are refused", () => {
+		expect(gateway({})).toBeNull();
+		expect(gateway({ database, clusterAddress: "10.0.0.1:4000" })).toMatchObject({ address: "10.0.0.1:4000" });
+		expect(gateway({ database, host: "10.0.0.1" })).toMatchObject({ address: null });
+		expect(no({ database })).toBe("bad_config");
+		expect(no({ database, host: "0.0.0.0" })).toBe("bad_config");
+		expect(no({ clusterAddress: "10.0.0.1:4000" })).toBe("bad_config");
+		expect(no({ database, clusterAddress: "10.0.0.1" })).toBe("bad_config");
+		expect(no({ database: "postgres://warren:secret@127.0.0.1/warren", host: "10.0.0.1" })).toBe("bad_config");
+		expect(no({ database: "postgres://warren@db.example.com/warren", host: "10.0.0.1" })).toBe("unsafe_config");
+	});
+
+	it("of a backbone needs both backends, and TLS to others", () => {
+		const backbone = (flags: Record<string, unknown>) =>
+			parseBackboneConfig({ data: "/nowhere", database, nats, ...flags }, {}).cluster;
+		expect(backbone({ clusterUrl: "https://10.0.0.1:5152" })).not.toBeNull();
+		expect(backbone({ http: true })).not.toBeNull();
+		expect(() => backbone({})).toThrow("does not know its address");
+		expect(() => backbone({ clusterUrl: "http://10.0.0.1:5152" })).toThrow("in the clear");
+		expect(() => backbone({ nats: undefined })).toThrow("--nats");
 	});
 });

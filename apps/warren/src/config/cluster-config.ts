@@ -26,6 +26,27 @@ export const clusterVariables = {
 	plainBackends: "WARREN_PLAIN_BACKENDS",
 } as const;
 
+/** Of roles that need the database alone: one instance leads, the others carry connections to it. */
+export const databaseFields = {
+	database: clusterFields.database,
+	databasePasswordFile: clusterFields.databasePasswordFile,
+	databaseCa: clusterFields.databaseCa,
+	plainBackends: clusterFields.plainBackends,
+	/** `ADDRESS:PORT` where the other instances reach this one. */
+	clusterAddress: z
+		.string()
+		.regex(/^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):\d{1,5}$/, "must be ADDRESS:PORT")
+		.optional(),
+} as const;
+
+export const databaseVariables = {
+	database: clusterVariables.database,
+	databasePasswordFile: clusterVariables.databasePasswordFile,
+	databaseCa: clusterVariables.databaseCa,
+	plainBackends: clusterVariables.plainBackends,
+	clusterAddress: "WARREN_CLUSTER_ADDRESS",
+} as const;
+
 const settings = z.object(clusterFields);
 export type ClusterSettings = z.infer<typeof settings>;
 
@@ -52,13 +73,7 @@ export function parseCluster(
 			fix: "Several instances need both: tables in PostgreSQL, and NATS between them.",
 		});
 	}
-	for (const flag of ["database", "nats"] as const) {
-		if (typeof flags[flag] === "string" && /\/\/[^/@]*:[^/@]*@/.test(flags[flag] as string)) {
-			throw configError("bad_config", `--${flag} holds a password, which every process of this machine can read.`, {
-				fix: `Put the URL into ${clusterVariables[flag]}, or the password into a file: --${flag}-password-file FILE.`,
-			});
-		}
-	}
+	for (const flag of ["database", "nats"] as const) refusePassword(flags, flag);
 	const postgres = parsePostgres(config.database, config);
 	const nats = parseNats(config.nats, config);
 	const far = [
@@ -75,8 +90,60 @@ export function parseCluster(
 	return { postgres, nats, plain: far.length > 0 };
 }
 
+export interface DatabaseConfig {
+	readonly postgres: PostgresOptions;
+	readonly plain: boolean;
+	/** `ADDRESS:PORT`; null = where it listens. */
+	readonly address: string | null;
+}
+
+/**
+ * Where the state is that several instances share, or null for a role with files of its own.
+ * @param host where it listens. @throws WarrenError `bad_config`, `unsafe_config`.
+ */
+export function parseDatabase(
+	config: z.infer<z.ZodObject<typeof databaseFields>> & { readonly host?: string | undefined },
+	flags: Readonly<Record<string, unknown>>,
+): DatabaseConfig | null {
+	if (config.database === undefined) {
+		if (config.clusterAddress === undefined) return null;
+		throw configError("bad_config", "--cluster-address is set without --database.", {
+			fix: "Several instances share a PostgreSQL: give --database too, or leave both out.",
+		});
+	}
+	refusePassword(flags, "database");
+	const postgres = parsePostgres(config.database, config);
+	const isFar = postgres.ca === undefined && !isNear(postgres.host);
+	if (isFar && !config.plainBackends) {
+		throw configError("unsafe_config", `PostgreSQL on ${postgres.host} would be reached without TLS.`, {
+			fix: "Give its CA with --database-ca; on a network that is private already, --plain-backends says so.",
+		});
+	}
+	const isAnywhere = config.host === undefined || config.host === "0.0.0.0" || config.host === "::";
+	if (config.clusterAddress === undefined && isAnywhere) {
+		throw configError(
+			"bad_config",
+			"Several instances need to reach each other, and this one does not know its address.",
+			{
+				fix: "Give --cluster-address ADDRESS:PORT as the others reach this one, or --host ADDRESS.",
+			},
+		);
+	}
+	return { postgres, plain: isFar, address: config.clusterAddress ?? null };
+}
+
+function refusePassword(flags: Readonly<Record<string, unknown>>, flag: "database" | "nats"): void {
+	if (typeof flags[flag] !== "string" || !/\/\/[^/@]*:[^/@]*@/.test(flags[flag])) return;
+	throw configError("bad_config", `--${flag} holds a password, which every process of this machine can read.`, {
+		fix: `Put the URL into ${clusterVariables[flag]}, or the password into a file: --${flag}-password-file FILE.`,
+	});
+}
+
 /** `postgres://user[:password]@host[:port]/database`; `?host=/folder` for a Unix socket. */
-function parsePostgres(text: string, config: ClusterSettings): PostgresOptions {
+function parsePostgres(
+	text: string,
+	config: Pick<ClusterSettings, "databasePasswordFile" | "databaseCa">,
+): PostgresOptions {
 	const url = parseUrl(text, "--database", ["postgres:", "postgresql:"]);
 	const host = url.searchParams.get("host") ?? url.hostname;
 	const database = decodeURIComponent(url.pathname.slice(1));

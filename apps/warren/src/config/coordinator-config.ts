@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { defineErrors, parseConfig } from "@warren/kernel";
 import { tagPattern } from "@warren/overlay";
 import { z } from "zod";
+import { type DatabaseConfig, databaseFields, databaseVariables, parseDatabase } from "./cluster-config.ts";
 import { isLoopback } from "./server-config.ts";
 
 const configError = defineErrors({ unsafe_config: { status: 500 }, bad_config: { status: 500 } });
@@ -28,12 +29,17 @@ const schema = z.object({
 	stun: z.boolean().default(true),
 	json: z.boolean().default(false),
 	logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
+	...databaseFields,
 });
 
-export type CoordinatorConfig = z.infer<typeof schema>;
+type Settings = z.infer<typeof schema>;
+export type CoordinatorConfig = Settings & {
+	/** Where this instance shares its state with another; null = it has its own. */
+	readonly shared: DatabaseConfig | null;
+};
 
 /** Each field's environment variables, the first that is set counts; the original's own names beside ours. */
-const variables: Readonly<Partial<Record<keyof CoordinatorConfig | "bind", readonly string[]>>> = {
+const variables: Readonly<Partial<Record<keyof Settings | "bind", readonly string[]>>> = {
 	data: ["WARREN_COORDINATOR_DATA"],
 	bind: ["WARREN_COORDINATOR_BIND"],
 	tlsCert: ["WARREN_COORDINATOR_TLS_CERT"],
@@ -47,6 +53,10 @@ const variables: Readonly<Partial<Record<keyof CoordinatorConfig | "bind", reado
 	adminToken: ["WARREN_ADMIN_TOKEN"],
 	stunPort: ["WARREN_STUN_PORT"],
 	logLevel: ["WARREN_LOG_LEVEL"],
+	database: [databaseVariables.database],
+	databasePasswordFile: [databaseVariables.databasePasswordFile],
+	databaseCa: [databaseVariables.databaseCa],
+	clusterAddress: [databaseVariables.clusterAddress],
 };
 
 /**
@@ -64,6 +74,7 @@ export function parseCoordinatorConfig(
 	}
 	for (const [field, value] of Object.entries(flags)) if (value !== undefined) input[field] = value;
 	const { bind, insecureNoMtls, ...rest } = input;
+	if (environment[databaseVariables.plainBackends] === "1") rest["plainBackends"] ??= true;
 	const wanted = { ...rest, insecure: insecureNoMtls === true, ...(bind === undefined ? {} : splitBind(String(bind))) };
 	const config = parseConfig(schema, wanted, "coordinator");
 	const given = [config.tlsCert, config.tlsKey, config.tlsCa].filter((file) => file !== undefined).length;
@@ -94,7 +105,8 @@ export function parseCoordinatorConfig(
 		throw configError("unsafe_config", `--auth-url ${config.authUrl} would send join tokens in the clear.`, {
 			fix: "Use https, or an authority on this machine.",
 		});
-	return { ...config, ...(config.data === undefined ? {} : { data: resolve(config.data) }) };
+	const shared = parseDatabase(config, flags);
+	return { ...config, ...(config.data === undefined ? {} : { data: resolve(config.data) }), shared };
 }
 
 function splitBind(bind: string): { host: string; port: string } {

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { defineErrors, parseConfig } from "@warren/kernel";
 import { z } from "zod";
+import { type DatabaseConfig, databaseFields, databaseVariables, parseDatabase } from "./cluster-config.ts";
 import { defaultDataFolder } from "./data-folder.ts";
 
 const configError = defineErrors({ bad_config: { status: 500 } });
@@ -25,12 +26,17 @@ const gatewaySchema = z.object({
 	maxConnections: count(200_000).default(25_000),
 	json: z.boolean().default(false),
 	logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
+	...databaseFields,
 });
 
-export type GatewayConfig = z.infer<typeof gatewaySchema>;
+type Settings = z.infer<typeof gatewaySchema>;
+export type GatewayConfig = Settings & {
+	/** Where this instance shares its state with others; null = it has a file of its own. */
+	readonly shared: DatabaseConfig | null;
+};
 
 /** Every flag's environment variable; the invitation has no flag, because others of this machine could read it. */
-const variables: Readonly<Record<keyof GatewayConfig, string>> = {
+const variables: Readonly<Record<keyof Settings, string>> = {
 	data: "WARREN_GATEWAY_DATA",
 	host: "WARREN_GATEWAY_HOST",
 	port: "PORT",
@@ -45,6 +51,7 @@ const variables: Readonly<Record<keyof GatewayConfig, string>> = {
 	maxConnections: "WARREN_GATEWAY_MAX_CONNECTIONS",
 	json: "WARREN_JSON",
 	logLevel: "WARREN_LOG_LEVEL",
+	...databaseVariables,
 };
 
 /**
@@ -70,11 +77,11 @@ export function parseGatewayConfig(
 	}
 	if (config.http && config.tlsCert !== undefined)
 		throw configError("bad_config", "--http and --tls-cert contradict each other.", { fix: "Leave one out." });
-	return { ...config, data: resolve(config.data) };
+	return { ...config, data: resolve(config.data), shared: parseDatabase(config, flags) };
 }
 
 function fromVariable(field: string, text: string): unknown {
-	if (field === "http" || field === "json") return text === "1" || text === "true";
+	if (field === "http" || field === "json" || field === "plainBackends") return text === "1" || text === "true";
 	if (field === "hostname" || field === "trustedProxy")
 		return text
 			.split(",")

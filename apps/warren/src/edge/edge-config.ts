@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { parseConfig } from "@warren/kernel";
 import { z } from "zod";
 import { type BackboneConfig, backboneDomain, parseBackboneConfig } from "../config/backbone-config.ts";
-import { clusterVariables } from "../config/cluster-config.ts";
+import { clusterVariables, databaseVariables } from "../config/cluster-config.ts";
 import { type CoordinatorConfig, parseCoordinatorConfig } from "../config/coordinator-config.ts";
 import { type GatewayConfig, parseGatewayConfig } from "../config/gateway-config.ts";
 import { ownNames } from "../node/certificates.ts";
@@ -98,10 +98,13 @@ export function parseEdgeConfig(
 				...{ tlsCert: files.cert, tlsKey: files.key, tlsCa: files.ca },
 				defaultTag: [machineTag],
 			},
-			environment,
+			withoutShared(environment),
 		),
 		gateway: gateway
-			? parseGatewayConfig({ ...common, data: join(files.folder, "gateway"), host, port: gatewayPort }, environment)
+			? parseGatewayConfig(
+					{ ...common, data: join(files.folder, "gateway"), host, port: gatewayPort },
+					withoutShared(environment),
+				)
 			: null,
 		backbone: parseBackboneConfig(
 			{
@@ -145,6 +148,10 @@ export function namesOf(pem: string | Buffer): string[] {
 /** Names, TLS files and shared state of the environment are the node's own. */
 function withoutServerFiles(environment: Readonly<Record<string, string | undefined>>) {
 	const { WARREN_TLS_CERT: _cert, WARREN_TLS_KEY: _key, WARREN_HTTP: _http, ...rest } = environment;
-	const shared = new Set<string>(Object.values(clusterVariables));
-	return Object.fromEntries(Object.entries(rest).filter(([name]) => !shared.has(name)));
+	return withoutShared(rest);
+}
+
+function withoutShared(environment: Readonly<Record<string, string | undefined>>) {
+	const shared = new Set<string>([...Object.values(clusterVariables), ...Object.values(databaseVariables)]);
+	return Object.fromEntries(Object.entries(environment).filter(([name]) => !shared.has(name)));
 }

@@ -1,8 +1,17 @@
 import { readFileSync } from "node:fs";
-import { GatewayServer, type GatewayTables, gatewaySchema } from "@warren/gateway";
+import {
+	GatewayServer,
+	type GatewayStore,
+	type GatewayTables,
+	gatewaySchema,
+	openPostgresGatewayStore,
+	openSqliteGatewayStore,
+} from "@warren/gateway";
 import { type Clock, firstOf, HealthTable, Lifetime, type Logger, type Random } from "@warren/kernel";
 import { dataHeaders, HostTable, Listener, Metrics, type TlsIdentity } from "@warren/net";
 import { openSqliteTables } from "@warren/store";
+import { openLedRole } from "../cluster/led-role.ts";
+import type { DatabaseConfig } from "../config/cluster-config.ts";
 import { DataFolder } from "../config/data-folder.ts";
 import type { GatewayConfig } from "../config/gateway-config.ts";
 
@@ -34,30 +43,80 @@ class AnyHost extends HostTable {
 	}
 }
 
-/** A gateway on its own: a listener, a database, the server. Closes what it opened when it cannot start. */
+/** A gateway alone, or one of several. Closes what it opened when it cannot start. */
 export async function openGateway(deps: GatewayDeps, config: GatewayConfig): Promise<GatewayRole> {
 	const lifetime = new Lifetime();
 	try {
-		return await compose(deps, config, lifetime);
+		const data = lifetime.own(DataFolder.open(config.data));
+		const port =
+			config.shared === null
+				? await openAlone(deps, config, data, lifetime)
+				: await openLed(deps, config, config.shared, lifetime);
+		const scheme = config.tlsCert === undefined ? "http" : "https";
+		const host = config.hostname[0] ?? (config.host === undefined ? "localhost" : config.host);
+		return {
+			ready: {
+				url: `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`,
+				data: data.path,
+				pid: process.pid,
+				open: config.invitation === undefined,
+			},
+			close: () => lifetime.close(),
+		};
 	} catch (failure) {
 		await lifetime.close();
 		throw failure;
 	}
 }
 
-async function compose(deps: GatewayDeps, config: GatewayConfig, lifetime: Lifetime): Promise<GatewayRole> {
+async function openAlone(
+	deps: GatewayDeps,
+	config: GatewayConfig,
+	data: DataFolder,
+	lifetime: Lifetime,
+): Promise<number> {
+	const tables = lifetime.own(await openSqliteTables<GatewayTables>(data.file("gateway.db"), [gatewaySchema]));
+	const store = openSqliteGatewayStore(tables.statements, deps.logger);
+	const { listener } = await serve(deps, config, store, { host: config.host, port: config.port }, lifetime);
+	return listener.port;
+}
+
+async function openLed(
+	deps: GatewayDeps,
+	config: GatewayConfig,
+	shared: DatabaseConfig,
+	lifetime: Lifetime,
+): Promise<number> {
+	const role = "gateway";
+	const led = await openLedRole<GatewayTables>(deps, {
+		role,
+		host: config.host,
+		port: config.port,
+		shared,
+		schemas: [gatewaySchema],
+		maxConnections: config.maxConnections + 100,
+		serve: async ({ db }, epoch, own) => {
+			const store = await openPostgresGatewayStore(db, role, epoch, deps.logger);
+			const { listener, server } = await serve(deps, config, store, { host: "127.0.0.1", port: 0 }, own);
+			return { listener, close: () => server.close() };
+		},
+	});
+	lifetime.own(led);
+	return led.port;
+}
+
+async function serve(
+	deps: GatewayDeps,
+	config: GatewayConfig,
+	store: GatewayStore,
+	where: { readonly host: string | undefined; readonly port: number },
+	lifetime: Lifetime,
+): Promise<{ readonly listener: Listener; readonly server: GatewayServer }> {
 	const { clock, logger } = deps;
-	const data = lifetime.own(DataFolder.open(config.data));
-	const { statements } = lifetime.own(
-		await openSqliteTables<GatewayTables>(data.file("gateway.db"), [gatewaySchema]).then((tables) => ({
-			statements: tables.statements,
-			close: () => tables.close(),
-		})),
-	);
 	const health = new HealthTable(clock);
 	const { payloadBytes, messagesPerMinute, maxConnections } = config;
 	const server = new GatewayServer(
-		{ ...deps, health, statements },
+		{ ...deps, health, store },
 		{ limits: { payloadBytes, messagesPerMinute }, invitation: config.invitation ?? null, maxConnections },
 	);
 	const metrics = new Metrics(true);
@@ -67,8 +126,8 @@ async function compose(deps: GatewayDeps, config: GatewayConfig, lifetime: Lifet
 		{ clock, logger },
 		{
 			role: "gateway",
-			...(config.host === undefined ? {} : { host: config.host }),
-			port: config.port,
+			...(where.host === undefined ? {} : { host: where.host }),
+			port: where.port,
 			tls: tlsOf(config),
 			hosts: config.hostname.length === 0 ? new AnyHost([]) : new HostTable([...config.hostname, "localhost"]),
 			authenticator: firstOf(),
@@ -100,17 +159,7 @@ async function compose(deps: GatewayDeps, config: GatewayConfig, lifetime: Lifet
 	lifetime.own(listener);
 	// Before the listener, which would cut the sockets.
 	lifetime.own(server);
-	const scheme = listener.secure ? "https" : "http";
-	const host = config.hostname[0] ?? (config.host === undefined ? "localhost" : config.host);
-	return {
-		ready: {
-			url: `${scheme}://${host.includes(":") ? `[${host}]` : host}:${listener.port}`,
-			data: data.path,
-			pid: process.pid,
-			open: config.invitation === undefined,
-		},
-		close: () => lifetime.close(),
-	};
+	return { listener, server };
 }
 
 function tlsOf(config: GatewayConfig): TlsIdentity | null {

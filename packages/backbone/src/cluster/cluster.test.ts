@@ -1,5 +1,6 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
+import { type IncomingMessage, request } from "node:http";
 import { connect as connectHttp2, createServer as createHttp2Server } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { Lifetime } from "@warren/kernel";
@@ -188,6 +189,59 @@ describe("a cluster of backbones", () => {
 		await Promise.all(open.map((client) => client.closed()));
 		for (const index of [0, 1, 2])
 			expect(statusOf(await askAt(index, `x-backbone-principal: ${ada.credential}\r\n`))).toBe(403);
+	});
+
+	it.each(["GET", "POST"])(
+		"a crowd at a node without agents is answered whole, %s, while the agents' own nodes are busy too",
+		async (method) => {
+			await agentAt(0, "at one");
+			await agentAt(1, "at two");
+			const asked = get()
+				.replace("GET", method)
+				.replace("Connection: close\r\n", method === "POST" ? "Content-Length: 0\r\n" : "");
+			const clients = await Promise.all(
+				Array.from({ length: 90 }, (_each, n) => RawClient.open({ port: at(n % 3).port })),
+			);
+			try {
+				for (let round = 1; round <= 4; round++) {
+					await Promise.all(
+						clients.map((client) => {
+							client.send(asked);
+							return client.until(new RegExp(`(HTTP/1\\.1 200[^]*?at (one|two)[^]*?){${round}}`));
+						}),
+					);
+				}
+				for (const client of clients) expect(client.seen).not.toMatch(/HTTP\/1\.1 [45]/);
+			} finally {
+				for (const client of clients) client[Symbol.dispose]();
+			}
+		},
+	);
+
+	it("N3: large bodies cross a hop whole, both ways, at the pace of whoever is slower", async () => {
+		const body = Buffer.alloc(12_000_000, "0123456789abcdef");
+		const { port } = await at(0).http((request, response) => request.pipe(response));
+		await at(0).agent("web", port, { token: await at(0).token("web") });
+		for (const node of nodes) await known(node, 0);
+		const answers = await Promise.all(
+			[1, 2].map(async (index) => {
+				const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+					const asked = request({ port: at(index).port, method: "PUT", headers: { host: "web.mos.test" } }, resolve);
+					asked.on("error", reject);
+					asked.end(body);
+				});
+				let bytes = 0;
+				for await (const piece of answer) {
+					bytes += (piece as Buffer).length;
+					await new Promise((resolve) => setImmediate(resolve));
+				}
+				return [answer.statusCode, bytes];
+			}),
+		);
+		expect(answers).toEqual([
+			[200, body.length],
+			[200, body.length],
+		]);
 	});
 
 	it("N7: an assertion that counts once counts once in all", async () => {

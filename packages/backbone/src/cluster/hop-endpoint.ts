@@ -23,7 +23,7 @@ import type { RequestHead } from "../protocol/request-head.ts";
 import type { AgentPool, Lease } from "../server/agents.ts";
 import { headerOf } from "../server/tunnel-endpoint.ts";
 import { type LinkOwner, TunnelLink } from "../tunnel/link.ts";
-import { LinkBridge } from "./link-bridge.ts";
+import { WaitingStream } from "../tunnel/link-bridge.ts";
 import type { NodeLease } from "./node-lease.ts";
 
 export interface HopEndpointDeps {
@@ -118,20 +118,12 @@ export class HopEndpoint implements Closeable {
 
 	#open(hop: TunnelLink, open: OpenRequest, service: string): void {
 		const agents = this.#deps.pool.of(service);
-		hop.pause();
+		const stream = new WaitingStream(hop);
 		const taken = (lease: Lease | null) => {
-			if (!hop.isOpen || hop.isIdle) {
+			if (stream.isOver) {
 				if (lease !== null) lease.agent.onIdle(lease.link);
-				return;
-			}
-			if (lease === null) {
-				hop.reset(ResetCode.refused, `no agent of "${service}" at this node`);
-				return;
-			}
-			const { link } = lease;
-			hop.user = new LinkBridge(link, hop, open.kind === "udp");
-			link.open(open, new LinkBridge(hop, link, open.kind === "udp"));
-			hop.resume();
+			} else if (lease === null) hop.reset(ResetCode.refused, `no agent of "${service}" at this node`);
+			else stream.join(lease.link, open);
 		};
 		const lease = agents.take(false, null, true);
 		if (lease !== null) return taken(lease);

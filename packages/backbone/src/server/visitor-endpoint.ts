@@ -4,7 +4,8 @@ import type { Callers } from "../identity/callers.ts";
 import { forwardPath, tunnelProtocol } from "../protocol/endpoint.ts";
 import { type OpenRequest, ResetCode } from "../protocol/frames.ts";
 import type { RequestHead } from "../protocol/request-head.ts";
-import { type LinkOwner, type StreamUser, TunnelLink } from "../tunnel/link.ts";
+import { type LinkOwner, TunnelLink } from "../tunnel/link.ts";
+import { WaitingStream } from "../tunnel/link-bridge.ts";
 import type { AgentPool } from "./agents.ts";
 import type { ActiveService, Services } from "./services.ts";
 import { takeLink } from "./stream-ports.ts";
@@ -76,48 +77,18 @@ export class VisitorEndpoint {
 
 	#open(visitor: TunnelLink, open: OpenRequest, service: ActiveService, socket: Socket, address: string): void {
 		if (open.kind !== "tcp") return visitor.reset(ResetCode.protocol, "only TCP is forwarded");
-		visitor.pause();
+		const stream = new WaitingStream(visitor);
 		takeLink(this.#deps.pool, service.name, (lease) => {
-			if (!visitor.isOpen) {
+			if (stream.isOver) {
 				if (lease !== null) lease.agent.onIdle(lease.link);
 				return;
 			}
 			if (lease === null) return visitor.reset(ResetCode.refused, `no agent of "${service.name}"`);
-			const { link } = lease;
-			visitor.user = new Bridge(link, visitor);
-			link.open(
-				{
-					kind: "tcp",
-					client: { address, port: socket.remotePort ?? 0 },
-					local: { address: socket.localAddress?.replace(/^::ffff:/, "") ?? "", port: socket.localPort ?? 0 },
-				},
-				new Bridge(visitor, link),
-			);
-			visitor.resume();
+			stream.join(lease.link, {
+				kind: "tcp",
+				client: { address, port: socket.remotePort ?? 0 },
+				local: { address: socket.localAddress?.replace(/^::ffff:/, "") ?? "", port: socket.localPort ?? 0 },
+			});
 		});
-	}
-}
-
-/** What one link says is said to the other, for as long as both carry the same stream. */
-class Bridge implements StreamUser {
-	readonly #to: TunnelLink;
-	readonly #from: TunnelLink;
-
-	constructor(to: TunnelLink, from: TunnelLink) {
-		this.#to = to;
-		this.#from = from;
-	}
-
-	onData(piece: Buffer): void {
-		if (!this.#to.write(piece)) this.#from.pause();
-	}
-	onEnd(): void {
-		this.#to.end();
-	}
-	onBroken(code: number, reason: string): void {
-		this.#to.reset(code === 0 ? ResetCode.targetLost : code, reason);
-	}
-	onDrain(): void {
-		this.#from.resume();
 	}
 }

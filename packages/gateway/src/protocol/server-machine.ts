@@ -187,6 +187,13 @@ export class ServerMachine implements MachineCore {
 		if (mesh !== null) this.deliveries.loaded(mesh, rows, complete, now, wall);
 	}
 
+	/** The queue cannot be read now: its mesh is told to come again. */
+	unreadable(meshId: string, now: number, wall: number): void {
+		this.#at(now, wall);
+		const session = this.meshes.get(meshId)?.session;
+		if (session != null) this.#end(session, closeCodes.unavailable, "the queue cannot be read now");
+	}
+
 	/** Rows that the store has dropped because their time was over. */
 	expired(meshId: string, rows: readonly QueuedRow[]): void {
 		const mesh = this.meshes.get(meshId);

@@ -11,17 +11,17 @@ import {
 	type Timer,
 } from "@warren/kernel";
 import { dataHeaders, encodeFrame, type Frame, type Route, type TextSocket, TextSockets } from "@warren/net";
-import type { Statements } from "@warren/store";
 import { gatewayError } from "../errors.ts";
 import {
 	type GatewayLimits,
 	gatewayLimits,
 	type Proof,
+	type QueuedRow,
 	type ServerEffect,
 	ServerMachine,
 	type SocketId,
 } from "../protocol/index.ts";
-import { QueueStore } from "./queue-store.ts";
+import type { Committed, GatewayQueues, GatewayStore, Write } from "./gateway-store.ts";
 import { Registry } from "./registry.ts";
 
 export interface GatewayDeps {
@@ -29,8 +29,7 @@ export interface GatewayDeps {
 	readonly random: Random;
 	readonly logger: Logger;
 	readonly health: HealthTable;
-	/** Of a database with `gatewaySchema`, the gateway's alone. */
-	readonly statements: Statements;
+	readonly store: GatewayStore;
 }
 
 export interface GatewayOptions {
@@ -70,7 +69,10 @@ export class GatewayServer implements Closeable {
 	readonly #deps: GatewayDeps;
 	readonly #options: GatewayOptions;
 	readonly #registry: Registry;
-	readonly #store: QueueStore;
+	readonly #store: GatewayQueues;
+	/** By mesh: the newest read of its queue; an older one's answer is of a connection before. */
+	readonly #loads = new Map<string, number>();
+	#loadCount = 0;
 	readonly #machine: ServerMachine;
 	readonly #sockets: TextSockets;
 	readonly #byId = new Map<SocketId, Connection>();
@@ -87,12 +89,12 @@ export class GatewayServer implements Closeable {
 	constructor(deps: GatewayDeps, options: GatewayOptions) {
 		this.#deps = deps;
 		this.#options = options;
-		this.#registry = new Registry(deps.statements, deps.clock, options.invitation);
-		this.#store = new QueueStore(deps.statements, this.#registry, deps.logger);
+		this.#registry = new Registry(deps.store.meshes, deps.clock, options.invitation);
+		this.#store = deps.store.queues;
 		this.#machine = new ServerMachine({
 			limits: { ...options.limits },
-			records: this.#registry.records(),
-			queues: this.#store.states(),
+			records: deps.store.records,
+			queues: deps.store.states,
 			nonce: () => newSecret(deps.random),
 		});
 		this.#registry.onChanged = (meshId) => {
@@ -169,7 +171,7 @@ export class GatewayServer implements Closeable {
 	async #stop(): Promise<void> {
 		this.#machine.stop(this.#now(), this.#wall());
 		this.#perform();
-		this.#commit();
+		await this.#commit();
 		this.#expiry.cancel();
 		this.#timer?.timer.cancel();
 		// One turn for the last words, which are already in the sockets.
@@ -245,20 +247,48 @@ export class GatewayServer implements Closeable {
 			case "dequeue":
 				return this.#write({ kind: "dequeue", meshId: effect.meshId, seqs: effect.seqs });
 			case "load": {
-				this.#commit();
-				const rows = this.#store.load(effect.meshId, effect.after, effect.limit);
-				const complete = rows.length < effect.limit;
-				return this.#machine.loaded(effect.meshId, rows, complete, this.#now(), this.#wall());
+				void this.#commit();
+				const { meshId, limit } = effect;
+				const rows = this.#store.load(meshId, effect.after, limit);
+				if (!(rows instanceof Promise)) return this.#loaded(meshId, rows, limit);
+				const load = ++this.#loadCount;
+				this.#loads.set(meshId, load);
+				return void this.#loadedLater(meshId, rows, limit, load);
 			}
 		}
 	}
 
-	#write(write: Parameters<QueueStore["add"]>[0]): void {
-		if (this.#store.add(write)) setImmediate(() => this.#commit());
+	#loaded(meshId: string, rows: QueuedRow[], limit: number): void {
+		this.#machine.loaded(meshId, rows, rows.length < limit, this.#now(), this.#wall());
 	}
 
-	#commit(): void {
-		const { deliveries, ok } = this.#store.commit();
+	async #loadedLater(meshId: string, asked: Promise<QueuedRow[]>, limit: number, load: number): Promise<void> {
+		try {
+			const rows = await asked;
+			if (this.#loads.get(meshId) !== load) return;
+			this.#loads.delete(meshId);
+			this.#loaded(meshId, rows, limit);
+			this.#perform();
+		} catch (fault) {
+			this.#deps.logger.warn("a queue could not be read", { meshId, fault: messageOf(fault) });
+			if (this.#loads.get(meshId) !== load) return;
+			this.#loads.delete(meshId);
+			// Its mesh comes again, and reads it then.
+			this.#machine.unreadable(meshId, this.#now(), this.#wall());
+			this.#perform();
+		}
+	}
+
+	#write(write: Write): void {
+		if (this.#store.add(write)) setImmediate(() => void this.#commit());
+	}
+
+	#commit(): void | Promise<void> {
+		const done = this.#store.commit();
+		return done instanceof Promise ? done.then((each) => this.#committed(each)) : this.#committed(done);
+	}
+
+	#committed({ deliveries, ok }: Committed): void {
 		if (ok) this.#deps.health.clear(storeFails);
 		else this.#deps.health.raise(storeFails);
 		if (deliveries.length === 0) return;
@@ -300,10 +330,10 @@ export class GatewayServer implements Closeable {
 	}
 
 	#armExpiry(): Timer {
-		return this.#deps.clock.after(gatewayServerLimits.expireEveryMs, () => {
+		return this.#deps.clock.after(gatewayServerLimits.expireEveryMs, async () => {
 			try {
 				const isAway = (meshId: string) => !this.#machine.isOnline(meshId);
-				const gone = this.#store.expire(this.#wall(), isAway, gatewayServerLimits.expireBatch);
+				const gone = await this.#store.expire(this.#wall(), isAway, gatewayServerLimits.expireBatch);
 				for (const [meshId, rows] of gone) this.#machine.expired(meshId, rows);
 			} catch (fault) {
 				this.#deps.logger.warn("old messages could not be dropped", { fault: messageOf(fault) });

@@ -1,12 +1,12 @@
-import { silentLogger, systemClock } from "@warren/kernel";
+import { silentLogger } from "@warren/kernel";
 import { openSqliteTables } from "@warren/store";
 import { tempFolder } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 import type { Delivery } from "../protocol/index.ts";
 import { meshOf } from "../protocol/mesh.ts";
 import { QueueStore } from "./queue-store.ts";
-import { Registry } from "./registry.ts";
 import { type GatewayTables, gatewaySchema } from "./schema.ts";
+import { SqliteMeshRows } from "./sqlite-mesh-rows.ts";
 
 const target = meshOf({ meshId: "b", name: "B", durable: true, rooms: null, allow: null, block: [] });
 const delivery = (seq: number, text = "{}", from = "a"): Delivery => ({
@@ -17,7 +17,7 @@ const delivery = (seq: number, text = "{}", from = "a"): Delivery => ({
 async function open(path: string) {
 	const tables = await openSqliteTables<GatewayTables>(path, [gatewaySchema]);
 	const { statements } = tables;
-	const store = new QueueStore(statements, new Registry(statements, systemClock, null), silentLogger);
+	const store = new QueueStore(statements, new SqliteMeshRows(statements), silentLogger);
 	return { store, statements, [Symbol.asyncDispose]: async () => tables.close() };
 }
 

@@ -1,26 +1,22 @@
 import { type Logger, messageOf } from "@warren/kernel";
 import type { Statements } from "@warren/store";
-import type { Delivery, MeshRecord, QueuedRow, QueueState } from "../protocol/index.ts";
-import type { Registry } from "./registry.ts";
-
-type Write =
-	| { readonly kind: "enqueue"; readonly delivery: Delivery }
-	| { readonly kind: "dequeue"; readonly meshId: string; readonly seqs: readonly number[] }
-	| { readonly kind: "save"; readonly record: MeshRecord };
+import type { QueuedRow, QueueState } from "../protocol/index.ts";
+import { type Committed, type GatewayQueues, type QueueRow, rowOf, statesOf, type Write } from "./gateway-store.ts";
+import type { SqliteMeshRows } from "./sqlite-mesh-rows.ts";
 
 /** What to forget can wait for a disk that refuses; it comes twice then, and its receiver knows its id. */
 const maxKeptWrites = 10_000;
 
 /** Queues on disk. Writes of one turn of the event loop are one transaction. */
-export class QueueStore {
+export class QueueStore implements GatewayQueues {
 	readonly #statements: Statements;
-	readonly #registry: Registry;
+	readonly #meshes: SqliteMeshRows;
 	readonly #logger: Logger;
 	#writes: Write[] = [];
 
-	constructor(statements: Statements, registry: Registry, logger: Logger) {
+	constructor(statements: Statements, meshes: SqliteMeshRows, logger: Logger) {
 		this.#statements = statements;
-		this.#registry = registry;
+		this.#meshes = meshes;
 		this.#logger = logger;
 	}
 
@@ -29,8 +25,7 @@ export class QueueStore {
 		return this.#writes.push(write) === 1;
 	}
 
-	/** Everything, or nothing of it. @returns what was to be enqueued, and whether it is on disk. */
-	commit(): { readonly deliveries: readonly Delivery[]; readonly ok: boolean } {
+	commit(): Committed {
 		const writes = this.#writes;
 		this.#writes = [];
 		const deliveries = writes.flatMap((write) => (write.kind === "enqueue" ? [write.delivery] : []));
@@ -59,27 +54,11 @@ export class QueueStore {
 	}
 
 	states(): QueueState[] {
-		const states = new Map<string, QueueState & { bytesBySender: Record<string, number> }>();
-		const groups = this.#statements.all<{
-			mesh_id: string;
-			from_mesh: string;
-			last: number;
-			count: number;
-			bytes: number;
-		}>(
-			"SELECT mesh_id, from_mesh, max(seq) AS last, count(*) AS count, sum(bytes) AS bytes FROM gateway_queue GROUP BY mesh_id, from_mesh",
+		return statesOf(
+			this.#statements.all(
+				"SELECT mesh_id, from_mesh, max(seq) AS last, count(*) AS count, sum(bytes) AS bytes FROM gateway_queue GROUP BY mesh_id, from_mesh",
+			),
 		);
-		for (const group of groups) {
-			const before = states.get(group.mesh_id);
-			states.set(group.mesh_id, {
-				meshId: group.mesh_id,
-				lastSeq: Math.max(before?.lastSeq ?? 0, group.last),
-				count: (before?.count ?? 0) + group.count,
-				bytes: (before?.bytes ?? 0) + group.bytes,
-				bytesBySender: { ...before?.bytesBySender, [group.from_mesh]: group.bytes },
-			});
-		}
-		return [...states.values()];
 	}
 
 	/** Drops what is too old, of meshes that are away. */
@@ -121,27 +100,7 @@ export class QueueStore {
 					this.#statements.run("DELETE FROM gateway_queue WHERE mesh_id = ? AND seq = ?", write.meshId, seq);
 				return;
 			case "save":
-				return this.#registry.save(write.record);
+				return this.#meshes.save(write.record);
 		}
 	}
-}
-
-interface QueueRow {
-	readonly seq: number;
-	readonly from_mesh: string;
-	readonly message_id: string;
-	readonly body: string;
-	readonly bytes: number;
-	readonly expires_at: number;
-}
-
-function rowOf(row: QueueRow): QueuedRow {
-	return {
-		seq: row.seq,
-		from: row.from_mesh,
-		id: row.message_id,
-		text: row.body,
-		bytes: row.bytes,
-		expiresAt: row.expires_at,
-	};
 }

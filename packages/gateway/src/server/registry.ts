@@ -1,10 +1,10 @@
 import { hash as hashOnce, randomBytes, timingSafeEqual } from "node:crypto";
 import { type Clock, ExpiringMap, equalSecrets, parseRequest, RateLimit } from "@warren/kernel";
-import type { Statements } from "@warren/store";
 import { z } from "zod";
 import { isSignedBy } from "../ed25519.ts";
 import { gatewayError } from "../errors.ts";
-import { gatewayLimits, type MeshRecord, meshIdPattern, type Proof, type ProofVerdict } from "../protocol/index.ts";
+import { gatewayLimits, meshIdPattern, type Proof, type ProofVerdict } from "../protocol/index.ts";
+import type { MeshRow, MeshRows } from "./gateway-store.ts";
 import { type SecretHash, SecretHasher } from "./secret-hash.ts";
 
 export const registryLimits = {
@@ -42,20 +42,9 @@ const registration = z.object({
 	invitation: z.string().max(gatewayLimits.maxSecretLength).optional(),
 });
 
-interface Row {
-	readonly mesh_id: string;
-	readonly name: string;
-	readonly secret: string;
-	readonly public_key: string | null;
-	readonly durable: number;
-	readonly rooms: string | null;
-	readonly allow: string | null;
-	readonly block: string;
-}
-
 /** Which meshes there are, and what proves that somebody is one of them. Secrets are hashed, and never overwritten. */
 export class Registry {
-	readonly #statements: Statements;
+	readonly #rows: MeshRows;
 	readonly #clock: Clock;
 	/** Null = anybody may register. */
 	readonly #invitation: string | null;
@@ -68,8 +57,8 @@ export class Registry {
 	/** Hears of a mesh whose credentials changed. */
 	onChanged: (meshId: string) => void = () => {};
 
-	constructor(statements: Statements, clock: Clock, invitation: string | null) {
-		this.#statements = statements;
+	constructor(rows: MeshRows, clock: Clock, invitation: string | null) {
+		this.#rows = rows;
 		this.#clock = clock;
 		this.#invitation = invitation;
 		const { registersPerSecond, registerBurst, failuresPerSecond, failureBurst, maxAddresses } = registryLimits;
@@ -101,27 +90,19 @@ export class Registry {
 			});
 		}
 		const answer = wanted.publicKey === undefined ? {} : ({ key: true } as const);
-		const stands = this.#find(wanted.meshId);
+		const stands = await this.#rows.find(wanted.meshId);
 		if (stands !== null) {
 			await this.#again(stands, wanted);
 			return answer;
 		}
 		if (this.#invitation !== null && !equalSecrets(wanted.invitation ?? "", this.#invitation))
 			throw gatewayError("invitation_required", "This gateway registers only those with an invitation.");
-		const [count] = this.#statements.all<{ count: number }>("SELECT count(*) AS count FROM gateway_meshes");
-		if ((count?.count ?? 0) >= registryLimits.maxMeshes)
+		if ((await this.#rows.count()) >= registryLimits.maxMeshes)
 			throw gatewayError("too_many_meshes", `This gateway knows ${registryLimits.maxMeshes} meshes already.`);
 		const secret = JSON.stringify(await this.#hasher.hash(wanted.secret));
 		// Between the look-up and here somebody else may have come: the first one stays.
-		const inserted = this.#statements.run(
-			"INSERT INTO gateway_meshes (mesh_id, name, secret, public_key, durable, rooms, allow, block, created_at) VALUES (?, ?, ?, ?, 0, NULL, NULL, '[]', ?) ON CONFLICT DO NOTHING",
-			wanted.meshId,
-			wanted.name,
-			secret,
-			wanted.publicKey ?? null,
-			this.#clock.now(),
-		);
-		if (inserted === 0) throw taken(wanted.meshId);
+		const row = { mesh_id: wanted.meshId, name: wanted.name, secret, public_key: wanted.publicKey ?? null };
+		if (!(await this.#rows.insert(row, this.#clock.now()))) throw taken(wanted.meshId);
 		return answer;
 	}
 
@@ -129,7 +110,7 @@ export class Registry {
 	async verify(proof: Proof): Promise<ProofVerdict> {
 		const retryAfterMs = this.#failures.waitMs(proof.address);
 		if (retryAfterMs > 0) return { ok: false, reason: "limited", retryAfterMs };
-		const row = this.#find(proof.meshId);
+		const row = await this.#rows.find(proof.meshId);
 		if (proof.by === "secret") {
 			// One call: an object for each login would hold native memory until it is collected.
 			const keyed = hashOnce("sha256", `${this.#recentKey}${proof.secret}`, "buffer");
@@ -151,67 +132,27 @@ export class Registry {
 		return { ok: false, reason: "invalid" };
 	}
 
-	/** Those with something kept, for the machine's start. */
-	records(): MeshRecord[] {
-		return this.#statements
-			.all<Row>("SELECT * FROM gateway_meshes WHERE durable = 1 OR allow IS NOT NULL OR block <> '[]'")
-			.map((row) => ({
-				meshId: row.mesh_id,
-				name: row.name,
-				durable: row.durable === 1,
-				rooms: parseList(row.rooms),
-				allow: parseList(row.allow),
-				block: parseList(row.block) ?? [],
-			}));
-	}
-
-	save(record: MeshRecord): void {
-		this.#statements.run(
-			"UPDATE gateway_meshes SET durable = ?, rooms = ?, allow = ?, block = ? WHERE mesh_id = ?",
-			record.durable ? 1 : 0,
-			record.rooms === null ? null : JSON.stringify(record.rooms),
-			record.allow === null ? null : JSON.stringify(record.allow),
-			JSON.stringify(record.block),
-			record.meshId,
-		);
-	}
-
-	async #again(row: Row, wanted: z.infer<typeof registration>): Promise<void> {
+	async #again(row: MeshRow, wanted: z.infer<typeof registration>): Promise<void> {
 		if (await this.#hasher.matches(wanted.secret, hashOf(row))) {
 			return this.#update(row, wanted, row.secret);
 		}
 		const proves =
 			wanted.previousSecret !== undefined && (await this.#hasher.matches(wanted.previousSecret, hashOf(row)));
 		if (!proves) throw taken(wanted.meshId);
-		this.#update(row, wanted, JSON.stringify(await this.#hasher.hash(wanted.secret)));
+		await this.#update(row, wanted, JSON.stringify(await this.#hasher.hash(wanted.secret)));
 		this.#recent.delete(row.mesh_id);
 		this.onChanged(row.mesh_id);
 	}
 
-	#update(row: Row, wanted: z.infer<typeof registration>, secret: string): void {
+	async #update(row: MeshRow, wanted: z.infer<typeof registration>, secret: string): Promise<void> {
+		const changed = { mesh_id: row.mesh_id, name: wanted.name, secret, public_key: wanted.publicKey ?? row.public_key };
 		// Only over what was proved: another rotation may have come first.
-		const changed = this.#statements.run(
-			"UPDATE gateway_meshes SET name = ?, secret = ?, public_key = ? WHERE mesh_id = ? AND secret = ?",
-			wanted.name,
-			secret,
-			wanted.publicKey ?? row.public_key,
-			row.mesh_id,
-			row.secret,
-		);
-		if (changed === 0) throw taken(row.mesh_id);
-	}
-
-	#find(meshId: string): Row | null {
-		return this.#statements.all<Row>("SELECT * FROM gateway_meshes WHERE mesh_id = ?", meshId)[0] ?? null;
+		if (!(await this.#rows.update(changed, row.secret))) throw taken(row.mesh_id);
 	}
 }
 
-const hashOf = (row: Row) => JSON.parse(row.secret) as SecretHash;
+const hashOf = (row: MeshRow) => JSON.parse(row.secret) as SecretHash;
 
 function taken(meshId: string) {
 	return gatewayError("mesh_taken", `"${meshId}" is registered already, with another secret.`);
-}
-
-function parseList(text: string | null): string[] | null {
-	return text === null ? null : (JSON.parse(text) as string[]);
 }

@@ -54,6 +54,8 @@ export class Listener implements Closeable, UpgradeHost {
 	readonly #turn = new TurnWrites();
 	readonly #subprotocols = new WeakMap<IncomingMessage, readonly string[]>();
 	readonly #webSockets = new Map<number, WebSocketServer>();
+	/** By the address and port that they have here: what TLS makes of a connection is another object. */
+	readonly #admitted = new Map<string, PropertyDescriptorMap>();
 	#closing: Promise<void> | undefined;
 
 	private constructor(deps: ListenerDeps, options: ListenerOptions) {
@@ -89,6 +91,10 @@ export class Listener implements Closeable, UpgradeHost {
 		this.#server.maxHeadersCount = this.#limits.maxHeadersCount;
 		this.#server.on("request", (incoming, outgoing) => void this.#onRequest(incoming, outgoing));
 		this.#server.on("upgrade", (incoming, socket, head) => void this.#onUpgrade(incoming, socket, head));
+		this.#server.prependListener("secureConnection", (socket: Socket) => {
+			const facts = this.#admitted.get(`${socket.remoteAddress} ${socket.remotePort}`);
+			if (facts !== undefined) Object.defineProperties(socket, facts);
+		});
 		this.#server.on("clientError", (fault: NodeJS.ErrnoException, socket) =>
 			refuseSocket(socket as Duplex, fault.code),
 		);
@@ -113,6 +119,25 @@ export class Listener implements Closeable, UpgradeHost {
 
 	/** Takes over a connection that somebody else accepted; its unread bytes were pushed back before. */
 	adopt(socket: Socket): void {
+		this.#server.emit("connection", socket);
+		socket.resume();
+	}
+
+	/**
+	 * Takes over a connection that arrived somewhere else, from its first byte on, TLS included.
+	 * @param from where it came from and where it arrived, as its client sees both.
+	 */
+	admit(socket: Socket, from: { readonly remoteAddress: string; readonly localAddress: string }): void {
+		const facts = { remoteAddress: { value: from.remoteAddress }, localAddress: { value: from.localAddress } };
+		if (this.secure) {
+			const name = `${socket.remoteAddress} ${socket.remotePort}`;
+			this.#admitted.set(name, facts);
+			socket.once("close", () => this.#admitted.delete(name));
+			// TLS takes what was read of it from its buffer; flowing, it would be lost.
+			this.#server.emit("connection", socket);
+			return;
+		}
+		Object.defineProperties(socket, facts);
 		this.#server.emit("connection", socket);
 		socket.resume();
 	}

@@ -27,6 +27,7 @@ import { Relay } from "./relay.ts";
 import { noRevocations, type RevocationFile } from "./revocation-file.ts";
 import { RosterSigner } from "./roster-signer.ts";
 import { coordinatorRoutes } from "./routes.ts";
+import type { SharedCoordinatorState } from "./shared-state.ts";
 import { Streams } from "./streams.ts";
 import { StunServer } from "./stun-server.ts";
 
@@ -40,6 +41,8 @@ export interface CoordinatorDeps {
 	/** Null = machines are admitted by their certificates alone. */
 	readonly joinTokens: JoinAuthority | null;
 	readonly revocations?: RevocationFile;
+	/** Of several coordinators the one that leads: where the others find everything. */
+	readonly shared?: SharedCoordinatorState;
 }
 
 export interface CoordinatorOptions {
@@ -57,6 +60,8 @@ export interface CoordinatorOptions {
 	readonly stunPort: number | null;
 	readonly host?: string;
 	readonly heartbeatTimeoutMs?: number;
+	/** Of a STUN server that runs beside it. */
+	readonly stunPorts?: readonly number[];
 }
 
 /** The overlay's control plane, without its listener: routes and an authenticator for one. */
@@ -97,12 +102,21 @@ export class Coordinator implements Closeable {
 		const health = new HealthTable(clock);
 		const metrics = new Metrics();
 		const roster = new RosterMachine(parse(options.policy ?? defaultDeny), () => newId(random, 8));
-		const registry = new Registry(roster, new AddressBook(deps.addresses ?? noAddressStore), clock, random, {
-			durable: deps.addresses !== null,
-			byToken: deps.joinTokens !== null,
-			defaultTags: options.defaultTags ?? [],
-			heartbeatTimeoutMs: options.heartbeatTimeoutMs ?? coordinatorLimits.heartbeatTimeoutMs,
-		});
+		const shared = deps.shared ?? null;
+		if (shared !== null) roster.restore(shared.start, shared);
+		const registry = new Registry(
+			roster,
+			new AddressBook(shared ?? deps.addresses ?? noAddressStore),
+			clock,
+			random,
+			{
+				durable: shared !== null || deps.addresses !== null,
+				byToken: deps.joinTokens !== null,
+				defaultTags: options.defaultTags ?? [],
+				heartbeatTimeoutMs: options.heartbeatTimeoutMs ?? coordinatorLimits.heartbeatTimeoutMs,
+			},
+			shared,
+		);
 		const revocations = deps.revocations ?? noRevocations;
 		const credentials = new CoordinatorCredentials(clock, options.adminTokenHashes, revocations);
 		const streams = new Streams(roster, clock, random);
@@ -146,8 +160,9 @@ export class Coordinator implements Closeable {
 			metrics,
 			health: () => ({ status: health.summary(), conditions: health.list(), peers: registry.size }),
 			insecure: options.tls === null,
-			stunPorts: () => stun?.ports ?? [],
-			run: newId(random, 8),
+			stunPorts: () => stun?.ports ?? options.stunPorts ?? [],
+			run: shared?.run ?? newId(random, 8),
+			settled: async () => shared?.settled(),
 		});
 		let sweeping: Timer = { cancel() {} };
 		const sweep = () => {

@@ -29,6 +29,18 @@ export interface LivePeer {
 	paths: ReadonlyMap<OverlayPeerId, { readonly direct: boolean; readonly lastRxAgeMs: number | null }>;
 }
 
+/** A peer that is here, as the next leader needs it. */
+export type KeptPeer = Pick<
+	LivePeer,
+	"entry" | "record" | "observedIp" | "serialNumber" | "wgListenPort" | "listenEndpoint" | "healthy" | "claimedApps"
+>;
+
+/** Where peers that are here outlive the process. Their records are the roster's to keep. */
+export interface PeerStore {
+	peers(): Iterable<KeptPeer>;
+	savePeer(peer: KeptPeer): void;
+}
+
 /** Who asks, as far as the transport proved it. */
 export interface Caller {
 	/** Null in insecure mode alone. */
@@ -57,14 +69,33 @@ export class Registry {
 	readonly #liveByKey = new Map<WireGuardKey, LivePeer>();
 	readonly #apps = new AppHosts();
 	readonly #startedAt: number;
+	readonly #peers: PeerStore | null;
+	/** By peer: as it was kept last. */
+	readonly #kept = new Map<OverlayPeerId, string>();
 
-	constructor(roster: RosterMachine, book: AddressBook, clock: Clock, random: Random, options: RegistryOptions) {
+	/** @param peers null = a start begins without anybody. */
+	constructor(
+		roster: RosterMachine,
+		book: AddressBook,
+		clock: Clock,
+		random: Random,
+		options: RegistryOptions,
+		peers: PeerStore | null = null,
+	) {
+		this.#peers = peers;
 		this.roster = roster;
 		this.#book = book;
 		this.#clock = clock;
 		this.#random = random;
 		this.#options = options;
 		this.#startedAt = clock.monotonic();
+		// They have a heartbeat's time to be heard by whoever leads now.
+		for (const kept of peers?.peers() ?? []) {
+			const peer: LivePeer = { ...kept, heardAt: this.#startedAt, paths: new Map() };
+			this.#live.set(peer.entry.peerId, peer);
+			this.#liveByKey.set(peer.entry.key, peer);
+			this.#apps.claim(peer.entry.peerId, peer.entry.network, peer.claimedApps);
+		}
 	}
 
 	get size(): number {
@@ -212,6 +243,7 @@ export class Registry {
 	#drop(peer: LivePeer): void {
 		const { peerId, key } = peer.entry;
 		this.#live.delete(peerId);
+		this.#kept.delete(peerId);
 		if (this.#liveByKey.get(key)?.entry.peerId === peerId) this.#liveByKey.delete(key);
 		this.roster.remove(peerId, this.#clock.monotonic());
 		for (const heir of this.#apps.release(peerId)) this.#republishApps(heir);
@@ -399,6 +431,17 @@ export class Registry {
 		this.#live.set(peer.entry.peerId, peer);
 		this.#liveByKey.set(peer.entry.key, peer);
 		this.roster.upsert(peer.record, this.#clock.monotonic());
+		this.#keep(peer);
+	}
+
+	#keep(peer: LivePeer): void {
+		if (this.#peers === null) return;
+		const { entry, record, observedIp, serialNumber, wgListenPort, listenEndpoint, healthy, claimedApps } = peer;
+		const kept = { entry, record, observedIp, serialNumber, wgListenPort, listenEndpoint, healthy, claimedApps };
+		const text = JSON.stringify(kept);
+		if (this.#kept.get(entry.peerId) === text) return;
+		this.#kept.set(entry.peerId, text);
+		this.#peers.savePeer(kept);
 	}
 }
 

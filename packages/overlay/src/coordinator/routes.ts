@@ -37,6 +37,8 @@ export interface CoordinatorRouteDeps {
 	readonly stunPorts: () => readonly number[];
 	/** Another after each start: a joiner that sees it change waits for the others to come back as well. */
 	readonly run: string;
+	/** What was done until now outlives this process. */
+	readonly settled: () => Promise<void>;
 }
 
 const owner = "coordinator";
@@ -89,6 +91,7 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 				const peer = registry.register(body, claims, caller);
 				const { peerId, ula, network, tags } = peer.entry;
 				streams.changed();
+				await deps.settled();
 				record(context, "overlay.register", peerId);
 				return withPeers(registry.roster.rosterOf(peerId), {
 					peer_id: peerId,
@@ -134,6 +137,7 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 				registry.deregister(body.peer_id, callerOf(context));
 				relay.sweep();
 				streams.changed();
+				await deps.settled();
 				record(context, "overlay.deregister", body.peer_id);
 				return new Response(null, { status: 204, headers: dataHeaders });
 			},
@@ -261,7 +265,7 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 			method: "DELETE",
 			path: "/v1/mesh/peers/:peer",
 			credentials: admin,
-			handle: (context) => {
+			handle: async (context) => {
 				const peerId = context.params["peer"] ?? "";
 				const gone = registry.removeForGood(peerId);
 				relay.sweep();
@@ -270,6 +274,7 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 					throw overlayError("unknown_peer", `There is no peer "${peerId.slice(0, 64)}".`, {
 						fix: "List them with GET /v1/mesh/peers.",
 					});
+				await deps.settled();
 				record(context, "overlay.remove", peerId);
 				return new Response(null, { status: 204, headers: dataHeaders });
 			},
@@ -279,12 +284,13 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 			method: "POST",
 			path: "/v1/mesh/peers/:peer/readmit",
 			credentials: admin,
-			handle: (context) => {
+			handle: async (context) => {
 				const peerId = context.params["peer"] ?? "";
 				if (!registry.readmit(peerId))
 					throw overlayError("unknown_peer", `"${peerId.slice(0, 64)}" is not among the removed peers.`, {
 						fix: "List them with GET /v1/mesh/peers.",
 					});
+				await deps.settled();
 				record(context, "overlay.readmit", peerId);
 				return new Response(null, { status: 204, headers: dataHeaders });
 			},
@@ -309,6 +315,7 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 				policy.replace(await context.request.text(), context.headers["if-match"]);
 				streams.changed();
 				relay.sweep();
+				await deps.settled();
 				record(context, "overlay.policy", policy.etag);
 				return new Response(policy.text, {
 					headers: { ...dataHeaders, "content-type": "application/json", etag: policy.etag },

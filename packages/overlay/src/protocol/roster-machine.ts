@@ -22,10 +22,29 @@ interface Published {
 	readonly added: Map<string, Buffer>;
 }
 
-interface Change {
+/** A peer came, changed or went; by the classes that it was and is in. */
+export interface Change {
 	readonly peerId: OverlayPeerId;
 	readonly before: string | null;
 	readonly after: string | null;
+}
+
+/** Where an earlier leader of several coordinators left off. */
+export interface RosterStart {
+	/** Null = nobody led before. */
+	readonly epoch: string | null;
+	readonly sequence: number;
+	/** The last changes, up to `sequence`. */
+	readonly log: readonly Change[];
+	readonly records: readonly PeerRecord[];
+}
+
+/** Who keeps the roster for the next leader; told within the turn in which it changes. */
+export interface RosterJournal {
+	begun(epoch: string, sequence: number): void;
+	/** All readers begin anew. */
+	restarted(epoch: string, sequence: number): void;
+	changed(sequence: number, change: Change, record: PeerRecord | null): void;
 }
 
 /**
@@ -50,6 +69,9 @@ export class RosterMachine {
 	readonly #readers = new Map<OverlayPeerId, Set<Subscriber>>();
 	readonly #readersOfClass = new Map<string, Set<Subscriber>>();
 	#ready = new Set<SubscriberId>();
+	/** The leader's before this one: its readers go on here, as far as what it told is known. */
+	#earlier: { readonly epoch: string; readonly through: number } | null = null;
+	#journal: RosterJournal | null = null;
 
 	/** @param nextEpoch a fresh word each time: readers of another epoch get everything anew. */
 	constructor(policy: Policy, nextEpoch: () => string, limits: Partial<typeof rosterLimits> = {}) {
@@ -57,6 +79,22 @@ export class RosterMachine {
 		this.#nextEpoch = nextEpoch;
 		this.#epoch = nextEpoch();
 		this.#limits = { ...rosterLimits, ...limits };
+	}
+
+	/** Goes on where an earlier leader left off. Once, before anything else. */
+	restore(start: RosterStart, journal: RosterJournal): void {
+		this.#sequence = start.sequence;
+		this.#log = [...start.log];
+		this.#logStart = start.sequence - start.log.length;
+		// Numbers that it told and nobody kept may come again with another meaning: hence an epoch of our own.
+		this.#earlier = start.epoch === null ? null : { epoch: start.epoch, through: start.sequence };
+		for (const record of start.records) {
+			const published = this.#prepare(record);
+			this.#published.set(record.peer_id, published);
+			addMember(this.#members, published);
+		}
+		this.#journal = journal;
+		journal.begun(this.#epoch, this.#sequence);
 	}
 
 	get policy(): Policy {
@@ -189,8 +227,10 @@ export class RosterMachine {
 		const before = this.#graph;
 		this.#graph = new PolicyGraph(policy, this.#classes.values());
 		this.#epoch = this.#nextEpoch();
+		this.#earlier = null;
 		this.#log = [];
 		this.#logStart = this.#sequence;
+		this.#journal?.restarted(this.#epoch, this.#sequence);
 		for (const [viewerClass, readers] of this.#readersOfClass) {
 			const [was, is] = [before.neighbours(viewerClass), this.#graph.neighbours(viewerClass)];
 			for (const seen of new Set([...was.keys(), ...is.keys()])) {
@@ -224,7 +264,9 @@ export class RosterMachine {
 			this.#published.set(peerId, after);
 			addMember(this.#members, after);
 		}
-		this.#remember({ peerId, before: before?.inClass.key ?? null, after: after?.inClass.key ?? null });
+		const change = { peerId, before: before?.inClass.key ?? null, after: after?.inClass.key ?? null };
+		this.#remember(change);
+		this.#journal?.changed(this.#sequence, change, record);
 		this.#tellReaders(peerId, before, after);
 		if (after === undefined) this.#endReaders(peerId);
 		else if (before !== undefined && before.inClass !== after.inClass)
@@ -305,8 +347,10 @@ export class RosterMachine {
 	/** Continues from `after` when the log reaches back to it. */
 	#resume(subscriber: Subscriber, after: string | null): boolean {
 		const match = /^(.+)-(\d{1,15})$/.exec(after ?? "");
-		if (match === null || match[1] !== this.#epoch) return false;
+		if (match === null) return false;
 		const from = Number(match[2]);
+		const isEarlier = this.#earlier !== null && match[1] === this.#earlier.epoch && from <= this.#earlier.through;
+		if (match[1] !== this.#epoch && !isEarlier) return false;
 		if (from < this.#logStart || from > this.#sequence) return false;
 		const changed = new Map<OverlayPeerId, boolean>();
 		for (const change of this.#log.slice(from - this.#logStart)) {
