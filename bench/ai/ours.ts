@@ -1,5 +1,5 @@
 // The hub's AI with sessions, metering and tables on disk, as it ships; argv: the provider's origin, a folder.
-import { type AiTables, aiSchema, openAi } from "@warren/ai";
+import { type AiTables, aiSchema, openAi, UpstreamPools } from "@warren/ai";
 import { type Authenticator, hashToken, silentLogger, systemClock, systemRandom } from "@warren/kernel";
 import { HostTable, Listener } from "@warren/net";
 import { AuditLog, type AuditTable, auditSchema, openSqliteTables } from "@warren/store";
@@ -30,6 +30,7 @@ const ai = await openAi(
 		random: systemRandom,
 		logger: silentLogger,
 		audit: new AuditLog(tables.db as never, systemClock, silentLogger),
+		upstream: new UpstreamPools(),
 	},
 	{
 		owner: "hub",

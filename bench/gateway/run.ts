@@ -187,7 +187,9 @@ async function most(files: number): Promise<void> {
 	// Both ends of every connection, each in its own process.
 	const count = Math.min(size.most, files - 300);
 	if (count < size.most)
-		console.log(`only ${count} meshes at once: ${files} open files a process is this machine's limit`);
+		console.log(
+			`only ${count} meshes at once: ${files} open files a process is this machine's limit (ulimit -Hn; Node has raised its own to that, and only the system's administrator raises it further)`,
+		);
 	const each = await idle("warren", count);
 	console.log(`${count} meshes connected to one process, ${(each / 1024).toFixed(1)} KB each`);
 }

@@ -234,6 +234,9 @@ describe("the coding agent", () => {
 		expect(row.status).toBe(201);
 		const taken = { state: "running", toolsChanged: false, plugins: ["warren-e2e-plugin@1.0.0"] };
 		await vi.waitFor(async () => expect((await local("GET", "/api/agent")).body).toMatchObject(taken), soon);
+		// What was made from the schemas is made anew with them.
+		const tools = (await local("GET", "/api/agent/opencode/experimental/tool/ids")).body;
+		expect(tools).toContain(`agent_${made.body.id.slice(-4)}_opencode_plugins_list`);
 		// It fetches them when it is first asked something.
 		expect(textOf((await ask("hello")).body)).toContain("It is done.");
 		await vi.waitFor(() => expect(registry.asked).toContainEqual(calledBy("synced")), soon);

@@ -7,10 +7,11 @@ import type { StartedNode } from "@warren/testkit";
 import { Agent, request } from "undici";
 import { owner } from "./ui-pages.ts";
 
+const heartbeatMs = 10_000;
 const main = fileURLToPath(new URL("../../apps/warren/src/main.ts", import.meta.url));
 
 /** A machine as its warren's coordinator sees it: a certificate of the warren's CA, a key, a heartbeat. */
-export interface OverlayPeer {
+export interface OverlayPeer extends AsyncDisposable {
 	readonly id: string;
 	readonly ula: string;
 	/** How it says it hears others. */
@@ -53,7 +54,22 @@ export async function registerPeer(node: StartedNode, name: string, facts: objec
 		software_version: "warren/0.1.0",
 		...facts,
 	});
-	return { id: peer_id, ula, beat: async (paths) => void (await call("heartbeat", { peer_id, peer_paths: paths })) };
+	let last: object = {};
+	const beat = async (said: object) => {
+		last = said;
+		await call("heartbeat", { peer_id, ...said });
+	};
+	// As a joiner does, which is gone after a minute of silence. One that was removed is told so, and says no more.
+	const timer = setInterval(() => void beat(last).catch(() => clearInterval(timer)), heartbeatMs);
+	return {
+		id: peer_id,
+		ula,
+		beat: (paths) => beat({ peer_paths: paths }),
+		async [Symbol.asyncDispose]() {
+			clearInterval(timer);
+			await agent.destroy();
+		},
+	};
 }
 
 async function coordinatorPort(node: StartedNode): Promise<number> {

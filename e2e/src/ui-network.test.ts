@@ -53,6 +53,8 @@ describe.each(Object.keys(sizes))("the edge's pages on a %s", (size) => {
 	});
 	afterAll(async () => {
 		await browser?.close();
+		await burrow?.[Symbol.asyncDispose]();
+		await den?.[Symbol.asyncDispose]();
 		app?.closeAllConnections();
 		app?.close();
 		await node?.[Symbol.asyncDispose]();
@@ -102,7 +104,6 @@ describe.each(Object.keys(sizes))("the edge's pages on a %s", (size) => {
 		await page.getByRole("spinbutton", { name: "Port" }).fill("5432");
 		await page.getByRole("button", { name: "Ask" }).click();
 		await page.getByText("burrow can reach den:5432 by tcp.").waitFor();
-		await expectAccessible(page, "network, why");
 		await page.getByRole("link", { name: /The rule at line/ }).click();
 		await page.getByRole("textbox", { name: "Policy source" }).waitFor();
 	});
@@ -116,7 +117,6 @@ describe.each(Object.keys(sizes))("the edge's pages on a %s", (size) => {
 		await expectAccessible(page, "access, rules");
 		await page.getByRole("button", { name: "Review and save" }).click();
 		await page.getByText("This policy is not saved").waitFor();
-		await expectAccessible(page, "access, refused");
 		await page.getByRole("button", { name: /Go to line/ }).click();
 		const source = page.getByRole("textbox", { name: "Policy source" });
 		const chosen = await source.evaluate((area: HTMLTextAreaElement) =>
@@ -184,7 +184,6 @@ describe.each(Object.keys(sizes))("the edge's pages on a %s", (size) => {
 		await page.getByRole("menuitem", { name: "Remove" }).click();
 		await page.getByRole("button", { name: "Remove" }).click();
 		await page.getByRole("button", { name: "Let in again" }).waitFor();
-		await expectAccessible(page, "network, removed");
 		await page.getByRole("button", { name: "Let in again" }).click();
 		await page.getByRole("button", { name: "Let in again" }).waitFor({ state: "detached" });
 	});
@@ -201,7 +200,6 @@ describe.each(Object.keys(sizes))("the edge's pages on a %s", (size) => {
 		await expectAccessible(page, "services, expose");
 		await page.getByRole("button", { name: "Expose", exact: true }).click();
 		await page.getByRole("heading", { name: "web is exposed" }).waitFor();
-		await expectAccessible(page, "services, exposed");
 		await page.getByRole("button", { name: "OK", exact: true }).click();
 		await page.getByRole("cell", { name: "online" }).waitFor();
 		await expectAccessible(page, "services");
@@ -240,7 +238,6 @@ describe.each(Object.keys(sizes))("the edge's pages on a %s", (size) => {
 		await page.getByRole("dialog").getByRole("button", { name: "Register a principal" }).click();
 		const credential = await page.getByRole("button", { name: "Copy credential:" }).getAttribute("aria-label");
 		expect(credential).toContain("mosb_pr_");
-		await expectAccessible(page, "services, a credential");
 		await page.getByRole("button", { name: "OK", exact: true }).click();
 		await page.getByRole("combobox", { name: "Let Bob reach a service" }).selectOption("web");
 		await page.getByRole("button", { name: "Bob may no longer reach web" }).waitFor();
@@ -259,7 +256,6 @@ describe.each(Object.keys(sizes))("the edge's pages on a %s", (size) => {
 		await page.getByRole("button", { name: "Copy token: mosb_db_" }).waitFor();
 		await expectAccessible(page, "services, a token");
 		await page.getByRole("button", { name: "OK", exact: true }).click();
-		await expectAccessible(page, "services, tokens");
 		await page.getByRole("listitem").filter({ hasText: "db" }).getByRole("button", { name: "Revoke" }).click();
 		await page.getByRole("alertdialog").getByRole("button", { name: "Revoke" }).click();
 		await page.getByRole("listitem").filter({ hasText: "db" }).getByRole("button", { name: "Revoke" }).waitFor({

@@ -115,7 +115,7 @@ async function expectNoSideScroll(page: Page, where: string): Promise<void> {
 }
 
 /** The printed link: the machine's user and PIN, then the owner's account. */
-export async function setUp(
+export async function beginSetUp(
 	page: Page,
 	node: StartedNode,
 	{ looks = async (_where: string) => {}, origin = originOf(node) } = {},
@@ -131,6 +131,30 @@ export async function setUp(
 	await page.getByRole("heading", { name: "Make your account" }).waitFor();
 	await looks("first account");
 	await fillSignUp(page, owner);
+	await page.getByRole("heading", { name: "What is this machine called?" }).waitFor();
+}
+
+/** The same, and every further step left out. */
+export async function setUp(
+	page: Page,
+	node: StartedNode,
+	{ looks = async (_where: string) => {}, origin = originOf(node) } = {},
+): Promise<void> {
+	await beginSetUp(page, node, { looks, origin });
+	await page.getByRole("textbox", { name: "Name" }).waitFor();
+	await looks("welcome, name");
+	await page.getByRole("button", { name: "Skip" }).click();
+	await page.getByRole("heading", { name: "Bring your phone" }).waitFor();
+	await looks("welcome, phone");
+	await page.getByRole("button", { name: "Skip" }).click();
+	await page.getByText("Waiting for the machine").waitFor();
+	await looks("welcome, machine");
+	await page.getByRole("button", { name: "Skip" }).click();
+	await page.getByRole("button", { name: "Open a terminal" }).waitFor();
+	await looks("welcome, done");
+	await page.getByRole("button", { name: "Open a terminal" }).click();
+	await page.getByRole("heading", { name: /^New session/ }).waitFor();
+	await page.getByRole("button", { name: "Close" }).click();
 	await page.getByText("No session runs on atlas").waitFor();
 }
 

@@ -1,5 +1,3 @@
-// The passkeys' library looks for it when it is loaded.
-import "reflect-metadata";
 import { type Environment, hubOf, roomOf } from "./platform.ts";
 import { admissionHeader, decodeAdmission } from "./rooms/admission.ts";
 

@@ -17,6 +17,7 @@ import { Boundary } from "./shell/boundary.tsx";
 import { MachineGate } from "./shell/machine-gate.tsx";
 import { preferences } from "./shell/preferences.ts";
 import { Shell } from "./shell/shell.tsx";
+import { t as shellText } from "./shell/text.ts";
 import { Skeletons } from "./ui/states.tsx";
 import { Toasts } from "./ui/toast.tsx";
 
@@ -40,6 +41,7 @@ const FirstAccountPage = lazyPage(async () => (await import("./pages/setup.tsx")
 const InvitedPage = lazyPage(async () => (await import("./pages/invited.tsx")).InvitedPage);
 const PairPage = lazyPage(async () => (await import("./pages/pair.tsx")).PairPage);
 const ApproveDevicePage = lazyPage(async () => (await import("./pages/approve-device.tsx")).ApproveDevicePage);
+const WelcomePage = lazyPage(async () => (await import("./pages/welcome/welcome.tsx")).WelcomePage);
 const SharePage = lazyPage(async () => (await import("./pages/share.tsx")).SharePage);
 const TrustPage = lazyPage(async () => (await import("./pages/trust.tsx")).TrustPage);
 const PanesPage = lazyPage(async () => (await import("./panes/panes-page.tsx")).PanesPage);
@@ -90,6 +92,7 @@ function Pages({ arrival }: { arrival: Arrival }) {
 	if (path === "/share") return <SharePage token={arrival.kind === "share" ? arrival.token : undefined} />;
 	if (path === "/trust") return <TrustPage />;
 	if (!onDevice && !(onAccount && entered)) return <SignInPage onEntered={() => setEntered(true)} />;
+	if (path === "/welcome") return inMachine(self, <WelcomePage />);
 	return (
 		<Shell>
 			<Suspense fallback={<Waiting />}>
@@ -158,7 +161,7 @@ function startPath(onDevice: boolean): string {
 function Waiting() {
 	return (
 		<div className="page">
-			<Skeletons count={3} height={72} label="Loading" />
+			<Skeletons count={3} height={72} label={shellText.loading} />
 		</div>
 	);
 }

@@ -109,7 +109,7 @@ describe("a warren of four machines", () => {
 });
 
 async function start(name: Name, options: Parameters<typeof startNode>[0]): Promise<StartedNode> {
-	const { host, through } = machines?.all[names.indexOf(name)] as Machine;
+	const { host, through } = (machines as Machines).all[names.indexOf(name)] as Machine;
 	const env = { WARREN_SIDECAR_PORT: "0", ...options?.env };
 	const started = await startNode({ user: name, pin: `pin-of-${name}`, ...options, host, through, name, env });
 	nodes.set(name, started);

@@ -7,8 +7,8 @@ import { run } from "@warren/net";
 import type { LabHost } from "./nat-lab.ts";
 
 const main = fileURLToPath(new URL("../../../apps/warren/src/main.ts", import.meta.url));
-/** The slowest of what is waited for: STUN asks again after 25 s, a heartbeat tells of it, then paths are sought. */
-const patienceMs = 75_000;
+/** The slowest of what is waited for takes a minute on a quiet machine: STUN asks again, a heartbeat tells of it, paths are sought. */
+const patienceMs = 180_000;
 
 export interface OverlayStatus {
 	readonly ula: string;
@@ -33,7 +33,7 @@ export async function warren(
 	through: readonly string[] = [],
 ): Promise<string> {
 	const [program, ...rest] = [...through, process.execPath, main, ...args];
-	const done = await run(program as string, rest, { timeoutMs: 60_000, env: environment(folder) });
+	const done = await run(program as string, rest, { timeoutMs: 120_000, env: environment(folder) });
 	if (done.outcome !== "exited") throw new Error(done.message);
 	if (done.code !== 0) throw new Error(`warren ${args.join(" ")}: ${done.stderr}`);
 	return done.stdout;

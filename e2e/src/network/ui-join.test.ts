@@ -80,6 +80,12 @@ describe("adding a machine in the web UI", () => {
 		await page.goto(`${origin}/docs`);
 		await page.getByRole("button", { name: "New document" }).first().click();
 		await page.locator(".doc-state", { hasText: "saved" }).waitFor();
+		// What only the first machine has is a link to it.
+		for (const place of ["network", "access", "services"]) {
+			await page.goto(`${origin}/${place}`);
+			await page.getByRole("link", { name: new URL(first.origin).host }).waitFor();
+			await expectAccessible(page, `${place}, on a joined machine`);
+		}
 	});
 
 	it("raised no fault in the page", (test) => {

@@ -1,5 +1,3 @@
-// The passkeys' library looks for it when it is loaded.
-import "reflect-metadata";
 import { silentLogger, systemClock, systemRandom } from "@warren/kernel";
 import { FetchListener, HostTable } from "@warren/net";
 import { AuditLog, type ObjectStorage, openObjectTables } from "@warren/store";

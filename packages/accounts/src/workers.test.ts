@@ -14,7 +14,8 @@ import { pluginsSuite } from "./auth/plugins.contract.ts";
 import type { HubTables, RemoteHubs } from "./hub.testing.ts";
 import { meSuite } from "./me.contract.ts";
 
-describe("the hub's accounts in a Durable Object", () => {
+// The runtime is a process of its own, and shares the machine.
+describe("the hub's accounts in a Durable Object", { timeout: 120_000 }, () => {
 	let workerd: Workerd;
 	beforeAll(async () => {
 		const entry = join(import.meta.dirname, "accounts-worker.testing.ts");

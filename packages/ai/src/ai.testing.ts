@@ -1,42 +1,36 @@
-import { type Authenticator, type Clock, type Identity, silentLogger, systemClock, systemRandom } from "@warren/kernel";
+import { type Clock, silentLogger, systemClock, systemRandom } from "@warren/kernel";
 import { HostTable, Listener } from "@warren/net";
 import { AuditLog, type AuditTable, auditSchema, openSqliteTables } from "@warren/store";
 import { type FakeProvider, type FakeProviderOptions, fakeProvider, tempFolder } from "@warren/testkit";
 import { type Ai, type AiOptions, openAi } from "./ai.ts";
+import { ada, sessions } from "./ai-sessions.testing.ts";
+import type { FreshAi } from "./ai-worker.testing.ts";
 import type { HubToolSource } from "./chat/hub-tools.ts";
 import { KeyFile } from "./keys/key-file.ts";
 import { providerIds } from "./providers/provider-table.ts";
 import { type AiTables, aiSchema } from "./schema.ts";
+import { UpstreamPools } from "./upstream/upstream-pools.ts";
 
-/** Sessions of this test: the hub's authenticator in two lines. */
-export const ada = "a".repeat(32);
-export const bob = "b".repeat(32);
-export const adaSecondDevice = "c".repeat(32);
 export const realKey = "sk-real-secret";
 
-const people: Readonly<Record<string, Identity>> = {
-	[ada]: { kind: "user", userId: "ada" as never, name: "Ada", admin: true, deviceId: "laptop", expiresAt: 9e15 },
-	[adaSecondDevice]: {
-		kind: "user",
-		userId: "ada" as never,
-		name: "Ada",
-		admin: true,
-		deviceId: "phone",
-		expiresAt: 9e15,
-	},
-	[bob]: { kind: "user", userId: "bob" as never, name: "Bob", admin: false, deviceId: "desktop", expiresAt: 9e15 },
-};
+export { ada, adaSecondDevice, bob } from "./ai-sessions.testing.ts";
 
-const sessions: Authenticator = {
-	kinds: ["session"],
-	async authenticate(credential) {
-		if (credential.scheme !== "bearer") return null;
-		const identity = people[credential.token];
-		return identity === undefined
-			? { ok: false, reason: "invalid", message: "This session has ended or was signed out." }
-			: { ok: true, kind: "session", identity };
-	},
-};
+interface TestAiOptions {
+	readonly options?: Partial<AiOptions>;
+	readonly fake?: FakeProviderOptions;
+	readonly clock?: Clock;
+	/** None are set. */
+	readonly noKeys?: boolean;
+	/** Here alone: a function reaches no other runtime. */
+	readonly tools?: HubToolSource;
+}
+
+/** Where the suites find their hubs. */
+export interface TestAiHubs {
+	/** In a runtime of their own, reached over HTTP alone. */
+	readonly remote: boolean;
+	open(more?: TestAiOptions): Promise<TestAi>;
+}
 
 /** A hub's AI on loopback, in front of a fake of every provider. */
 export class TestAi implements AsyncDisposable {
@@ -54,22 +48,25 @@ export class TestAi implements AsyncDisposable {
 		this.#close = close;
 	}
 
-	static async open(
-		more: {
-			readonly options?: Partial<AiOptions>;
-			readonly fake?: FakeProviderOptions;
-			readonly clock?: Clock;
-			/** None are set. */
-			readonly noKeys?: boolean;
-			readonly tools?: HubToolSource;
-		} = {},
-	): Promise<TestAi> {
+	/** In the worker of ai-worker.testing.ts, which begins afresh. */
+	static async remote(port: number, { options, fake: say, noKeys }: TestAiOptions): Promise<TestAi> {
+		const fake = await fakeProvider(say);
+		const { keyFile: _file, environmentKeys: _keys, owner: _owner, ...more } = options ?? {};
+		const fresh: FreshAi = { ...settingsFor(fake), keys: noKeys === true ? {} : keys, ...more };
+		const answer = await fetch(`http://localhost:${port}/~fresh`, { method: "POST", body: JSON.stringify(fresh) });
+		if (!answer.ok) throw new Error(`a fresh hub: ${answer.status} ${await answer.text()}`);
+		const close = async () => {
+			await fake[Symbol.asyncDispose]();
+		};
+		return new TestAi(fake, { port } as never, undefined as never, undefined as never, close);
+	}
+
+	static async open(more: TestAiOptions = {}): Promise<TestAi> {
 		const folder = tempFolder("ai");
 		const fake = await fakeProvider(more.fake);
 		const clock = more.clock ?? systemClock;
 		const tables = await openSqliteTables<AiTables & AuditTable>(":memory:", [aiSchema, auditSchema]);
 		const keyFile = folder.file("ai.env");
-		const variables = ["ANTHROPIC", "OPENAI", "GOOGLE", "GROQ", "MISTRAL", "XAI", "DEEPSEEK", "OPENROUTER"];
 		const ai = await openAi(
 			{
 				db: tables.db as never,
@@ -78,14 +75,13 @@ export class TestAi implements AsyncDisposable {
 				logger: silentLogger,
 				audit: new AuditLog(tables.db as never, clock, silentLogger),
 				...(more.tools === undefined ? {} : { tools: more.tools }),
+				upstream: new UpstreamPools(),
 			},
 			{
 				owner: "hub",
 				keyFile,
-				environmentKeys: new Map(more.noKeys === true ? [] : variables.map((name) => [`${name}_API_KEY`, realKey])),
-				overrides: Object.fromEntries(providerIds.map((id) => [id, fake.origin])),
-				ollamaHost: fake.origin,
-				cloud: false,
+				environmentKeys: new Map(more.noKeys === true ? [] : Object.entries(keys)),
+				...settingsFor(fake),
 				...more.options,
 			},
 		);
@@ -148,4 +144,13 @@ export class TestAi implements AsyncDisposable {
 	[Symbol.asyncDispose](): Promise<void> {
 		return this.#close();
 	}
+}
+
+export const nodeHubs: TestAiHubs = { remote: false, open: (more) => TestAi.open(more) };
+
+const variables = ["ANTHROPIC", "OPENAI", "GOOGLE", "GROQ", "MISTRAL", "XAI", "DEEPSEEK", "OPENROUTER"];
+const keys = Object.fromEntries(variables.map((name) => [`${name}_API_KEY`, realKey]));
+
+function settingsFor({ origin }: FakeProvider) {
+	return { overrides: Object.fromEntries(providerIds.map((id) => [id, origin])), ollamaHost: origin, cloud: false };
 }

@@ -9,3 +9,6 @@ export { readOrigins } from "./providers/origins.ts";
 export { providerOf } from "./providers/provider-path.ts";
 export { providerIds, providers } from "./providers/provider-table.ts";
 export { type AiTables, aiSchema } from "./schema.ts";
+export { FetchUpstream } from "./upstream/fetch-upstream.ts";
+export type { Upstream } from "./upstream/upstream.ts";
+export { UpstreamPools } from "./upstream/upstream-pools.ts";

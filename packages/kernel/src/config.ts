@@ -40,7 +40,7 @@ function problems(error: z.ZodError, input: unknown): string {
 				(at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key],
 				input,
 			);
-			const secret = /pin|secret|token|password|key/i.test(path);
+			const secret = /pin|secret|setup|token|password|key/i.test(path);
 			const shown =
 				value === undefined || secret || typeof value === "object"
 					? ""

@@ -1,6 +1,7 @@
 /**
- * The private mesh above WireGuard: coordinator (who is in, who sees whom), joiner (keeps a device in step with it),
- * paths, relay, names, and the CA that both sides trust. Moves no packets itself: it is handed an `OverlayDevice`.
+ * The private mesh above WireGuard: coordinator (who is in, who sees whom), relay, and the CA that both sides trust. What
+ * keeps a device in step with it, with paths and names, is behind a door of its own: `@warren/overlay/joiner`. It moves
+ * no packets itself: it is handed an `OverlayDevice`.
  */
 export {
 	appBlock,
@@ -22,18 +23,7 @@ export { openRevocationFile } from "./coordinator/revocation-file.ts";
 export { SharedCoordinatorState, sharedCoordinatorSchema } from "./coordinator/shared-state.ts";
 export { StunServer } from "./coordinator/stun-server.ts";
 export { overlayError } from "./errors.ts";
-export { type HostNetwork, linuxNetwork } from "./joiner/host-network.ts";
-export {
-	type HostedApp,
-	Joiner,
-	type JoinerDeps,
-	type JoinerOptions,
-	type OpenDevice,
-	type OpenDeviceOptions,
-} from "./joiner/joiner.ts";
-export { addStaticDevice, leaveOverlay, type StaticDeviceDeps, stockConfig } from "./joiner/static-device.ts";
 export type { OverlayPeerId, PeerRecord, Ula, WireGuardKey } from "./protocol/peer-record.ts";
 export { defaultDeny, type Policy, type PolicyReading, readPolicy, tagPattern } from "./protocol/policy.ts";
-export { publicKeyOf } from "./protocol/probe.ts";
 export { RosterMachine, rosterLimits } from "./protocol/roster-machine.ts";
 export type { SubscriberId } from "./protocol/subscriber-queue.ts";

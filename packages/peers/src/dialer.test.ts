@@ -1,5 +1,6 @@
 import { createServer } from "node:https";
 import { connect, createServer as createSilentServer, type Server } from "node:net";
+import type { Duplex } from "node:stream";
 import { type NodeId, type PeerCandidate, type PeerTunnel, systemClock, systemRandom } from "@warren/kernel";
 import { Authority } from "@warren/net";
 import { openSqliteTables, type Tables } from "@warren/store";
@@ -56,7 +57,7 @@ function directory(...candidates: PeerCandidate[]): Promise<PeerDirectory> {
 	return directoryOver(null, ...candidates);
 }
 
-function directoryOver(tunnel: PeerTunnel | null, ...candidates: PeerCandidate[]): Promise<PeerDirectory> {
+function directoryOver(tunnel: PeerTunnel<Duplex> | null, ...candidates: PeerCandidate[]): Promise<PeerDirectory> {
 	return PeerDirectory.open({
 		tunnel,
 		db: tables.db,
@@ -76,7 +77,7 @@ const at = (port: number, more: Partial<PeerCandidate> = {}): PeerCandidate => (
 	...more,
 });
 /** Leads to a port of this machine, whichever machine is asked for. */
-function tunnelTo(port: () => number): PeerTunnel & { readonly opened: NodeId[] } {
+function tunnelTo(port: () => number): PeerTunnel<Duplex> & { readonly opened: NodeId[] } {
 	const opened: NodeId[] = [];
 	return {
 		opened,

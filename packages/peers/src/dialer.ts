@@ -36,13 +36,13 @@ export interface DialledPeer {
 export class PeerDialer {
 	readonly #pins: Pins;
 	readonly #ca: string | null;
-	readonly #tunnel: PeerTunnel | null;
+	readonly #tunnel: PeerTunnel<Duplex> | null;
 	/** How each peer answered last. */
 	readonly #paths = new Map<PeerId, PeerPath>();
 	readonly #watchers: ((id: PeerId) => void)[] = [];
 
 	/** @param ca PEM of this warren's; null = none is known here. @param tunnel to machines that prove themselves. */
-	constructor(pins: Pins, ca: string | null, tunnel: PeerTunnel | null = null) {
+	constructor(pins: Pins, ca: string | null, tunnel: PeerTunnel<Duplex> | null = null) {
 		this.#pins = pins;
 		this.#ca = ca;
 		this.#tunnel = tunnel;
@@ -169,15 +169,22 @@ export class PeerDialer {
 				const { host: hostname, port } = path.address;
 				return connect({ ...options, hostname, host: hostname, port: String(port) }, judge as buildConnector.Callback);
 			}
-			this.openTunnel(path.nodeId, AbortSignal.timeout(connectTimeoutMs)).then(
-				(stream) =>
-					connect(
-						{ ...options, hostname: tunnelHost, host: tunnelHost, httpSocket: stream as Socket },
-						judge as buildConnector.Callback,
-					),
-				// As of any path that does not carry: whoever asked says which peer is away.
-				(fault: unknown) => callback(new Error(messageOf(fault)), null),
-			);
+			void this.#overTunnel(path.nodeId).then(({ stream, fault }) => {
+				if (fault !== null) return judge(fault, null);
+				connect(
+					{ ...options, hostname: tunnelHost, host: tunnelHost, httpSocket: stream as Socket },
+					judge as buildConnector.Callback,
+				);
+			});
 		};
+	}
+
+	/** As of any path that does not carry: whoever asked says which peer is away. Never rejects. */
+	async #overTunnel(nodeId: NodeId): Promise<{ stream: Duplex; fault: null } | { stream: null; fault: Error }> {
+		try {
+			return { stream: await this.openTunnel(nodeId, AbortSignal.timeout(connectTimeoutMs)), fault: null };
+		} catch (fault) {
+			return { stream: null, fault: new Error(messageOf(fault)) };
+		}
 	}
 }

@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import {
 	type Clock,
 	ExpiringMap,
@@ -72,7 +73,7 @@ export interface DirectoryDeps {
 	/** Asked in this order; the first that names an address gives its name. `manual` is asked before them. */
 	readonly sources: readonly PeerSource[];
 	/** The floor, for machines that prove themselves. */
-	readonly tunnel?: PeerTunnel | null;
+	readonly tunnel?: PeerTunnel<Duplex> | null;
 	readonly laneOf?: OverlayLane;
 	/** Addresses that are this node itself, as `host:port` keys: never listed. */
 	readonly isSelf: (address: PeerAddress) => boolean;

@@ -4,6 +4,7 @@ export { freePort } from "./free-port.ts";
 export { type GoProgram, goProgram } from "./go-program.ts";
 export { type HostilePeer, type HostilePeerOptions, hostilePeer } from "./hostile-peer.ts";
 export { noNats, TestNats } from "./nats.ts";
+export { FakeObjectStorage } from "./object-storage.ts";
 export { noPostgres, TestPostgres } from "./postgres.ts";
 export {
 	type FakeProvider,

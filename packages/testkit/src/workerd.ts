@@ -12,7 +12,10 @@ export interface WorkerdOptions {
 }
 
 /** The runtime's behaviour that is asked for; `wrangler.jsonc` names the same. */
-export const workerdCompatibility = { date: "2026-07-01", flags: ["nodejs_compat"] } as const;
+export const workerdCompatibility = {
+	date: "2026-07-01",
+	flags: ["nodejs_compat", "enable_request_signal", "request_signal_passthrough"],
+} as const;
 
 /** The runtime of Workers with one program in it, on loopback. */
 export class Workerd implements AsyncDisposable {
@@ -27,22 +30,23 @@ export class Workerd implements AsyncDisposable {
 	/** @param entry the program's module. */
 	static async start(entry: string, options: WorkerdOptions): Promise<Workerd> {
 		const { outbound } = options;
+		const contents = await (bundled.get(entry) ?? bundle(entry));
 		const miniflare = new Miniflare({
-			modules: [{ type: "ESModule", path: "worker.js", contents: await bundleWorker(entry) }],
+			modules: [{ type: "ESModule", path: "worker.js", contents }],
 			compatibilityDate: workerdCompatibility.date,
 			compatibilityFlags: [...workerdCompatibility.flags],
 			durableObjects: Object.fromEntries(
 				Object.entries(options.objects).map(([name, className]) => [name, { className, useSQLite: true }]),
 			),
 			bindings: { ...options.bindings },
-			host: "127.0.0.1",
-			port: 0,
+			// Without the simulator's own worker in front, which hides that a client has left.
+			unsafeDirectSockets: [{ host: "127.0.0.1", port: 0, proxy: false }],
 			// Neither does it look for a newer one, nor does it tell anybody.
 			cf: false,
 			...(options.folder === undefined ? {} : { durableObjectsPersist: options.folder }),
 			...(outbound === undefined ? {} : { outboundService: (request: never) => outbound(request) as never }),
 		});
-		const url = await miniflare.ready;
+		const url = await miniflare.unsafeGetDirectURL();
 		return new Workerd(miniflare, Number(url.port));
 	}
 
@@ -53,4 +57,13 @@ export class Workerd implements AsyncDisposable {
 	[Symbol.asyncDispose](): Promise<void> {
 		return this.#miniflare.dispose();
 	}
+}
+
+/** Once a process: it takes seconds. */
+const bundled = new Map<string, Promise<string>>();
+
+function bundle(entry: string): Promise<string> {
+	const made = bundleWorker(entry);
+	bundled.set(entry, made);
+	return made;
 }

@@ -12,7 +12,7 @@ const keyA = Uint8Array.from(randomBytes(32));
 const keyB = Uint8Array.from(randomBytes(32));
 
 /** Each offload that a host may refuse, by itself, at one end of a tunnel whose other end has them all. */
-describe("an offload that the host refuses", () => {
+describe("an offload that the host refuses", { timeout: 120_000 }, () => {
 	let net: NetworkLab;
 
 	beforeEach((context) => {

@@ -15,9 +15,11 @@ export interface EdgeConfig {
 	readonly ai: Pick<AiOptions, "environmentKeys" | "overrides" | "ollamaHost" | "cloud">;
 }
 
-const origin = z.url({ protocol: /^https?$/ }).refine((url) => new URL(url).origin === url.replace(/\/$/, ""), {
-	message: "must be an origin, without a path",
-});
+const origin = z
+	.url({ protocol: /^https?$/ })
+	.refine((url) => !URL.canParse(url) || new URL(url).origin === url.replace(/\/$/, ""), {
+		message: "must be an origin, without a path",
+	});
 const optional = z.string().trim().min(1).optional();
 const schema = z
 	.object({

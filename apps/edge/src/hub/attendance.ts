@@ -56,8 +56,4 @@ export class Attendance {
 	async left(user: string, at: number): Promise<void> {
 		await this.#db.deleteFrom("edge_attendance").where("user", "=", user).where("at", "<", at).execute();
 	}
-
-	async dropped(room: string): Promise<void> {
-		await this.#db.deleteFrom("edge_attendance").where("room", "=", room).execute();
-	}
 }

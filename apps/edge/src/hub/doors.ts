@@ -37,16 +37,19 @@ export class Doors {
 	readonly #access: DiscoveryAccess;
 	readonly #endings: RecentEndings;
 	readonly #checkedAt = new WeakMap<Identity, number>();
+	/** What came before what: time stands still here between two answers of others. Begins beyond all that it ever gave. */
+	#sequence: number;
 
 	constructor(deps: DoorsDeps) {
 		this.#deps = deps;
 		this.#attendance = new Attendance(deps.db, deps.clock);
 		this.#access = new DiscoveryAccess({ documents: deps.documents });
 		this.#endings = new RecentEndings(deps.clock);
+		this.#sequence = deps.clock.now() * maxEventsPerMs;
 		this.authenticator = {
 			kinds: deps.authenticator.kinds,
 			authenticate: async (credential, context) => {
-				const at = deps.clock.now();
+				const at = this.#next();
 				const verdict = await deps.authenticator.authenticate(credential, context);
 				if (verdict?.ok !== true) return verdict;
 				const identity = { ...verdict.identity };
@@ -74,30 +77,31 @@ export class Doors {
 	revoked(revoked: Revoked): void {
 		if (revoked.kind === "node") return;
 		const { userId } = revoked;
-		const at = this.#deps.clock.now();
+		const at = this.#next();
 		const ended: Ended = { userId, deviceId: revoked.kind === "device" ? revoked.deviceId : null };
 		this.#endings.add(ended, at);
 		void this.#tell(`rooms of ${userId}`, async () => {
 			const rooms = await this.#attendance.roomsOf(userId);
 			await Promise.all(rooms.map((room) => this.#deps.roomOf(room).signedOut(ended, at)));
-			if (ended.deviceId === null) await this.#attendance.left(userId, at);
+			if (ended.deviceId === null) await this.#attendance.left(userId, this.#deps.clock.now());
 		});
 	}
 
 	/** @param access null: none any more. */
 	accessChanged(document: string, userId: string, access: string | null): void {
-		const at = this.#deps.clock.now();
+		const at = this.#next();
 		void this.#tell(document, () => this.#deps.roomOf(document).accessChanged(document, userId, access, at));
 	}
 
 	/** @throws WarrenError of the documents', or `unavailable` when access ended a moment ago. */
 	async #admit(identity: Identity | null, id: string): Promise<Admission> {
-		const { documents, clock } = this.#deps;
+		const { documents } = this.#deps;
 		for (;;) {
 			const { revision } = documents;
 			const { room, access, keepsUpdates } = await this.#access.permit(identity, id);
 			if (identity?.kind !== "user") throw new Error("a document was opened to nobody");
-			const at = this.#checkedAt.get(identity) ?? clock.now();
+			const at = this.#checkedAt.get(identity);
+			if (at === undefined) throw new Error("nobody was checked");
 			await this.#attendance.entered(identity.userId, room);
 			if (this.#endings.has(identity.userId, identity.deviceId ?? null, at)) {
 				const message = "Your session ended while the document was being opened.";
@@ -105,6 +109,11 @@ export class Doors {
 			}
 			if (documents.revision === revision) return { room, access, keepsUpdates, identity, at };
 		}
+	}
+
+	#next(): number {
+		this.#sequence += 1;
+		return this.#sequence;
 	}
 
 	/** A room that does not hear is tried again: a revocation must not get lost. */
@@ -122,3 +131,4 @@ export class Doors {
 }
 
 const maxAttempts = 5;
+const maxEventsPerMs = 1_000;

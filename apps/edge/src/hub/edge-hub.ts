@@ -1,4 +1,5 @@
 import { type Accounts, type AccountsTables, accountsSchema, isRevoked, openAccounts } from "@warren/accounts";
+import { type AiTables, aiSchema, FetchUpstream, openAi } from "@warren/ai";
 import { closeCodes, type Logger, newSecret, type Random } from "@warren/kernel";
 import { dataHeaders, FetchListener, HostTable, type Route } from "@warren/net";
 import { AuditLog, type AuditTable, auditSchema, openObjectTables } from "@warren/store";
@@ -11,7 +12,7 @@ import { ConfiguredSetup } from "./configured-setup.ts";
 import { Doors } from "./doors.ts";
 import { roomContents } from "./room-contents.ts";
 
-type EdgeTables = AccountsTables & SyncTables & AuditTable & AttendanceTable;
+type EdgeTables = AccountsTables & SyncTables & AiTables & AuditTable & AttendanceTable;
 
 export interface EdgeHubDeps {
 	readonly storage: DurableStorage;
@@ -29,7 +30,7 @@ export interface EdgeHub {
 
 /** Written by the platform itself, over whatever a client sent. */
 const addressHeader = "cf-connecting-ip";
-const schemas = [accountsSchema, syncSchema, auditSchema, attendanceSchema];
+const schemas = [accountsSchema, syncSchema, aiSchema, auditSchema, attendanceSchema];
 
 /** What hub-services.ts of apps/warren composes, over one object's storage; documents' bytes are in objects of their own. */
 export async function openEdgeHub(deps: EdgeHubDeps, config: EdgeConfig): Promise<EdgeHub> {
@@ -52,6 +53,10 @@ export async function openEdgeHub(deps: EdgeHubDeps, config: EdgeConfig): Promis
 		onAccessChanged: (document, user, access) => doors.accessChanged(document, user, access),
 	});
 	const doors = new Doors({ db: db as never, clock, logger, documents, roomOf, authenticator: accounts.authenticator });
+	const ai = await openAi(
+		{ db: db as never, clock, random, logger, audit, upstream: new FetchUpstream(clock) },
+		{ ...config.ai, keyFile: null, owner: "hub" },
+	);
 	const options = { owner: "hub", credentials: ["session"] } as const;
 	const listener = new FetchListener(
 		{ clock, logger },
@@ -66,6 +71,7 @@ export async function openEdgeHub(deps: EdgeHubDeps, config: EdgeConfig): Promis
 			routes: [
 				aboutRoute(config),
 				...accounts.routes(),
+				...ai.routes(),
 				...documentRoutes({ documents, history: roomContents(roomOf), audit }, options),
 				doors.route(options),
 			],
@@ -87,7 +93,7 @@ function aboutRoute({ name }: EdgeConfig): Route {
 		credentials: ["none"],
 		handle: () =>
 			Response.json(
-				{ app: "warren", roles: ["hub"], name, capabilities: ["accounts", "sync"] },
+				{ app: "warren", roles: ["hub"], name, capabilities: ["accounts", "sync", "ai"] },
 				{ headers: dataHeaders },
 			),
 	};

@@ -1,6 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
-import { type Logger, systemRandom } from "@warren/kernel";
-import { asWarrenError, errorResponse } from "@warren/net";
+import { type Logger, systemRandom, WarrenError } from "@warren/kernel";
+import { errorResponse, faultLine } from "@warren/net";
 import { parseEdgeConfig } from "../config/edge-config.ts";
 import { consoleLogger } from "../console-logger.ts";
 import { ObjectClock } from "../object-clock.ts";
@@ -23,8 +23,9 @@ export class HubObject extends DurableObject<DurableState, Environment> {
 			const { listener } = await this.#open();
 			return await listener.fetch(request);
 		} catch (fault) {
-			this.#logger.error("the hub did not open", { fault: String((fault as Error).stack) });
-			return errorResponse(asWarrenError(fault));
+			// What is wrong with its configuration is not a visitor's to read.
+			this.#logger.error("the hub did not open", { fault: faultLine(fault) });
+			return errorResponse(notOpen());
 		}
 	}
 
@@ -60,4 +61,12 @@ export class HubObject extends DurableObject<DurableState, Environment> {
 			config,
 		);
 	}
+}
+
+function notOpen(): WarrenError {
+	return new WarrenError("unavailable", "This hub did not start.", {
+		status: 503,
+		retryable: true,
+		fix: "Its log says what is missing.",
+	});
 }

@@ -7,7 +7,7 @@ export const admissionHeader = "x-warren-admission";
 /** What the hub has decided about a socket, for the room that serves it. */
 export interface Admission extends Pick<RoomPermit, "room" | "access" | "keepsUpdates"> {
 	readonly identity: Extract<Identity, { kind: "user" }>;
-	/** When the identity was checked, by the hub's clock, ms: what was revoked since then counts. */
+	/** Place of the identity's check in the hub's own order: what was revoked since then counts. */
 	readonly at: number;
 }
 

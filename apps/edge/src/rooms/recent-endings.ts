@@ -19,7 +19,7 @@ export class RecentEndings {
 		this.#at = new ExpiringMap(clock, maxKept);
 	}
 
-	/** @param at by the hub's clock, ms. */
+	/** @param at its place in the hub's own order. */
 	add({ userId, deviceId }: Ended, at: number): void {
 		this.#at.set(keyOf(userId, deviceId), at, keptMs);
 	}

@@ -1,13 +1,13 @@
 import { DurableObject } from "cloudflare:workers";
 import { closeCodes, type Logger, WarrenError } from "@warren/kernel";
 import { asWarrenError, errorResponse, switching } from "@warren/net";
-import { closeAfterAccessChange, LastChanged } from "@warren/sync";
+import { closeAfterAccessChange, closeReason, LastChanged } from "@warren/sync";
 import { ackSubprotocol } from "@warren/sync/protocol";
 import { consoleLogger } from "../console-logger.ts";
 import { ObjectClock } from "../object-clock.ts";
 import { type DurableState, type Environment, type HibernatingSocket, hubOf, socketPair } from "../platform.ts";
 import { type Admission, admissionHeader, decodeAdmission } from "./admission.ts";
-import { ObjectSocket, type SocketFacts } from "./object-socket.ts";
+import { ObjectSocket } from "./object-socket.ts";
 import { memberOf, type OpenRoom, openRoom } from "./open-room.ts";
 import { type Ended, RecentEndings } from "./recent-endings.ts";
 import { answered, type ContentsCall, type RoomAnswer, refused } from "./room-calls.ts";
@@ -77,7 +77,7 @@ export class RoomObject extends DurableObject<DurableState, Environment> {
 		}
 	}
 
-	/** For the hub: somebody lost their session. @param at by the hub's clock, ms. */
+	/** For the hub: somebody lost their session. @param at its place in the hub's own order. */
 	async signedOut(ended: Ended, at: number): Promise<void> {
 		this.#endings.add(ended, at);
 		const { relay } = await this.#room;
@@ -96,40 +96,46 @@ export class RoomObject extends DurableObject<DurableState, Environment> {
 		const opened = await openRoom(this.ctx.storage, this.#clock, this.#logger);
 		const touch = (room: string) => hubOf(this.env).touch(room);
 		new LastChanged(opened.relay, { touch }, { clock: this.#clock, logger: this.#logger });
-		for (const at of this.ctx.getWebSockets()) {
-			const socket = new ObjectSocket(at);
-			await this.#join(opened, at, socket, socket.facts);
-		}
+		for (const at of this.ctx.getWebSockets()) await this.#rejoin(opened, at);
 		return opened;
 	}
 
 	async #accept(request: Request, admission: Admission): Promise<Response> {
-		const opened = await this.#room;
-		const { identity, at } = admission;
-		const { client, server } = socketPair();
+		const { relay } = await this.#room;
 		const offered = (request.headers.get("sec-websocket-protocol") ?? "").split(",").map((each) => each.trim());
 		const protocol = [ackSubprotocol, "warren.v1"].find((each) => offered.includes(each)) ?? "";
-		const facts = { admission, acknowledges: protocol === ackSubprotocol, standing: null };
-		this.ctx.acceptWebSocket(server);
-		const socket = new ObjectSocket(server);
-		socket.keep(facts);
-		if (this.#endings.has(identity.userId, identity.deviceId ?? null, at)) {
-			socket.close(closeCodes.unavailable, "access_changed", "your access changed just now");
-		} else await this.#join(opened, server, socket, facts);
+		const acknowledges = protocol === ackSubprotocol;
+		const { client, server } = socketPair();
+		try {
+			const who = await memberOf(admission, acknowledges);
+			const room = await relay.open(admission.room, admission.keepsUpdates);
+			// In one turn from here on: whoever is shown out later is found in the room.
+			const { userId, deviceId } = admission.identity;
+			if (this.#endings.has(userId, deviceId ?? null, admission.at)) throw endedMeanwhile();
+			this.ctx.acceptWebSocket(server);
+			const socket = new ObjectSocket(server);
+			socket.keep({ admission, acknowledges, standing: null });
+			this.#sockets.set(server, { socket, id: relay.join(room, socket, who, admission.identity) });
+			this.#keepAll();
+		} catch (fault) {
+			const error = asWarrenError(fault);
+			server.accept();
+			server.close(closeCodeOf(error), closeReason(error.code, error.message));
+		}
 		return switching(client, protocol);
 	}
 
-	async #join({ relay }: OpenRoom, at: HibernatingSocket, socket: ObjectSocket, facts: SocketFacts): Promise<void> {
-		const { admission, acknowledges, standing } = facts;
+	async #rejoin({ relay }: OpenRoom, at: HibernatingSocket): Promise<void> {
+		const socket = new ObjectSocket(at);
+		const { admission, acknowledges, standing } = socket.facts;
 		try {
 			const who = await memberOf(admission, acknowledges);
 			const room = await relay.open(admission.room, admission.keepsUpdates);
 			const id = relay.join(room, socket, who, admission.identity, standing ?? undefined);
 			this.#sockets.set(at, { socket, id });
-			this.#keepAll();
 		} catch (fault) {
 			const error = asWarrenError(fault);
-			socket.close(error.retryable ? closeCodes.unavailable : closeCodes.badRequest, error.code, error.message);
+			socket.close(closeCodeOf(error), error.code, error.message);
 		}
 	}
 
@@ -151,6 +157,14 @@ export class RoomObject extends DurableObject<DurableState, Environment> {
 
 /** RFC 6455 §7.4.1: reported when no close frame came. */
 const abnormal = 1006;
+
+function endedMeanwhile(): WarrenError {
+	return new WarrenError("access_changed", "your access changed just now", { status: 503, retryable: true });
+}
+
+function closeCodeOf(error: WarrenError): number {
+	return error.retryable || error.status >= 500 ? closeCodes.unavailable : closeCodes.badRequest;
+}
 
 function isOf(identity: Admission["identity"] | null, { userId, deviceId }: Ended): boolean {
 	return identity?.userId === userId && (deviceId === null || identity.deviceId === deviceId);

@@ -31,12 +31,23 @@ const definitions: readonly {
 	{ commands: ["service"], load: async () => (await import("./service-command.ts")).addServiceCommands },
 ];
 
+/** Every command, with its flags. */
+export async function allCommands(): Promise<Command> {
+	const program = await programOf(definitions);
+	addCompletionCommand(program);
+	return program;
+}
+
+async function programOf(chosen: typeof definitions): Promise<Command> {
+	const program = new Command("warren").description("Your own machines as one private place").version(version);
+	for (const { load } of chosen) (await load())(program);
+	return program;
+}
+
 /** Runs what was asked; its failure is told on standard error, with exit status 1. */
 export async function runCommandLine(argv: readonly string[]): Promise<void> {
-	const program = new Command("warren").description("Your own machines as one private place").version(version);
 	const asked = definitions.filter(({ commands }) => commands.includes(argv[2] ?? ""));
-	for (const { load } of asked.length > 0 ? asked : definitions) (await load())(program);
-	if (asked.length === 0) addCompletionCommand(program);
+	const program = asked.length > 0 ? await programOf(asked) : await allCommands();
 	try {
 		await program.parseAsync(argv);
 	} catch (failure) {

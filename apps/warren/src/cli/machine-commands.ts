@@ -1,6 +1,7 @@
 import type { Condition } from "@warren/kernel";
 import type { PeerRow } from "@warren/peers";
 import type { Command } from "commander";
+import { version } from "../version.ts";
 import { withLocalNode } from "./local-node.ts";
 import { renderAge, renderTable } from "./table.ts";
 
@@ -124,7 +125,7 @@ function renderPeers({ peers, errors }: Peers): string {
 		peer.id,
 		peer.path === "tunnel" ? "-" : (peer.reachedAt ?? `${peer.host}:${peer.port}`),
 		peer.path ?? "-",
-		peer.version ?? "-",
+		peer.version === undefined ? "-" : isOlder(peer.version) ? `${peer.version} (older)` : peer.version,
 		peer.reachable ? `${peer.rttMs} ms` : (peer.error?.message ?? ""),
 	]);
 	const list =
@@ -132,4 +133,12 @@ function renderPeers({ peers, errors }: Peers): string {
 			? "No other machines yet. Add one with: warren peers add HOST"
 			: renderTable([["STATE", "NAME", "ID", "ADDRESS", "PATH", "VERSION", "ANSWER"], ...rows]);
 	return [list, ...errors.map((error) => `\n${error.source}: ${error.message}\n  ${error.fix}`)].join("\n");
+}
+
+/** Than this program: some of what it offers may be missing there. */
+function isOlder(theirs: string): boolean {
+	const numbers = (text: string) => (/^\d+(\.\d+)*/.exec(text)?.[0] ?? "").split(".").map(Number);
+	const [a, b] = [numbers(theirs), numbers(version)];
+	const at = b.findIndex((part, index) => part !== (a[index] ?? 0));
+	return at !== -1 && (a[at] ?? 0) < (b[at] as number);
 }

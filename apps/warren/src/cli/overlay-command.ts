@@ -1,5 +1,5 @@
 import { silentLogger, systemClock } from "@warren/kernel";
-import { leaveOverlay } from "@warren/overlay";
+import { leaveOverlay } from "@warren/overlay/joiner";
 import type { Command } from "commander";
 import { renderUnicodeCompact } from "uqr";
 import { overlayFolder, parseJoinerConfig, readLinkTls } from "../config/joiner-config.ts";

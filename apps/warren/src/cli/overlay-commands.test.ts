@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { silentLogger, systemClock, systemRandom } from "@warren/kernel";
 import { run } from "@warren/net";
-import { addStaticDevice, appUla } from "@warren/overlay";
+import { addStaticDevice, appUla } from "@warren/overlay/joiner";
 import { tempFolder } from "@warren/testkit";
 import { Agent, request } from "undici";
 import { describe, expect, it } from "vitest";

@@ -48,7 +48,7 @@ export class DataFolder implements Closeable {
 	static open(path: string): DataFolder {
 		const full = resolve(path);
 		try {
-			mkdirSync(full, { recursive: true, mode: 0o700 });
+			makeFolder(full);
 			chmodSync(full, 0o700);
 		} catch (cause) {
 			throw dataError("data_unusable", `The data folder ${full} cannot be used: ${(cause as Error).message}.`, {
@@ -78,6 +78,18 @@ export class DataFolder implements Closeable {
 
 	close(): void {
 		if (this.#lock.isOpen) this.#lock.close();
+	}
+}
+
+/** Step by step: Node's own recursion never ends where a system refuses with ENOENT, as below /proc. */
+export function makeFolder(path: string): void {
+	if (existsSync(path)) return;
+	if (dirname(path) !== path) makeFolder(dirname(path));
+	try {
+		mkdirSync(path, { mode: 0o700 });
+	} catch (fault) {
+		// Another process was faster.
+		if ((fault as NodeJS.ErrnoException).code !== "EEXIST") throw fault;
 	}
 }
 

@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { defineErrors, messageOf, parseConfig } from "@warren/kernel";
 import { canonicalHost } from "@warren/net";
-import { appUla, tagPattern } from "@warren/overlay";
+import { appUla, tagPattern } from "@warren/overlay/joiner";
 import { z } from "zod";
 import { defaultDataFolder } from "./data-folder.ts";
 import { isLoopback } from "./server-config.ts";

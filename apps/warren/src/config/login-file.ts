@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { writeWhole } from "./data-folder.ts";
+import { makeFolder, writeWhole } from "./data-folder.ts";
 
 /** The session of `warren login`, in the data folder. */
 export const loginFileName = "login.json";
@@ -33,7 +33,7 @@ export function readLogin(dataPath: string): Login | null {
 
 /** Mode 0600, whole or not at all. Written beside a running server: the folder's lock is not needed. */
 export function writeLogin(dataPath: string, login: Login): void {
-	mkdirSync(dataPath, { recursive: true, mode: 0o700 });
+	makeFolder(dataPath);
 	writeWhole(join(dataPath, loginFileName), JSON.stringify(login));
 }
 

@@ -4,14 +4,14 @@ import { DataFolder } from "../config/data-folder.ts";
 import { historyLimits, PolicyHistory } from "./policy-history.ts";
 
 describe("the history of the policy", () => {
-	it("keeps who and when, newest first, over a restart, and takes what it knows for no news", () => {
+	it("keeps who and when, newest first, over a restart, and takes what it knows for no news", async () => {
 		using folder = tempFolder("history");
 		const clock = new VirtualClock();
 		const data = DataFolder.open(folder.path);
 		const history = new PolicyHistory(data, clock);
 		history.seen('"a"', '{"acls":[]}', null);
 		history.seen('"a"', '{"acls":[]}', "device:x");
-		clock.advance(1000);
+		await clock.advance(1000);
 		history.seen('"b"', '{"acls":[{}]}', "device:x");
 		const again = new PolicyHistory(data, clock).list();
 		expect(again.map(({ etag, actor }) => [etag, actor])).toEqual([

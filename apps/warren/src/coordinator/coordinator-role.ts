@@ -32,6 +32,7 @@ import { openLedRole } from "../cluster/led-role.ts";
 import type { DatabaseConfig } from "../config/cluster-config.ts";
 import type { CoordinatorConfig } from "../config/coordinator-config.ts";
 import { DataFolder } from "../config/data-folder.ts";
+import { type CertificateFiles, readCertificateFiles, watchCertificateFiles } from "./certificate-files.ts";
 
 const roleError = defineErrors({ bad_config: { status: 500 } });
 
@@ -44,15 +45,15 @@ const settleMs = 5_000;
 export async function openCoordinator(
 	deps: RoleDeps,
 	config: CoordinatorConfig,
-	also: { readonly adminTokenHashes?: readonly string[] } = {},
+	shared: { readonly adminTokenHashes?: readonly string[] } = {},
 ): Promise<RunningRole> {
 	const lifetime = new Lifetime();
 	try {
-		const tls = config.insecure ? null : readTls(config);
+		const tls = readTls(config);
 		const running =
 			config.shared === null
-				? await openAlone(deps, config, tls, also.adminTokenHashes ?? [], lifetime)
-				: await openLed(deps, config, config.shared, tls, also.adminTokenHashes ?? [], lifetime);
+				? await openAlone(deps, config, shared.adminTokenHashes ?? [], lifetime)
+				: await openLed(deps, config, config.shared, lifetime);
 		const url = `${tls === null ? "http" : "https"}://${config.host.includes(":") ? `[${config.host}]` : config.host}:${running.port}`;
 		const ready = {
 			url,
@@ -83,7 +84,6 @@ interface Running {
 async function openAlone(
 	deps: RoleDeps,
 	config: CoordinatorConfig,
-	tls: TlsIdentity | null,
 	adminTokenHashes: readonly string[],
 	lifetime: Lifetime,
 ): Promise<Running> {
@@ -103,7 +103,6 @@ async function openAlone(
 	const { coordinator, listener } = await serve(
 		deps,
 		config,
-		tls,
 		{ audit, addresses: store },
 		{
 			...(policy === null ? {} : { policy }),
@@ -122,8 +121,6 @@ async function openLed(
 	deps: RoleDeps,
 	config: CoordinatorConfig,
 	shared: DatabaseConfig,
-	tls: TlsIdentity | null,
-	adminTokenHashes: readonly string[],
 	lifetime: Lifetime,
 ): Promise<Running> {
 	const { clock, random, logger } = deps;
@@ -142,12 +139,11 @@ async function openLed(
 			const { listener } = await serve(
 				deps,
 				config,
-				tls,
 				{ audit: new AuditLog(db, clock, logger), addresses: null, shared: state },
 				{
 					...(policy === null ? {} : { policy }),
 					savePolicy: (text) => state.savePolicy(text),
-					adminTokenHashes: [...hashesOf(config.adminToken ?? null), ...adminTokenHashes],
+					adminTokenHashes: hashesOf(config.adminToken ?? null),
 					stunPort: null,
 					stunPorts,
 				},
@@ -165,13 +161,13 @@ async function openLed(
 async function serve(
 	deps: RoleDeps,
 	config: CoordinatorConfig,
-	tls: TlsIdentity | null,
 	state: Pick<CoordinatorDeps, "audit" | "addresses" | "shared">,
 	options: Omit<CoordinatorOptions, "tls" | "host" | "defaultTags">,
 	where: { readonly host: string; readonly port: number },
 	lifetime: Lifetime,
 ): Promise<{ readonly coordinator: Coordinator; readonly listener: Listener }> {
 	const { clock, logger } = deps;
+	const tls = readTls(config);
 	const revocations =
 		config.tlsCrl === undefined || tls === null
 			? undefined
@@ -187,6 +183,7 @@ async function serve(
 			{ ...options, tls, defaultTags: config.defaultTag, host: config.host },
 		),
 	);
+	const hosts = new HostTable(["localhost", ...config.hostname, ...(tls === null ? [] : namesIn(tls.cert))]);
 	const listener = lifetime.own(
 		await Listener.open(
 			{ clock, logger },
@@ -194,7 +191,7 @@ async function serve(
 				role: "coordinator",
 				...where,
 				tls,
-				hosts: new HostTable(["localhost", ...config.hostname, ...(tls === null ? [] : namesIn(tls.cert))]),
+				hosts,
 				routes: coordinator.routes,
 				authenticator: coordinator.authenticator,
 				trustedProxies: config.trustedProxy,
@@ -203,6 +200,14 @@ async function serve(
 		),
 	);
 	coordinator.listening(listener);
+	if (tls !== null) {
+		const use = (renewed: TlsIdentity) => {
+			for (const name of namesIn(renewed.cert)) hosts.add(name);
+			listener.setCertificate(renewed);
+			coordinator.useCertificate(renewed);
+		};
+		lifetime.own(watchCertificateFiles(certificateFiles(config), logger, use));
+	}
 	return { coordinator, listener };
 }
 
@@ -214,6 +219,11 @@ function joinTokensOf(config: CoordinatorConfig, clock: Clock): JoinAuthority | 
 
 function hashesOf(token: string | null): string[] {
 	return token === null ? [] : [hashToken(token)];
+}
+
+/** As the files say now. */
+function readTls(config: CoordinatorConfig): TlsIdentity | null {
+	return config.insecure ? null : readCertificateFiles(certificateFiles(config));
 }
 
 function greeting(
@@ -236,28 +246,9 @@ function greeting(
 	return `${lines.join("\n")}\n`;
 }
 
-function readTls(config: CoordinatorConfig): TlsIdentity {
-	const { tlsCert, tlsKey, tlsCa } = config as { tlsCert: string; tlsKey: string; tlsCa: string };
-	try {
-		const tls = {
-			cert: readFileSync(tlsCert, "utf8"),
-			key: readFileSync(tlsKey, "utf8"),
-			clientCa: readFileSync(tlsCa, "utf8"),
-		};
-		const leaf = new X509Certificate(tls.cert);
-		if (leaf.keyUsage !== undefined && !leaf.keyUsage.includes("1.3.6.1.5.5.7.3.1"))
-			throw new Error("it is a client's certificate: issue one with --host ADDRESS");
-		return tls;
-	} catch (cause) {
-		throw roleError(
-			"bad_config",
-			`The certificate files ${tlsCert}, ${tlsKey} and ${tlsCa} cannot be used: ${messageOf(cause)}.`,
-			{
-				fix: "Make them with: warren ca issue-peer --name coordinator --host ADDRESS --ca-dir DIR --out DIR",
-				cause,
-			},
-		);
-	}
+function certificateFiles(config: CoordinatorConfig): CertificateFiles {
+	const { tlsCert, tlsKey, tlsCa } = config as CertificateFiles;
+	return { tlsCert, tlsKey, tlsCa };
 }
 
 /** The certificate says by which names this server may be called. */

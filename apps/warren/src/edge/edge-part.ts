@@ -14,7 +14,7 @@ const firstPolicy = { acls: [{ action: "accept", src: [`tag:${machineTag}`], dst
 
 /**
  * Makes what the edge process needs and must not make itself: its certificate, from the CA that only the private process
- * may read, the first policy, and the hash of the token by which this process administers the backbone.
+ * may read, the first policy, and the hash of the token by which this process administers coordinator and backbone.
  */
 export const edgePart: OpenPart = async (base, config) => {
 	const { authority, data } = base;
@@ -28,7 +28,7 @@ export const edgePart: OpenPart = async (base, config) => {
 	return { name: "edge", routes: [], authenticators: [], peerSources: [], roles: () => [] };
 };
 
-/** A secret of this process: with it, it is an administrator of the backbone beside it. */
+/** A secret of this process: with it, it is an administrator of the coordinator and the backbone beside it. */
 export function backboneConsoleToken({ data, random }: Pick<NodeBase, "data" | "random">): string {
 	const kept = data.read("backbone-console.token");
 	if (kept !== null) return kept.trim();

@@ -1,5 +1,5 @@
 import { type Accounts, type AccountsTables, isRevoked, openAccounts, type SetupSecret } from "@warren/accounts";
-import { type AiTables, openAi } from "@warren/ai";
+import { type AiTables, openAi, UpstreamPools } from "@warren/ai";
 import { closeCodes, newSecret } from "@warren/kernel";
 import type { Authority, Listener, Route } from "@warren/net";
 import { workspaceTools } from "@warren/sidecar";
@@ -95,7 +95,7 @@ export async function openHubServices(
 	const ai = lifetime.own(
 		await openAi(
 			{
-				...{ db: tables.db as never, clock, random, logger, audit },
+				...{ db: tables.db as never, clock, random, logger, audit, upstream: new UpstreamPools() },
 				tools: (who) =>
 					workspaceTools({ documents: syncDocumentHost({ ...documents, clock, random }), clock, random }, who),
 			},

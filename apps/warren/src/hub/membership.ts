@@ -1,5 +1,3 @@
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { joinWarren, ticketKeySchema } from "@warren/accounts";
 import { defineErrors, parseConfig } from "@warren/kernel";
 import { createCsr } from "@warren/net";
@@ -31,12 +29,6 @@ export type Membership = z.infer<typeof membershipSchema>;
 export function readMembership(data: DataFolder): Membership | null {
 	const text = data.read(fileName);
 	return text === null ? null : parseConfig(membershipSchema, JSON.parse(text), "join");
-}
-
-/** The same for a process that does not hold the data folder. */
-export function readMembershipAt(dataPath: string): Membership | null {
-	const path = join(dataPath, fileName);
-	return existsSync(path) ? parseConfig(membershipSchema, JSON.parse(readFileSync(path, "utf8")), "join") : null;
 }
 
 /**

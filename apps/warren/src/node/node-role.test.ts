@@ -18,6 +18,7 @@ const expected: Readonly<Record<string, readonly string[]>> = {
 	"GET /api/health": ["none", ...member],
 	"GET /api/me": memberOrShare,
 	"GET /api/status": member,
+	"PUT /api/name": member,
 	"GET /api/audit": member,
 	"GET /metrics": member,
 	"GET /ca.json": open,

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { homedir, platform } from "node:os";
+import type { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
 import {
 	type AccessTables,
@@ -52,6 +53,7 @@ import { readMembership } from "../hub/membership.ts";
 import { overlayLanes } from "../overlay/overlay-lanes.ts";
 import { version } from "../version.ts";
 import { openCertificates, ownAddresses, ownNames } from "./certificates.ts";
+import { MachineName } from "./machine-name.ts";
 import { machineRoutes } from "./machine-routes.ts";
 import { type NodeTables, nodeSchema, openNodeIdentity } from "./node-identity.ts";
 import { choosePort, dialledHosts, lanUrlOf, urlOf } from "./node-names.ts";
@@ -109,13 +111,15 @@ export async function openNode(deps: NodeRoleDeps, config: NodeConfig, beside: N
 
 async function compose(
 	deps: NodeRoleDeps,
-	config: NodeConfig,
+	given: NodeConfig,
 	beside: NodeParts,
 	lifetime: Lifetime,
 ): Promise<NodeRole> {
 	const { clock, random, logger } = deps;
 	const startedAt = clock.now();
-	const data = lifetime.own(DataFolder.open(config.data));
+	const data = lifetime.own(DataFolder.open(given.data));
+	const name = new MachineName(data, given.name);
+	const config = name.within(given);
 	const membership = readMembership(data);
 	const health = new HealthTable(clock);
 	const metrics = new Metrics(true);
@@ -191,6 +195,7 @@ async function compose(
 				...peers.routes,
 				...terminalRoutes(terminal),
 				feed.route("node", "/ws/~events", members),
+				name.route(base),
 				...machineRoutes({
 					health,
 					audit,
@@ -281,7 +286,7 @@ async function openPeers(
 	config: NodeConfig,
 	ca: string | null,
 	sources: readonly PeerSource[],
-	tunnel: PeerTunnel | null,
+	tunnel: PeerTunnel<Duplex> | null,
 ): Promise<PeerRoutes> {
 	const { clock, audit, port, lifetime } = base;
 	const tailscale = new TailscalePeers({

@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import type { NodeAccess, SetupLink } from "@warren/access";
 import type { EnrolledTables } from "@warren/accounts";
 import type {
@@ -53,7 +54,7 @@ export interface RolePart {
 	readonly authenticators: readonly Authenticator[];
 	readonly peerSources: readonly PeerSource[];
 	/** Ways to machines whose addresses do not answer. */
-	readonly tunnel?: PeerTunnel;
+	readonly tunnel?: PeerTunnel<Duplex>;
 	/** Kinds of credential that it lets use the node's own API. */
 	readonly members?: readonly CredentialKind[];
 	readonly cookieName?: string;

@@ -70,7 +70,6 @@ export function uiRoutes(files: StaticFiles | null, discovery: () => Record<stri
 			"/access",
 			"/services",
 			"/services/*",
-			"/panes",
 			"/welcome",
 			"/account",
 			"/more",

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { HealthTable } from "@warren/kernel";
-import { Joiner, linuxNetwork } from "@warren/overlay";
+import { Joiner, linuxNetwork } from "@warren/overlay/joiner";
 import type { RoleDeps, RunningRole } from "../cli/run-role.ts";
 import { type JoinerConfig, readLinkTls, rememberedSettings } from "../config/joiner-config.ts";
 import { version } from "../version.ts";

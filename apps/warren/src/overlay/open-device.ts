@@ -1,5 +1,5 @@
 import { defineErrors, type HealthTable } from "@warren/kernel";
-import type { OpenDevice } from "@warren/overlay";
+import type { OpenDevice } from "@warren/overlay/joiner";
 import { openOverlayDevice } from "@warren/wireguard";
 import type { RoleDeps } from "../cli/run-role.ts";
 

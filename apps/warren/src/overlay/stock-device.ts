@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { defineErrors, messageOf, silentLogger, systemClock, systemRandom } from "@warren/kernel";
-import { addStaticDevice, publicKeyOf, stockConfig } from "@warren/overlay";
+import { addStaticDevice, publicKeyOf, stockConfig } from "@warren/overlay/joiner";
 import { type JoinerConfig, parseJoinerConfig, readLinkTls } from "../config/joiner-config.ts";
 
 const overlayError = defineErrors({

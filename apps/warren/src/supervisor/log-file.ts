@@ -1,5 +1,6 @@
-import { closeSync, existsSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, renameSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { makeFolder } from "../config/data-folder.ts";
 
 /** Largest size of one log file, bytes; the one before it is kept beside it. */
 const maxBytes = 8 * 1024 * 1024;
@@ -31,7 +32,7 @@ export class LogFile {
 	}
 
 	#open(): void {
-		mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
+		makeFolder(dirname(this.#path));
 		this.#file = openSync(this.#path, "a", 0o600);
 		this.#bytes = fstatSync(this.#file).size;
 	}

@@ -1,6 +1,7 @@
 import { messageOf, systemClock, systemRandom, WarrenError } from "@warren/kernel";
 import { createLogger, MemoryTrim } from "@warren/net";
 import type { RoleDeps, RoleSettings, RunningRole } from "../cli/run-role.ts";
+import { systemFault } from "../cli/system-fault.ts";
 import type { RoleRow } from "../node/role-part.ts";
 import { aliveEveryMs, type FromProcess, type ProcessRow, type ToProcess } from "./messages.ts";
 
@@ -42,7 +43,8 @@ export async function runSupervised(
 				notice: (notice) => void tell({ type: "notice", notice }),
 			},
 		);
-	} catch (failure) {
+	} catch (thrown) {
+		const failure = systemFault(thrown) ?? thrown;
 		const { code, fix } = failure instanceof WarrenError ? failure : { code: "unexpected", fix: "" };
 		if (!(failure instanceof WarrenError)) logger.error("unexpected failure", { stack: (failure as Error).stack });
 		await tell({ type: "failed", code, message: messageOf(failure), fix });

@@ -34,7 +34,7 @@ export interface MachineTunnelsDeps {
  * The floor of reach, at the first machine: each joined machine parks a tunnel at the backbone beside it, as a TCP
  * service that only the warren's machines are granted. What travels inside is TLS of the two machines' own.
  */
-export class MachineTunnels implements PeerTunnel, Closeable {
+export class MachineTunnels implements PeerTunnel<Duplex>, Closeable {
 	readonly #deps: MachineTunnelsDeps;
 	#kept: Kept;
 	#visitor: Visitor | null = null;

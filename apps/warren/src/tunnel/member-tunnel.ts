@@ -53,7 +53,7 @@ export interface MemberTunnelDeps {
  * A joined machine's floor: its own tunnel, parked at the first machine's backbone for as long as it runs, and the ways
  * to the other machines through theirs. What the hub granted is kept, so that it parks without the hub as well.
  */
-export class MemberTunnel implements PeerTunnel, Closeable {
+export class MemberTunnel implements PeerTunnel<Duplex>, Closeable {
 	readonly #deps: MemberTunnelDeps;
 	readonly #membership: Membership;
 	/** Its node's own listener. */

@@ -3,6 +3,7 @@ import { useEffect, useState } from "react";
 import { useSearch } from "wouter";
 import { ApiError } from "../api/exchange.ts";
 import { queryClient } from "../api/warren.tsx";
+import { NotHere } from "../pages/not-here.tsx";
 import { Segments } from "../ui/field.tsx";
 import { ErrorNotice, Notice, Skeletons } from "../ui/states.tsx";
 import { toast } from "../ui/toast.tsx";
@@ -27,7 +28,9 @@ export function AccessPage() {
 					<p className="muted small">{t.lead}</p>
 				</div>
 			</header>
-			{error !== null && data === undefined && <ErrorNotice failure={error} onRetry={() => void refetch()} />}
+			{error !== null && data === undefined && (
+				<NotHere failure={error} title={t.elsewhere} path="/access" onRetry={() => void refetch()} />
+			)}
 			{isPending && error === null && <Skeletons count={4} height={72} label={t.loading} />}
 			{data !== undefined && <PolicyEditor stored={data} />}
 		</div>

@@ -51,6 +51,7 @@ export function SaveDialog(props: {
 					type="button"
 					className={lost > 0 ? "button danger solid" : "button primary"}
 					disabled={busy}
+					aria-busy={busy}
 					onClick={() => void save()}
 				>
 					{lost > 0 ? t.preview.saveLosing(lost) : t.preview.save}

@@ -2,6 +2,7 @@ export const t = {
 	title: "Access",
 	lead: "Who may reach whom on your network. The first rule that covers a connection decides; none means no.",
 	loading: "Reading the policy",
+	elsewhere: "The policy of this warren is kept on its first machine",
 	views: "How to edit",
 	form: "Rules",
 	source: "Source",

@@ -57,7 +57,7 @@ function DeviceForm({ endpoint, onMade }: { endpoint: string; onMade: (device: A
 
 function Made({ device, onDone }: { device: AddedDevice; onDone: () => void }) {
 	return (
-		<div className="pairing">
+		<div className="pairing dense">
 			<QrCode text={device.config} label={t.device.qr(device.name)} />
 			<details className="other-way">
 				<summary>{t.device.asText}</summary>

@@ -5,6 +5,7 @@ import { useLocation, useSearch } from "wouter";
 import { queryClient } from "../api/warren.tsx";
 import { Copyable } from "../ui/copyable.tsx";
 import { Empty, ErrorNotice, Notice, Skeletons, StaleNotice } from "../ui/states.tsx";
+import { t as ui } from "../ui/text.ts";
 import { agoOf } from "../ui/time.ts";
 import { toastError } from "../ui/toast.tsx";
 import { AddDevice } from "./add-device.tsx";
@@ -92,7 +93,7 @@ function Conditions({ view: { joiner, error, firstMachine } }: { view: NetworkVi
 			{joiner === null && (
 				<Notice title={t.off.title}>
 					<span className="muted">{t.off.body}</span>
-					<Copyable text={t.off.command} label="command" />
+					<Copyable text={t.off.command} label={ui.values.command} />
 				</Notice>
 			)}
 			{joiner !== null && age > joinerStaleMs && (

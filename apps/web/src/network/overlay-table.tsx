@@ -5,6 +5,7 @@ import { Copyable } from "../ui/copyable.tsx";
 import { Confirm } from "../ui/dialog.tsx";
 import { Menu, MenuItem, MenuSeparator } from "../ui/menu.tsx";
 import { type MachineState, StatusDot } from "../ui/status-dot.tsx";
+import { t as ui } from "../ui/text.ts";
 import { agoOf, bytesOf, millisecondsOf, momentOf } from "../ui/time.ts";
 import { networkKey, removePeer } from "./network-api.ts";
 import type { OverlayRow, PathKind } from "./overlay-rows.ts";
@@ -38,7 +39,7 @@ export function OverlayTable(props: {
 							</th>
 						))}
 						<th scope="col">
-							<span className="visually-hidden">Actions</span>
+							<span className="visually-hidden">{ui.actions}</span>
 						</th>
 					</tr>
 				</thead>

@@ -7,6 +7,7 @@ import { type MachineId, self } from "../api/machine.ts";
 import { useMachineName, usePeers } from "../api/warren.tsx";
 import { Copyable } from "../ui/copyable.tsx";
 import { ErrorNotice, Notice } from "../ui/states.tsx";
+import { t as ui } from "../ui/text.ts";
 import { NodeSignIn } from "./node-sign-in.tsx";
 import { PinCard } from "./pin-card.tsx";
 import { t } from "./text/sign-in.ts";
@@ -44,7 +45,7 @@ export function PeerSignIn({ machine }: { machine: MachineId }) {
 				)}
 				{peer !== undefined && (
 					<div className="gate-foot">
-						<Copyable text={`${peer.host}:${peer.port}`} label="address" />
+						<Copyable text={`${peer.host}:${peer.port}`} label={ui.values.address} />
 					</div>
 				)}
 			</div>

@@ -6,6 +6,7 @@ import { type MachineId, self } from "../api/machine.ts";
 import { api, queryClient } from "../api/warren.tsx";
 import { Copyable } from "../ui/copyable.tsx";
 import { ErrorNotice } from "../ui/states.tsx";
+import { t as ui } from "../ui/text.ts";
 import { toast } from "../ui/toast.tsx";
 import { t } from "./text/pin.ts";
 
@@ -59,9 +60,9 @@ export function PinCard({ peer, name }: { peer: MachineId; name: string }) {
 			<p className="muted small">{t.lead}</p>
 			<dl className="prints">
 				<dt>{t.expected}</dt>
-				<dd>{expected === undefined ? t.unknown : <Copyable text={expected} label="known fingerprint" />}</dd>
+				<dd>{expected === undefined ? t.unknown : <Copyable text={expected} label={ui.values.knownFingerprint} />}</dd>
 				<dt>{t.actual}</dt>
-				<dd>{actual === undefined ? t.unknown : <Copyable text={actual} label="new fingerprint" />}</dd>
+				<dd>{actual === undefined ? t.unknown : <Copyable text={actual} label={ui.values.newFingerprint} />}</dd>
 			</dl>
 			{failure !== undefined && <ErrorNotice failure={failure} />}
 			{prints.error !== null && <ErrorNotice failure={prints.error} />}

@@ -3,7 +3,7 @@ import { useLocation } from "wouter";
 import { tryEnrolWithAccount } from "../api/enrolment.ts";
 import { ApiError } from "../api/exchange.ts";
 import { useHubRole } from "../api/hub.ts";
-import { self, terminalsPath } from "../api/machine.ts";
+import { self } from "../api/machine.ts";
 import type { Device } from "../api/types.ts";
 import { api, credentials } from "../api/warren.tsx";
 import { Form, SubmitButton, secretOf, TextField, textOf, useSubmit } from "../ui/form.tsx";
@@ -12,6 +12,8 @@ import { Gate } from "./gate.tsx";
 import { DeviceNameField, UserField } from "./node-sign-in.tsx";
 import { t as account } from "./text/account-entry.ts";
 import { t } from "./text/setup.ts";
+import { beginWelcome, welcomePath } from "./welcome/progress.ts";
+import { t as welcome } from "./welcome/text.ts";
 
 /**
  * The first sign-in ever: reached by the printed link, whose secret is already out of the address bar. It opens two
@@ -24,10 +26,11 @@ export function SetupPage({ secret, onDone }: { secret: string; onDone: () => vo
 
 	function finish() {
 		onDone();
-		navigate(terminalsPath(self), { replace: true });
+		beginWelcome();
+		navigate(welcomePath, { replace: true });
 	}
 
-	if (machineDone) return <FirstAccount secret={secret} step={account.setupStep(2)} onDone={finish} />;
+	if (machineDone) return <FirstAccount secret={secret} step={welcome.step(2)} onDone={finish} />;
 	return (
 		<MachineSetup
 			secret={secret}
@@ -99,7 +102,7 @@ function MachineSetup(props: { secret: string; withStep: boolean; onDone: () => 
 			</Gate>
 		);
 	return (
-		<Gate title={t.title} lead={t.lead} {...(props.withStep ? { step: account.setupStep(1) } : {})}>
+		<Gate title={t.title} lead={t.lead} {...(props.withStep ? { step: welcome.step(1) } : {})}>
 			<Form submission={submission} action={<SubmitButton submission={submission}>{t.submit}</SubmitButton>}>
 				<UserField newUser />
 				<TextField

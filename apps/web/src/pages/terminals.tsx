@@ -12,6 +12,7 @@ import { HostChip } from "./host-chip.tsx";
 import { MachineError } from "./machine-error.tsx";
 import { NewSession, RenameSession } from "./session-dialogs.tsx";
 import { t } from "./text/terminals.ts";
+import { ResumeWelcome } from "./welcome/resume.tsx";
 
 /** The sessions of one machine. */
 export function TerminalsPage({ machine }: { machine: MachineId }) {
@@ -33,6 +34,7 @@ export function TerminalsPage({ machine }: { machine: MachineId }) {
 					</button>
 				</div>
 			</header>
+			<ResumeWelcome machine={machine} />
 			{error !== null && (
 				<MachineError machine={machine} failure={error} dataAt={dataUpdatedAt} onRetry={() => void refetch()} />
 			)}

@@ -9,6 +9,7 @@ import { Mark } from "../shell/mark.tsx";
 import { Copyable } from "../ui/copyable.tsx";
 import { Segments } from "../ui/field.tsx";
 import { ErrorNotice, Notice, Skeletons } from "../ui/states.tsx";
+import { t as ui } from "../ui/text.ts";
 import { dayOf } from "../ui/time.ts";
 import { t } from "./text/trust.ts";
 
@@ -59,7 +60,7 @@ export function TrustPage() {
 							<h2>{t.compare}</h2>
 							<p>{t.compareLead}</p>
 						</header>
-						<Copyable block text={ca.data.fingerprint} label="fingerprint" />
+						<Copyable block text={ca.data.fingerprint} label={ui.values.fingerprint} />
 						<p className="small faint">
 							{ca.data.name} · {t.until(dayOf(new Date(ca.data.notAfter).getTime()))}
 						</p>
@@ -77,7 +78,7 @@ export function TrustPage() {
 								return (
 									<li key={step}>
 										<span>{step}</span>
-										{command !== undefined && <Copyable block text={command} label="command" />}
+										{command !== undefined && <Copyable block text={command} label={ui.values.command} />}
 									</li>
 								);
 							})}

@@ -82,7 +82,7 @@ function MachineSessions(props: { machine: MachineId; shown: readonly Pane[]; on
 							</li>
 						))}
 						<li>
-							<button type="button" className="button" disabled={busy} onClick={() => void create()}>
+							<button type="button" className="button" disabled={busy} aria-busy={busy} onClick={() => void create()}>
 								<Plus size={16} aria-hidden="true" /> {t.newOn(name)}
 							</button>
 						</li>

@@ -1,14 +1,6 @@
 import "./panes.css";
 import { X } from "lucide-react";
-import {
-	type KeyboardEvent,
-	type PointerEvent,
-	type ReactNode,
-	useEffect,
-	useRef,
-	useState,
-	useSyncExternalStore,
-} from "react";
+import { type KeyboardEvent, type PointerEvent, type ReactNode, useEffect, useRef, useState } from "react";
 import { Link, useLocation, useSearch } from "wouter";
 import { type MachineId, terminalPath, terminalsPath } from "../api/machine.ts";
 import { useMachineName, useSessions } from "../api/warren.tsx";
@@ -128,7 +120,7 @@ function PaneFrame(props: {
 	return (
 		<div
 			className="pane"
-			data-focused={props.isFocused && !props.single}
+			data-focused={props.single ? undefined : props.isFocused}
 			style={
 				props.single
 					? { inset: 0 }

@@ -91,7 +91,7 @@ function Outcome({ exposed, onClose }: { exposed: Exposed; onClose: () => void }
 			<Copyable block text={exposed.url} label={t.address} />
 			<div className="row end">
 				<button type="button" className="button primary" onClick={onClose}>
-					OK
+					{t.ok}
 				</button>
 			</div>
 		</div>

@@ -96,7 +96,7 @@ function ExchangeRow({ service, exchange }: { service: string; exchange: Exchang
 				</dl>
 				{exchange.replayable && (
 					<div className="row wrap">
-						<button type="button" className="button" disabled={busy} onClick={() => void again()}>
+						<button type="button" className="button" disabled={busy} aria-busy={busy} onClick={() => void again()}>
 							<RotateCcw size={15} aria-hidden="true" /> {t.replay}
 						</button>
 						<span className="small muted">{t.replayNote}</span>

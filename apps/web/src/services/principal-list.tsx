@@ -4,6 +4,7 @@ import { Copyable } from "../ui/copyable.tsx";
 import { Confirm, Dialog } from "../ui/dialog.tsx";
 import { Form, SubmitButton, TextField, textOf, useSubmit } from "../ui/form.tsx";
 import { Empty, ErrorNotice, Skeletons } from "../ui/states.tsx";
+import { t as ui } from "../ui/text.ts";
 import { toastError } from "../ui/toast.tsx";
 import {
 	approvePrincipal,
@@ -58,7 +59,7 @@ function PrincipalRow({ principal, services }: { principal: Principal; services:
 						{t.principal.states[state]}
 					</span>
 				</div>
-				<Copyable text={id} label="identifier" />
+				<Copyable text={id} label={ui.values.identifier} />
 				{!revoked && <Grants principal={principal} services={services} />}
 			</div>
 			<div className="row wrap">

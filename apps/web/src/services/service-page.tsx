@@ -32,7 +32,7 @@ export function ServicePage({ name }: { name: string }) {
 			</header>
 			{error !== null && <ErrorNotice failure={error} onRetry={() => void refetch()} />}
 			{isPending && error === null && <Skeletons count={3} height={96} label={t.loading} />}
-			{data !== undefined && service === undefined && <Notice tone="warn" title={`There is no service ${name}.`} />}
+			{data !== undefined && service === undefined && <Notice tone="warn" title={t.unknown(name)} />}
 			{service !== undefined && (
 				<>
 					<Copyable text={service.url} label={t.address} />

@@ -6,6 +6,7 @@ import { Confirm } from "../ui/dialog.tsx";
 import { Menu, MenuItem, MenuSeparator } from "../ui/menu.tsx";
 import { Empty } from "../ui/states.tsx";
 import { type MachineState, StatusDot } from "../ui/status-dot.tsx";
+import { t as ui } from "../ui/text.ts";
 import { type Exposed, hidePort, removeService, type Service } from "./services-api.ts";
 import { t } from "./text.ts";
 
@@ -39,7 +40,7 @@ export function ServiceTable(props: {
 							</th>
 						))}
 						<th scope="col">
-							<span className="visually-hidden">Actions</span>
+							<span className="visually-hidden">{ui.actions}</span>
 						</th>
 					</tr>
 				</thead>
@@ -93,7 +94,7 @@ function ServiceRow({ service, here }: { service: Service; here: Exposed | undef
 			</td>
 			<td className="cell-actions">
 				<Menu
-					label={`Actions for ${name}`}
+					label={t.actions(name)}
 					trigger={
 						<button type="button" className="icon-button">
 							<Ellipsis size={17} />

@@ -2,9 +2,9 @@ import "./services.css";
 import { Plus } from "lucide-react";
 import { useState } from "react";
 import { useLocation, useSearch } from "wouter";
-import { ApiError } from "../api/exchange.ts";
+import { NotHere } from "../pages/not-here.tsx";
 import { Segments } from "../ui/field.tsx";
-import { ErrorNotice, Notice, Skeletons, StaleNotice } from "../ui/states.tsx";
+import { ErrorNotice, Skeletons, StaleNotice } from "../ui/states.tsx";
 import { agoOf } from "../ui/time.ts";
 import { ExposePort } from "./expose-port.tsx";
 import { PrincipalList } from "./principal-list.tsx";
@@ -36,7 +36,9 @@ export function ServicesPage() {
 					</button>
 				</div>
 			</header>
-			{error !== null && data === undefined && <Absent failure={error} onRetry={() => void refetch()} />}
+			{error !== null && data === undefined && (
+				<NotHere failure={error} title={t.elsewhere} path="/services" onRetry={() => void refetch()} />
+			)}
 			{error !== null && data !== undefined && (
 				<StaleNotice failure={error} at={dataUpdatedAt} onRetry={() => void refetch()} />
 			)}
@@ -66,22 +68,6 @@ export function ServicesPage() {
 			)}
 			<ExposePort open={exposing} onClose={() => navigate("/services", { replace: true })} />
 		</div>
-	);
-}
-
-/** Not here is no failure: it says where to go. */
-function Absent({ failure, onRetry }: { failure: unknown; onRetry: () => void }) {
-	const first = failure instanceof ApiError ? failure.details.firstMachine : undefined;
-	if (typeof first !== "string") return <ErrorNotice failure={failure} onRetry={onRetry} />;
-	return (
-		<Notice
-			title={t.elsewhere}
-			action={
-				<a className="button" href={`${first}/services`}>
-					{new URL(first).host}
-				</a>
-			}
-		/>
 	);
 }
 

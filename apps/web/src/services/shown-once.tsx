@@ -1,5 +1,6 @@
 import type { ReactNode } from "react";
 import { Copyable } from "../ui/copyable.tsx";
+import { t } from "./text.ts";
 
 /** A secret that nobody can show again. */
 export function ShownOnce(props: {
@@ -16,7 +17,7 @@ export function ShownOnce(props: {
 			{props.children}
 			<div className="row end">
 				<button type="button" className="button primary" onClick={props.onDone}>
-					OK
+					{t.ok}
 				</button>
 			</div>
 		</div>

@@ -1,5 +1,7 @@
 export const t = {
 	title: "Services",
+	ok: "OK",
+	unknown: (name: string) => `There is no service ${name}.`,
 	lead: "Ports of your machines under names, for those whom you let in.",
 	loading: "Asking the backbone",
 	views: "Part",
@@ -40,6 +42,7 @@ export const t = {
 	removeTitle: (name: string) => `Remove ${name}?`,
 	removeBody: (name: string) => `${name}, its tokens and grants are gone, and its agents are sent away.`,
 	back: "All services",
+	actions: (name: string) => `Actions for ${name}`,
 	settings: "Settings",
 	save: "Save",
 	saved: "Saved",

@@ -1,5 +1,6 @@
 import { Component, type ReactNode } from "react";
 import { ErrorNotice } from "../ui/states.tsx";
+import { t } from "./text.ts";
 
 /** A page that fails to draw says so and offers a way on, instead of a blank screen. */
 export class Boundary extends Component<{ children: ReactNode }, { failure: unknown }> {
@@ -14,9 +15,9 @@ export class Boundary extends Component<{ children: ReactNode }, { failure: unkn
 		return (
 			<div className="gate">
 				<div className="gate-card">
-					<ErrorNotice failure={this.state.failure} title="This page stopped working" />
+					<ErrorNotice failure={this.state.failure} title={t.stopped} />
 					<button type="button" className="button primary" onClick={() => location.reload()}>
-						Load it again
+						{t.reload}
 					</button>
 				</div>
 			</div>

@@ -17,6 +17,7 @@ import {
 import { activityPath, type MachineId, terminalsPath } from "../api/machine.ts";
 import { useUnread } from "../rooms/api.ts";
 import { roomsPath } from "../rooms/paths.ts";
+import { t } from "./text.ts";
 
 /** The places of the app. A later role adds its own line here; nothing is listed before it works. */
 export interface Place {
@@ -34,7 +35,7 @@ export interface Place {
 export const places: readonly Place[] = [
 	{
 		id: "terminals",
-		label: "Terminals",
+		label: t.places.terminals,
 		icon: SquareTerminal,
 		tab: true,
 		path: terminalsPath,
@@ -42,7 +43,7 @@ export const places: readonly Place[] = [
 	},
 	{
 		id: "machines",
-		label: "Machines",
+		label: t.places.machines,
 		icon: Server,
 		tab: true,
 		path: () => "/machines",
@@ -50,7 +51,7 @@ export const places: readonly Place[] = [
 	},
 	{
 		id: "network",
-		label: "Network",
+		label: t.places.network,
 		icon: Waypoints,
 		tab: false,
 		path: () => "/network",
@@ -58,7 +59,7 @@ export const places: readonly Place[] = [
 	},
 	{
 		id: "access",
-		label: "Access",
+		label: t.places.access,
 		icon: Route,
 		tab: false,
 		path: () => "/access",
@@ -66,7 +67,7 @@ export const places: readonly Place[] = [
 	},
 	{
 		id: "services",
-		label: "Services",
+		label: t.places.services,
 		icon: Globe,
 		tab: false,
 		path: () => "/services",
@@ -74,7 +75,7 @@ export const places: readonly Place[] = [
 	},
 	{
 		id: "docs",
-		label: "Docs",
+		label: t.places.docs,
 		icon: FileText,
 		tab: true,
 		path: () => "/docs",
@@ -82,7 +83,7 @@ export const places: readonly Place[] = [
 	},
 	{
 		id: "chat",
-		label: "Chat",
+		label: t.places.chat,
 		icon: MessageCircle,
 		tab: true,
 		path: () => "/chat",
@@ -90,7 +91,7 @@ export const places: readonly Place[] = [
 	},
 	{
 		id: "rooms",
-		label: "Rooms",
+		label: t.places.rooms,
 		icon: MessagesSquare,
 		tab: false,
 		useNews: useUnread,
@@ -99,7 +100,7 @@ export const places: readonly Place[] = [
 	},
 	{
 		id: "agent",
-		label: "Agent",
+		label: t.places.agent,
 		icon: Bot,
 		tab: false,
 		path: () => "/agent",
@@ -107,7 +108,7 @@ export const places: readonly Place[] = [
 	},
 	{
 		id: "activity",
-		label: "Activity",
+		label: t.places.activity,
 		icon: Activity,
 		tab: false,
 		path: activityPath,
@@ -115,7 +116,7 @@ export const places: readonly Place[] = [
 	},
 	{
 		id: "account",
-		label: "Account",
+		label: t.places.account,
 		icon: CircleUser,
 		tab: false,
 		path: () => "/account",
@@ -123,7 +124,7 @@ export const places: readonly Place[] = [
 	},
 	{
 		id: "settings",
-		label: "Settings",
+		label: t.places.settings,
 		icon: Settings,
 		tab: false,
 		path: () => "/settings",
@@ -134,7 +135,7 @@ export const places: readonly Place[] = [
 /** The phone's last tab: every place without one of its own. */
 export const more: Place = {
 	id: "more",
-	label: "More",
+	label: t.places.more,
 	icon: Ellipsis,
 	tab: true,
 	path: () => "/more",

@@ -3,6 +3,7 @@ import type { NodeEvent } from "../api/types.ts";
 import { spanOf } from "../ui/time.ts";
 import { toast } from "../ui/toast.tsx";
 import { preferences } from "./preferences.ts";
+import { t } from "./text.ts";
 
 type Noteworthy = Extract<NodeEvent, { type: "bell" | "command-finished" }>;
 
@@ -15,7 +16,7 @@ export function notify(machine: MachineId, event: Noteworthy, session: string): 
 	const watching = document.visibilityState === "visible" && location.pathname === path;
 	if (watching) return;
 	if (event.type === "command-finished" && event.durationMs < shortCommandMs) return;
-	const title = event.type === "bell" ? `Bell in ${session}` : `${event.command || "Command"} finished in ${session}`;
+	const title = event.type === "bell" ? t.bellIn(session) : t.finishedIn(event.command, session);
 	const body = event.type === "bell" ? "Something there asks for you." : `It ran for ${spanOf(event.durationMs)}.`;
 	if (document.visibilityState === "visible") {
 		toast.add({ title, description: body, type: "info", data: { href: path } });

@@ -27,6 +27,7 @@ import { panesOf } from "../panes/pane-tree.ts";
 import { t as panes } from "../panes/text.ts";
 import { places } from "./navigation.ts";
 import { preferences, setPreferences } from "./preferences.ts";
+import { t } from "./text.ts";
 
 interface Command {
 	readonly id: string;
@@ -44,7 +45,7 @@ export function Palette({ open, onClose, machine }: { open: boolean; onClose: ()
 		<Dialog.Root open={open} onOpenChange={(next) => !next && onClose()}>
 			<Dialog.Portal>
 				<Dialog.Backdrop className="backdrop" />
-				<Dialog.Popup className="palette" aria-label="Go to">
+				<Dialog.Popup className="palette" aria-label={t.goTo}>
 					<PaletteBody onClose={onClose} machine={machine} />
 				</Dialog.Popup>
 			</Dialog.Portal>
@@ -76,11 +77,11 @@ function PaletteBody({ onClose, machine }: { onClose: () => void; machine: Machi
 		<>
 			<input
 				role="combobox"
-				aria-label="Go to"
+				aria-label={t.goTo}
 				aria-expanded="true"
 				aria-controls={list}
 				aria-activedescendant={current === undefined ? undefined : `${list}-${current.id}`}
-				placeholder="A session, a machine, a page"
+				placeholder={t.palette.placeholder}
 				value={query}
 				autoComplete="off"
 				spellCheck={false}
@@ -96,8 +97,8 @@ function PaletteBody({ onClose, machine }: { onClose: () => void; machine: Machi
 					event.preventDefault();
 				}}
 			/>
-			{found.length === 0 && <p className="none">Nothing is called “{query}”.</p>}
-			<ul role="listbox" id={list} aria-label="Places and actions">
+			{found.length === 0 && <p className="none">{t.palette.none(query)}</p>}
+			<ul role="listbox" id={list} aria-label={t.palette.list}>
 				{found.map((command) => (
 					<li
 						key={command.id}
@@ -141,62 +142,92 @@ function useCommands(machine: MachineId): Command[] {
 		const machines = [...names].map(([id, name]) => ({
 			id: `machine-${id}`.replace(/[^\w-]/g, "_"),
 			label: name,
-			kind: "Machine",
+			kind: t.palette.kinds.machine,
 			icon: Server,
 			run: () => navigate(terminalsPath(id)),
 		}));
 		const documents = (queryClient.getQueryData<DocumentRecord[]>(["hub", "rooms"]) ?? []).map((record) => ({
 			id: `document-${record.id}`.replace(/[^\w-]/g, "_"),
 			label: record.title,
-			kind: "Document",
+			kind: t.palette.kinds.document,
 			icon: FileText,
 			run: () => navigate(`/docs/${encodeURIComponent(record.id)}`),
 		}));
 		const pages = places.map((place) => ({
 			id: `place-${place.id}`,
 			label: place.label,
-			kind: "Page",
+			kind: t.palette.kinds.page,
 			icon: place.icon,
 			run: () => navigate(place.path(machine)),
 		}));
 		const actions: Command[] = [
 			{
 				id: "new-session",
-				label: `New session on ${names.get(machine) ?? machine}`,
-				kind: "Action",
+				label: t.palette.newSession(names.get(machine) ?? machine),
+				kind: t.palette.kinds.action,
 				icon: Plus,
 				run: () => navigate(`${terminalsPath(machine)}?new`),
 			},
-			{ id: "add-machine", label: "Add a machine", kind: "Action", icon: Plus, run: () => navigate("/machines?add") },
-			{ id: "expose", label: "Expose a port", kind: "Action", icon: Globe, run: () => navigate("/services?expose") },
+			{
+				id: "add-machine",
+				label: t.palette.addMachine,
+				kind: t.palette.kinds.action,
+				icon: Plus,
+				run: () => navigate("/machines?add"),
+			},
+			{
+				id: "expose",
+				label: t.palette.expose,
+				kind: t.palette.kinds.action,
+				icon: Globe,
+				run: () => navigate("/services?expose"),
+			},
 			{
 				id: "add-phone",
-				label: "Add a phone to the network",
-				kind: "Action",
+				label: t.palette.addPhone,
+				kind: t.palette.kinds.action,
 				icon: Smartphone,
 				run: () => navigate("/network?add"),
 			},
-			{ id: "new-document", label: "New document", kind: "Action", icon: Plus, run: () => navigate("/docs?new") },
-			{ id: "pair", label: "Pair a phone", kind: "Action", icon: QrCode, run: () => navigate("/account?pair") },
-			{ id: "invite", label: "Invite somebody", kind: "Action", icon: Mail, run: () => navigate("/account?invite") },
+			{
+				id: "new-document",
+				label: t.palette.newDocument,
+				kind: t.palette.kinds.action,
+				icon: Plus,
+				run: () => navigate("/docs?new"),
+			},
+			{
+				id: "pair",
+				label: t.palette.pair,
+				kind: t.palette.kinds.action,
+				icon: QrCode,
+				run: () => navigate("/account?pair"),
+			},
+			{
+				id: "invite",
+				label: t.palette.invite,
+				kind: t.palette.kinds.action,
+				icon: Mail,
+				run: () => navigate("/account?invite"),
+			},
 			{
 				id: "theme",
-				label: "Switch between light and dark",
-				kind: "Action",
+				label: t.palette.theme,
+				kind: t.palette.kinds.action,
 				icon: Moon,
 				run: () => setPreferences({ theme: preferences().theme === "dark" ? "light" : "dark" }),
 			},
 			{
 				id: "trust",
-				label: "Trust this warren on a device",
-				kind: "Page",
+				label: t.palette.trust,
+				kind: t.palette.kinds.page,
 				icon: ShieldCheck,
 				run: () => navigate("/trust"),
 			},
 			{
 				id: "notices",
-				label: "Notifications",
-				kind: "Page",
+				label: t.palette.notices,
+				kind: t.palette.kinds.page,
 				icon: CircleDot,
 				run: () => navigate("/settings"),
 			},
@@ -225,7 +256,7 @@ function paneCommands(path: string, navigate: (to: string) => void): Command[] {
 		...(first === undefined || inView.includes(path)
 			? []
 			: [{ id: "split-open", label: panes.open, icon: PanelRight, run: () => navigate(first) }]),
-	].map((each) => ({ ...each, kind: "Action" }));
+	].map((each) => ({ ...each, kind: t.palette.kinds.action }));
 }
 
 /** Every word of the query must occur; what begins with it comes first. */

@@ -13,6 +13,8 @@ export interface Preferences {
 	readonly lastPath: string;
 	/** How somebody signs in here by habit. */
 	readonly signInBy: "account" | "pin";
+	/** Which step of the set-up comes next; empty when none does. */
+	readonly welcome: string;
 }
 
 const storageKey = "warren.preferences.v1";
@@ -26,6 +28,7 @@ const initial: Preferences = {
 	notifications: false,
 	lastPath: "",
 	signInBy: "account",
+	welcome: "",
 };
 
 let current: Preferences = { ...initial, ...stored() };

@@ -9,6 +9,7 @@ import { more, places } from "./navigation.ts";
 import { News } from "./news.tsx";
 import { Palette } from "./palette.tsx";
 import { setPreferences } from "./preferences.ts";
+import { t } from "./text.ts";
 
 /** Rail on wide screens, tabs on phones, around whatever page the URL names. */
 export function Shell({ children }: { children: ReactNode }) {
@@ -35,15 +36,15 @@ export function Shell({ children }: { children: ReactNode }) {
 	return (
 		<div className="shell">
 			<a className="button skip" href="#main">
-				Skip to the page
+				{t.skip}
 			</a>
-			<nav className="rail" aria-label="Main">
-				<Link className="brand" href={terminalsPath(machine)} aria-label="Warren, home">
+			<nav className="rail" aria-label={t.main}>
+				<Link className="brand" href={terminalsPath(machine)} aria-label={t.home}>
 					<Mark size={22} /> Warren
 				</Link>
 				<button type="button" className="palette-hint" onClick={() => setSearching(true)}>
 					<span className="row">
-						<Search size={15} aria-hidden="true" /> Go to
+						<Search size={15} aria-hidden="true" /> {t.goTo}
 					</span>
 					<kbd>{isApple ? "⌘K" : "Ctrl K"}</kbd>
 				</button>
@@ -58,7 +59,7 @@ export function Shell({ children }: { children: ReactNode }) {
 			<main className="main" id="main" tabIndex={-1}>
 				{children}
 			</main>
-			<nav className="tabs" aria-label="Main">
+			<nav className="tabs" aria-label={t.main}>
 				{[...places.filter((place) => place.tab), more].map(
 					({ id, label, icon: Icon, path: pathOf, isAt, useNews }) => (
 						<Link key={id} href={pathOf(machine)} aria-current={isAt(path) ? "page" : undefined}>
@@ -80,14 +81,14 @@ function RailSessions({ machine, path }: { machine: string; path: string }) {
 	const name = useMachineName(machine);
 	if (useCredential(machine) === undefined) return null;
 	return (
-		<section className="rail-section" aria-label={`Sessions on ${name}`}>
+		<section className="rail-section" aria-label={t.sessionsOn(name)}>
 			<div className="title">
-				<span className="clip">On {name}</span>
+				<span className="clip">{t.on(name)}</span>
 				<Link
 					className="icon-button"
 					href={`${terminalsPath(machine)}?new`}
-					aria-label="New session"
-					title="New session"
+					aria-label={t.newSession}
+					title={t.newSession}
 				>
 					<Plus size={15} />
 				</Link>
@@ -103,12 +104,12 @@ function RailSessions({ machine, path }: { machine: string; path: string }) {
 							aria-current={path === href ? "page" : undefined}
 						>
 							<span className="name clip">{session.name}</span>
-							{session.bell && <span className="tag live">bell</span>}
+							{session.bell && <span className="tag live">{t.bell}</span>}
 							<span className="sub clip">{session.command}</span>
 						</Link>
 					);
 				})}
-				{data?.sessions.length === 0 && <span className="menu-label">No sessions</span>}
+				{data?.sessions.length === 0 && <span className="menu-label">{t.noSessions}</span>}
 			</div>
 		</section>
 	);

@@ -1,5 +1,6 @@
 import { Check, Copy } from "lucide-react";
 import { useEffect, useState } from "react";
+import { t } from "./text.ts";
 import { toast } from "./toast.tsx";
 
 /** An address, fingerprint or command that one tap copies. */
@@ -14,8 +15,8 @@ export function Copyable({ text, label, block = false }: { text: string; label: 
 		<button
 			type="button"
 			className={block ? "copyable block" : "copyable"}
-			aria-label={`Copy ${label}: ${text}`}
-			title={`Copy ${label}`}
+			aria-label={t.copyOf(label, text)}
+			title={t.copy(label)}
 			onClick={() => void copyText(text).then(setCopied)}
 		>
 			<span>{text}</span>
@@ -31,8 +32,8 @@ export async function copyText(text: string): Promise<boolean> {
 		return true;
 	} catch {
 		toast.add({
-			title: "This browser keeps its clipboard closed",
-			description: "Select the text and copy it by hand.",
+			title: t.copyRefused,
+			description: t.copyRefusedFix,
 			type: "error",
 		});
 		return false;

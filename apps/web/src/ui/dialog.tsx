@@ -3,6 +3,7 @@ import { Dialog as Base } from "@base-ui/react/dialog";
 import { X } from "lucide-react";
 import { type ReactNode, useRef, useState } from "react";
 import { ErrorNotice } from "./states.tsx";
+import { t } from "./text.ts";
 
 export function Dialog(props: {
 	open: boolean;
@@ -27,7 +28,7 @@ export function Dialog(props: {
 				>
 					<div className="row">
 						<Base.Title className="grow">{props.title}</Base.Title>
-						<Base.Close className="icon-button" aria-label="Close">
+						<Base.Close className="icon-button" aria-label={t.close}>
 							<X size={18} />
 						</Base.Close>
 					</div>
@@ -73,8 +74,14 @@ export function Confirm(props: {
 					<BaseAlert.Description className="lead">{props.children}</BaseAlert.Description>
 					{failure !== undefined && <ErrorNotice failure={failure} />}
 					<div className="row end">
-						<BaseAlert.Close className="button">Keep</BaseAlert.Close>
-						<button type="button" className="button danger solid" disabled={busy} onClick={() => void confirm()}>
+						<BaseAlert.Close className="button">{t.keep}</BaseAlert.Close>
+						<button
+							type="button"
+							className="button danger solid"
+							disabled={busy}
+							aria-busy={busy}
+							onClick={() => void confirm()}
+						>
 							{props.action}
 						</button>
 					</div>

@@ -48,7 +48,7 @@ export function SubmitButton({
 	end?: boolean;
 }) {
 	const button = (
-		<button type="submit" className="button primary" disabled={submission.busy}>
+		<button type="submit" className="button primary" disabled={submission.busy} aria-busy={submission.busy}>
 			{children}
 		</button>
 	);

@@ -1,6 +1,7 @@
 import { CircleAlert, CircleSlash2, RotateCw, TriangleAlert } from "lucide-react";
 import type { ReactNode } from "react";
 import { describe } from "./describe.ts";
+import { t } from "./text.ts";
 import { agoOf } from "./time.ts";
 
 /** A failure where its content would have stood: what happened, what to do, the code to search for. */
@@ -17,7 +18,7 @@ export function ErrorNotice({ failure, title, onRetry }: { failure: unknown; tit
 			</div>
 			{onRetry !== undefined && (
 				<button type="button" className="button" onClick={onRetry}>
-					<RotateCw size={15} aria-hidden="true" /> Try again
+					<RotateCw size={15} aria-hidden="true" /> {t.tryAgain}
 				</button>
 			)}
 		</div>
@@ -49,10 +50,10 @@ export function StaleNotice({ failure, at, onRetry }: { failure: unknown; at: nu
 	return (
 		<Notice
 			tone="warn"
-			title={`Shown as it was ${agoOf(at)}`}
+			title={t.staleTitle(agoOf(at))}
 			action={
 				<button type="button" className="button" onClick={onRetry}>
-					Try again
+					{t.tryAgain}
 				</button>
 			}
 		>

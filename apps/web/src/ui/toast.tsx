@@ -2,6 +2,7 @@ import { Toast } from "@base-ui/react/toast";
 import { X } from "lucide-react";
 import { useLocation } from "wouter";
 import { describe } from "./describe.ts";
+import { t } from "./text.ts";
 
 interface ToastData {
 	/** Where a tap on the toast leads. */
@@ -26,7 +27,7 @@ export function Toasts() {
 	return (
 		<Toast.Provider toastManager={toast} limit={3} timeout={5000}>
 			<Toast.Portal>
-				<Toast.Viewport className="toasts" aria-label="Notices">
+				<Toast.Viewport className="toasts" aria-label={t.notices}>
 					<ToastList />
 				</Toast.Viewport>
 			</Toast.Portal>
@@ -53,10 +54,10 @@ function ToastList() {
 							close(each.id);
 						}}
 					>
-						Open
+						{t.open}
 					</button>
 				)}
-				<Toast.Close className="icon-button" aria-label="Dismiss">
+				<Toast.Close className="icon-button" aria-label={t.dismiss}>
 					<X size={16} />
 				</Toast.Close>
 			</Toast.Content>

@@ -56,20 +56,40 @@ export class Admission {
 	}
 
 	/**
-	 * An account by way of another service: for whom an invitation waits under that address, which the service has
-	 * checked. The owner's is made here, with the setup secret, and linked.
+	 * Somebody comes by way of another service: looks up the invitation that waits for that address, in case they have no
+	 * account yet. Before the library's transaction, in which nothing else gets at the tables.
 	 */
-	async admitSocial(user: { readonly email: string; readonly emailVerified: boolean }): Promise<void> {
+	async lookUp(email: string | null | undefined): Promise<void> {
 		const facts = requestFacts.getStore();
-		const invitation = user.emailVerified ? await this.#claim(user.email, null) : null;
-		if (facts === undefined || invitation === null) {
+		if (facts === undefined || typeof email !== "string") return;
+		const address = email.toLowerCase();
+		const row = await this.#open(address, null).select("role").executeTakeFirst();
+		facts.invited = row === undefined ? null : { email: address, role: row.role };
+	}
+
+	/**
+	 * Whether that somebody gets an account. The address must be one that the service has checked. The owner's account is
+	 * made here, with the setup secret, and linked.
+	 */
+	admitSocial(user: { readonly email: string; readonly emailVerified: boolean }): void {
+		const facts = requestFacts.getStore();
+		const invited = facts?.invited;
+		if (facts === undefined || !user.emailVerified || invited?.email !== user.email.toLowerCase()) {
 			throw new APIError("FORBIDDEN", {
 				code: "INVITATION_NEEDED",
 				message: "No account here is linked to that one, and no invitation is open for its address.",
 			});
 		}
-		facts.role = invitation.role;
-		facts.undo = invitation.undo;
+		facts.role = invited.role;
+		facts.admitted = true;
+	}
+
+	/** The account of `admitSocial` was made: its invitation is used up. */
+	async settleSocial(): Promise<void> {
+		const facts = requestFacts.getStore();
+		if (facts?.admitted !== true || facts.invited === null) return;
+		facts.admitted = false;
+		await this.#claim(facts.invited.email, null);
 	}
 
 	async hasOwner(): Promise<boolean> {
@@ -113,25 +133,10 @@ export class Admission {
 		codeHash: string | null,
 	): Promise<{ readonly role: string; readonly undo: () => Promise<void> } | null> {
 		const now = this.#clock.now();
-		const email = address.toLowerCase();
-		const open = this.#db
-			.selectFrom("accounts_invitations")
-			.select("id")
-			.where("used_at", "is", null)
-			.where("expires_at", ">", now)
-			.where((where) =>
-				codeHash === null
-					? where("email", "=", email)
-					: where.and([
-							where("code_hash", "=", codeHash),
-							where.or([where("email", "is", null), where("email", "=", email)]),
-						]),
-			)
-			.limit(1);
 		const row = await this.#db
 			.updateTable("accounts_invitations")
 			.set({ used_at: now })
-			.where("id", "in", open)
+			.where("id", "in", this.#open(address.toLowerCase(), codeHash).select("id"))
 			.where("used_at", "is", null)
 			.returning(["id", "role"])
 			.executeTakeFirst();
@@ -145,6 +150,22 @@ export class Admission {
 				.execute();
 		};
 		return { role: row.role, undo };
+	}
+
+	#open(email: string, codeHash: string | null) {
+		return this.#db
+			.selectFrom("accounts_invitations")
+			.where("used_at", "is", null)
+			.where("expires_at", ">", this.#clock.now())
+			.where((where) =>
+				codeHash === null
+					? where("email", "=", email)
+					: where.and([
+							where("code_hash", "=", codeHash),
+							where.or([where("email", "is", null), where("email", "=", email)]),
+						]),
+			)
+			.limit(1);
 	}
 
 	async #firstOwner(secret: string | null, remoteAddress: string): Promise<void> {

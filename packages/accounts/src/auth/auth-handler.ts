@@ -80,6 +80,8 @@ export class AuthHandler {
 			setupSecret: headerOf(context, setupHeader) ?? null,
 			deviceName: deviceNameOf(headerOf(context, deviceHeader), headerOf(context, "user-agent")),
 			role: null,
+			invited: null,
+			admitted: false,
 			undo: null,
 		};
 		const request = await nativeRequest(context, path, { remoteAddress, origin });

@@ -1,3 +1,5 @@
+// What the passkeys' library needs looks for it when it is loaded.
+import "reflect-metadata";
 import { apiKey } from "@better-auth/api-key";
 import { createAuthMiddleware } from "@better-auth/core/api";
 import { APIError } from "@better-auth/core/error";
@@ -104,7 +106,7 @@ function authOptions(deps: AuthDeps, options: AuthOptions, origin: string) {
 			revokeSessionsOnPasswordReset: true,
 		},
 		user: { modelName: "auth_user" },
-		socialProviders: { ...options.social },
+		socialProviders: socialProviders(deps, options.social ?? {}),
 		account: {
 			modelName: "auth_account",
 			// An address alone gives nobody an account that stands: people link while they are signed in.
@@ -158,7 +160,7 @@ function authOptions(deps: AuthDeps, options: AuthOptions, origin: string) {
 			user: {
 				create: {
 					before: async (user, context) => {
-						if (context !== null && socialPaths.has(context.path)) await deps.admission.admitSocial(user);
+						if (context !== null && socialPaths.has(context.path)) deps.admission.admitSocial(user);
 						const role = requestFacts.getStore()?.role ?? null;
 						return { data: role === null ? user : { ...user, role } };
 					},
@@ -166,11 +168,14 @@ function authOptions(deps: AuthDeps, options: AuthOptions, origin: string) {
 			},
 			session: {
 				create: {
-					before: async (session, context) => {
-						const facts = requestFacts.getStore();
-						// The account stands; its answer is a redirect, which else looks like none.
-						if (facts !== undefined && context !== null && socialPaths.has(context.path)) facts.undo = null;
-						return { data: { ...session, deviceName: session["deviceName"] ?? facts?.deviceName ?? "A device" } };
+					before: async (session) => {
+						await deps.admission.settleSocial();
+						return {
+							data: {
+								...session,
+								deviceName: session["deviceName"] ?? requestFacts.getStore()?.deviceName ?? "A device",
+							},
+						};
 					},
 				},
 			},
@@ -209,6 +214,18 @@ function authOptions(deps: AuthDeps, options: AuthOptions, origin: string) {
 			passkey({ rpName: "Warren", rpID: relyingPartyOf(origin), schema: { passkey: { modelName: "auth_passkey" } } }),
 		],
 	} satisfies BetterAuthOptions;
+}
+
+function socialProviders({ admission }: AuthDeps, { google, github }: SocialProviders) {
+	// The last thing that is asked of a service before the library looks for the account.
+	const mapProfileToUser = async ({ email }: { readonly email?: string | null }) => {
+		await admission.lookUp(email);
+		return {};
+	};
+	return {
+		...(google === undefined ? {} : { google: { ...google, prompt: "select_account" as const, mapProfileToUser } }),
+		...(github === undefined ? {} : { github: { ...github, mapProfileToUser } }),
+	};
 }
 
 /**

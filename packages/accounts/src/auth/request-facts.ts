@@ -9,6 +9,9 @@ export interface RequestFacts {
 	readonly deviceName: string;
 	/** Role of the account that this request may make; set by the admission. */
 	role: string | null;
+	/** The invitation that waits for whoever comes by way of another service; and whether it made an account. */
+	invited: { readonly email: string; readonly role: string } | null;
+	admitted: boolean;
 	/** Gives back what the admission used up; run when no account came of it. */
 	undo: (() => Promise<void>) | null;
 }

@@ -1,8 +1,8 @@
-import { messageOf } from "@warren/kernel";
 import { Agent, request } from "undici";
 import { z } from "zod";
 import { accountsError } from "../errors.ts";
 import { type AskHub, sessionAnswerSchema } from "../session-client.ts";
+import { hubUnreachable } from "./hub-unreachable.ts";
 
 export const hubRequestLimits = {
 	connectTimeoutMs: 5_000,
@@ -66,9 +66,7 @@ export class HubRequests {
 				body: text === "" ? null : (JSON.parse(text) as unknown),
 			};
 		} catch (cause) {
-			throw accountsError("hub_unreachable", `The hub at ${this.#origin} does not answer: ${messageOf(cause)}.`, {
-				cause,
-			});
+			throw hubUnreachable(this.#origin, cause);
 		}
 	}
 

@@ -5,6 +5,7 @@ import { joinFingerprint, parseJoinCode } from "../machines/join-code.ts";
 import type { MachineFacts } from "../machines/machines.ts";
 import { ticketKeySchema } from "../tickets/ticket.ts";
 import { HubRequests, hubRequestLimits } from "./hub-requests.ts";
+import { hubUnreachable } from "./hub-unreachable.ts";
 
 const joinedSchema = z.object({
 	nodeId: z.string(),
@@ -69,12 +70,12 @@ function shownAuthority(url: URL, fingerprint: string): Promise<string> {
 			timeout: hubRequestLimits.connectTimeoutMs,
 			...(/^[\d.]+$|:/.test(host) ? {} : { servername: host }),
 		});
-		const fail = (message: string, cause?: unknown) => {
+		const fail = (cause: Error) => {
 			socket.destroy();
-			reject(accountsError("hub_unreachable", `The hub at ${url.origin} does not answer: ${message}.`, { cause }));
+			reject(hubUnreachable(url.origin, cause));
 		};
-		socket.once("error", (cause) => fail(cause.message, cause));
-		socket.once("timeout", () => fail("no answer in time"));
+		socket.once("error", fail);
+		socket.once("timeout", () => fail(Object.assign(new Error("no answer in time"), { code: "ETIMEDOUT" })));
 		socket.once("secureConnect", () => {
 			const found = chainOf(socket.getPeerCertificate(true)).find((der) => joinFingerprint(der) === fingerprint);
 			socket.destroy();

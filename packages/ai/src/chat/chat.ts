@@ -1,10 +1,10 @@
 import type { StreamChunk } from "@tanstack/ai";
 import { chat, maxIterations, mergeAgentTools } from "@tanstack/ai";
 import { type Clock, type Logger, messageOf, WarrenError } from "@warren/kernel";
-import type { Dispatcher } from "undici";
-import { request } from "undici";
 import type { ProviderOrigins } from "../providers/origins.ts";
 import type { Provider } from "../providers/provider-table.ts";
+import { ask } from "../upstream/ask.ts";
+import type { Upstream } from "../upstream/upstream.ts";
 import type { Budgets, Spender } from "../usage/budgets.ts";
 import type { UsageLog } from "../usage/usage-log.ts";
 import type { ChatRequest } from "./chat-request.ts";
@@ -15,13 +15,13 @@ import { ollamaUnreachable, type RunError, runErrorOf } from "./run-errors.ts";
 export interface ChatDeps {
 	readonly clock: Clock;
 	readonly logger: Logger;
-	readonly dispatcher: Dispatcher;
+	readonly upstream: Upstream;
 	readonly origins: ProviderOrigins;
 	readonly usage: UsageLog;
 	readonly budgets: Budgets;
 }
 
-const preflightMs = 2_000;
+const preflight = { timeoutMs: 2_000, maxBytes: 64 * 1024 } as const;
 const charactersPerToken = 4;
 
 /**
@@ -45,7 +45,7 @@ export async function runChat(
 	let error: RunError | null = null;
 	try {
 		origin = deps.origins.of(provider);
-		error = provider.id === "ollama" ? await preflight(deps, origin) : null;
+		error = provider.id === "ollama" ? await askOllama(deps, origin) : null;
 		if (error === null) {
 			// The vendors' clients are large: a hub where nobody chats does without.
 			const { adapterFor } = await import("./chat-adapters.ts");
@@ -118,10 +118,9 @@ async function pump(
 }
 
 /** A dead Ollama would only say "fetch failed". */
-async function preflight({ dispatcher }: ChatDeps, origin: string): Promise<RunError | null> {
+async function askOllama({ upstream, clock }: ChatDeps, origin: string): Promise<RunError | null> {
 	try {
-		const answer = await request(`${origin}/api/version`, { dispatcher, signal: AbortSignal.timeout(preflightMs) });
-		await answer.body.dump();
+		await ask(upstream, clock, { origin, path: "/api/version", ...preflight });
 		return null;
 	} catch {
 		// Whatever the reason: there is nobody to ask.

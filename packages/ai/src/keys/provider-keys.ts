@@ -10,11 +10,11 @@ export type KeySource = "file" | "environment" | "not-needed" | "none";
  * later and by hand. Google's SDKs know two names for one key.
  */
 export class ProviderKeys {
-	readonly #file: KeyFile;
+	readonly #file: KeyFile | null;
 	readonly #environment: ReadonlyMap<string, string>;
 
 	/** @param environment the providers' variables alone: `readKeyVariables`. */
-	constructor(file: KeyFile, environment: ReadonlyMap<string, string>) {
+	constructor(file: KeyFile | null, environment: ReadonlyMap<string, string>) {
 		this.#file = file;
 		this.#environment = environment;
 	}
@@ -22,7 +22,7 @@ export class ProviderKeys {
 	/** @throws WarrenError `no_provider_key`, naming the variable. */
 	get(provider: Provider): string | null {
 		if (provider.keyVariable === null) return null;
-		const key = this.#file.get(provider.keyVariable) ?? this.#environment.get(provider.keyVariable);
+		const key = this.#file?.get(provider.keyVariable) ?? this.#environment.get(provider.keyVariable);
 		if (key !== undefined) return key;
 		throw aiError("no_provider_key", `This hub has no key for ${provider.name}: ${provider.keyVariable} is not set.`, {
 			fix: `Run on the hub's machine: warren keys set ${provider.id}`,
@@ -32,7 +32,7 @@ export class ProviderKeys {
 
 	sourceOf(provider: Provider): KeySource {
 		if (provider.keyVariable === null) return "not-needed";
-		if (this.#file.get(provider.keyVariable) !== undefined) return "file";
+		if (this.#file?.get(provider.keyVariable) !== undefined) return "file";
 		return this.#environment.has(provider.keyVariable) ? "environment" : "none";
 	}
 }

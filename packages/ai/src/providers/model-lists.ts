@@ -1,9 +1,9 @@
 import { type Clock, ExpiringMap, type Logger, messageOf } from "@warren/kernel";
-import type { Dispatcher } from "undici";
-import { request } from "undici";
 import { z } from "zod";
 import type { ProviderKeys } from "../keys/provider-keys.ts";
 import { upstreamHeaders } from "../proxy/headers.ts";
+import { ask } from "../upstream/ask.ts";
+import type { Upstream } from "../upstream/upstream.ts";
 import type { ProviderOrigins } from "./origins.ts";
 import type { Provider, ProviderId } from "./provider-table.ts";
 
@@ -30,7 +30,7 @@ const listSchema = z.union([
 export interface ModelListDeps {
 	readonly clock: Clock;
 	readonly logger: Logger;
-	readonly dispatcher: Dispatcher;
+	readonly upstream: Upstream;
 	readonly keys: ProviderKeys;
 	readonly origins: ProviderOrigins;
 }
@@ -64,17 +64,18 @@ export class ModelLists {
 
 	async #ask(provider: Provider): Promise<readonly string[]> {
 		try {
-			const { dispatcher, keys, origins } = this.#deps;
-			const answer = await request(`${origins.of(provider)}/${provider.modelList}`, {
-				dispatcher,
+			const { upstream, clock, keys, origins } = this.#deps;
+			const { status, text } = await ask(upstream, clock, {
+				origin: origins.of(provider),
+				path: `/${provider.modelList}`,
 				headers: {
 					...upstreamHeaders({ accept: "application/json" }, provider, keys.get(provider)),
 					...(provider.id === "anthropic" ? { "anthropic-version": "2023-06-01" } : {}),
 				},
-				signal: AbortSignal.timeout(listLimits.timeoutMs),
+				timeoutMs: listLimits.timeoutMs,
+				maxBytes: listLimits.maxBytes,
 			});
-			const text = await bounded(answer.body);
-			if (answer.statusCode !== 200) throw new Error(`it answered ${answer.statusCode}`);
+			if (status !== 200) throw new Error(`it answered ${status}`);
 			const models = listSchema.parse(JSON.parse(text)).slice(0, listLimits.maxModels).sort();
 			this.#lists.set(provider.id, models, listLimits.freshMs);
 			return models;
@@ -87,15 +88,4 @@ export class ModelLists {
 			return provider.models;
 		}
 	}
-}
-
-async function bounded(body: AsyncIterable<Buffer>): Promise<string> {
-	const chunks: Buffer[] = [];
-	let size = 0;
-	for await (const chunk of body) {
-		size += chunk.length;
-		if (size > listLimits.maxBytes) throw new Error("it is too long");
-		chunks.push(chunk);
-	}
-	return Buffer.concat(chunks).toString("utf8");
 }

@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import { type Clock, messageOf, type Timer, type WarrenError } from "@warren/kernel";
 import type { Dispatcher } from "undici";
-import { errors } from "undici";
 import { aiError } from "../errors.ts";
 import { aiLimits } from "../limits.ts";
 import type { Provider } from "../providers/provider-table.ts";
+import { headTimeoutCode } from "../upstream/upstream.ts";
 import { UsageReader } from "../usage/usage-reader.ts";
 import { downstreamHeaders } from "./headers.ts";
 
@@ -139,9 +139,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
 	#faultError(fault: Error): WarrenError {
 		const { provider, origin } = this.#options;
 		if ("code" in fault && fault instanceof Error && fault.name === "WarrenError") return fault as WarrenError;
-		if (provider.id === "ollama" && !(fault instanceof errors.HeadersTimeoutError))
+		const silent = (fault as { code?: unknown }).code === headTimeoutCode;
+		if (provider.id === "ollama" && !silent)
 			return aiError("ollama_unreachable", `Cannot reach Ollama at ${origin}. Is it running?`, { cause: fault });
-		if (fault instanceof errors.HeadersTimeoutError)
+		if (silent)
 			return aiError("provider_silent", `${provider.name} did not answer within ${aiLimits.firstByteMs / 1000} s.`, {
 				cause: fault,
 			});

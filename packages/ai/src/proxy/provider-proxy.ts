@@ -8,6 +8,7 @@ import type { ProviderKeys } from "../keys/provider-keys.ts";
 import { aiLimits } from "../limits.ts";
 import type { ProviderOrigins } from "../providers/origins.ts";
 import { providerOf, queryWithoutKey, vendorPath } from "../providers/provider-path.ts";
+import type { Upstream } from "../upstream/upstream.ts";
 import type { Budgets, Spender } from "../usage/budgets.ts";
 import type { OpenStreams } from "../usage/open-streams.ts";
 import type { UsageLog } from "../usage/usage-log.ts";
@@ -18,7 +19,7 @@ import { type RequestBody, readBody } from "./request-body.ts";
 
 export interface ProxyDeps {
 	readonly clock: Clock;
-	readonly dispatcher: Dispatcher;
+	readonly upstream: Upstream;
 	readonly keys: ProviderKeys;
 	readonly origins: ProviderOrigins;
 	readonly usage: UsageLog;
@@ -125,7 +126,7 @@ export class ProviderProxy {
 	}
 
 	#try(attempt: Attempt, flight: Flight, next: Attempt | undefined): Promise<ExchangeEnd> {
-		const { clock, dispatcher, keys, origins } = this.#deps;
+		const { clock, upstream, keys, origins } = this.#deps;
 		const { provider, path } = attempt;
 		const { body, context } = flight;
 		return new Promise((resolve) => {
@@ -155,7 +156,7 @@ export class ProviderProxy {
 				},
 				resolve,
 			);
-			dispatcher.dispatch(
+			upstream.dispatch(
 				{
 					origin,
 					path: path + flight.query,

@@ -154,8 +154,9 @@ export class GatewayLink implements Closeable {
 		});
 	}
 
+	/** Of the meshes that this one talks with. */
 	participants(): readonly ParticipantGroup[] {
-		return [...this.#participants.values()];
+		return [...this.#participants.values()].filter((group) => this.#deps.kept.admits(group.meshId));
 	}
 
 	async close(): Promise<void> {

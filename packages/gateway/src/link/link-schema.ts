@@ -1,5 +1,4 @@
 import type { Schema } from "@warren/store";
-import { CompiledQuery } from "kysely";
 
 /** What a node remembers about other meshes; in the database of whoever federates. */
 export const gatewayLinkSchema: Schema = {
@@ -7,15 +6,23 @@ export const gatewayLinkSchema: Schema = {
 	migrations: {
 		"001-trust": {
 			async up(db) {
-				for (const statement of [
-					// offered_key: another one that has turned up since, refused.
-					`CREATE TABLE gateway_mesh_keys (
-						mesh_id TEXT PRIMARY KEY, name TEXT NOT NULL, public_key TEXT NOT NULL, since INTEGER NOT NULL,
-						offered_key TEXT, refused INTEGER NOT NULL, refused_at INTEGER, refused_why TEXT
-					)`,
-					"CREATE TABLE gateway_link_settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-				])
-					await db.executeQuery(CompiledQuery.raw(statement));
+				await db.schema
+					.createTable("gateway_mesh_keys")
+					.addColumn("mesh_id", "text", (column) => column.primaryKey())
+					.addColumn("name", "text", (column) => column.notNull())
+					.addColumn("public_key", "text", (column) => column.notNull())
+					.addColumn("since", "bigint", (column) => column.notNull())
+					// Another one that has turned up since, refused.
+					.addColumn("offered_key", "text")
+					.addColumn("refused", "integer", (column) => column.notNull())
+					.addColumn("refused_at", "bigint")
+					.addColumn("refused_why", "text")
+					.execute();
+				await db.schema
+					.createTable("gateway_link_settings")
+					.addColumn("name", "text", (column) => column.primaryKey())
+					.addColumn("value", "text", (column) => column.notNull())
+					.execute();
 			},
 		},
 	},

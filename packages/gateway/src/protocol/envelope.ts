@@ -1,12 +1,5 @@
 /** How a mesh signs what it says, so that gateways carry it and cannot change it. Rules E1 to E4 of SPEC.md. */
 
-export interface Signature {
-	/** Ed25519, base64url of the raw 32 bytes. */
-	readonly key: string;
-	/** base64url of the 64 bytes. */
-	readonly signature: string;
-}
-
 export type Payload = Readonly<Record<string, unknown>>;
 
 /** @returns whether the signature of this text is this key's; never throws for what somebody sent. */
@@ -19,7 +12,9 @@ export type Opened =
 
 export const envelopeLimits = {
 	maxDepth: 16,
+	/** Ed25519, base64url of the raw 32 bytes. */
 	keyLength: 43,
+	/** base64url of the 64 bytes. */
 	signatureLength: 86,
 } as const;
 

@@ -134,8 +134,7 @@ export class Registry {
 
 	async #again(row: MeshRow, wanted: z.infer<typeof registration>): Promise<void> {
 		if (await this.#hasher.matches(wanted.secret, hashOf(row))) {
-			await this.#update(row, wanted, row.secret);
-			return;
+			return this.#update(row, wanted, row.secret);
 		}
 		const proves =
 			wanted.previousSecret !== undefined && (await this.#hasher.matches(wanted.previousSecret, hashOf(row)));

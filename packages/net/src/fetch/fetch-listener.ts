@@ -209,6 +209,8 @@ function headOf(request: Request, remoteAddress: string): RequestHead {
 	const url = new URL(request.url);
 	const headers: IncomingHttpHeaders = Object.fromEntries(request.headers);
 	headers.host ??= url.host;
+	// The platform has taken the framing off: that there is a body of unknown length must still show.
+	if (request.body !== null && headers["content-length"] === undefined) headers["transfer-encoding"] ??= "chunked";
 	return {
 		method: request.method,
 		target: request.url.slice(url.origin.length).split("#")[0] as string,

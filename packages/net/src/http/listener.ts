@@ -164,8 +164,13 @@ export class Listener implements Closeable, UpgradeHost {
 
 	/** New connections get the new certificate; those that are open keep theirs. */
 	setCertificate(tls: TlsIdentity): void {
-		if ("setSecureContext" in this.#server)
-			this.#server.setSecureContext({ ...tls, ...(tls.clientCa === undefined ? {} : { ca: tls.clientCa }) });
+		if (!("setSecureContext" in this.#server)) return;
+		// The least version too: what is not said anew falls back to the runtime's own.
+		this.#server.setSecureContext({
+			...tls,
+			minVersion: tls.clientCa === undefined ? "TLSv1.2" : "TLSv1.3",
+			...(tls.clientCa === undefined ? {} : { ca: tls.clientCa }),
+		});
 	}
 
 	/**

@@ -73,6 +73,7 @@ export class Coordinator implements Closeable {
 	readonly #stun: StunServer | null;
 	readonly #credentials: CoordinatorCredentials;
 	readonly #revocations: RevocationFile;
+	readonly #useCertificate: (tls: TlsIdentity) => void;
 
 	private constructor(
 		routes: readonly Route[],
@@ -82,7 +83,9 @@ export class Coordinator implements Closeable {
 		registry: Registry,
 		lifetime: Lifetime,
 		stun: StunServer | null,
+		useCertificate: (tls: TlsIdentity) => void,
 	) {
+		this.#useCertificate = useCertificate;
 		this.routes = routes;
 		this.#credentials = credentials;
 		this.#revocations = revocations;
@@ -123,12 +126,15 @@ export class Coordinator implements Closeable {
 		const policy = new PolicyDesk(roster, (text) => options.savePolicy?.(text));
 		const stun =
 			options.stunPort === null ? null : lifetime.own(await StunServer.open(options.host, options.stunPort, clock));
+		let certificate = options.tls?.cert ?? null;
+		const signer = options.tls === null ? null : new RosterSigner(options.tls, clock);
 		const check = () => {
 			if (roster.policy.rules.length === 0) health.raise(coordinatorConditions.policyEmpty);
 			else health.clear(coordinatorConditions.policyEmpty);
-			if (options.tls !== null) {
-				const { notAfter } = readCertificate(Buffer.from(options.tls.cert));
-				if (notAfter - clock.now() < 30 * 24 * 3600 * 1000)
+			if (certificate !== null) {
+				const { notAfter } = readCertificate(Buffer.from(certificate));
+				if (notAfter - clock.now() >= 30 * 24 * 3600 * 1000) health.clear(coordinatorConditions.certificateExpiring);
+				else
 					health.raise(coordinatorConditions.certificateExpiring, {
 						date: new Date(notAfter).toISOString().slice(0, 10),
 					});
@@ -149,7 +155,7 @@ export class Coordinator implements Closeable {
 			policy,
 			credentials,
 			joinTokens: deps.joinTokens,
-			signer: options.tls === null ? null : new RosterSigner(options.tls, clock),
+			signer,
 			audit: deps.audit,
 			metrics,
 			health: () => ({ status: health.summary(), conditions: health.list(), peers: registry.size }),
@@ -175,7 +181,12 @@ export class Coordinator implements Closeable {
 		};
 		sweeping = clock.after(coordinatorLimits.sweepMs, sweep);
 		lifetime.defer(() => sweeping.cancel());
-		return new Coordinator(routes, credentials, revocations, health, registry, lifetime, stun);
+		const useCertificate = (tls: TlsIdentity) => {
+			certificate = tls.cert;
+			signer?.use(tls);
+			check();
+		};
+		return new Coordinator(routes, credentials, revocations, health, registry, lifetime, stun, useCertificate);
 	}
 
 	get authenticator(): Authenticator {
@@ -184,6 +195,11 @@ export class Coordinator implements Closeable {
 
 	get stunPorts(): readonly number[] {
 		return this.#stun?.ports ?? [];
+	}
+
+	/** Its certificate was renewed: rosters are signed with it, and health speaks of it. The listener is told by its owner. */
+	useCertificate(tls: TlsIdentity): void {
+		this.#useCertificate(tls);
 	}
 
 	/** Once the listener is there: cuts what a revoked certificate has open. */

@@ -14,14 +14,20 @@ export interface SignedRoster {
 
 /** Signs with the coordinator's TLS key, which its CA vouches for. */
 export class RosterSigner {
-	readonly #key: KeyObject;
-	readonly #certificate: string;
+	#key: KeyObject;
+	#certificate: string;
 	readonly #clock: Clock;
 
 	constructor(tls: TlsIdentity, clock: Clock) {
 		this.#key = createPrivateKey(tls.key);
 		this.#certificate = tls.cert;
 		this.#clock = clock;
+	}
+
+	/** Signs with another one from now on. */
+	use(tls: TlsIdentity): void {
+		this.#key = createPrivateKey(tls.key);
+		this.#certificate = tls.cert;
 	}
 
 	sign(peerId: string, ula: string, peers: string): SignedRoster {

@@ -11,7 +11,7 @@ import type {
 import { keyOf } from "../addresses.ts";
 import { publicKeyOf } from "../protocol/probe.ts";
 import type { HostNetwork } from "./host-network.ts";
-import type { OpenDeviceOptions } from "./joiner.ts";
+import type { OpenDeviceOptions } from "./joiner-options.ts";
 
 /** WireGuard's data type: what the fake sends stands for a sealed packet. */
 const dataType = Buffer.from([4, 0, 0, 0]);

@@ -11,7 +11,8 @@ import { everybody, makeCertificates, startCoordinator, TestJoiner } from "../co
 import type { WireGuardKey } from "../protocol/peer-record.ts";
 import { looksLikeProbe } from "../protocol/probe.ts";
 import { FakeDevice, FakeNetwork } from "./fake-device.testing.ts";
-import { Joiner, type JoinerOptions } from "./joiner.ts";
+import { Joiner } from "./joiner.ts";
+import type { JoinerOptions } from "./joiner-options.ts";
 import { addStaticDevice, stockConfig } from "./static-device.ts";
 
 async function join_(folder: string, coordinators: readonly string[], options: Partial<JoinerOptions> = {}) {

@@ -1,135 +1,34 @@
 import {
 	Backoff,
-	type Clock,
 	type Closeable,
 	delay,
 	HealthTable,
-	type Logger,
 	messageOf,
 	type OverlayDevice,
-	type Random,
 	type Timer,
 	WarrenError,
 } from "@warren/kernel";
-import { z } from "zod";
-import { appPort, appUla, canonicalUla, keyOf } from "../addresses.ts";
+import { canonicalUla, keyOf } from "../addresses.ts";
 import { parseEndpoint } from "../endpoint.ts";
 import { overlayError } from "../errors.ts";
-import { labelOf, overlayDomain } from "../names/answer.ts";
-import { NameResponder } from "../names/responder.ts";
-import type { Ula, WireGuardKey } from "../protocol/peer-record.ts";
+import type { WireGuardKey } from "../protocol/peer-record.ts";
 import { publicKeyOf } from "../protocol/probe.ts";
 import type { StreamEvent } from "../protocol/sse.ts";
-import { AppForwarder } from "./app-forwarder.ts";
+import { AppliedPeers } from "./applied-peers.ts";
 import { joinerConditions } from "./conditions.ts";
-import { CoordinatorLink, type LinkTls } from "./coordinator-link.ts";
-import type { HostNetwork } from "./host-network.ts";
+import { beaten, punchEvent, registered } from "./coordinator-answers.ts";
+import { CoordinatorLink } from "./coordinator-link.ts";
+import { HostChanges } from "./host-changes.ts";
 import { JoinerFiles, type JoinerIdentity } from "./joiner-files.ts";
+import { type HostedApp, type JoinerDeps, type JoinerOptions, joinerLimits } from "./joiner-options.ts";
+import { peerStatus } from "./joiner-status.ts";
 import { PathDriver } from "./path-driver.ts";
-import { type PeerInfo, PeerTable, rulesFor, type WantedPeer } from "./peer-table.ts";
+import { PeerTable } from "./peer-table.ts";
 import { RelayLanes } from "./relay-lanes.ts";
+import { ServedApps } from "./served-apps.ts";
+import { ServedNames } from "./served-names.ts";
 import { verifyRoster } from "./signed-roster.ts";
 import { registerStaticDevice } from "./static-device.ts";
-
-/** How a joiner asks for its device; the wireguard package makes it. */
-export interface OpenDeviceOptions {
-	readonly interfaceName: string;
-	/** 32 bytes. */
-	readonly privateKey: Uint8Array;
-	/** UDP; 0 = any free one. */
-	readonly listenPort: number;
-	/** CIDRs of the interface. */
-	readonly addresses: readonly string[];
-	readonly mtu: number;
-	readonly dataPlane: "auto" | "kernel" | "offload" | "portable";
-	/** Where the device keeps what must survive a restart. */
-	readonly stateFile: string;
-}
-export type OpenDevice = (options: OpenDeviceOptions) => Promise<OverlayDevice>;
-
-export interface HostedApp {
-	readonly uuid: string;
-	readonly host: string;
-	readonly port: number;
-}
-
-export interface JoinerOptions {
-	/** Its files; 0700. */
-	readonly folder: string;
-	/** Tried in turn. */
-	readonly coordinators: readonly string[];
-	/** Null = insecure. */
-	readonly tls: LinkTls | null;
-	readonly joinToken?: string;
-	readonly name: string;
-	readonly network: string;
-	/** Asked for; a token or certificate decides. */
-	readonly tags: readonly string[];
-	readonly interfaceName: string;
-	readonly listenPort: number;
-	/** Where others reach it, when it knows. */
-	readonly listenEndpoint?: string;
-	readonly relayOnly: boolean;
-	readonly dataPlane: OpenDeviceOptions["dataPlane"];
-	readonly apps: readonly HostedApp[];
-	/** Port of the DNS responder on the overlay's address; null = none. */
-	readonly namePort: number | null;
-	/** Its own addresses are told to peers, so that machines of one network meet inside it. */
-	readonly localCandidates: boolean;
-	readonly softwareVersion: string;
-	/** Where an address of the overlay is bound; itself unless told (tests have no such address). */
-	readonly bindAddress?: (ula: string) => string;
-}
-
-export interface JoinerDeps {
-	readonly clock: Clock;
-	readonly random: Random;
-	readonly logger: Logger;
-	readonly openDevice: OpenDevice;
-	readonly network: HostNetwork;
-	readonly health?: HealthTable;
-}
-
-export const joinerLimits = {
-	heartbeatMs: 20_000,
-	statusMs: 5_000,
-	backoff: { firstMs: 500, maxMs: 30_000 },
-	/** After a change of the roster, before it is fetched signed. */
-	rosterPauseMs: 5_000,
-	/** Changes of this long reach the device together. */
-	syncPauseMs: 20,
-	/** Who is not in a restarted coordinator's roster yet is kept this long: its own 60 s for a heartbeat. */
-	settleMs: 60_000,
-	mtu: 1420,
-	/** After a coordinator that answers again has refused this machine, before it is turned to anew. */
-	returnPauseMs: 600_000,
-	/** A heartbeat tells of this many paths. */
-	maxPaths: 1_000,
-} as const;
-
-const registered = z.object({
-	peer_id: z.string().min(1).max(64),
-	ula: z.string().refine((ula) => canonicalUla(ula) !== null, "is not an address of the overlay"),
-	network: z.string().max(64).optional(),
-	peers: z.array(z.unknown()),
-	/** Another after each start of the coordinator. */
-	run: z.string().max(64).optional(),
-	observed_endpoint: z.string().max(64).optional(),
-	stun_ports: z.array(z.number().int().min(1).max(65535)).max(4).default([]),
-});
-const beaten = z.object({
-	peers: z.array(z.unknown()),
-	observed_endpoint: z.string().max(64).optional(),
-	pending_commands: z
-		.array(z.looseObject({ type: z.string() }))
-		.max(64)
-		.default([]),
-});
-const punchEvent = z.object({
-	initiator_peer_id: z.string(),
-	target_peer_id: z.string(),
-	target_external_endpoint: z.string(),
-});
 
 /** Keeps one device in step with the overlay: registers, beats, follows the roster, finds paths, serves apps and names. */
 export class Joiner implements Closeable {
@@ -149,11 +48,10 @@ export class Joiner implements Closeable {
 	#device: OverlayDevice | null = null;
 	#paths: PathDriver | null = null;
 	#relay: RelayLanes | null = null;
-	#names: NameResponder | null = null;
-	#apps: readonly HostedApp[];
-	readonly #forwarders = new Map<Ula, AppForwarder>();
-	readonly #applied = new Map<WireGuardKey, WantedPeer>();
-	#appliedRules = "null";
+	readonly #apps: ServedApps;
+	#host: HostChanges | null = null;
+	#peers: AppliedPeers | null = null;
+	#names: ServedNames | null = null;
 	#lastEventId: string | null = null;
 	#connected = false;
 	#streaming = false;
@@ -169,20 +67,19 @@ export class Joiner implements Closeable {
 	#beatTimer: Timer | null = null;
 	#statusTimer: Timer | null = null;
 	#monotonicLag = 0;
-	#forwarding = false;
 	#registering: Promise<void> | null = null;
 	#closing: Promise<void> | undefined;
 
 	private constructor(deps: JoinerDeps, options: JoinerOptions) {
 		this.#deps = deps;
 		this.#options = options;
-		this.#apps = options.apps;
 		this.health = deps.health ?? new HealthTable(deps.clock);
 		this.#table = new PeerTable(deps.clock);
 		this.#files = new JoinerFiles(options.folder, deps.logger);
 		this.#privateKey = this.#files.privateKey(deps.random);
 		this.#key = keyOf(publicKeyOf(this.#privateKey));
 		this.#identity = this.#files.identity();
+		this.#apps = new ServedApps(options.apps, options.bindAddress);
 		this.#link = new CoordinatorLink(options.coordinators, options.tls, deps.clock);
 		if (options.tls === null) this.health.raise(joinerConditions.insecure);
 	}
@@ -220,7 +117,7 @@ export class Joiner implements Closeable {
 
 	/** Peers as the device has them. */
 	get peerCount(): number {
-		return this.#applied.size;
+		return this.#peers?.size ?? 0;
 	}
 
 	close(): Promise<void> {
@@ -233,10 +130,8 @@ export class Joiner implements Closeable {
 		for (const timer of [this.#syncTimer, this.#rosterTimer, this.#beatTimer, this.#statusTimer]) timer?.cancel();
 		await this.#running;
 		await this.#syncing;
-		for (const forwarder of this.#forwarders.values()) await forwarder.close();
-		this.#forwarders.clear();
+		await this.#apps.close();
 		await this.#names?.close();
-		this.#names = null;
 		this.#paths?.close();
 		await this.#relay?.close();
 		await this.#device?.close();
@@ -267,26 +162,10 @@ export class Joiner implements Closeable {
 			data_plane: device?.dataPlane ?? null,
 			nat: this.#paths?.nat ?? null,
 			relay: this.#relay?.available ?? false,
-			hosted_app_ulas: this.#appUlas(),
+			hosted_app_ulas: this.#apps.ulas(),
 			updated_at: this.#deps.clock.now(),
 			conditions: this.health.list(),
-			peers: [...this.#applied.values()].map((peer) => {
-				const path = this.#paths?.stateOf(peer.key);
-				const seen = device?.peers.find((each) => keyOf(each.publicKey) === peer.key);
-				return {
-					peer_id: peer.info.peer_id,
-					display_name: peer.info.display_name,
-					ula: peer.addresses[0],
-					addresses: peer.addresses,
-					path: peer.info.relay_only ? "relay" : peer.info.parent === this.peerId ? "direct" : (path?.at ?? "relay"),
-					endpoint: path?.endpoint ?? seen?.endpoint ?? null,
-					rtt_ms: path?.rttMs ?? null,
-					mtu: seen?.mtu ?? null,
-					last_handshake_at: seen?.lastHandshakeAt ?? null,
-					rx_bytes: seen?.receivedBytes ?? 0,
-					tx_bytes: seen?.sentBytes ?? 0,
-				};
-			}),
+			peers: (this.#peers?.all() ?? []).map((peer) => peerStatus(peer, this.peerId, device, this.#paths)),
 		};
 	}
 
@@ -302,7 +181,7 @@ export class Joiner implements Closeable {
 			this.#table.replace(offline);
 		}
 		await this.#openDevice();
-		await this.#syncNow();
+		await this.#peers?.sync();
 		this.#running = this.#run();
 		this.#armStatus();
 	}
@@ -335,7 +214,7 @@ export class Joiner implements Closeable {
 				network,
 				tags,
 				kind: "peer",
-				hosted_app_ulas: this.#appUlas(),
+				hosted_app_ulas: this.#apps.ulas(),
 				relay_only: relayOnly,
 				software_version: softwareVersion,
 				candidates: this.#paths?.candidates() ?? [],
@@ -404,137 +283,47 @@ export class Joiner implements Closeable {
 		if (this.#connected) void paths.useStun(new URL(this.#link.url).hostname, this.#stunPorts);
 		const { dataPlane, fallback } = await device.status();
 		if (fallback !== null) this.health.raise(joinerConditions.dataPlane, { plane: dataPlane, fault: fallback });
-		await this.#openApps();
-		await this.#openNames();
+		const host = new HostChanges(this.#deps.network, device.interfaceName, this.health, this.#deps.logger);
+		this.#host = host;
+		await this.#apps.open(host);
+		const peers = new AppliedPeers({ device, paths, host, table: this.#table }, () => ({
+			peerId: this.peerId,
+			key: this.#key,
+			ula: this.ula,
+			apps: this.#apps.ulas(),
+			relayOnly: this.#options.relayOnly,
+		}));
+		this.#peers = peers;
+		this.#names = new ServedNames({ clock, health: this.health, host, peers, apps: this.#apps }, this.#options);
+		await this.#names.open(this.ula);
 	}
 
-	#appUlas(): Ula[] {
-		return this.#apps.flatMap((app) => appUla(app.uuid) ?? []);
-	}
-
-	/** Serves these apps from now on; one that stays as it was is not disturbed. @throws WarrenError `bad_config`, `no_network`. */
+	/** Serves these apps from now on; one that stays as it was is not disturbed. @throws WarrenError `bad_config`. */
 	setApps(apps: readonly HostedApp[]): Promise<void> {
-		const changed = this.#syncing.then(() => this.#setApps(apps));
+		const changed = this.#syncing.then(async () => {
+			await this.#apps.set(apps, this.#host);
+			if (this.#host === null) return;
+			// The addresses are ours to the others from the next heartbeat on, and left to others.
+			this.#beatSoon();
+			this.#sync();
+		});
 		this.#syncing = changed.catch(() => {});
 		return changed;
 	}
 
-	async #setApps(apps: readonly HostedApp[]): Promise<void> {
-		const kept = new Set(apps.map((app) => JSON.stringify(app)));
-		const gone = this.#apps.filter((app) => !kept.has(JSON.stringify(app))).flatMap((app) => appUla(app.uuid) ?? []);
-		this.#apps = apps;
-		for (const ula of gone) {
-			await this.#forwarders.get(ula)?.close();
-			this.#forwarders.delete(ula);
-		}
-		if (this.#device === null) return;
-		const standing = new Set(this.#appUlas());
-		const removeAddresses = gone.filter((ula) => !standing.has(ula));
-		const change = { addAddresses: [], removeAddresses, routes: [], removeRoutes: [] };
-		await this.#network(() => this.#deps.network.apply(this.#device?.interfaceName ?? "", change));
-		await this.#openApps();
-		// The addresses are ours to the others from the next heartbeat on, and left to others.
-		this.#beatSoon();
-		this.#sync();
-	}
-
-	async #openApps(): Promise<void> {
-		const device = this.#device as OverlayDevice;
-		await this.#network(() =>
-			this.#deps.network.apply(device.interfaceName, {
-				addAddresses: this.#appUlas(),
-				removeAddresses: [],
-				routes: [],
-				removeRoutes: [],
-			}),
-		);
-		for (const app of this.#apps) {
-			const ula = appUla(app.uuid);
-			if (ula === null) throw overlayError("bad_config", `"${app.uuid.slice(0, 64)}" is not the UUID of an app.`);
-			if (this.#forwarders.has(ula)) continue;
-			this.#forwarders.set(
-				ula,
-				await AppForwarder.open(
-					{ host: this.#bind(ula), port: this.#options.bindAddress === undefined ? appPort : 0 },
-					app,
-				),
-			);
-		}
-	}
-
 	/** Where an app of this machine is served. For tests. */
 	appPortOf(ula: string): number | null {
-		return this.#forwarders.get(ula as Ula)?.port ?? null;
+		return this.#apps.portOf(ula);
 	}
 
 	get namePort(): number | null {
 		return this.#names?.port ?? null;
 	}
 
-	async #openNames(): Promise<void> {
-		const { namePort, bindAddress } = this.#options;
-		if (namePort === null) return;
-		try {
-			this.#names = await NameResponder.open(this.#deps.clock, {
-				host: this.#bind(this.ula),
-				port: namePort,
-				lookup: (name) => this.#resolve(name),
-				forwardsFor: (address) => this.#children().some((child) => canonicalUla(child.ula) === canonicalUla(address)),
-			});
-			const fault =
-				bindAddress === undefined
-					? await this.#deps.network.useNames(this.#device?.interfaceName ?? "", this.ula, overlayDomain)
-					: null;
-			if (fault !== null) this.health.raise(joinerConditions.names, { fault, server: this.ula });
-		} catch (failure) {
-			// Names are a convenience: the overlay works without them.
-			this.health.raise(joinerConditions.names, { fault: messageOf(failure), server: this.ula });
-		}
-	}
-
-	/** Stock clients behind this machine. */
-	#children(): PeerInfo[] {
-		return [...this.#table.all()].filter((info) => info.parent === this.peerId);
-	}
-
-	/** A peer's name, or an app's UUID. Two peers of one name: the lower address has it, so that it does not flap. */
-	#resolve(name: string): readonly string[] | null {
-		if (name === labelOf(this.#options.name)) return [this.ula];
-		const app = appUla(name);
-		if (app !== null)
-			return [...this.#applied.values()].some((peer) => peer.addresses.includes(app)) || this.#appUlas().includes(app)
-				? [app]
-				: null;
-		const found = [...this.#table.all()]
-			.filter((info) => labelOf(info.display_name) === name)
-			.flatMap((info) => canonicalUla(info.ula) ?? []);
-		return found.length === 0 ? null : [found.sort()[0] as string];
-	}
-
-	#bind(ula: string): string {
-		return this.#options.bindAddress?.(ula) ?? ula;
-	}
-
 	async #moveAddress(from: string, to: string): Promise<void> {
 		this.#deps.logger.warn("the coordinator gave another address", { from, to });
-		await this.#network(() =>
-			this.#deps.network.apply(this.#device?.interfaceName ?? "", {
-				addAddresses: [to],
-				removeAddresses: [from],
-				routes: [],
-				removeRoutes: [],
-			}),
-		);
-		await this.#names?.close();
-		this.#names = null;
-		await this.#openNames();
-	}
-
-	async #allowForwarding(): Promise<void> {
-		if (this.#forwarding) return;
-		this.#forwarding = true;
-		const fault = await this.#deps.network.forward(this.#device?.interfaceName ?? "");
-		if (fault !== null) this.health.raise(joinerConditions.routes, { fault });
+		await this.#host?.apply({ addAddresses: [to], removeAddresses: [from] });
+		await this.#names?.open(to);
 	}
 
 	/** Stays connected until `close`: the stream, then all over again. */
@@ -630,12 +419,12 @@ export class Joiner implements Closeable {
 		const other = initiator === this.peerId ? target : initiator;
 		const to =
 			initiator === this.peerId ? parseEndpoint(endpoint) : parseEndpoint(this.#table.ofId(other)?.endpoint ?? "");
-		const peer = [...this.#applied.values()].find((each) => each.info.peer_id === other);
+		const peer = this.#peers?.ofId(other);
 		if (peer !== undefined && to !== null) this.#paths?.punch(peer.key, to);
 	}
 
 	#askForPunch(key: WireGuardKey): void {
-		const target = this.#applied.get(key)?.info.peer_id;
+		const target = this.#peers?.ofKey(key)?.info.peer_id;
 		if (target === undefined || !this.#connected) return;
 		// One that is refused or lost is asked for again by the paths themselves.
 		void this.#link
@@ -667,7 +456,7 @@ export class Joiner implements Closeable {
 		const { url } = this.#link;
 		try {
 			if (this.#connected) {
-				const paths = [...this.#applied.values()]
+				const paths = (this.#peers?.all() ?? [])
 					.slice(0, joinerLimits.maxPaths)
 					.map((peer) => ({ peer_id: peer.info.peer_id, direct: this.#paths?.stateOf(peer.key)?.at === "direct" }));
 				const nat = this.#paths?.nat ?? null;
@@ -677,7 +466,7 @@ export class Joiner implements Closeable {
 						"/v1/mesh/heartbeat",
 						{
 							peer_id: this.peerId,
-							hosted_app_ulas: this.#appUlas(),
+							hosted_app_ulas: this.#apps.ulas(),
 							wg_listen_port: this.#device?.listenPort,
 							peer_paths: paths,
 							dataplane_healthy: this.#device !== null,
@@ -709,73 +498,11 @@ export class Joiner implements Closeable {
 	}
 
 	#sync(): void {
-		if (this.#device === null || this.#stop.signal.aborted) return;
+		if (this.#peers === null || this.#stop.signal.aborted) return;
 		this.#syncTimer ??= this.#deps.clock.after(joinerLimits.syncPauseMs, () => {
 			this.#syncTimer = null;
-			this.#syncing = this.#syncing.then(() => this.#syncNow());
+			this.#syncing = this.#syncing.then(() => this.#peers?.sync());
 		});
-	}
-
-	/** Brings device, routes and rules in step with the roster. */
-	async #syncNow(): Promise<void> {
-		const device = this.#device;
-		if (device === null) return;
-		const apps = new Set(this.#appUlas());
-		const own = { peerId: this.peerId, key: this.#key, addresses: new Set([canonicalUla(this.ula) as Ula, ...apps]) };
-		const wanted = this.#table.wanted(own);
-		const keys = new Set(wanted.map((peer) => peer.key));
-		const gone = [...this.#applied.values()].filter((peer) => !keys.has(peer.key));
-		const still = new Set(wanted.flatMap((peer) => peer.addresses));
-		const removeRoutes: string[] = [];
-		for (const peer of gone) {
-			device.removePeer(peer.device.publicKey);
-			this.#paths?.removePeer(peer.key);
-			this.#applied.delete(peer.key);
-			removeRoutes.push(...peer.addresses.filter((address) => !still.has(address)));
-		}
-		if (this.#children().length > 0) await this.#allowForwarding();
-		const rules = rulesFor(wanted);
-		const text = JSON.stringify(rules);
-		if (text !== this.#appliedRules) {
-			this.#appliedRules = text;
-			device.setRules(rules);
-		}
-		const routes: string[] = [];
-		for (const peer of wanted) {
-			const before = this.#applied.get(peer.key);
-			this.#applied.set(peer.key, peer);
-			if (
-				before !== undefined &&
-				JSON.stringify(before.info) === JSON.stringify(peer.info) &&
-				before.addresses.join() === peer.addresses.join()
-			)
-				continue;
-			removeRoutes.push(...(before?.addresses ?? []).filter((address) => !still.has(address)));
-			// Every update, not only the first: a route that something else removed comes back.
-			routes.push(...peer.addresses);
-			// Without an endpoint: what roaming or the paths found is not overwritten by an older word.
-			device.setPeer(peer.device);
-			this.#paths?.setPeer(peer.key, {
-				candidates: peer.endpoints,
-				relayOnly: peer.info.relay_only || this.#options.relayOnly,
-				probes: peer.info.software_version?.startsWith("warren/") === true,
-				hardNat: peer.info.nat === "hard",
-				directOnly: peer.info.parent === this.peerId,
-			});
-		}
-		await this.#network(() =>
-			this.#deps.network.apply(device.interfaceName, { addAddresses: [], removeAddresses: [], routes, removeRoutes }),
-		);
-	}
-
-	async #network(change: () => Promise<void>): Promise<void> {
-		try {
-			await change();
-			this.health.clear(joinerConditions.routes);
-		} catch (failure) {
-			this.health.raise(joinerConditions.routes, { fault: messageOf(failure) });
-			this.#deps.logger.warn("routes could not be set", { fault: messageOf(failure) });
-		}
 	}
 
 	/** The roster as it may be believed after a restart without a coordinator. */
@@ -805,7 +532,7 @@ export class Joiner implements Closeable {
 		const write = async () => {
 			const status = await this.status();
 			for (const peer of status.peers) {
-				const wanted = [...this.#applied.values()].find((each) => each.info.peer_id === peer.peer_id);
+				const wanted = this.#peers?.ofId(peer.peer_id);
 				if (wanted !== undefined) this.#paths?.traffic(wanted.key, peer.rx_bytes + peer.tx_bytes);
 			}
 			this.#files.write("status.json", `${JSON.stringify(status, null, "\t")}\n`);

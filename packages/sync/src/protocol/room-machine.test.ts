@@ -278,3 +278,65 @@ describe("awareness", () => {
 		expect(sentTo(machine.drain(), 1)).toEqual(["auth"]);
 	});
 });
+
+describe("a room that lost its memory (S22)", () => {
+	/** The same sockets in a machine that is new. */
+	function woken(from: RoomMachine, sockets: readonly number[], who: Partial<MemberOptions> = {}): RoomMachine {
+		const { coverage, head } = from;
+		const machine = new RoomMachine({ head, coverage, keepsUpdates: true, storedBytes: 0 });
+		for (const socket of sockets) {
+			const standing = from.standingOf(socket);
+			if (standing !== null) machine.join(socket, { ...writer, ...who }, 0, standing);
+		}
+		return machine;
+	}
+
+	it("asks and tells nobody anything, and passes on what comes next", () => {
+		const before = room();
+		live(before, 1);
+		live(before, 2);
+		const after = woken(before, [1, 2]);
+		expect(after.drain()).toEqual([]);
+		after.receive(1, encodeUpdate(edit(0)), 1);
+		after.committed(logged(after, after.drain()), 2);
+		expect(after.drain()).toContainEqual(expect.objectContaining({ type: "deliver", to: [1, 2] }));
+	});
+
+	it("counts acknowledgements on", () => {
+		const before = room();
+		live(before, 1, { acknowledges: true });
+		before.receive(1, encodeUpdate(edit(0)), 0);
+		before.committed(logged(before, before.drain()), 0);
+		expect(before.standingOf(1)).toMatchObject({ progress: "live", received: 1 });
+		const after = woken(before, [1], { acknowledges: true });
+		after.receive(1, encodeUpdate(edit(1)), 1);
+		after.committed(logged(after, after.drain()), 1);
+		const said = after.drain().flatMap((each) => (each.type === "send" ? [decodeFrame(each.message)] : []));
+		expect(said).toContainEqual(expect.objectContaining({ type: "durable", count: 2 }));
+	});
+
+	it("still knows who is here: a joiner is told, and one who leaves is missed", () => {
+		const before = room();
+		live(before, 1);
+		live(before, 2);
+		before.receive(1, encodeAwareness(encodeEntries([{ client: 7, clock: 1, state: "{}" }])), 0);
+		before.drain();
+		const after = woken(before, [1, 2]);
+		expect(after.drain()).toEqual([]);
+		after.join(3, writer, 1);
+		expect(sentTo(after.drain(), 3)).toContain("awareness");
+		after.leave(1, true, 2);
+		expect(sentTo(after.drain(), 2)).toEqual(["awareness"]);
+	});
+
+	it("gives who had not asked its time again, and who was in the middle all of it", () => {
+		const before = room();
+		before.join(1, writer, 0);
+		live(before, 2);
+		before.blocked(2, 0, 0);
+		const after = woken(before, [1, 2]);
+		expect(after.drain()).toEqual([{ type: "plan", socket: 2, clocks: new Map() }]);
+		after.handleTimeout(syncLimits.firstMessageMs);
+		expect(closes(after.drain())).toEqual([[1, 4400, "bad_request"]]);
+	});
+});

@@ -176,10 +176,13 @@ export function streamed(format: Format, said: Said, includeUsage: boolean): str
 		case "gemini":
 			return words.map((word, index) => data(geminiChunk(said, word, index === words.length - 1)));
 		case "ollama":
+			// A call comes once, whole; the last line has the counts alone.
 			return [
-				...words.map((word) => `${JSON.stringify({ ...ollamaChunk(said, word), done: false })}\n`),
+				...(tool === undefined ? words : [""]).map(
+					(word) => `${JSON.stringify({ ...ollamaChunk(said, word), done: false })}\n`,
+				),
 				`${JSON.stringify({
-					...ollamaChunk(said, ""),
+					...ollamaChunk(withoutTool(said), ""),
 					done: true,
 					done_reason: "stop",
 					prompt_eval_count: inputTokens,
@@ -204,6 +207,10 @@ function geminiChunk(said: Said, text: string, last: boolean) {
 		modelVersion: said.model,
 		responseId: "r1",
 	};
+}
+
+function withoutTool({ model, text, inputTokens, outputTokens }: Said): Said {
+	return { model, text, inputTokens, outputTokens };
 }
 
 function ollamaChunk(said: Said, text: string) {

@@ -4,6 +4,7 @@ import { self, terminalsPath } from "../../api/machine.ts";
 import type { PeerList } from "../../api/types.ts";
 import { Copyable } from "../../ui/copyable.tsx";
 import { StatusDot } from "../../ui/status-dot.tsx";
+import { t as ui } from "../../ui/text.ts";
 import { t } from "../text/machines.ts";
 import { PeerRow } from "./peer-row.tsx";
 
@@ -19,7 +20,7 @@ export function MachineTable({ list, stale }: { list: PeerList; stale: boolean }
 							</th>
 						))}
 						<th scope="col">
-							<span className="visually-hidden">Actions</span>
+							<span className="visually-hidden">{ui.actions}</span>
 						</th>
 					</tr>
 				</thead>

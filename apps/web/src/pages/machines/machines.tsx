@@ -4,6 +4,7 @@ import type { PeerList } from "../../api/types.ts";
 import { usePeers } from "../../api/warren.tsx";
 import { Copyable } from "../../ui/copyable.tsx";
 import { Empty, ErrorNotice, Notice, Skeletons, StaleNotice } from "../../ui/states.tsx";
+import { t as ui } from "../../ui/text.ts";
 import { PinCard } from "../pin-card.tsx";
 import { t } from "../text/machines.ts";
 import { AddMachine } from "./add-machine.tsx";
@@ -68,6 +69,6 @@ const isAbsence = ({ kind }: PeerList["errors"][number]) => kind.endsWith("_not_
 /** A fix that is a command can be copied; a sentence is read. */
 function FixLine({ fix }: { fix: string }) {
 	const command = /^(?:sudo |tailscale |warren |apt |brew )\S[^.]*$/.test(fix) ? fix : undefined;
-	if (command !== undefined) return <Copyable text={command} label="command" />;
+	if (command !== undefined) return <Copyable text={command} label={ui.values.command} />;
 	return <span className="muted">{fix}</span>;
 }

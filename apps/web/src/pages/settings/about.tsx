@@ -1,12 +1,18 @@
+import { useState } from "react";
 import { Link } from "wouter";
 import type { Status } from "../../api/types.ts";
 import { Copyable } from "../../ui/copyable.tsx";
+import { Dialog } from "../../ui/dialog.tsx";
+import { t as ui } from "../../ui/text.ts";
 import { bytesOf, spanOf } from "../../ui/time.ts";
+import { MachineNameForm } from "../machine-name-form.tsx";
+import { t as named } from "../text/machine-name.ts";
 import { t } from "../text/settings.ts";
 import { SignOut } from "./sign-out.tsx";
 
 export function About({ status }: { status: Status }) {
 	const { node, process, roles } = status;
+	const [renaming, setRenaming] = useState(false);
 	return (
 		<section className="section" aria-labelledby="about">
 			<header>
@@ -14,7 +20,12 @@ export function About({ status }: { status: Status }) {
 			</header>
 			<dl className="card facts">
 				<dt>{t.name}</dt>
-				<dd>{node.name}</dd>
+				<dd className="row wrap">
+					{node.name}
+					<button type="button" className="link" onClick={() => setRenaming(true)}>
+						{named.rename}
+					</button>
+				</dd>
 				<dt>{t.version}</dt>
 				<dd>
 					<span className="mono">{node.version}</span>
@@ -27,13 +38,13 @@ export function About({ status }: { status: Status }) {
 				</dd>
 				<dt>{t.address}</dt>
 				<dd>
-					<Copyable text={node.url} label="address" />
+					<Copyable text={node.url} label={ui.values.address} />
 				</dd>
 				{node.fingerprint && (
 					<>
 						<dt>{t.fingerprint}</dt>
 						<dd>
-							<Copyable text={node.fingerprint} label="fingerprint" />
+							<Copyable text={node.fingerprint} label={ui.values.fingerprint} />
 						</dd>
 					</>
 				)}
@@ -50,6 +61,9 @@ export function About({ status }: { status: Status }) {
 					))}
 				</dd>
 			</dl>
+			<Dialog open={renaming} onClose={() => setRenaming(false)} title={named.title} lead={named.lead}>
+				<MachineNameForm name={node.name} onDone={() => setRenaming(false)} />
+			</Dialog>
 			<div className="row wrap">
 				<Link className="button" href="/trust">
 					{t.trust}

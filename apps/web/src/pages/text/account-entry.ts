@@ -16,7 +16,6 @@ export const t = {
 	backupHint: "One of the codes that were shown when you switched the second factor on. Each works once.",
 	useBackup: "Use a backup code",
 	useApp: "Use the app's code",
-	setupStep: (step: number) => `Step ${step} of 2`,
 	firstTitle: "Make your account",
 	firstLead:
 		"It ties your machines together: documents that follow you, other machines that join with a code, phones that pair by scanning. It lives on this machine and nowhere else.",

@@ -1,10 +1,10 @@
-import type { Closeable } from "@warren/kernel";
-import { Agent } from "undici";
+import { Agent, type Dispatcher } from "undici";
 import { aiLimits } from "../limits.ts";
+import type { Upstream } from "./upstream.ts";
 
 /** Kept connections to the providers, one pool an origin; redirects are nobody's to follow. */
-export class UpstreamPools implements Closeable {
-	readonly agent = new Agent({
+export class UpstreamPools implements Upstream {
+	readonly #agent = new Agent({
 		connect: { timeout: aiLimits.connectMs },
 		connections: aiLimits.maxConnectionsPerOrigin,
 		pipelining: 1,
@@ -13,7 +13,11 @@ export class UpstreamPools implements Closeable {
 		bodyTimeout: aiLimits.idleMs,
 	});
 
+	dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+		return this.#agent.dispatch(options, handler);
+	}
+
 	close(): Promise<void> {
-		return this.agent.destroy();
+		return this.#agent.destroy();
 	}
 }

@@ -1,0 +1,189 @@
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { createServer as createHttpServer } from "node:http";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { fileURLToPath } from "node:url";
+import { formatJoinCode, joinFingerprint } from "@warren/accounts";
+import { type Clock, newSecret, systemClock, systemRandom } from "@warren/kernel";
+import { Authority, run } from "@warren/net";
+import { freePort, hostilePeer, startNode, tempFolder } from "@warren/testkit";
+import { describe, expect, it } from "vitest";
+
+/** What a new user gets wrong, and what the commands say: what happened, with the value, then what to do. */
+const main = fileURLToPath(new URL("../main.ts", import.meta.url));
+const someCode = formatJoinCode({ secret: "x".repeat(43), fingerprint: "A".repeat(43) });
+/** Compiled code: the same for all of them. */
+const compiled = fileURLToPath(new URL("../../../../node_modules/.cache", import.meta.url));
+const alone = { WARREN_EDGE: "0", WARREN_OVERLAY: "0", WARREN_SIDECAR_PORT: "0" };
+
+async function warren(
+	args: readonly string[],
+	env: Readonly<Record<string, string>> = {},
+	through: readonly string[] = [],
+) {
+	using home = tempFolder("bad");
+	const command = [...through, process.execPath, main, ...args];
+	const result = await run(command[0] as string, command.slice(1), {
+		timeoutMs: 60_000,
+		env: {
+			PATH: process.env["PATH"] ?? "",
+			HOME: home.path,
+			XDG_STATE_HOME: home.path,
+			XDG_CACHE_HOME: compiled,
+			...alone,
+			...env,
+		},
+	});
+	if (result.outcome !== "exited") throw new Error(result.message);
+	return result;
+}
+
+/** @param happened and what to do: both are there, and no stack of ours. */
+function expectTold(
+	result: { code: number | null; stdout: string; stderr: string },
+	happened: RegExp,
+	fix: RegExp,
+): void {
+	expect(result.stderr).toMatch(happened);
+	expect(result.stderr).toMatch(fix);
+	expect(result.stderr).not.toMatch(/unexpected failure|\n\s+at /);
+	expect([result.code, result.stdout]).toEqual([1, ""]);
+}
+
+const join = (url: string, code = someCode) => warren(["join", url, "--no-start"], { WARREN_JOIN_CODE: code });
+
+describe("joining", () => {
+	it.each([
+		["an address that is none", "not a url", /"not a url" is no address/, /https:\/\/burrow\.local:5151/],
+		["plain HTTP", "http://localhost:5151", /http:\/\/localhost:5151 is not HTTPS/, /https:\/\//],
+		[
+			"a name that does not resolve",
+			"https://nobody.invalid:5151",
+			/nobody\.invalid:5151 .*does not resolve/,
+			/address/,
+		],
+		["a port where nothing listens", "https://127.0.0.1:1", /127\.0\.0\.1:1 .*nothing listens/, /warren status/],
+	])("with %s", async (_title, url, happened, fix) => {
+		expectTold(await join(url), happened, fix);
+	});
+
+	it("with a code that is none, or none at all", async () => {
+		expectTold(await join("https://127.0.0.1:1", "12345"), /no join code/, /warren invite/);
+		expectTold(await warren(["join", "https://127.0.0.1:1", "--no-start"]), /No join code was given/, /warren invite/);
+	});
+
+	it("at a port that speaks plain HTTP", async () => {
+		const server = createHttpServer((_request, response) => response.end("hi"));
+		await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+		const { port } = server.address() as AddressInfo;
+		expectTold(await join(`https://127.0.0.1:${port}`), /not with TLS/, /--http/);
+		server.close();
+	});
+
+	it.each([
+		["behind", 400 * 24 * 3600 * 1000, /is not valid yet/],
+		["ahead", -40 * 365 * 24 * 3600 * 1000, /has ended/],
+	])("with a clock that is %s the first machine's", async (_title, offsetMs, happened) => {
+		const clock: Clock = {
+			...systemClock,
+			now: () => Date.now() + offsetMs,
+			monotonic: () => systemClock.monotonic(),
+		} as Clock;
+		const { authority } = await Authority.create("Theirs", [], clock, systemRandom);
+		const leaf = await authority.issue({ name: "atlas", hosts: ["127.0.0.1"] });
+		const server = createServer({ cert: leaf.cert + authority.certPem, key: leaf.key });
+		await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+		const { port } = server.address() as AddressInfo;
+		const code = formatJoinCode({ secret: newSecret(systemRandom), fingerprint: joinFingerprint(authority.certPem) });
+		expectTold(await join(`https://127.0.0.1:${port}`, code), happened, /Set the clocks of both machines/);
+		server.close();
+	});
+
+	it("with a code that was used", { timeout: 120_000 }, async () => {
+		await using first = await startNode({ command: ["up"], env: alone });
+		const invited = await warren(["invite", "--json", "--data", first.data]);
+		const { code } = JSON.parse(invited.stdout) as { code: string };
+		using folder = tempFolder("joined");
+		const args = ["join", first.origin, "--no-start", "--name", "attic"];
+		const joined = await warren([...args, "--data", folder.file("a")], { WARREN_JOIN_CODE: code });
+		expect([joined.code, joined.stderr]).toEqual([0, expect.stringContaining("has joined")]);
+		const again = await warren([...args, "--data", folder.file("b")], { WARREN_JOIN_CODE: code });
+		expectTold(again, /was used, or is over ten minutes old/, /new code/);
+		const twice = await warren([...args, "--data", folder.file("a")], { WARREN_JOIN_CODE: code });
+		expectTold(twice, /belongs to a warren already/, /--data DIR/);
+	});
+
+	it("without a network", async (context) => {
+		const can = spawnSync("unshare", ["-n", "true"]).status === 0;
+		context.skip(!can, "a process without a network needs root and unshare");
+		const result = await warren(["join", "https://10.1.2.3:5151", "--no-start"], { WARREN_JOIN_CODE: someCode }, [
+			"unshare",
+			"-n",
+		]);
+		expectTold(result, /10\.1\.2\.3:5151 .*no network that leads there/, /this machine's network/);
+	});
+});
+
+describe("starting", () => {
+	const local = ["--host", "127.0.0.1", "--port", "0"];
+
+	it.each([
+		["a port that is none", ["--port", "99999"], /port: .*65535.*99999/, /--help/],
+		[
+			"an address of another machine",
+			["--host", "192.0.2.1", "--port", "0"],
+			/192\.0\.2\.1 is no address of this machine/,
+			/--host/,
+		],
+		[
+			"certificate files that are not there",
+			[...local, "--tls-cert", "/none.pem", "--tls-key", "/none.pem"],
+			/\/none\.pem/,
+			/PEM/,
+		],
+		["half a pair of certificate files", [...local, "--tls-cert", "/none.pem"], /--tls-key/, /both files/],
+		["a data folder below a file", [...local, "--data", "/dev/null/x"], /\/dev\/null\/x cannot be used/, /--data DIR/],
+		[
+			"a data folder where the system allows none",
+			[...local, "--data", "/proc/warren"],
+			/\/proc\/warren cannot be used/,
+			/--data DIR/,
+		],
+	])("with %s", async (_title, args, happened, fix) => {
+		expectTold(await warren(["up", ...args]), happened, fix);
+	});
+
+	it("with a broken certificate", async () => {
+		using folder = tempFolder("pem");
+		writeFileSync(folder.file("bad.pem"), "garbage");
+		const files = ["--tls-cert", folder.file("bad.pem"), "--tls-key", folder.file("bad.pem")];
+		expectTold(await warren(["up", ...local, ...files]), /bad\.pem cannot be used/, /PEM, the leaf first/);
+	});
+
+	it.for(["32k", "600k"])("on a disk of %s that is full", async (size, context) => {
+		using folder = tempFolder("full");
+		const mount = ["unshare", "-m", "sh", "-c", `mount -t tmpfs -o size=${size} none "$0" && exec "$@"`, folder.path];
+		const can = spawnSync(mount[0] as string, [...mount.slice(1), "true"]).status === 0;
+		context.skip(!can, "a disk of its own needs root and unshare");
+		const result = await warren(["up", ...local, "--data", folder.file("data")], {}, mount);
+		expectTold(result, /disk|full|cannot be written/i, /[Ff]ree disk space|free disk space/);
+	});
+});
+
+describe("a node that runs", () => {
+	it("marks a peer that is older, and says of an address without one what listens there", async () => {
+		await using node = await startNode();
+		await using older = await hostilePeer((_request, response) => response.end('{"app":"warren","version":"0.0.9"}'), {
+			identifies: false,
+		});
+		const data = ["--data", node.data];
+		const added = await warren(["peers", "add", "127.0.0.1", String(older.port), "--name", "attic", ...data]);
+		expect(added.stdout).toMatch(/up\s+attic .*0\.0\.9 \(older\)/);
+		const port = await freePort();
+		const none = await warren(["peers", "add", "127.0.0.1", String(port), "--name", "cellar", ...data]);
+		expect(none.stdout).toMatch(new RegExp(`down\\s+cellar .*Nothing listens on port ${port}`));
+		const exposed = await warren(["expose", "web", "3000", ...data]);
+		expectTold(exposed, /No backbone runs on this machine/, /warren up/);
+	});
+});

@@ -1,0 +1,85 @@
+import { type Clock, type Closeable, delay, type HealthTable, messageOf } from "@warren/kernel";
+import { appUla, canonicalUla } from "../addresses.ts";
+import { labelOf, overlayDomain } from "../names/answer.ts";
+import { NameResponder } from "../names/responder.ts";
+import type { AppliedPeers } from "./applied-peers.ts";
+import { joinerConditions } from "./conditions.ts";
+import type { HostChanges } from "./host-changes.ts";
+import type { JoinerOptions } from "./joiner-options.ts";
+import type { ServedApps } from "./served-apps.ts";
+
+const bindTries = 20;
+const bindPauseMs = 100;
+
+export interface ServedNamesDeps {
+	readonly clock: Clock;
+	readonly health: HealthTable;
+	readonly host: HostChanges;
+	readonly peers: AppliedPeers;
+	readonly apps: ServedApps;
+}
+
+/** The overlay's names, answered on this machine's own address of it. */
+export class ServedNames implements Closeable {
+	readonly #deps: ServedNamesDeps;
+	readonly #options: Pick<JoinerOptions, "name" | "namePort" | "bindAddress">;
+	#responder: NameResponder | null = null;
+	#ula = "";
+
+	constructor(deps: ServedNamesDeps, options: Pick<JoinerOptions, "name" | "namePort" | "bindAddress">) {
+		this.#deps = deps;
+		this.#options = options;
+	}
+
+	get port(): number | null {
+		return this.#responder?.port ?? null;
+	}
+
+	/** Serves on `ula` from now on. Names are a convenience: what is in their way shows in health alone. */
+	async open(ula: string): Promise<void> {
+		await this.close();
+		const { namePort, bindAddress } = this.#options;
+		if (namePort === null) return;
+		const { clock, health, host, peers } = this.#deps;
+		this.#ula = ula;
+		try {
+			const options = {
+				host: bindAddress?.(ula) ?? ula,
+				port: namePort,
+				lookup: (name: string) => this.#resolve(name),
+				forwardsFor: (address: string) =>
+					peers.children().some((child) => canonicalUla(child.ula) === canonicalUla(address)),
+			};
+			for (let tries = 1; this.#responder === null; tries++) {
+				try {
+					this.#responder = await NameResponder.open(clock, options);
+				} catch (failure) {
+					// The system takes a moment until an address that was just given can be bound.
+					if (tries >= bindTries) throw failure;
+					await delay(clock, bindPauseMs);
+				}
+			}
+			const fault = bindAddress === undefined ? await host.useNames(ula, overlayDomain) : null;
+			if (fault !== null) health.raise(joinerConditions.names, { fault, server: ula });
+		} catch (failure) {
+			health.raise(joinerConditions.names, { fault: messageOf(failure), server: ula });
+		}
+	}
+
+	async close(): Promise<void> {
+		await this.#responder?.close();
+		this.#responder = null;
+	}
+
+	/** A peer's name, or an app's UUID. Two peers of one name: the lower address has it, so that it does not flap. */
+	#resolve(name: string): readonly string[] | null {
+		const { peers, apps } = this.#deps;
+		if (name === labelOf(this.#options.name)) return [this.#ula];
+		const app = appUla(name);
+		if (app !== null) return peers.reaches(app) || apps.ulas().includes(app) ? [app] : null;
+		const found = peers
+			.seen()
+			.flatMap((info) => (labelOf(info.display_name) === name ? (canonicalUla(info.ula) ?? []) : []));
+		return found.length === 0 ? null : [found.sort()[0] as string];
+	}
+}
