@@ -89,4 +89,15 @@ describe("SigningKeys", () => {
 		expect(keys.sign({}).split(".")[0]).toBe(old.split(".")[0]);
 		keys.close();
 	});
+
+	it("I2: a key that nodes share is neither replaced by time nor by one of them", async () => {
+		const keys = new SigningKeys(clock, { keys: stored, save: null });
+		const token = keys.sign({});
+		keys.start();
+		await clock.advance(signingKeyLimits.lifeMs * 2);
+		expect(keys.jwks().keys).toHaveLength(1);
+		expect(verifies(token, keys.jwks().keys)).toBe(true);
+		expect(() => keys.rotate()).toThrow("no node replaces it");
+		keys.close();
+	});
 });
