@@ -10,7 +10,11 @@ export const hubRequestLimits = {
 	maxAnswerBytes: 8 * 1024 * 1024,
 } as const;
 
-const refusalSchema = z.object({ error: z.string().max(100), message: z.string().max(1000) });
+const refusalSchema = z.object({
+	error: z.string().max(100),
+	message: z.string().max(1000),
+	fix: z.string().max(1000).optional(),
+});
 
 export interface HubAnswer {
 	readonly status: number;
@@ -82,6 +86,7 @@ export class HubRequests {
 		}
 		const said = refusalSchema.safeParse(body).data;
 		throw accountsError("hub_refused", `The hub refused (${status}): ${said?.message ?? "no reason given"}`, {
+			...(said?.fix === undefined ? {} : { fix: said.fix }),
 			details: { hubStatus: status, hubError: said?.error ?? "" },
 		});
 	}

@@ -129,6 +129,8 @@ describe("a joined machine's link", () => {
 		await until(link, () => link.machines().length === 2);
 		expect((await link.candidates(AbortSignal.timeout(1000))).candidates).toEqual([
 			{ name: "burrow", host: "burrow.local", port: 5151, others: [], nodeId: "hubnode00" },
+			// As it was typed at the join, too: that has been reached from here.
+			{ name: "burrow", host: "localhost", port: Number(new URL(hub.url).port), nodeId: "hubnode00" },
 		]);
 		const { csr } = await createCsr("cellar");
 		await joinWarren(hub.url, await hub.code(owner), { ...facts, name: "cellar", hosts: ["cellar.local"], csr });
@@ -143,7 +145,7 @@ describe("a joined machine's link", () => {
 		await hub.listener.close();
 		const alone = open(hub, joined, file);
 		const { candidates, errors } = await alone.candidates(AbortSignal.timeout(1000));
-		expect(candidates.map((each) => each.name)).toEqual(["burrow", "cellar"]);
+		expect(candidates.map((each) => each.name)).toEqual(["burrow", "burrow", "cellar"]);
 		expect(alone.ownerId).toBe(joined.owner.userId);
 		expect(errors).toMatchObject([{ source: "hub", kind: "away" }]);
 		await alone.close();
