@@ -2,10 +2,10 @@ import { CircleHelp, Ellipsis, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { queryClient } from "../api/warren.tsx";
 import { Copyable } from "../ui/copyable.tsx";
+import { DataTable } from "../ui/data-table.tsx";
 import { Confirm } from "../ui/dialog.tsx";
 import { Menu, MenuItem, MenuSeparator } from "../ui/menu.tsx";
 import { type MachineState, StatusDot } from "../ui/status-dot.tsx";
-import { t as ui } from "../ui/text.ts";
 import { agoOf, bytesOf, millisecondsOf, momentOf } from "../ui/time.ts";
 import { networkKey, removePeer } from "./network-api.ts";
 import type { OverlayRow, PathKind } from "./overlay-rows.ts";
@@ -29,27 +29,11 @@ export function OverlayTable(props: {
 	onWhy: (name: string) => void;
 }) {
 	return (
-		<div className={props.stale ? "card stacking stale" : "card stacking"}>
-			<table className="table">
-				<thead>
-					<tr>
-						{Object.entries(t.columns).map(([key, label]) => (
-							<th key={key} scope="col">
-								{label}
-							</th>
-						))}
-						<th scope="col">
-							<span className="visually-hidden">{ui.actions}</span>
-						</th>
-					</tr>
-				</thead>
-				<tbody>
-					{props.rows.map((row) => (
-						<Row key={row.id} row={row} mayRemove={props.mayRemove} onWhy={props.onWhy} />
-					))}
-				</tbody>
-			</table>
-		</div>
+		<DataTable columns={t.columns} stale={props.stale} className="stacking">
+			{props.rows.map((row) => (
+				<Row key={row.id} row={row} mayRemove={props.mayRemove} onWhy={props.onWhy} />
+			))}
+		</DataTable>
 	);
 }
 

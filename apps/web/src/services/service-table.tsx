@@ -2,11 +2,11 @@ import { Ellipsis, Plus, Power, Settings, Share2, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { Link, useLocation } from "wouter";
 import { Copyable } from "../ui/copyable.tsx";
+import { DataTable } from "../ui/data-table.tsx";
 import { Confirm } from "../ui/dialog.tsx";
 import { Menu, MenuItem, MenuSeparator } from "../ui/menu.tsx";
 import { Empty } from "../ui/states.tsx";
 import { type MachineState, StatusDot } from "../ui/status-dot.tsx";
-import { t as ui } from "../ui/text.ts";
 import { type Exposed, hidePort, removeService, type Service } from "./services-api.ts";
 import { t } from "./text.ts";
 
@@ -30,31 +30,15 @@ export function ServiceTable(props: {
 			</Empty>
 		);
 	return (
-		<div className={props.stale ? "card stacking stale" : "card stacking"}>
-			<table className="table">
-				<thead>
-					<tr>
-						{Object.entries(t.columns).map(([key, label]) => (
-							<th key={key} scope="col">
-								{label}
-							</th>
-						))}
-						<th scope="col">
-							<span className="visually-hidden">{ui.actions}</span>
-						</th>
-					</tr>
-				</thead>
-				<tbody>
-					{props.services.map((service) => (
-						<ServiceRow
-							key={service.service}
-							service={service}
-							here={props.exposed.find((each) => each.name === service.service)}
-						/>
-					))}
-				</tbody>
-			</table>
-		</div>
+		<DataTable columns={t.columns} stale={props.stale} className="stacking">
+			{props.services.map((service) => (
+				<ServiceRow
+					key={service.service}
+					service={service}
+					here={props.exposed.find((each) => each.name === service.service)}
+				/>
+			))}
+		</DataTable>
 	);
 }
 
