@@ -9,6 +9,7 @@ export { type CloseCode, closeCodes, isPermanentClose } from "./close-codes.ts";
 export { badRequest, parseConfig, parseRequest } from "./config.ts";
 export { defineErrors, messageOf, unreachable, WarrenError, type WarrenErrorOptions } from "./errors.ts";
 export type { EventSink, LiveEvent } from "./event-sink.ts";
+export { evictOldest } from "./evict-oldest.ts";
 export { ExpiringMap } from "./expiring-map.ts";
 export type { FederatedIncoming, FederationClient, OutboxEntry, OutboxOutcome } from "./federation.ts";
 export { type Condition, type ConditionKind, HealthTable, type Severity } from "./health.ts";
