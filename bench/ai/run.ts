@@ -112,11 +112,11 @@ try {
 			`${gateway.name.padEnd(16)} clients that vanish: provider closed after p50 ${orNone(gone.closedMs, 0.5)}, worst ${orNone(gone.closedMs, 1)}, ${gone.lost} of ${size.vanish} not within 1 s`,
 		);
 		const before = gateway.memory();
-		await streamMany(gateway, size.memoryStreams, 128);
+		const { count } = await streamMany(gateway, size.memoryStreams, 128);
 		const after = gateway.memory();
 		if (before !== null && after !== null)
 			console.log(
-				`${gateway.name.padEnd(16)} memory ${before.toFixed(0)} → ${after.toFixed(0)} MiB over ${size.memoryStreams} streams`,
+				`${gateway.name.padEnd(16)} memory ${before.toFixed(0)} → ${after.toFixed(0)} MiB over ${count} streams`,
 			);
 	}
 	if (!smoke) verdicts(ways);
