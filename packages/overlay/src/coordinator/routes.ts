@@ -11,10 +11,12 @@ import { bodyLimits, deregisterBody, heartbeatBody, punchBody, registerBody } fr
 import type { CoordinatorCredentials } from "./credentials.ts";
 import type { JoinAuthority } from "./join-authority.ts";
 import { coordinatorLimits } from "./limits.ts";
+import type { Caller, LivePeer } from "./live-peer.ts";
 import { coordinatorOpenApi } from "./openapi.ts";
+import { observedEndpoint } from "./peer-endpoints.ts";
 import type { PolicyDesk } from "./policy-desk.ts";
 import type { Punches } from "./punches.ts";
-import { type Caller, type LivePeer, observedEndpoint, type Registry } from "./registry.ts";
+import type { Registry } from "./registry.ts";
 import { type Relay, relayLimits } from "./relay.ts";
 import type { RosterSigner } from "./roster-signer.ts";
 import type { Streams } from "./streams.ts";
