@@ -176,6 +176,22 @@ describe("documents in the web UI", () => {
 		expect(await desk.getByLabel("Document title").inputValue()).toBe("Made apart");
 		await desk.getByRole("link", { name: "All documents" }).click();
 		await desk.getByRole("link", { name: "Made apart" }).waitFor();
+		// A deletion waits in sight, over a reload, and can be taken back.
+		await menuItem(desk, "Actions for Field notes", "Delete");
+		await desk.getByRole("alertdialog").getByRole("button", { name: "Delete" }).click();
+		await desk.getByText("deleted when the hub is back", { exact: true }).waitFor();
+		await expectAccessible(desk, "a deletion that waits");
+		await desk.reload();
+		await desk.getByText("deleted when the hub is back", { exact: true }).waitFor();
+		await menuItem(desk, "Actions for Field notes", "Keep it");
+		await desk.getByText("deleted when the hub is back", { exact: true }).waitFor({ state: "detached" });
+		await desk.getByRole("button", { name: "New document" }).first().click();
+		await state(desk, "offline");
+		await desk.getByLabel("Document title").fill("Not for long");
+		await desk.keyboard.press("Enter");
+		await menuItem(desk, "Document actions", "Delete");
+		await desk.getByRole("alertdialog").getByRole("button", { name: "Delete" }).click();
+		await desk.getByText("deleted when the hub is back", { exact: true }).waitFor();
 		await desk.getByRole("link", { name: "Field notes" }).click();
 		await desk.getByRole("heading", { name: "Plan" }).waitFor();
 		await typeAtEnd(desk, "\nfrom the desk");
@@ -197,6 +213,7 @@ describe("documents in the web UI", () => {
 		await other.getByText("No session runs on atlas").waitFor();
 		await other.goto(`${originOf(first)}/docs`);
 		await desk.goto(`${originOf(first)}/docs`);
+		await desk.getByRole("link", { name: "Not for long" }).waitFor({ state: "detached" });
 		await other.getByRole("link", { name: "Made apart" }).click();
 		await desk.getByRole("link", { name: "Made apart" }).click();
 		await other.getByText("nobody else has this").waitFor();

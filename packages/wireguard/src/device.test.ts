@@ -305,6 +305,22 @@ describe.each(["offload", "portable"] as const)("a device on the %s data plane",
 		throw new Error("the interface outlived its process");
 	}
 
+	it("has addresses that a service can be bound to as soon as it is open", async () => {
+		const { hosts, a } = await pair();
+		expect(await a.call("listen", "fd09::1")).toBe("it can");
+		expect(await a.call("listen", "10.9.0.1")).toBe("it can");
+		// Nothing has to look whether somebody else has it: it is never tentative, however busy the kernel is.
+		expect(net.ip("-n", hosts[0], "-6", "addr", "show", "dev", "wg0")).toMatch(/fd09::1\/\d+ scope global nodad/);
+	});
+
+	it("says so where IPv6 is turned off", async () => {
+		const host = net.host("c");
+		net.run(host, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1");
+		await expect(
+			net.device(host, { privateKey: keyA, dataPlane, addresses: ["10.9.0.1/24", "fd09::1/64"] }),
+		).rejects.toThrow(/IPv6 turned off on this host/);
+	});
+
 	it("is gone with its interface, its port and its process when it is closed", async () => {
 		const { hosts, a } = await pair();
 		expect(net.ip("-n", hosts[0], "-o", "link")).toMatch(/wg0/);
