@@ -225,7 +225,7 @@ export class Http2Exchange {
 		if (to !== null && !to.destroyed)
 			to.close(this.request.stream.rstCode === 0 && this.#status !== 0 ? constants.NGHTTP2_NO_ERROR : code);
 		const { front } = this.#deps;
-		front.finished(this.request.service, this.#status, this.request.caller);
+		front.finished(this.request.service, this.#status);
 		this.request.exchange?.done(this.#status, front.now - this.#startedAt);
 		this.#deps.over(this);
 	}
