@@ -10,7 +10,7 @@ import { type Clock, type Closeable, type Logger, messageOf, type Timer } from "
 import { ClientAddress, canonicalHost, type HostTable, type Listener, parseHost } from "@warren/net";
 import type { Callers } from "../identity/callers.ts";
 import type { RequestHead } from "../protocol/request-head.ts";
-import type { AgentPool } from "./agents.ts";
+import type { AgentPool } from "./agents/agent-pool.ts";
 import type { Certificates } from "./certificates.ts";
 import { ClientConnection } from "./http1/client-connection.ts";
 import type { Inspector } from "./inspector.ts";

@@ -1,7 +1,7 @@
 import { ResetCode } from "../../protocol/frames.ts";
 import type { ResponseHead } from "../../protocol/response-head.ts";
 import { linkLost, type StreamUser } from "../../tunnel/link.ts";
-import type { Lease } from "../agents.ts";
+import type { Lease } from "../agents/agent.ts";
 import type { Front } from "../front.ts";
 import type { Exchange } from "../inspector.ts";
 import type { AdmittedRequest } from "./admission.ts";

@@ -1,4 +1,5 @@
-import type { Agent, AgentPool, Lease } from "../agents.ts";
+import type { Agent, Lease } from "../agents/agent.ts";
+import type { AgentPool } from "../agents/agent-pool.ts";
 
 const maxTries = 3;
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { ResetCode } from "../../protocol/frames.ts";
 import type { StreamUser } from "../../tunnel/link.ts";
-import type { Lease } from "../agents.ts";
+import type { Lease } from "../agents/agent.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import type { Pace } from "./pace.ts";
 

@@ -1,6 +1,6 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { Caller } from "../../identity/callers.ts";
-import type { Agent } from "../agents.ts";
+import type { Agent } from "../agents/agent.ts";
 import type { Front } from "../front.ts";
 import type { Exchange } from "../inspector.ts";
 import type { ActiveService } from "../services.ts";
