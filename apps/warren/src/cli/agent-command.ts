@@ -1,6 +1,7 @@
 import { unwatchFile, watchFile } from "node:fs";
 import { Forwarder } from "@warren/backbone";
 import { defineErrors, messageOf } from "@warren/kernel";
+import { countBuffersAsHeap } from "@warren/net";
 import type { Command } from "commander";
 import { Agent, request } from "undici";
 import { openAgents } from "../backbone/agent-role.ts";
@@ -51,6 +52,7 @@ async function runAgent(flags: AgentFlags): Promise<void> {
 	const settings = { logLevel: flags.logLevel ?? "info", json: flags.json === true } as const;
 	const { logLevel: _level, json: _json, ...rest } = flags;
 	const services = parseAgentConfig(rest, process.env);
+	countBuffersAsHeap();
 	await runRole(settings, async (deps) => {
 		const agents = openAgents(deps, services);
 		// Between two tries nothing is open, and our timers hold no process.

@@ -5,7 +5,7 @@ import { backboneError } from "../errors.ts";
 import type { Principals } from "../identity/principals.ts";
 import type { SigningKeys } from "../identity/signing-keys.ts";
 import { isPrintable, tokenLimits } from "../protocol/tokens.ts";
-import type { AgentPool } from "../server/agents.ts";
+import type { AgentPool } from "../server/agents/agent-pool.ts";
 import type { Front } from "../server/front.ts";
 import type { Inspector } from "../server/inspector.ts";
 import type { ActiveService, Services } from "../server/services.ts";

@@ -10,7 +10,7 @@ import { type Closeable, delay, type Logger, messageOf, type Timer } from "@warr
 import type { Caller } from "../../identity/callers.ts";
 import { agentHeader, agentNameHeader, tunnelPath } from "../../protocol/endpoint.ts";
 import { headLimits, isMethod, isTarget } from "../../protocol/request-head.ts";
-import type { AgentPool } from "../agents.ts";
+import type { AgentPool } from "../agents/agent-pool.ts";
 import { cookieToken, isSameOrigin, swapFields, takeUrlToken } from "../credentials.ts";
 import type { Front, Running } from "../front.ts";
 import type { Inspector } from "../inspector.ts";
