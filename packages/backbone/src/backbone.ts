@@ -10,7 +10,7 @@ import {
 	messageOf,
 	type Random,
 } from "@warren/kernel";
-import { HostTable, Listener, Metrics } from "@warren/net";
+import { describedRoutes, HostTable, Listener, Metrics, type Route } from "@warren/net";
 import type { Bus, KeyValue } from "@warren/store";
 import type { Kysely } from "kysely";
 import { adminRoutes } from "./admin/admin-routes.ts";
@@ -85,6 +85,8 @@ export interface BackboneOptions {
 	readonly streamPorts: readonly [number, number];
 	/** As clients write it, when a proxy in front has another scheme or port. */
 	readonly publicUrl?: string;
+	/** As the description of its API says. */
+	readonly version?: string;
 	readonly limits?: Partial<FrontLimits>;
 }
 
@@ -95,6 +97,8 @@ export interface Backbone {
 	readonly principals: Principals;
 	/** What clients are shown, by name; null = plain HTTP. */
 	readonly certificates: Certificates | null;
+	/** Of its own API. */
+	readonly routes: readonly Route[];
 	/** Drains: agents are told to go elsewhere, requests finish. Safe to call twice. */
 	close(): Promise<void>;
 }
@@ -171,40 +175,43 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 				hosts,
 				trustedProxies: options.trustedProxies,
 				authenticator: firstOf(...(deps.authenticators ?? []), adminAuthenticator(options.adminTokenHashes, clock)),
-				routes: [
-					...principalRoutes({
-						clock,
-						audit,
-						principals,
-						callers,
-						services,
-						signer,
-						urlOf,
-						approval: options.approval,
-						domain: options.domain,
-						get baseUrl() {
-							return base;
-						},
-						landing: true,
-						health: () => (front.draining ? "draining" : health.summary() === "error" ? "error" : "ok"),
-					}),
-					...adminRoutes({
-						audit,
-						principals,
-						services,
-						pool,
-						front: () => front,
-						inspector,
-						metrics,
-						urlOf,
-						cluster: async () => ({ ...registry?.cluster(), conditions: health.list() }),
-						agentsElsewhere: (service) => registry?.agentsElsewhere(service) ?? [],
-						replay,
-						health,
-						signer,
-						domain: options.domain,
-					}),
-				],
+				routes: describedRoutes(
+					[
+						...principalRoutes({
+							clock,
+							audit,
+							principals,
+							callers,
+							services,
+							signer,
+							urlOf,
+							approval: options.approval,
+							domain: options.domain,
+							get baseUrl() {
+								return base;
+							},
+							landing: true,
+							health: () => (front.draining ? "draining" : health.summary() === "error" ? "error" : "ok"),
+						}),
+						...adminRoutes({
+							audit,
+							principals,
+							services,
+							pool,
+							front: () => front,
+							inspector,
+							metrics,
+							urlOf,
+							cluster: async () => ({ ...registry?.cluster(), conditions: health.list() }),
+							agentsElsewhere: (service) => registry?.agentsElsewhere(service) ?? [],
+							replay,
+							health,
+							signer,
+							domain: options.domain,
+						}),
+					],
+					{ owner: "backbone", title: "Warren backbone", version: options.version ?? "0" },
+				),
 			},
 		);
 		front = new Front(
@@ -306,6 +313,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 			services,
 			principals,
 			certificates,
+			routes: listener.routes(),
 			close: () => lifetime.close(),
 		};
 	} catch (failure) {

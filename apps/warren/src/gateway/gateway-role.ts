@@ -8,12 +8,13 @@ import {
 	openSqliteGatewayStore,
 } from "@warren/gateway";
 import { type Clock, firstOf, HealthTable, Lifetime, type Logger, type Random } from "@warren/kernel";
-import { dataHeaders, HostTable, Listener, Metrics, type TlsIdentity } from "@warren/net";
+import { dataHeaders, describedRoutes, HostTable, Listener, Metrics, type TlsIdentity } from "@warren/net";
 import { openSqliteTables } from "@warren/store";
 import { openLedRole } from "../cluster/led-role.ts";
 import type { DatabaseConfig } from "../config/cluster-config.ts";
 import { DataFolder } from "../config/data-folder.ts";
 import type { GatewayConfig } from "../config/gateway-config.ts";
+import { version } from "../version.ts";
 
 export interface GatewayDeps {
 	readonly clock: Clock;
@@ -32,6 +33,8 @@ export interface GatewayReady {
 
 export interface GatewayRole {
 	readonly ready: GatewayReady;
+	/** Null where another instance may lead. */
+	readonly listener: Listener | null;
 	/** Tells everybody to come back, keeps what is under way, closes. */
 	close(): Promise<void>;
 }
@@ -48,13 +51,14 @@ export async function openGateway(deps: GatewayDeps, config: GatewayConfig): Pro
 	const lifetime = new Lifetime();
 	try {
 		const data = lifetime.own(DataFolder.open(config.data));
-		const port =
+		const { port, listener } =
 			config.shared === null
 				? await openAlone(deps, config, data, lifetime)
 				: await openLed(deps, config, config.shared, lifetime);
 		const scheme = config.tlsCert === undefined ? "http" : "https";
 		const host = config.hostname[0] ?? (config.host === undefined ? "localhost" : config.host);
 		return {
+			listener,
 			ready: {
 				url: `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`,
 				data: data.path,
@@ -74,11 +78,11 @@ async function openAlone(
 	config: GatewayConfig,
 	data: DataFolder,
 	lifetime: Lifetime,
-): Promise<number> {
+): Promise<{ readonly port: number; readonly listener: Listener }> {
 	const tables = lifetime.own(await openSqliteTables<GatewayTables>(data.file("gateway.db"), [gatewaySchema]));
 	const store = openSqliteGatewayStore(tables.statements, deps.logger);
 	const { listener } = await serve(deps, config, store, { host: config.host, port: config.port }, lifetime);
-	return listener.port;
+	return { port: listener.port, listener };
 }
 
 async function openLed(
@@ -86,7 +90,7 @@ async function openLed(
 	config: GatewayConfig,
 	shared: DatabaseConfig,
 	lifetime: Lifetime,
-): Promise<number> {
+): Promise<{ readonly port: number; readonly listener: null }> {
 	const role = "gateway";
 	const led = await openLedRole<GatewayTables>(deps, {
 		role,
@@ -102,7 +106,7 @@ async function openLed(
 		},
 	});
 	lifetime.own(led);
-	return led.port;
+	return { port: led.port, listener: null };
 }
 
 async function serve(
@@ -133,27 +137,32 @@ async function serve(
 			authenticator: firstOf(),
 			trustedProxies: config.trustedProxy,
 			limits: { maxConnections: maxConnections + 100 },
-			routes: [
-				...server.routes(),
-				{
-					owner: "gateway",
-					method: "GET",
-					path: "/api/health",
-					credentials: ["none"],
-					handle: () =>
-						Response.json({ status: health.summary(), conditions: health.list() }, { headers: dataHeaders }),
-				},
-				{
-					owner: "gateway",
-					method: "GET",
-					path: "/metrics",
-					credentials: ["none"],
-					handle: async () =>
-						new Response(await metrics.text(), {
-							headers: { ...dataHeaders, "content-type": "text/plain; version=0.0.4" },
-						}),
-				},
-			],
+			routes: describedRoutes(
+				[
+					...server.routes(),
+					{
+						owner: "gateway",
+						method: "GET",
+						path: "/api/health",
+						about: { summary: "Health, with its conditions" },
+						credentials: ["none"],
+						handle: () =>
+							Response.json({ status: health.summary(), conditions: health.list() }, { headers: dataHeaders }),
+					},
+					{
+						owner: "gateway",
+						method: "GET",
+						path: "/metrics",
+						about: { summary: "Metrics for Prometheus" },
+						credentials: ["none"],
+						handle: async () =>
+							new Response(await metrics.text(), {
+								headers: { ...dataHeaders, "content-type": "text/plain; version=0.0.4" },
+							}),
+					},
+				],
+				{ owner: "gateway", title: "Warren gateway", version },
+			),
 		},
 	);
 	lifetime.own(listener);

@@ -35,6 +35,7 @@ export function machineRoutes(deps: MachineRouteDeps): Route[] {
 		{
 			...facts,
 			path: "/api/health",
+			about: { summary: "Health; its conditions for whoever is signed in" },
 			credentials: ["none", ...credentials],
 			handle: ({ identity }) =>
 				Response.json(isOperator(identity) ? health() : { status: deps.health.summary() }, { headers: dataHeaders }),
@@ -45,6 +46,7 @@ export function machineRoutes(deps: MachineRouteDeps): Route[] {
 					{
 						...facts,
 						path: "/api/me",
+						about: { summary: "Who is signed in" },
 						credentials: [...credentials, "share"] as const,
 						handle: ({ identity }: RequestContext) =>
 							Response.json(describe(identity as Identity), { headers: dataHeaders }),
@@ -53,6 +55,7 @@ export function machineRoutes(deps: MachineRouteDeps): Route[] {
 		{
 			...facts,
 			path: "/api/status",
+			about: { summary: "Roles, paths, health, process" },
 			handle: ({ identity }) => {
 				assertOperator(identity);
 				return Response.json(
@@ -72,6 +75,7 @@ export function machineRoutes(deps: MachineRouteDeps): Route[] {
 		{
 			...facts,
 			path: "/api/audit",
+			about: { summary: "Who did what", query: auditQuery },
 			handle: async (context: RequestContext) => {
 				assertOperator(context.identity);
 				const { limit, before } = parseRequest(auditQuery, Object.fromEntries(context.query));
@@ -84,6 +88,7 @@ export function machineRoutes(deps: MachineRouteDeps): Route[] {
 		{
 			...facts,
 			path: "/metrics",
+			about: { summary: "Metrics for Prometheus" },
 			handle: async ({ identity }) => {
 				assertOperator(identity);
 				return new Response(await deps.metrics.text(), {
@@ -117,6 +122,7 @@ function authorityRoutes(authority: CaCertificate, owner: string): Route[] {
 		{
 			...open,
 			path: "/ca.json",
+			about: { summary: "The certificate authority's fingerprint" },
 			handle: () =>
 				Response.json(
 					{ fingerprint: authority.fingerprint, name: authority.name, notAfter: authority.notAfter },
@@ -126,12 +132,14 @@ function authorityRoutes(authority: CaCertificate, owner: string): Route[] {
 		{
 			...open,
 			path: "/ca.crt",
+			about: { summary: "The certificate authority" },
 			handle: () =>
 				new Response(Buffer.from(authority.der), { headers: download("application/x-x509-ca-cert", "warren-ca.crt") }),
 		},
 		{
 			...open,
 			path: "/ca.mobileconfig",
+			about: { summary: "The certificate authority as Apple's profile" },
 			handle: () =>
 				new Response(mobileConfig(authority), {
 					headers: download("application/x-apple-aspen-config", "warren-ca.mobileconfig"),

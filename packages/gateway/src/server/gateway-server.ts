@@ -126,6 +126,7 @@ export class GatewayServer implements Closeable {
 				owner,
 				method: "POST",
 				path: "/register",
+				about: { summary: "Register a mesh" },
 				credentials: ["none"],
 				maxBodyBytes: gatewayServerLimits.maxRegisterBytes,
 				handle: async ({ request, remoteAddress }) => {
@@ -137,6 +138,7 @@ export class GatewayServer implements Closeable {
 				owner,
 				method: "GET",
 				path: "/health",
+				about: { summary: "Whether it serves, and how many are connected" },
 				credentials: ["none"],
 				handle: () => Response.json({ ok: true, connected: this.connected }, { headers: dataHeaders }),
 			},
@@ -144,6 +146,7 @@ export class GatewayServer implements Closeable {
 				owner,
 				method: "WS",
 				path: "/gateway",
+				about: { summary: "The federation itself" },
 				credentials: ["none"],
 				open: ({ remoteAddress, origin }, upgrade) => {
 					const socket = this.#sockets.accept(upgrade);

@@ -44,12 +44,14 @@ export function agentRoutes(
 			...facts,
 			method: "GET",
 			path: "/api/agent",
+			about: { summary: "How one's coding agent is" },
 			handle: async (context) => describe((await person(context)).user.userId),
 		},
 		{
 			...facts,
 			method: "POST",
 			path: "/api/agent/start",
+			about: { summary: "Start it" },
 			handle: async (context) => {
 				const { user, token } = await person(context);
 				await agents.start(user, token);
@@ -60,6 +62,7 @@ export function agentRoutes(
 			...facts,
 			method: "POST",
 			path: "/api/agent/stop",
+			about: { summary: "Stop it" },
 			handle: async (context) => {
 				const { user } = await person(context);
 				await agents.stop(user.userId);
@@ -70,6 +73,7 @@ export function agentRoutes(
 			...facts,
 			method: "GET",
 			path: "/api/agent/log",
+			about: { summary: "What it has printed" },
 			handle: async (context) => {
 				const { user } = await person(context);
 				return Response.json({ log: agents.get(user.userId)?.log ?? "" }, { headers: dataHeaders });
@@ -79,6 +83,7 @@ export function agentRoutes(
 			...facts,
 			method: "ALL",
 			path: "/api/agent/opencode/*",
+			about: { summary: "What of the agent's own server is passed on" },
 			stream: async (context, incoming, outgoing) => {
 				const { user } = await person(context);
 				const agent = agents.get(user.userId);
