@@ -158,6 +158,8 @@ describe("a description", () => {
 			expect(paths["/api/audit"]?.["get"]?.parameters).toMatchObject([
 				{ name: "limit", in: "query", required: false },
 				{ name: "before", in: "query", required: false },
+				{ name: "role", in: "query", required: false },
+				{ name: "actor", in: "query", required: false },
 			]);
 			expect(paths["/r/{peer}/api/{rest}"]?.["delete"]?.parameters.map(({ name }) => name)).toEqual(["peer", "rest"]);
 			expect(paths["/ws/{session}"]?.["get"]).toMatchObject({ "x-websocket": true, responses: { 101: {} } });

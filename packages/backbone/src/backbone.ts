@@ -1,6 +1,7 @@
 import {
 	type Audit,
 	type Authenticator,
+	adminAuthenticator,
 	type Clock,
 	closeCodes,
 	firstOf,
@@ -9,12 +10,12 @@ import {
 	type Logger,
 	messageOf,
 	type Random,
+	RateLimit,
 } from "@warren/kernel";
 import { describedRoutes, HostTable, Listener, Metrics, type Route } from "@warren/net";
 import type { Bus, KeyValue } from "@warren/store";
 import type { Kysely } from "kysely";
 import { adminRoutes } from "./admin/admin-routes.ts";
-import { adminAuthenticator } from "./admin/authenticator.ts";
 import { principalRoutes } from "./admin/principal-routes.ts";
 import { Changes } from "./changes.ts";
 import { HopDialler } from "./cluster/hop-dialler.ts";
@@ -103,6 +104,9 @@ export interface Backbone {
 	close(): Promise<void>;
 }
 
+/** Of one service's agents, each coming and leaving. */
+const auditedComings = { perSecond: 1 / 60, burst: 20, maxKeys: 10_000 };
+
 /** The whole backbone in this process: API, public side, agents. */
 export async function openBackbone(deps: BackboneDeps, options: BackboneOptions): Promise<Backbone> {
 	const { clock, random, logger, db, audit, health } = deps;
@@ -122,6 +126,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 		const certificates = options.tls === null ? null : new Certificates(clock, options.tls);
 		let front: Front;
 		let registry: Registry | null = null;
+		const comings = new RateLimit(clock, auditedComings);
 		const pool = new AgentPool(
 			() => clock.monotonic(),
 			(service, agent: Agent, gone) => {
@@ -129,6 +134,15 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 				if (!gone && agent.name !== "") changes.tell({ of: "agent", service, name: agent.name, id: agent.id });
 				registry?.changed(leaseOf(service, agent), gone);
 				logger.info(gone ? "agent left" : "agent came", { service, agent: agent.id, address: agent.address });
+				// One that comes and goes all the time must not fill the audit.
+				if (comings.take(service) > 0) return;
+				deps.audit.record({
+					actor: `service:${service}`,
+					action: gone ? "backbone.agent.leave" : "backbone.agent.come",
+					target: agent.name === "" ? agent.id : agent.name,
+					outcome: "ok",
+					address: agent.address,
+				});
 			},
 		);
 		const ports = new StreamPorts(
@@ -174,7 +188,10 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 				role: "backbone",
 				hosts,
 				trustedProxies: options.trustedProxies,
-				authenticator: firstOf(...(deps.authenticators ?? []), adminAuthenticator(options.adminTokenHashes, clock)),
+				authenticator: firstOf(
+					...(deps.authenticators ?? []),
+					adminAuthenticator(options.adminTokenHashes, clock, "backbone"),
+				),
 				routes: describedRoutes(
 					[
 						...principalRoutes({

@@ -58,7 +58,7 @@ export async function openBackboneRole(
 				random,
 				logger,
 				db: tables.db,
-				audit: new AuditLog(tables.db as never, clock, logger),
+				audit: new AuditLog(tables.db as never, clock, logger, { role: "backbone" }),
 				health,
 				bus,
 				kv,

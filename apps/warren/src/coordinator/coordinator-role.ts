@@ -105,7 +105,7 @@ async function openAlone(
 	const audit: Audit =
 		tables === null
 			? { record: (event) => logger.info("audit", { ...event }), list: async () => [] }
-			: new AuditLog(tables.db, clock, logger);
+			: new AuditLog(tables.db, clock, logger, { role: "coordinator" });
 	const policyFile = config.policyFile;
 	const policy = policyFile === undefined ? (store?.policy() ?? null) : readPolicyFile(policyFile);
 	const { coordinator, listener } = await serve(
@@ -147,7 +147,7 @@ async function openLed(
 			const { listener } = await serve(
 				deps,
 				config,
-				{ audit: new AuditLog(db, clock, logger), addresses: null, shared: state },
+				{ audit: new AuditLog(db, clock, logger, { role: "coordinator" }), addresses: null, shared: state },
 				{
 					...(policy === null ? {} : { policy }),
 					savePolicy: (text) => state.savePolicy(text),

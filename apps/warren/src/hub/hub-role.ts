@@ -58,7 +58,7 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 		config.cluster === null
 			? await openHubTables(opening)
 			: await openClusterTables(opening, config.cluster, usesOwnCa);
-	const audit = new AuditLog(tables.db, clock, logger);
+	const audit = new AuditLog(tables.db, clock, logger, { role: "hub" });
 	const base: RoleBase = { ...opening, audit };
 	const certificates = config.http ? null : await openCertificates(config, data, clock, random, health);
 	if ("cluster" in tables) await checkAuthority(tables, certificates?.authority?.fingerprint ?? null);

@@ -24,6 +24,8 @@ export interface MachineRouteDeps {
 const auditQuery = z.object({
 	limit: z.coerce.number().pipe(z.int().min(1).max(500)).default(100),
 	before: z.coerce.number().pipe(z.int().min(1)).optional(),
+	role: z.string().max(40).optional(),
+	actor: z.string().max(200).optional(),
 });
 
 /** Health, status, audit, metrics, the CA for phones: docs/api-node.md. */
@@ -78,9 +80,16 @@ export function machineRoutes(deps: MachineRouteDeps): Route[] {
 			about: { summary: "Who did what", query: auditQuery },
 			handle: async (context: RequestContext) => {
 				assertOperator(context.identity);
-				const { limit, before } = parseRequest(auditQuery, Object.fromEntries(context.query));
+				const { limit, before, role, actor } = parseRequest(auditQuery, Object.fromEntries(context.query));
 				return Response.json(
-					{ records: await deps.audit.list({ limit, ...(before === undefined ? {} : { before }) }) },
+					{
+						records: await deps.audit.list({
+							limit,
+							...(before === undefined ? {} : { before }),
+							...(role === undefined ? {} : { role }),
+							...(actor === undefined ? {} : { actor }),
+						}),
+					},
 					{ headers: dataHeaders },
 				);
 			},

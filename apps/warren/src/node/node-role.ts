@@ -134,9 +134,10 @@ async function compose(
 			auditSchema,
 		]),
 	);
-	const audit = new AuditLog(db, clock, logger);
 	const { id: nodeId } = await openNodeIdentity(db, random, clock, membership?.nodeId ?? null);
 	const feed = new EventFeed();
+	const onRecorded = () => feed.publish({ type: "audit" });
+	const audit = new AuditLog(db, clock, logger, { role: "node", onRecorded });
 	health.watch(() => feed.publish({ type: "health" }));
 
 	const made = { user: config.user ?? systemUser(), pin: config.pin ?? newId(random, 10) };

@@ -64,7 +64,7 @@ async function compose(deps: RoleDeps, config: SidecarConfig, lifetime: Lifetime
 			auditSchema,
 		]),
 	);
-	const audit = new AuditLog(tables.db, clock, logger);
+	const audit = new AuditLog(tables.db, clock, logger, { role: "sidecar" });
 	const base: RoleBase = {
 		...{ ...deps, lifetime, data, audit },
 		health: new HealthTable(clock),
@@ -84,7 +84,7 @@ async function compose(deps: RoleDeps, config: SidecarConfig, lifetime: Lifetime
 		mayRun: (who) => who.userId === readLogin(data.path)?.userId,
 		command: config.opencode,
 	});
-	const routes = agentRoutes(agents, { owner: "sidecar", credentials: ["session"] });
+	const routes = agentRoutes(agents, { owner: "sidecar", credentials: ["session"], audit });
 	const place = { host: config.host, port: config.port, origins: [hub.hubUrl], routes };
 	const listener = await listenSidecar(base, place, sync, documents);
 	return {

@@ -75,6 +75,7 @@ const serviceBody = z.object({
 const auditQuery = z.object({
 	limit: z.coerce.number().pipe(z.int().min(1).max(500)).default(100),
 	before: z.coerce.number().pipe(z.int().min(1)).optional(),
+	actor: z.string().max(200).optional(),
 });
 
 /** `/admin/api/*`: everything an administrator does, each change with its line in the audit. */
@@ -333,9 +334,13 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 			path: "/admin/api/audit",
 			about: { summary: "Who did what", query: auditQuery },
 			handle: async (context) => {
-				const { limit, before } = parseRequest(auditQuery, Object.fromEntries(context.query));
+				const { limit, before, actor } = parseRequest(auditQuery, Object.fromEntries(context.query));
 				return show(context, {
-					records: await deps.audit.list({ limit, ...(before === undefined ? {} : { before }) }),
+					records: await deps.audit.list({
+						limit,
+						...(before === undefined ? {} : { before }),
+						...(actor === undefined ? {} : { actor }),
+					}),
 				});
 			},
 		},

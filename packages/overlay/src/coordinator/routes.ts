@@ -1,5 +1,5 @@
 import type { Audit, CredentialKind } from "@warren/kernel";
-import { describeIdentity } from "@warren/kernel";
+import { describeIdentity, parseRequest } from "@warren/kernel";
 import { dataHeaders, type Metrics, type RequestContext, type Route } from "@warren/net";
 import { z } from "zod";
 import { parseKey } from "../addresses.ts";
@@ -405,6 +405,22 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 		{
 			owner,
 			method: "GET",
+			path: "/v1/audit",
+			credentials: admin,
+			about: { summary: "Who did what", query: auditQuery },
+			handle: async (context) => {
+				const { limit, before, actor } = parseRequest(auditQuery, Object.fromEntries(context.query));
+				const records = await deps.audit.list({
+					limit,
+					...(before === undefined ? {} : { before }),
+					...(actor === undefined ? {} : { actor }),
+				});
+				return Response.json({ records }, { headers: dataHeaders });
+			},
+		},
+		{
+			owner,
+			method: "GET",
 			path: "/api/health",
 			about: { summary: "Health, with its conditions" },
 			credentials: member,
@@ -429,6 +445,11 @@ const rosterQuery = z.object({ peer_id: z.string() });
 const streamQuery = z.object({ peer_id: z.string(), deltas: z.enum(["1"]).optional() });
 const relayQuery = z.object({ pubkey: z.string().describe("base64url"), lane: z.enum(["hi", "lo"]).default("hi") });
 
+const auditQuery = z.object({
+	limit: z.coerce.number().pipe(z.int().min(1).max(500)).default(100),
+	before: z.coerce.number().pipe(z.int().min(1)).optional(),
+	actor: z.string().max(200).optional(),
+});
 const explainQuery = z.object({
 	from: z.string().min(1).max(80),
 	to: z.string().min(1).max(80),

@@ -1,5 +1,5 @@
 import { pipeline } from "node:stream/promises";
-import { badRequest, type CredentialKind } from "@warren/kernel";
+import { type Audit, badRequest, type CredentialKind, describeIdentity, type Identity } from "@warren/kernel";
 import { dataHeaders, type RequestContext, type Route } from "@warren/net";
 import { agentError } from "./agent-errors.ts";
 import type { CodingAgents } from "./agents.ts";
@@ -27,8 +27,16 @@ const passed: readonly { readonly method: string; readonly path: RegExp }[] = [
 /** `/api/agent`: the person's coding agent on this machine. */
 export function agentRoutes(
 	agents: CodingAgents,
-	options: { readonly owner: string; readonly credentials: readonly CredentialKind[] },
+	options: { readonly owner: string; readonly credentials: readonly CredentialKind[]; readonly audit: Audit },
 ): Route[] {
+	const record = (context: RequestContext, user: Identity, action: string) =>
+		options.audit.record({
+			actor: describeIdentity(user),
+			action,
+			target: "",
+			outcome: "ok",
+			address: context.remoteAddress,
+		});
 	const facts = { owner: options.owner, credentials: options.credentials } as const;
 	const person = async (context: RequestContext) => {
 		const token = tokenOf(context);
@@ -54,7 +62,9 @@ export function agentRoutes(
 			about: { summary: "Start it" },
 			handle: async (context) => {
 				const { user, token } = await person(context);
+				const isNew = agents.get(user.userId) === undefined;
 				await agents.start(user, token);
+				if (isNew) record(context, user, "agent.start");
 				return describe(user.userId);
 			},
 		},
@@ -66,6 +76,7 @@ export function agentRoutes(
 			handle: async (context) => {
 				const { user } = await person(context);
 				await agents.stop(user.userId);
+				record(context, user, "agent.stop");
 				return describe(user.userId);
 			},
 		},
