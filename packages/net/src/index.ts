@@ -9,6 +9,7 @@ export { parseCredential, readCookie, setupHeader, webSocketProtocol } from "./h
 export { canonicalHost, HostTable, parseHost } from "./http/host-table.ts";
 export { Listener } from "./http/listener.ts";
 export { type ListenerDeps, type ListenerOptions, listenerLimits, type TlsIdentity } from "./http/listener-options.ts";
+export { certificateSchemes, describedRoutes, type OpenApiFacts, openApiOf, templateOf } from "./http/openapi.ts";
 export { closeCodeFor } from "./http/pending-upgrade.ts";
 export { withBody } from "./http/request-context.ts";
 export {

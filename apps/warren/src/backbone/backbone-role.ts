@@ -1,9 +1,11 @@
 import { openBackbone } from "@warren/backbone";
 import { type Authenticator, HealthTable, Lifetime } from "@warren/kernel";
+import type { Route } from "@warren/net";
 import { AuditLog } from "@warren/store";
 import type { RoleDeps } from "../cli/run-role.ts";
 import type { BackboneConfig } from "../config/backbone-config.ts";
 import { DataFolder } from "../config/data-folder.ts";
+import { version } from "../version.ts";
 import { openAcme } from "./acme/acme.ts";
 import { openBackboneState } from "./backbone-state.ts";
 import { backboneTls } from "./backbone-tls.ts";
@@ -22,6 +24,8 @@ export interface BackboneReady {
 
 export interface BackboneRole {
 	readonly ready: BackboneReady;
+	/** Of its own API. */
+	readonly routes: readonly Route[];
 	/** Made on the first run and shown this once; null when it is known already. */
 	readonly adminToken: string | null;
 	setCertificate(cert: string, key: string): void;
@@ -54,7 +58,7 @@ export async function openBackboneRole(
 				random,
 				logger,
 				db: tables.db,
-				audit: new AuditLog(tables.db as never, clock, logger),
+				audit: new AuditLog(tables.db as never, clock, logger, { role: "backbone" }),
 				health,
 				bus,
 				kv,
@@ -71,6 +75,7 @@ export async function openBackboneRole(
 				masterSecret,
 				signingKeys,
 				nodeId,
+				version,
 				...(config.cluster === null ? {} : { cluster: { url: config.clusterUrl ?? null, ca: tls.caPem } }),
 				approval: config.approvePrincipals,
 				streamPorts: config.streamPorts,
@@ -95,6 +100,7 @@ export async function openBackboneRole(
 				caFingerprint: tls.caFingerprint,
 				acmeHttpPort: acme?.httpPort ?? null,
 			},
+			routes: backbone.routes,
 			adminToken,
 			setCertificate: (cert, key) => certificates?.setStandard({ cert, key }),
 			close: () => lifetime.close(),

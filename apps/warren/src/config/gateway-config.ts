@@ -21,6 +21,8 @@ const gatewaySchema = z.object({
 	trustedProxy: z.array(z.string().min(1)).default([]),
 	/** A secret: whoever registers must show it. */
 	invitation: z.string().min(8).optional(),
+	/** A secret: opens the audit. */
+	adminToken: z.string().min(16).optional(),
 	payloadBytes: count(1024 * 1024).default(10_240),
 	messagesPerMinute: count(10_000_000).default(60),
 	maxConnections: count(200_000).default(25_000),
@@ -35,7 +37,7 @@ export type GatewayConfig = Settings & {
 	readonly shared: DatabaseConfig | null;
 };
 
-/** Every flag's environment variable; the invitation has no flag, because others of this machine could read it. */
+/** Every flag's environment variable; secrets have no flag, because others of this machine could read it. */
 const variables: Readonly<Record<keyof Settings, string>> = {
 	data: "WARREN_GATEWAY_DATA",
 	host: "WARREN_GATEWAY_HOST",
@@ -46,6 +48,7 @@ const variables: Readonly<Record<keyof Settings, string>> = {
 	http: "WARREN_HTTP",
 	trustedProxy: "WARREN_TRUSTED_PROXY",
 	invitation: "WARREN_GATEWAY_INVITATION",
+	adminToken: "WARREN_GATEWAY_ADMIN_TOKEN",
 	payloadBytes: "WARREN_GATEWAY_PAYLOAD_BYTES",
 	messagesPerMinute: "WARREN_GATEWAY_MESSAGES_PER_MINUTE",
 	maxConnections: "WARREN_GATEWAY_MAX_CONNECTIONS",
@@ -53,6 +56,9 @@ const variables: Readonly<Record<keyof Settings, string>> = {
 	logLevel: "WARREN_LOG_LEVEL",
 	...databaseVariables,
 };
+
+/** From the environment alone. */
+const secrets: ReadonlySet<string> = new Set(["invitation", "adminToken"]);
 
 /**
  * The gateway's settings: flags, else environment, else defaults. Plain HTTP unless a certificate is given, as in the
@@ -67,7 +73,7 @@ export function parseGatewayConfig(
 	for (const [field, variable] of Object.entries(variables)) {
 		const text = environment[variable];
 		if (text !== undefined && text !== "") input[field] = fromVariable(field, text);
-		if (flags[field] !== undefined && field !== "invitation") input[field] = flags[field];
+		if (flags[field] !== undefined && !secrets.has(field)) input[field] = flags[field];
 	}
 	const config = parseConfig(gatewaySchema, input, "gateway");
 	if ((config.tlsCert === undefined) !== (config.tlsKey === undefined)) {

@@ -25,7 +25,7 @@ export async function runEdge(flags: Record<string, unknown>): Promise<void> {
 		await slots.start("coordinator", () => openCoordinator(deps, config.coordinator, shared));
 		await slots.start("backbone", () => openEdgeBackbone(deps, processes, config.backbone, files, shared));
 		const { gateway } = config;
-		if (gateway !== null) await slots.start("gateway", () => openGateway(deps, gateway));
+		if (gateway !== null) await slots.start("gateway", () => openGateway(deps, gateway, shared));
 		return { ready: {}, greeting: "", close: () => slots.close() };
 	});
 }

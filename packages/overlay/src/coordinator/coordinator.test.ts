@@ -642,7 +642,6 @@ describe("STUN and operations", () => {
 			conditions: [{ code: "coordinator-insecure" }],
 		});
 		expect((await one.call("GET", "/metrics")).body).toMatch(/warren_overlay_peers 0/);
-		expect(Object.keys((await one.call("GET", "/openapi.json")).body.paths)).toContain("/v1/mesh/register");
 		expect(
 			(await one.call("GET", "/v1/mesh/peers", undefined, { authorization: `Bearer ${adminToken}x` })).status,
 		).toBe(401);
