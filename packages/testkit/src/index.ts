@@ -16,6 +16,8 @@ export {
 export { RawClient, type RawClientOptions } from "./raw-client.ts";
 export { SeededRandom } from "./seeded-random.ts";
 export { type NatKind, type SimulatedAddress, type SimulatedHost, SimulatedNetwork } from "./simulated-network.ts";
+export { openSocialProxy, type SocialProxy } from "./social/social-proxy.ts";
+export { socialServices } from "./social/social-services.ts";
 export { type StartCommandOptions, type StartedCommand, startCommand } from "./start-command.ts";
 export { type StartedNode, type StartNodeOptions, startNode } from "./start-node.ts";
 export { type StartedServer, startServer } from "./start-server.ts";

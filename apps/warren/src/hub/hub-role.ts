@@ -79,6 +79,7 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 		setup,
 		workspaces: config.workspaces,
 		ai: config.ai,
+		social: config.social,
 	});
 	const { accounts } = hub;
 	const console = new ConsoleAccess(random);
