@@ -9,6 +9,7 @@ import {
 	type Logger,
 	messageOf,
 	type Random,
+	type Tracer,
 } from "@warren/kernel";
 import { HostTable, Listener, Metrics } from "@warren/net";
 import type { Bus, KeyValue } from "@warren/store";
@@ -44,6 +45,7 @@ export interface BackboneDeps {
 	readonly clock: Clock;
 	readonly random: Random;
 	readonly logger: Logger;
+	readonly tracer?: Tracer | null | undefined;
 	readonly db: Kysely<BackboneTables>;
 	readonly audit: Audit;
 	readonly health: HealthTable;
@@ -165,7 +167,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 			return replayThrough(front, service, kept);
 		};
 		const listener = Listener.detached(
-			{ clock, logger },
+			{ clock, logger, tracer: deps.tracer },
 			{
 				role: "backbone",
 				hosts,
@@ -216,6 +218,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 				pool,
 				inspector,
 				listener,
+				tracer: deps.tracer ?? null,
 				upgrade: (socket, head, rest) =>
 					endpoint.upgrade(socket, head, rest, front.addressOf(socket)) ||
 					visitors.upgrade(socket, head, rest, front.addressOf(socket)) ||

@@ -22,6 +22,7 @@ export { type StartCommandOptions, type StartedCommand, startCommand } from "./s
 export { type StartedNode, type StartNodeOptions, startNode } from "./start-node.ts";
 export { type StartedServer, startServer } from "./start-server.ts";
 export { tempFolder } from "./temp-folder.ts";
+export { type CollectedSpan, openTraceCollector, type TraceCollector } from "./trace-collector.ts";
 export { VirtualClock } from "./virtual-clock.ts";
 export { bundleWorker } from "./worker-bundle.ts";
 export { Workerd, type WorkerdOptions, workerdCompatibility } from "./workerd.ts";

@@ -31,7 +31,7 @@ export function addBackboneCommands(program: Command): void {
 		.addOption(new Option("--json", "one JSON line when ready, JSON logs [WARREN_JSON]"));
 	withClusterFlags(command).action(async (flags: Record<string, unknown>) => {
 		const config = parseBackboneConfig(flags, process.env);
-		await runRole(config, async (deps) => {
+		await runRole("backbone", config, async (deps) => {
 			const role = await openBackboneRole(deps, config);
 			if (role.adminToken !== null) process.stderr.write(`Admin token ${role.adminToken}  (shown this once)\n`);
 			const { ready } = role;

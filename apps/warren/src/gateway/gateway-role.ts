@@ -7,7 +7,7 @@ import {
 	openPostgresGatewayStore,
 	openSqliteGatewayStore,
 } from "@warren/gateway";
-import { type Clock, firstOf, HealthTable, Lifetime, type Logger, type Random } from "@warren/kernel";
+import { type Clock, firstOf, HealthTable, Lifetime, type Logger, type Random, type Tracer } from "@warren/kernel";
 import { dataHeaders, HostTable, Listener, Metrics, type TlsIdentity } from "@warren/net";
 import { openSqliteTables } from "@warren/store";
 import { openLedRole } from "../cluster/led-role.ts";
@@ -19,6 +19,7 @@ export interface GatewayDeps {
 	readonly clock: Clock;
 	readonly random: Random;
 	readonly logger: Logger;
+	readonly tracer?: Tracer | null | undefined;
 }
 
 /** The one line of `--json`. */
@@ -123,7 +124,7 @@ async function serve(
 	metrics.gauge("gateway_connected", "Meshes that are signed in", () => server.connected);
 	metrics.gauge("gateway_queued", "Messages on disk for meshes that are away", () => server.queued);
 	const listener = await Listener.open(
-		{ clock, logger },
+		{ clock, logger, tracer: deps.tracer },
 		{
 			role: "gateway",
 			...(where.host === undefined ? {} : { host: where.host }),

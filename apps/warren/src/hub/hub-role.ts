@@ -85,7 +85,7 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 	const console = new ConsoleAccess(random);
 	const roles = () => [{ name: "hub", state: "running", since: startedAt }];
 	const listener: Listener = await Listener.open(
-		{ clock, logger },
+		{ clock, logger, tracer: deps.tracer },
 		{
 			role: "hub",
 			...(config.host === undefined ? {} : { host: config.host }),

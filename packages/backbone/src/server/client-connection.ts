@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import type { Socket } from "node:net";
+import type { Span } from "@warren/kernel";
 import type { Caller, CallerRefusal } from "../identity/callers.ts";
 import { ChunkedBody } from "../protocol/chunked.ts";
 import { ResetCode } from "../protocol/frames.ts";
-import { headLimits, parseRequestHead, type RequestHead } from "../protocol/request-head.ts";
+import { fieldOf, headLimits, parseRequestHead, type RequestHead, withoutField } from "../protocol/request-head.ts";
 import { parseResponseHead } from "../protocol/response-head.ts";
 import { linkLost, type StreamUser, type TunnelLink } from "../tunnel/link.ts";
 import type { Lease } from "./agents.ts";
@@ -67,6 +68,7 @@ export class ClientConnection implements StreamUser {
 	#bodySent = 0;
 	#startedAt = 0;
 	#exchange: Exchange | null = null;
+	#span: Span | null = null;
 
 	// Its answer.
 	#answerHead: Buffer | null = null;
@@ -128,6 +130,7 @@ export class ClientConnection implements StreamUser {
 	/** No clean end: whatever was on its way is seen to be cut. */
 	#break(): void {
 		this.#drop(ResetCode.cancelled, "the client's connection was cut");
+		this.#endSpan(null);
 		this.#state = "closed";
 		this.#socket.resetAndDestroy();
 		this.#front.forget(this);
@@ -143,6 +146,7 @@ export class ClientConnection implements StreamUser {
 	destroy(): void {
 		if (this.#state === "closed") return;
 		this.#drop(ResetCode.cancelled, "the client left");
+		this.#endSpan(null);
 		this.#state = "closed";
 		this.#socket.destroy();
 		this.#front.forget(this);
@@ -307,6 +311,7 @@ export class ClientConnection implements StreamUser {
 				return this.#finishLocal();
 			}
 		}
+		this.#span = this.#front.tracer?.begin(fieldOf(head.kept, "traceparent")) ?? null;
 		this.#forwarded = this.#headFor(head, target, caller);
 		this.#exchange =
 			service.settings.inspect === true
@@ -325,8 +330,12 @@ export class ClientConnection implements StreamUser {
 	/** The head as the service gets it: hop-by-hop is gone, ours comes last and once. */
 	#headFor(head: RequestHead, target: string, caller: Caller): string {
 		const cookie = head.cookie === null ? null : cookieWithoutToken(head.cookie);
+		const kept =
+			this.#span === null
+				? head.kept
+				: `${withoutField(head.kept, "traceparent")}traceparent: ${this.#span.traceparent}\r\n`;
 		return (
-			`${head.method} ${target} HTTP/1.${head.minorVersion}\r\nHost: ${head.host}\r\n${head.kept}` +
+			`${head.method} ${target} HTTP/1.${head.minorVersion}\r\nHost: ${head.host}\r\n${kept}` +
 			(cookie === null || cookie === "" ? "" : `Cookie: ${cookie}\r\n`) +
 			`X-Forwarded-For: ${this.#front.forwardedFor(this.#socket, head.forwardedFor)}\r\n` +
 			`X-Forwarded-Proto: ${this.#front.isSecure(this.#socket) ? "https" : "http"}\r\nX-Forwarded-Host: ${head.host}\r\n` +
@@ -590,6 +599,7 @@ export class ClientConnection implements StreamUser {
 		this.#front.finished(this.#service, this.#status, this.#caller);
 		this.#exchange?.done(this.#status, this.#front.now - this.#startedAt);
 		this.#exchange = null;
+		this.#endSpan(this.#status);
 		this.#status = 0;
 		this.#swap = null;
 		if (!this.#keepAlive || !this.#bodyDone) return this.#linger();
@@ -624,6 +634,7 @@ export class ClientConnection implements StreamUser {
 		this.#front.finished(this.#service, 101, this.#caller);
 		this.#exchange?.done(101, this.#front.now - this.#startedAt);
 		this.#exchange = null;
+		this.#endSpan(101);
 		// A URL token that lets somebody in for an hour does so for an hour.
 		const endsAt = this.#caller?.tokenEndsAt ?? null;
 		this.#splicedUntil = endsAt === null ? Number.POSITIVE_INFINITY : this.#front.now + endsAt - this.#front.wallNow;
@@ -695,6 +706,24 @@ export class ClientConnection implements StreamUser {
 	}
 
 	// ── ends ──
+
+	#endSpan(status: number | null): void {
+		const span = this.#span;
+		if (span === null) return;
+		this.#span = null;
+		const method = this.#head?.method ?? "";
+		span.end({
+			name: `${method} service`,
+			...(status === null ? {} : { status }),
+			attributes: {
+				"warren.role": "backbone",
+				"warren.service": this.#service?.name ?? "",
+				"warren.tries": this.#tries,
+				"http.request.method": method,
+				...(status === null ? { "error.type": "aborted" } : {}),
+			},
+		});
+	}
 
 	/** Lets go of the link or of the wait for one. */
 	#drop(code: number, reason: string): void {
