@@ -15,7 +15,7 @@ export function browserMissing(): string | null {
 }
 
 export interface LaunchOptions {
-	/** PEM of the authority that this browser trusts beside the system's. */
+	/** PEM of the authorities that this browser trusts beside the system's. */
 	readonly ca?: string;
 	readonly args?: readonly string[];
 }
@@ -48,12 +48,15 @@ export async function launchBrowser({ ca, args = [] }: LaunchOptions = {}): Prom
 
 /** Chromium has read its user's database from both places over the years. */
 function trust(home: string, ca: string): void {
-	const file = join(home, "ca.crt");
-	writeFileSync(file, ca);
+	const authorities = ca.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
 	for (const folder of [join(home, ".pki/nssdb"), join(home, ".local/share/pki/nssdb")]) {
 		mkdirSync(folder, { recursive: true });
 		certutil("-N", "-d", `sql:${folder}`, "--empty-password");
-		certutil("-A", "-d", `sql:${folder}`, "-t", "C,,", "-n", "warren", "-i", file);
+		for (const [at, authority] of authorities.entries()) {
+			const file = join(home, `ca-${at}.crt`);
+			writeFileSync(file, `${authority}\n`);
+			certutil("-A", "-d", `sql:${folder}`, "-t", "C,,", "-n", `warren-${at}`, "-i", file);
+		}
 	}
 }
 

@@ -1,4 +1,4 @@
-import type { Audit, Clock, HealthTable, Lifetime, Logger, Random } from "@warren/kernel";
+import type { Audit, Clock, HealthTable, Lifetime, Logger, Random, Tracer } from "@warren/kernel";
 import type { Metrics } from "@warren/net";
 import type { DataFolder } from "./config/data-folder.ts";
 
@@ -7,6 +7,7 @@ export interface RoleBase {
 	readonly clock: Clock;
 	readonly random: Random;
 	readonly logger: Logger;
+	readonly tracer?: Tracer | null | undefined;
 	readonly lifetime: Lifetime;
 	readonly data: DataFolder;
 	readonly health: HealthTable;

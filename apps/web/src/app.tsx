@@ -5,6 +5,7 @@ import { Redirect, Route, Switch, useLocation } from "wouter";
 import { t as agentText } from "./agent/text.ts";
 import { useAccount } from "./api/hub.ts";
 import { self, terminalsPath } from "./api/machine.ts";
+import { signedInPath } from "./api/social.ts";
 import { queryClient, useCredential } from "./api/warren.tsx";
 import { t as chatText } from "./chat/text.ts";
 import { lazyPage } from "./chunks/lazy-page.tsx";
@@ -42,6 +43,7 @@ const InvitedPage = lazyPage(async () => (await import("./pages/invited.tsx")).I
 const PairPage = lazyPage(async () => (await import("./pages/pair.tsx")).PairPage);
 const ApproveDevicePage = lazyPage(async () => (await import("./pages/approve-device.tsx")).ApproveDevicePage);
 const WelcomePage = lazyPage(async () => (await import("./pages/welcome/welcome.tsx")).WelcomePage);
+const SignedInPage = lazyPage(async () => (await import("./pages/signed-in.tsx")).SignedInPage);
 const SharePage = lazyPage(async () => (await import("./pages/share.tsx")).SharePage);
 const TrustPage = lazyPage(async () => (await import("./pages/trust.tsx")).TrustPage);
 const PanesPage = lazyPage(async () => (await import("./panes/panes-page.tsx")).PanesPage);
@@ -91,6 +93,7 @@ function Pages({ arrival }: { arrival: Arrival }) {
 	}
 	if (path === "/share") return <SharePage token={arrival.kind === "share" ? arrival.token : undefined} />;
 	if (path === "/trust") return <TrustPage />;
+	if (path === signedInPath) return <SignedInPage onEntered={() => setEntered(true)} />;
 	if (!onDevice && !(onAccount && entered)) return <SignInPage onEntered={() => setEntered(true)} />;
 	if (path === "/welcome") return inMachine(self, <WelcomePage />);
 	return (

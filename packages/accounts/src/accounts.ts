@@ -16,16 +16,10 @@ import { type Bus, engineOf } from "@warren/store";
 import type { Kysely } from "kysely";
 import { Admission, type SetupSecret } from "./auth/admission.ts";
 import { AuthHandler } from "./auth/auth-handler.ts";
-import {
-	type AuthDeps,
-	type AuthOptions,
-	makeAuth,
-	migrateAuth,
-	type SocialProviders,
-	sessionCookieName,
-} from "./auth/better-auth.ts";
+import { type AuthDeps, type AuthOptions, makeAuth, migrateAuth, sessionCookieName } from "./auth/better-auth.ts";
 import type { GoneSession } from "./auth/hashed-adapter.ts";
 import { RateBuckets } from "./auth/rate-buckets.ts";
+import type { SocialProviders } from "./auth/social.ts";
 import { vouchedAddress, vouchedOrigin } from "./client-address.ts";
 import { accountsError } from "./errors.ts";
 import { Invitations } from "./invitations.ts";
@@ -69,6 +63,7 @@ export interface AccountsOptions {
 	readonly secret: string;
 	/** One an install: cookies ignore the port, and two hubs of one host must not overwrite each other's. */
 	readonly cookieName: string;
+	/** Offered on pages of `baseUrls` alone: a service sends nobody back to an address that it was not told. */
 	readonly social?: SocialProviders;
 }
 
@@ -152,6 +147,8 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 	const handler = new AuthHandler((origin) => makeAuth(authDeps, authOptions, origin), originOf(baseUrl), clock, {
 		addressOf,
 		originOf: vouchedOrigin(machines),
+		social: options.social ?? {},
+		socialHosts: new Set(options.baseUrls.map((url) => new URL(url).hostname)),
 	});
 	const people = new People(handler.base, clock);
 	const sessions = new Sessions(people, clock);

@@ -4,7 +4,7 @@
  */
 export { type Accounts, type AccountsDeps, type AccountsOptions, openAccounts } from "./accounts.ts";
 export type { SetupSecret } from "./auth/admission.ts";
-export type { SocialProviders } from "./auth/better-auth.ts";
+export { readSocialVariables, type SocialProviders } from "./auth/social.ts";
 export { pageOriginHeader, vouchHeader } from "./client-address.ts";
 export {
 	HubLink,

@@ -1,6 +1,15 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import { type AddressInfo, createServer as createTcpServer, type Socket, type Server as TcpServer } from "node:net";
-import { HealthTable, hashToken, Lifetime, newSecret, silentLogger, systemClock, systemRandom } from "@warren/kernel";
+import {
+	HealthTable,
+	hashToken,
+	Lifetime,
+	newSecret,
+	silentLogger,
+	systemClock,
+	systemRandom,
+	type Tracer,
+} from "@warren/kernel";
 import {
 	AuditLog,
 	type AuditTable,
@@ -88,7 +97,11 @@ export class TestBackbone implements AsyncDisposable {
 	}
 
 	/** @param shared of several nodes; without it, its own. */
-	static async open(options: Partial<BackboneOptions> = {}, shared?: SharedState): Promise<TestBackbone> {
+	static async open(
+		options: Partial<BackboneOptions> = {},
+		shared?: SharedState,
+		tracer: Tracer | null = null,
+	): Promise<TestBackbone> {
 		const lifetime = new Lifetime();
 		const { tables, bus, kv } = shared ?? lifetime.own(await SharedState.open());
 		const audit = new AuditLog(tables.db as never, systemClock, silentLogger);
@@ -97,6 +110,7 @@ export class TestBackbone implements AsyncDisposable {
 				clock: systemClock,
 				random: systemRandom,
 				logger: silentLogger,
+				tracer,
 				db: tables.db,
 				audit,
 				health: new HealthTable(systemClock),

@@ -11,6 +11,7 @@ import {
 	messageOf,
 	type Random,
 	RateLimit,
+	type Tracer,
 } from "@warren/kernel";
 import { describedRoutes, HostTable, Listener, Metrics, type Route } from "@warren/net";
 import type { Bus, KeyValue } from "@warren/store";
@@ -46,6 +47,7 @@ export interface BackboneDeps {
 	readonly clock: Clock;
 	readonly random: Random;
 	readonly logger: Logger;
+	readonly tracer?: Tracer | null | undefined;
 	readonly db: Kysely<BackboneTables>;
 	readonly audit: Audit;
 	readonly health: HealthTable;
@@ -184,7 +186,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 			return replayThrough(front, service, kept);
 		};
 		const listener = Listener.detached(
-			{ clock, logger },
+			{ clock, logger, tracer: deps.tracer },
 			{
 				role: "backbone",
 				hosts,
@@ -241,6 +243,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 				pool,
 				inspector,
 				listener,
+				tracer: deps.tracer ?? null,
 				upgrade: (socket, head, rest) =>
 					endpoint.upgrade(socket, head, rest, front.addressOf(socket)) ||
 					visitors.upgrade(socket, head, rest, front.addressOf(socket)) ||

@@ -50,3 +50,11 @@ export type { PeerTunnel } from "./peer-tunnel.ts";
 export { type Random, systemRandom } from "./random.ts";
 export { RateLimit, type RateLimits } from "./rate-limit.ts";
 export { equalSecrets, hashToken } from "./secrets.ts";
+export {
+	formatTraceparent,
+	parseTraceparent,
+	type Span,
+	type SpanFacts,
+	type TraceContext,
+	type Tracer,
+} from "./trace.ts";

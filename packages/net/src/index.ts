@@ -12,6 +12,7 @@ export { type ListenerDeps, type ListenerOptions, listenerLimits, type TlsIdenti
 export { certificateSchemes, describedRoutes, type OpenApiFacts, openApiOf, templateOf } from "./http/openapi.ts";
 export { closeCodeFor } from "./http/pending-upgrade.ts";
 export { withBody } from "./http/request-context.ts";
+export { currentTraceparent } from "./http/request-span.ts";
 export {
 	asWarrenError,
 	dataHeaders,

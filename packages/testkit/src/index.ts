@@ -16,10 +16,13 @@ export {
 export { RawClient, type RawClientOptions } from "./raw-client.ts";
 export { SeededRandom } from "./seeded-random.ts";
 export { type NatKind, type SimulatedAddress, type SimulatedHost, SimulatedNetwork } from "./simulated-network.ts";
+export { openSocialProxy, type SocialProxy } from "./social/social-proxy.ts";
+export { socialServices } from "./social/social-services.ts";
 export { type StartCommandOptions, type StartedCommand, startCommand } from "./start-command.ts";
 export { type StartedNode, type StartNodeOptions, startNode } from "./start-node.ts";
 export { type StartedServer, startServer } from "./start-server.ts";
 export { tempFolder } from "./temp-folder.ts";
+export { type CollectedSpan, openTraceCollector, type TraceCollector } from "./trace-collector.ts";
 export { VirtualClock } from "./virtual-clock.ts";
 export { bundleWorker } from "./worker-bundle.ts";
 export { Workerd, type WorkerdOptions, workerdCompatibility } from "./workerd.ts";

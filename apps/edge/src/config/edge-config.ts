@@ -1,4 +1,4 @@
-import type { SocialProviders } from "@warren/accounts";
+import { readSocialVariables, type SocialProviders } from "@warren/accounts";
 import { type AiOptions, readKeyVariables, readOrigins } from "@warren/ai";
 import { parseConfig } from "@warren/kernel";
 import { z } from "zod";
@@ -20,25 +20,12 @@ const origin = z
 	.refine((url) => !URL.canParse(url) || new URL(url).origin === url.replace(/\/$/, ""), {
 		message: "must be an origin, without a path",
 	});
-const optional = z.string().trim().min(1).optional();
-const schema = z
-	.object({
-		WARREN_URL: z.string({ message: "must be set: the origin of this hub, like https://hub.example.com" }),
-		WARREN_NAME: z.string().trim().min(1).max(60).default("Warren"),
-		WARREN_SETUP: z.string().min(16, "must have 16 characters at least").optional(),
-		WARREN_CORS_ORIGINS: z.string().default(""),
-		GOOGLE_CLIENT_ID: optional,
-		GOOGLE_CLIENT_SECRET: optional,
-		GITHUB_CLIENT_ID: optional,
-		GITHUB_CLIENT_SECRET: optional,
-	})
-	.superRefine((settings, context) => {
-		for (const provider of ["GOOGLE", "GITHUB"] as const) {
-			const [id, secret] = [`${provider}_CLIENT_ID`, `${provider}_CLIENT_SECRET`] as const;
-			if ((settings[id] === undefined) !== (settings[secret] === undefined))
-				context.addIssue({ code: "custom", path: [secret], message: `${id} and ${secret} go together` });
-		}
-	});
+const schema = z.object({
+	WARREN_URL: z.string({ message: "must be set: the origin of this hub, like https://hub.example.com" }),
+	WARREN_NAME: z.string().trim().min(1).max(60).default("Warren"),
+	WARREN_SETUP: z.string().min(16, "must have 16 characters at least").optional(),
+	WARREN_CORS_ORIGINS: z.string().default(""),
+});
 
 /** @throws WarrenError `bad_config`, `unsafe_config`. */
 export function parseEdgeConfig(environment: Readonly<Record<string, unknown>>): EdgeConfig {
@@ -47,14 +34,12 @@ export function parseEdgeConfig(environment: Readonly<Record<string, unknown>>):
 	);
 	const settings = parseConfig(schema, texts, "edge");
 	const urls = parseConfig(z.array(origin).min(1), split(settings.WARREN_URL), "edge");
-	const google = pairOf(settings.GOOGLE_CLIENT_ID, settings.GOOGLE_CLIENT_SECRET);
-	const github = pairOf(settings.GITHUB_CLIENT_ID, settings.GITHUB_CLIENT_SECRET);
 	return {
 		urls: urls.map((each) => new URL(each).origin),
 		name: settings.WARREN_NAME,
 		setup: settings.WARREN_SETUP ?? null,
 		corsOrigins: new Set(split(settings.WARREN_CORS_ORIGINS)),
-		social: { ...(google === null ? {} : { google }), ...(github === null ? {} : { github }) },
+		social: readSocialVariables(texts, "edge"),
 		ai: {
 			environmentKeys: readKeyVariables(texts),
 			overrides: readOrigins(texts),
@@ -70,8 +55,4 @@ function split(text: string): string[] {
 		.split(",")
 		.map((each) => each.trim())
 		.filter((each) => each !== "");
-}
-
-function pairOf(clientId: string | undefined, clientSecret: string | undefined) {
-	return clientId === undefined || clientSecret === undefined ? null : { clientId, clientSecret };
 }

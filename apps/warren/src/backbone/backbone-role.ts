@@ -57,6 +57,7 @@ export async function openBackboneRole(
 				clock,
 				random,
 				logger,
+				tracer: deps.tracer,
 				db: tables.db,
 				audit: new AuditLog(tables.db as never, clock, logger, { role: "backbone" }),
 				health,

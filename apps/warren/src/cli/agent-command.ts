@@ -53,7 +53,7 @@ async function runAgent(flags: AgentFlags): Promise<void> {
 	const { logLevel: _level, json: _json, ...rest } = flags;
 	const services = parseAgentConfig(rest, process.env);
 	countBuffersAsHeap();
-	await runRole(settings, async (deps) => {
+	await runRole("agent", settings, async (deps) => {
 		const agents = openAgents(deps, services);
 		// Between two tries nothing is open, and our timers hold no process.
 		const held = setInterval(() => {}, 60_000);
@@ -120,7 +120,7 @@ async function forward(service: string, port: string, flags: ForwardFlags): Prom
 	if (!Number.isInteger(localPort) || localPort < 0 || localPort > 65535)
 		throw agentError("refused", `"${port}" is not a port.`, { fix: "Give a number from 0 to 65535." });
 	const ca = flags.ca ?? process.env["BACKBONE_CA"];
-	await runRole({ logLevel: flags.logLevel ?? "info", json: flags.json === true }, async (deps) => {
+	await runRole("forward", { logLevel: flags.logLevel ?? "info", json: flags.json === true }, async (deps) => {
 		const opened = await Forwarder.open(deps, {
 			target: {
 				url: backboneUrl(flags.backbone ?? process.env["BACKBONE_URL"] ?? ""),

@@ -33,7 +33,7 @@ export function addBackboneCommands(program: Command): void {
 	withClusterFlags(command).action(async (flags: Record<string, unknown>) => {
 		const config = parseBackboneConfig(flags, process.env);
 		countBuffersAsHeap();
-		await runRole(config, async (deps) => {
+		await runRole("backbone", config, async (deps) => {
 			const role = await openBackboneRole(deps, config);
 			if (role.adminToken !== null) process.stderr.write(`Admin token ${role.adminToken}  (shown this once)\n`);
 			const { ready } = role;

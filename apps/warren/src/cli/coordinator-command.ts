@@ -42,7 +42,7 @@ export function addCoordinatorCommand(program: Command): void {
 		.option("--json", "one JSON line when ready, JSON logs");
 	withDatabaseFlags(coordinator).action(async (flags: Record<string, unknown>) => {
 		const config = parseCoordinatorConfig(flags, process.env);
-		await runRole(config, (deps) => openCoordinator(deps, config));
+		await runRole("coordinator", config, (deps) => openCoordinator(deps, config));
 	});
 	const asClient = (command: Command) =>
 		command

@@ -28,7 +28,7 @@ export function addGatewayCommand(program: Command): void {
 		// stay so: a third of what ten thousand idle meshes cost.
 		setFlagsFromString("--semi-space-growth-factor=1");
 		const config = parseGatewayConfig(flags, process.env);
-		await runRole(config, async (deps) => {
+		await runRole("gateway", config, async (deps) => {
 			const role = await openGateway(deps, config);
 			return { ready: role.ready, greeting: greeting(role.ready), close: () => role.close() };
 		});

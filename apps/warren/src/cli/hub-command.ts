@@ -20,7 +20,7 @@ export function addHubCommand(program: Command): void {
 		);
 	withClusterFlags(command).action(async (flags: Record<string, unknown>) => {
 		const config = parseHubConfig(flags, process.env);
-		await runRole(config, async (deps) => {
+		await runRole("hub", config, async (deps) => {
 			const role = await openHub(deps, config);
 			return { ready: role.ready, greeting: greeting(config.name, role.ready), close: () => role.close() };
 		});

@@ -38,7 +38,7 @@ export function addOverlayCommands(program: Command): void {
 		.option("--log-level <level>", "debug, info, warn or error [WARREN_LOG_LEVEL]")
 		.action(async (flags: Record<string, unknown>) => {
 			const config = parseJoinerConfig(flags, process.env);
-			await runRole(config, (deps) => openJoiner(deps, config));
+			await runRole("joiner", config, (deps) => openJoiner(deps, config));
 		});
 	overlay
 		.command("status")

@@ -1,11 +1,22 @@
-import { type Clock, type Closeable, type Logger, type Random, systemClock, systemRandom } from "@warren/kernel";
+import {
+	type Clock,
+	type Closeable,
+	type Logger,
+	type Random,
+	systemClock,
+	systemRandom,
+	type Tracer,
+} from "@warren/kernel";
 import { createLogger, MemoryTrim } from "@warren/net";
+import { openTracer } from "../traces/open-tracer.ts";
 import { stopped } from "./stopped.ts";
 
 export interface RoleDeps {
 	readonly clock: Clock;
 	readonly random: Random;
 	readonly logger: Logger;
+	/** Null or absent = nobody asked for traces. */
+	readonly tracer?: Tracer | null | undefined;
 }
 
 /** A role that runs. */
@@ -23,11 +34,17 @@ export interface RoleSettings {
 	readonly json: boolean;
 }
 
-/** Runs one server in this process: says when it is ready, closes it at SIGTERM or SIGINT. */
-export async function runRole(settings: RoleSettings, open: (deps: RoleDeps) => Promise<RunningRole>): Promise<void> {
+/** Runs one server in this process: says when it is ready, closes it at SIGTERM or SIGINT. @param name in traces. */
+export async function runRole(
+	name: string,
+	settings: RoleSettings,
+	open: (deps: RoleDeps) => Promise<RunningRole>,
+): Promise<void> {
 	const logger = createLogger({ level: settings.logLevel, json: settings.json });
 	MemoryTrim.start(systemClock);
-	const role = await open({ clock: systemClock, random: systemRandom, logger });
+	const deps = { clock: systemClock, random: systemRandom, logger };
+	const tracer = await openTracer(name, deps, process.env);
+	const role = await open({ ...deps, tracer });
 	if (role.notice !== undefined) process.stderr.write(role.notice);
 	// Before anybody reads that it is ready, and may stop it.
 	const stop = stopped();
@@ -35,5 +52,6 @@ export async function runRole(settings: RoleSettings, open: (deps: RoleDeps) => 
 	await stop;
 	logger.info("stopping");
 	await role.close();
+	await tracer?.close();
 	process.exit(0);
 }

@@ -17,7 +17,7 @@ export function addSidecarCommand(program: Command): void {
 		.option("--json", "one JSON line when ready, JSON logs [WARREN_JSON]")
 		.action(async (flags: Record<string, unknown>) => {
 			const config = parseSidecarConfig(flags, process.env);
-			await runRole(config, async (deps) => {
+			await runRole("sidecar", config, async (deps) => {
 				const role = await openSidecarRole(deps, config);
 				const { url, hubUrl, user, data } = role.ready;
 				const who = user === null ? "nobody yet: warren login" : user;

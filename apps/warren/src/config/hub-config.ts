@@ -1,3 +1,4 @@
+import { readSocialVariables, type SocialProviders } from "@warren/accounts";
 import { z } from "zod";
 import { type AiConfig, parseAiConfig } from "./ai-config.ts";
 import { type ClusterConfig, clusterFields, clusterVariables, parseCluster } from "./cluster-config.ts";
@@ -18,6 +19,8 @@ const hubSchema = serverSchema.extend({
 type Settings = z.infer<typeof hubSchema>;
 export type HubConfig = Settings & {
 	readonly ai: AiConfig;
+	/** Sign-in by other services' accounts. */
+	readonly social: SocialProviders;
 	/** Where this hub shares its state with other instances; null = it has files of its own. */
 	readonly cluster: ClusterConfig | null;
 };
@@ -37,5 +40,10 @@ export function parseHubConfig(
 ): HubConfig {
 	const role = { name: "hub", schema: hubSchema, secrets: "passwords and sessions" };
 	const settings = parseServerConfig(role, variables, flags, environment);
-	return { ...settings, ai: parseAiConfig(environment), cluster: parseCluster(settings, flags) };
+	return {
+		...settings,
+		ai: parseAiConfig(environment),
+		social: readSocialVariables(environment, "hub"),
+		cluster: parseCluster(settings, flags),
+	};
 }

@@ -1,4 +1,5 @@
 import { userInfo } from "node:os";
+import { readSocialVariables, type SocialProviders } from "@warren/accounts";
 import { z } from "zod";
 import { type AiConfig, parseAiConfig } from "./ai-config.ts";
 import { backboneDomain } from "./backbone-config.ts";
@@ -30,7 +31,11 @@ const nodeSchema = serverSchema.extend({
 });
 
 type Settings = z.infer<typeof nodeSchema>;
-export type NodeConfig = Settings & { readonly ai: AiConfig };
+export type NodeConfig = Settings & {
+	readonly ai: AiConfig;
+	/** Of the hub beside it: sign-in by other services' accounts. */
+	readonly social: SocialProviders;
+};
 
 /** Every flag's environment variable. */
 const variables: Readonly<Record<keyof Settings, string>> = {
@@ -68,7 +73,7 @@ export function parseNodeConfig(
 			fix: "Set both, or neither.",
 		});
 	}
-	return { ...config, ai: parseAiConfig(environment) };
+	return { ...config, ai: parseAiConfig(environment), social: readSocialVariables(environment, "node") };
 }
 
 /** The operating system's name of whoever runs this. */

@@ -194,7 +194,7 @@ async function serve(
 	const hosts = new HostTable(["localhost", ...config.hostname, ...(tls === null ? [] : namesIn(tls.cert))]);
 	const listener = lifetime.own(
 		await Listener.open(
-			{ clock, logger },
+			{ clock, logger, tracer: deps.tracer },
 			{
 				role: "coordinator",
 				...where,

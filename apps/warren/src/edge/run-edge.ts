@@ -18,7 +18,7 @@ export async function runEdge(flags: Record<string, unknown>): Promise<void> {
 	const data = dataFolderOf(flags);
 	const config = parseEdgeConfig(flags, process.env, data);
 	countBuffersAsHeap();
-	await runSupervised(config, async (deps, processes) => {
+	await runSupervised("edge", config, async (deps, processes) => {
 		const slots: RoleSlots = new RoleSlots({ ...deps, onChange: () => processes.tell(slots.rows()) });
 		const files = edgeFiles(data);
 		const shared = { adminTokenHashes: [readFileSync(files.consoleHash, "utf8").trim()] };

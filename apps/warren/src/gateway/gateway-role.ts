@@ -11,12 +11,14 @@ import {
 	type Audit,
 	adminAuthenticator,
 	type Clock,
+	firstOf,
 	HealthTable,
 	hashToken,
 	Lifetime,
 	type Logger,
 	parseRequest,
 	type Random,
+	type Tracer,
 } from "@warren/kernel";
 import { dataHeaders, describedRoutes, HostTable, Listener, Metrics, type Route, type TlsIdentity } from "@warren/net";
 import { AuditLog, type AuditTable, auditSchema, openSqliteTables } from "@warren/store";
@@ -32,6 +34,7 @@ export interface GatewayDeps {
 	readonly random: Random;
 	readonly logger: Logger;
 	readonly adminTokenHashes: readonly string[];
+	readonly tracer?: Tracer | null | undefined;
 }
 
 /** The one line of `--json`. */
@@ -158,7 +161,7 @@ async function serve(
 	metrics.gauge("gateway_connected", "Meshes that are signed in", () => server.connected);
 	metrics.gauge("gateway_queued", "Messages on disk for meshes that are away", () => server.queued);
 	const listener = await Listener.open(
-		{ clock, logger },
+		{ clock, logger, tracer: deps.tracer },
 		{
 			role: "gateway",
 			...(where.host === undefined ? {} : { host: where.host }),

@@ -29,6 +29,7 @@ async function openHubPart(node: NodeBase, config: NodeConfig, processes: Proces
 	const { clock, random, logger, lifetime, authority, urls, hosts, port, nodeId } = base;
 	const hub = await openHubServices(base, await openHubTables(base), {
 		...{ authority, urls, hosts, port, workspaces: config.workspaces, ai: config.ai, name: config.name },
+		social: config.social,
 		fingerprint: () => base.shown.fingerprint,
 		installId: nodeId,
 		setup: base.hubSetup,

@@ -79,12 +79,13 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 		setup,
 		workspaces: config.workspaces,
 		ai: config.ai,
+		social: config.social,
 	});
 	const { accounts } = hub;
 	const console = new ConsoleAccess(random);
 	const roles = () => [{ name: "hub", state: "running", since: startedAt }];
 	const listener: Listener = await Listener.open(
-		{ clock, logger },
+		{ clock, logger, tracer: deps.tracer },
 		{
 			role: "hub",
 			...(config.host === undefined ? {} : { host: config.host }),

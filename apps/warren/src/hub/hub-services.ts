@@ -1,4 +1,11 @@
-import { type Accounts, type AccountsTables, isRevoked, openAccounts, type SetupSecret } from "@warren/accounts";
+import {
+	type Accounts,
+	type AccountsTables,
+	isRevoked,
+	openAccounts,
+	type SetupSecret,
+	type SocialProviders,
+} from "@warren/accounts";
 import { type AiTables, openAi, UpstreamPools } from "@warren/ai";
 import { closeCodes, newSecret } from "@warren/kernel";
 import type { Authority, Listener, Route } from "@warren/net";
@@ -37,6 +44,7 @@ export interface HubFacts {
 	/** Whether its own origin serves workspaces too. */
 	readonly workspaces: boolean;
 	readonly ai: AiConfig;
+	readonly social: SocialProviders;
 }
 
 export interface HubServices {
@@ -86,6 +94,7 @@ export async function openHubServices(
 					trustedOrigins: () => facts.hosts().map((host) => originOf(facts, host)),
 					secret: hubSecret(base),
 					cookieName: `warren-${facts.installId.slice(0, 8)}`,
+					social: facts.social,
 				},
 			),
 		),

@@ -28,6 +28,7 @@ import {
 	type PeerSource,
 	type PeerTunnel,
 	type Random,
+	type Tracer,
 } from "@warren/kernel";
 import { describedRoutes, EventFeed, HostTable, Listener, Metrics, StaticFiles } from "@warren/net";
 import {
@@ -67,6 +68,7 @@ export interface NodeRoleDeps {
 	readonly clock: Clock;
 	readonly random: Random;
 	readonly logger: Logger;
+	readonly tracer?: Tracer | null | undefined;
 }
 
 /** The one line of `--json`, and what the console prints. */
@@ -147,7 +149,23 @@ async function compose(
 	const port = await choosePort(config);
 
 	const base: NodeBase = {
-		...{ clock, random, logger, lifetime, data, health, audit, metrics, feed, access, hubSetup, nodeId, port, db },
+		...{
+			clock,
+			random,
+			logger,
+			tracer: deps.tracer,
+			lifetime,
+			data,
+			health,
+			audit,
+			metrics,
+			feed,
+			access,
+			hubSetup,
+			nodeId,
+			port,
+			db,
+		},
 		authority: certificates?.authority ?? null,
 		shown: { fingerprint: certificates?.fingerprint ?? null },
 		urls: [urlOf(config, port)],
@@ -175,7 +193,7 @@ async function compose(
 	const cookieName = parts.find((part) => part.cookieName !== undefined)?.cookieName;
 	const url = urlOf(config, port);
 	const listener: Listener = await Listener.open(
-		{ clock, logger },
+		{ clock, logger, tracer: deps.tracer },
 		{
 			role: "node",
 			...(config.host === undefined ? {} : { host: config.host }),

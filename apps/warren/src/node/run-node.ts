@@ -13,13 +13,15 @@ import { type NodeParts, type NodeReady, openNode } from "./node-role.ts";
 /** The node role alone. */
 export async function runNode(flags: Record<string, unknown>): Promise<void> {
 	const config = parseNodeConfig(flags, process.env);
-	await runRole(config, (deps) => open(deps, config, { always: [openRoomsPart, exposePart(null), consolePart(null)] }));
+	await runRole("node", config, (deps) =>
+		open(deps, config, { always: [openRoomsPart, exposePart(null), consolePart(null)] }),
+	);
 }
 
 /** What is private to a machine's owner: node, hub, sidecar; one process of `warren up`. */
 export async function runPrivate(flags: Record<string, unknown>): Promise<void> {
 	const config = parseNodeConfig(flags, process.env);
-	await runSupervised(config, (deps, processes) =>
+	await runSupervised("private", config, (deps, processes) =>
 		open(deps, config, {
 			first: [hubPart(processes), edgePart],
 			always: [processesPart(processes), openRoomsPart, exposePart(processes), consolePart(processes)],

@@ -80,6 +80,7 @@ export function uiRoutes(files: StaticFiles | null, discovery: () => Record<stri
 			"/settings/*",
 			"/trust",
 			"/sign-in",
+			"/signed-in",
 			"/share",
 		].map((path): Route => ({ ...open, path, about: null, handle: page })),
 	];

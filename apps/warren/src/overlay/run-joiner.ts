@@ -20,7 +20,7 @@ const membershipSchema = z.object({ hubUrl: z.url(), ca: z.string() });
 /** This machine's place on its warren's overlay: the one process of `warren up` with network privileges. */
 export async function runJoiner(flags: Record<string, unknown>): Promise<void> {
 	const config = parseJoinerConfig({ ...joinerFlags(dataFolderOf(flags), flags["host"]), ...own(flags) }, process.env);
-	await runSupervised(config, async (deps, processes) => {
+	await runSupervised("joiner", config, async (deps, processes) => {
 		const slots: RoleSlots = new RoleSlots({ ...deps, onChange: () => processes.tell(slots.rows()) });
 		await slots.start("overlay", () => openWithApps(deps, config));
 		return { ready: {}, greeting: "", close: () => slots.close() };

@@ -9,6 +9,8 @@ let bearer = null;
 const call = (method, path, body, headers = {}) =>
 	ask(method, path, body, bearer === null ? headers : { authorization: `Bearer ${bearer}`, ...headers });
 
+/** Why another service's sign-in, from which this page was come back to, did not work. */
+const refusal = new URLSearchParams(location.search).get("error");
 const [purpose, secret] = location.hash.slice(1).split("=");
 // A secret that stays in the address bar ends up in the history.
 history.replaceState(null, "", location.pathname);
@@ -31,7 +33,12 @@ async function home() {
 		me = await call("GET", "/me");
 	} catch (fault) {
 		if (fault.status !== 401) return page("Warren hub", el("p", { className: "fault" }, fault.message));
-		return page("Sign in", signIn());
+		return page(
+			"Sign in",
+			...said(),
+			signIn(),
+			el("p", {}, ...(await services("Sign in with", "/auth/sign-in/social"))),
+		);
 	}
 	const { user } = me;
 	const parts = [
@@ -40,6 +47,7 @@ async function home() {
 		approval(purpose === "device" ? secret : ""),
 		el("h2", {}, "Passkeys"),
 		passkeys(),
+		...(await linking()),
 		el("h2", {}, "A new device of yours"),
 		await pairing(),
 	];
@@ -103,6 +111,48 @@ function signIn() {
 		await home();
 	});
 	return el("div", {}, byPassword, byPasskey);
+}
+
+function said() {
+	if (refusal === null) return [];
+	const why =
+		refusal === "INVITATION_NEEDED"
+			? "No account here is linked to that one, and no invitation is open for its address."
+			: refusal === "account_not_linked"
+				? "An account here has that address: sign in to it, then link the other service."
+				: `The other service's sign-in did not work (${refusal.slice(0, 60)}).`;
+	return [el("p", { className: "fault", role: "alert" }, why)];
+}
+
+/** A button for each service at which this hub is registered; they lead away and come back to this page. */
+async function services(label, path, without = []) {
+	const { services } = await call("GET", "/auth/services");
+	return services
+		.filter(({ id }) => !without.includes(id))
+		.map(({ id, name }) =>
+			button(`${label} ${name}`, async () => {
+				const back = { callbackURL: "/admin", errorCallbackURL: "/admin" };
+				const { url } = await call("POST", path, { provider: id, disableRedirect: true, ...back });
+				location.assign(url);
+			}),
+		);
+}
+
+async function linking() {
+	const linked = (await call("GET", "/auth/list-accounts")).filter(({ providerId }) => providerId !== "credential");
+	const buttons = await services(
+		"Link",
+		"/auth/link-social",
+		linked.map(({ providerId }) => providerId),
+	);
+	const unlinking = linked.map(({ id, providerId }) =>
+		button(`Unlink ${providerId}`, async () => {
+			await call("POST", "/auth/unlink-account", { accountId: id });
+			await home();
+		}),
+	);
+	if (buttons.length + unlinking.length === 0) return [];
+	return [el("h2", {}, "Other services"), ...said(), el("p", {}, ...buttons, ...unlinking)];
 }
 
 /** A button where this page has passkeys, else why not. */

@@ -56,7 +56,7 @@ export async function listenSidecar(
 	const owner = "sidecar";
 	const discovery = discoveryRoute(owner, { capabilities: ["sync", "workspace"] });
 	const listener = await Listener.open(
-		{ clock, logger },
+		{ clock, logger, tracer: base.tracer },
 		{
 			role: owner,
 			host,

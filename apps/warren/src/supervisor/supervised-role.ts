@@ -3,6 +3,8 @@ import { createLogger, MemoryTrim } from "@warren/net";
 import type { RoleDeps, RoleSettings, RunningRole } from "../cli/run-role.ts";
 import { systemFault } from "../cli/system-fault.ts";
 import type { RoleRow } from "../node/role-part.ts";
+import { openTracer } from "../traces/open-tracer.ts";
+import type { OtlpTracer } from "../traces/otlp-tracer.ts";
 import { aliveEveryMs, type FromProcess, type ProcessRow, type ToProcess } from "./messages.ts";
 
 /** What a supervised process learns of all of them. */
@@ -20,6 +22,7 @@ export interface Processes {
  * supervisor is gone.
  */
 export async function runSupervised(
+	name: string,
 	settings: RoleSettings,
 	open: (deps: RoleDeps, processes: Processes) => Promise<RunningRole>,
 ): Promise<void> {
@@ -33,9 +36,12 @@ export async function runSupervised(
 		for (const watcher of watchers) watcher();
 	});
 	let role: RunningRole;
+	const deps = { clock: systemClock, random: systemRandom, logger };
+	let tracer: OtlpTracer | null;
 	try {
+		tracer = await openTracer(name, deps, process.env);
 		role = await open(
-			{ clock: systemClock, random: systemRandom, logger },
+			{ ...deps, tracer },
 			{
 				rows: () => rows,
 				watch: (watcher) => void watchers.push(watcher),
@@ -56,6 +62,7 @@ export async function runSupervised(
 	void tell({ type: "alive", memoryBytes: process.memoryUsage.rss() });
 	await stop;
 	await role.close();
+	await tracer?.close();
 	process.exit(0);
 }
 

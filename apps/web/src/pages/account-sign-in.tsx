@@ -4,6 +4,7 @@ import { hub, useHubRole } from "../api/hub.ts";
 import { passkeyObstacle, passkeysSupported, signInWithPasskey, wasDismissed } from "../api/passkeys.ts";
 import { exactInput, Form, SubmitButton, secretOf, TextField, textOf, useSubmit } from "../ui/form.tsx";
 import { ErrorNotice } from "../ui/states.tsx";
+import { SocialButtons } from "./social-buttons.tsx";
 import { t } from "./text/account-entry.ts";
 
 /** A person's sign-in at the hub: email and password, a second factor where there is one, or a passkey. */
@@ -30,6 +31,7 @@ function EmailAndPassword(props: { onDone: (() => Promise<void> | void) | undefi
 				<TextField label={t.password} name="password" type="password" autoComplete="current-password" required />
 			</Form>
 			<PasskeyButton onDone={props.onDone} />
+			<SocialButtons label={t.withService} />
 		</div>
 	);
 }

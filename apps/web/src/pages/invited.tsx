@@ -5,6 +5,7 @@ import { self } from "../api/machine.ts";
 import { Notice } from "../ui/states.tsx";
 import { AccountSignUp } from "./account-sign-up.tsx";
 import { Gate } from "./gate.tsx";
+import { SocialButtons } from "./social-buttons.tsx";
 import { t } from "./text/account-entry.ts";
 
 /** What an invitation's link opens. */
@@ -34,6 +35,7 @@ export function InvitedPage({ code, onDone }: { code: string; onDone: () => void
 					navigate("/docs", { replace: true });
 				}}
 			/>
+			<SocialButtons label={t.withService} />
 		</Gate>
 	);
 }

@@ -6,6 +6,11 @@ const password = z.string().min(10).max(128);
 const login = z.object({ email, password });
 const userCode = z.object({ userCode: z.string() });
 const code = z.object({ code: z.string() });
+const social = z.object({
+	provider: z.enum(["google", "github"]),
+	callbackURL: z.string().optional(),
+	errorCallbackURL: z.string().optional(),
+});
 
 /** The account library's paths, as far as clients use them: it reads its bodies by itself, these describe them. */
 export const aboutAuth = {
@@ -14,6 +19,7 @@ export const aboutAuth = {
 		summary: "Make an account: the first with the setup secret, later ones with an invitation",
 		body: z.object({ name: z.string(), email, password, invitation: z.string().optional() }),
 	},
+	services: { summary: "Other services by which people sign in on this page: Google, GitHub" },
 	library: {
 		summary: "Accounts (Better Auth)",
 		paths: [
@@ -49,6 +55,25 @@ export const aboutAuth = {
 				body: z.object({ password: z.string() }),
 			},
 			{ method: "POST", path: "/auth/two-factor/verify-totp", summary: "Show the second factor", body: code },
+			{
+				method: "POST",
+				path: "/auth/sign-in/social",
+				summary: "Sign in by another service: answers with the URL to go to",
+				body: social,
+			},
+			{
+				method: "POST",
+				path: "/auth/link-social",
+				summary: "Link one's account of another service: answers with the URL to go to",
+				body: social,
+			},
+			{ method: "GET", path: "/auth/list-accounts", summary: "What one can sign in by" },
+			{
+				method: "POST",
+				path: "/auth/unlink-account",
+				summary: "No longer sign in by another service",
+				body: z.object({ accountId: z.string() }),
+			},
 			{ method: "GET", path: "/auth/passkey/list-user-passkeys", summary: "One's passkeys" },
 			{
 				method: "POST",

@@ -6,10 +6,19 @@ import { accountsError } from "../errors.ts";
 import { aboutAuth } from "./about.ts";
 import { type Auth, addressHeader, basePath } from "./better-auth.ts";
 import { type RequestFacts, requestFacts } from "./request-facts.ts";
+import { type SocialProviders, type SocialService, socialNames } from "./social.ts";
 
 /** One set-up of the library for each name of this server: cookies, passkeys and links depend on it. */
 const maxOrigins = 64;
 const newOrigins = { perSecond: 0.2, burst: 32, maxKeys: 1 } as const;
+
+export interface AuthHandlerOptions {
+	readonly addressOf: ClientAddressOf;
+	readonly originOf: PageOriginOf;
+	readonly social: SocialProviders;
+	/** Names to which the services send people back, as they were told. */
+	readonly socialHosts: ReadonlySet<string>;
+}
 
 /** Better Auth behind our listener: `ALL /auth/*`, and the aliases that the original has. */
 export class AuthHandler {
@@ -19,6 +28,8 @@ export class AuthHandler {
 	readonly #fresh: RateLimit;
 	readonly #addressOf: ClientAddressOf;
 	readonly #originOf: PageOriginOf;
+	readonly #social: SocialProviders;
+	readonly #socialHosts: ReadonlySet<string>;
 	readonly #byOrigin = new Map<string, Auth>();
 
 	/** @param baseOrigin what stands in for a name when too many new ones come at once. */
@@ -26,7 +37,7 @@ export class AuthHandler {
 		make: (origin: string) => Auth,
 		baseOrigin: string,
 		clock: Clock,
-		{ addressOf, originOf }: { readonly addressOf: ClientAddressOf; readonly originOf: PageOriginOf },
+		{ addressOf, originOf, social, socialHosts }: AuthHandlerOptions,
 	) {
 		this.#make = make;
 		this.#base = make(baseOrigin);
@@ -34,6 +45,8 @@ export class AuthHandler {
 		this.#fresh = new RateLimit(clock, newOrigins);
 		this.#addressOf = addressOf;
 		this.#originOf = originOf;
+		this.#social = social;
+		this.#socialHosts = socialHosts;
 	}
 
 	get base(): Auth {
@@ -68,8 +81,23 @@ export class AuthHandler {
 		return [
 			route("POST", `${basePath}/login`, `${basePath}/sign-in/email`, aboutAuth.login),
 			route("POST", `${basePath}/signup`, `${basePath}/sign-up/email`, aboutAuth.signup),
+			{
+				owner: "hub",
+				method: "GET",
+				path: `${basePath}/services`,
+				about: aboutAuth.services,
+				credentials: ["none"],
+				handle: async (context) => Response.json({ services: await this.#offered(context) }, { headers: dataHeaders }),
+			},
 			route("ALL", `${basePath}/*`, null, aboutAuth.library),
 		];
+	}
+
+	/** Other services by which the page that asks can sign people in. */
+	async #offered(context: RequestContext): Promise<{ readonly id: SocialService; readonly name: string }[]> {
+		const { hostname } = new URL(await this.#originOf(context));
+		if (!this.#socialHosts.has(hostname)) return [];
+		return (Object.keys(this.#social) as SocialService[]).map((id) => ({ id, name: socialNames[id] }));
 	}
 
 	async answer(context: RequestContext, path: string): Promise<Response> {

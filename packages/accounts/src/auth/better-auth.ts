@@ -16,6 +16,7 @@ import type { Admission } from "./admission.ts";
 import { type AuthWatcher, hashedAdapter } from "./hashed-adapter.ts";
 import type { RateBuckets } from "./rate-buckets.ts";
 import { requestFacts } from "./request-facts.ts";
+import type { SocialProviders } from "./social.ts";
 
 export const basePath = "/auth";
 /** Carries the client's address to the library; overwritten on every request, so that nobody sets it. */
@@ -52,11 +53,6 @@ export interface AuthOptions {
 	readonly trustedOrigins: () => readonly string[];
 	readonly social?: SocialProviders;
 }
-
-/** Sign-in by other services' accounts, each with its own registration there. The second is a secret. */
-export type SocialProviders = Readonly<
-	Partial<Record<"google" | "github", { readonly clientId: string; readonly clientSecret: string }>>
->;
 
 /** Endpoints at which an account of another service becomes one of ours. */
 const socialPaths = new Set(["/callback/:id", "/sign-in/social"]);

@@ -1,3 +1,4 @@
+import { currentTraceparent } from "@warren/net";
 import { Agent, request } from "undici";
 import { z } from "zod";
 import { accountsError } from "../errors.ts";
@@ -49,12 +50,14 @@ export class HubRequests {
 			readonly signal?: AbortSignal;
 		} = {},
 	): Promise<HubAnswer> {
+		const traceparent = currentTraceparent();
 		try {
 			const answer = await request(`${this.#origin}${path}`, {
 				method,
 				dispatcher: this.#agent,
 				headers: {
 					accept: "application/json",
+					...(traceparent === undefined ? {} : { traceparent }),
 					...(more.token === undefined ? {} : { authorization: `Bearer ${more.token}` }),
 					...(more.etag === undefined ? {} : { "if-none-match": more.etag }),
 					...(more.body === undefined ? {} : { "content-type": "application/json" }),

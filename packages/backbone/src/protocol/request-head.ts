@@ -316,12 +316,22 @@ export function parseRequestHead(text: string): RequestHead | HeadRefusal {
 }
 
 /** Removes every line of that name: the Connection header made it this hop's. */
-function withoutField(lines: string, name: string): string {
+/** @param name in small letters. */
+export function withoutField(lines: string, name: string): string {
 	let rest = "";
 	for (const line of lines.split("\r\n")) {
 		if (line !== "" && line.slice(0, line.indexOf(":")).toLowerCase() !== name) rest += `${line}\r\n`;
 	}
 	return rest;
+}
+
+/** A field of lines that were kept. @param name in small letters. */
+export function fieldOf(lines: string, name: string): string | undefined {
+	for (const line of lines.split("\r\n")) {
+		const colon = line.indexOf(":");
+		if (colon !== -1 && line.slice(0, colon).toLowerCase() === name) return line.slice(colon + 1).trim();
+	}
+	return undefined;
 }
 
 function refuse(status: HeadRefusal["status"], message: string): HeadRefusal {

@@ -6,7 +6,7 @@ import {
 	type TLSSocket,
 	type Server as TlsServer,
 } from "node:tls";
-import { type Clock, type Closeable, type Logger, messageOf, type Timer } from "@warren/kernel";
+import { type Clock, type Closeable, type Logger, messageOf, type Timer, type Tracer } from "@warren/kernel";
 import { ClientAddress, canonicalHost, type HostTable, type Listener, parseHost } from "@warren/net";
 import type { Callers } from "../identity/callers.ts";
 import type { RequestHead } from "../protocol/request-head.ts";
@@ -65,6 +65,7 @@ export interface FrontDeps {
 	/** Takes connections for the backbone's own names. */
 	readonly listener: Listener;
 	/** Takes upgrades of agents and visitors; null = not one of them. */
+	readonly tracer: Tracer | null;
 	readonly upgrade: (socket: Socket, head: RequestHead, rest: Buffer | null) => boolean;
 	readonly http2: (socket: Socket, bytes: Buffer | null, pinned: string | null) => void;
 }
@@ -89,6 +90,7 @@ const maxRememberedHosts = 10_000;
 /** The public side: every connection of clients, agents and visitors arrives here and is sorted by its Host before anything else. */
 export class Front implements Closeable {
 	readonly clock: Clock;
+	readonly tracer: Tracer | null;
 	readonly services: Services;
 	readonly callers: Callers;
 	readonly pool: AgentPool;
@@ -119,6 +121,7 @@ export class Front implements Closeable {
 		this.#deps = deps;
 		this.#options = options;
 		this.clock = deps.clock;
+		this.tracer = deps.tracer;
 		this.services = deps.services;
 		this.callers = deps.callers;
 		this.pool = deps.pool;

@@ -1,4 +1,4 @@
-import type { Authenticator, Clock, Logger } from "@warren/kernel";
+import type { Authenticator, Clock, Logger, Tracer } from "@warren/kernel";
 import type { HostTable } from "./host-table.ts";
 import type { Route } from "./route.ts";
 
@@ -34,6 +34,8 @@ export interface TlsIdentity {
 export interface ListenerDeps {
 	readonly clock: Clock;
 	readonly logger: Logger;
+	/** Null or absent = no traces: a request then costs nothing more. */
+	readonly tracer?: Tracer | null | undefined;
 }
 
 export interface ListenerLimits {

@@ -28,6 +28,7 @@ import {
 } from "./pending-upgrade.ts";
 import { bodyTooLarge, boundedRequest, makeContext, type Target, withBody } from "./request-context.ts";
 import { type AcceptedTarget, RequestGate, type RequestHead } from "./request-gate.ts";
+import { RequestSpan } from "./request-span.ts";
 import { asWarrenError, errorResponse, faultLine, httpError, writeError } from "./responses.ts";
 import type { HandleRoute, RequestContext, Route, WebSocketRoute } from "./route.ts";
 
@@ -89,8 +90,18 @@ export class Listener implements Closeable, UpgradeHost {
 					});
 		this.#server.maxConnections = this.#limits.maxConnections;
 		this.#server.maxHeadersCount = this.#limits.maxHeadersCount;
-		this.#server.on("request", (incoming, outgoing) => void this.#onRequest(incoming, outgoing));
-		this.#server.on("upgrade", (incoming, socket, head) => void this.#onUpgrade(incoming, socket, head));
+		const { tracer } = deps;
+		this.#server.on("request", (incoming, outgoing) => {
+			if (tracer == null) return void this.#onRequest(incoming, outgoing, null);
+			const span = new RequestSpan(tracer, incoming, incoming.method ?? "GET", this.role);
+			span.endWith(outgoing);
+			void span.within(() => this.#onRequest(incoming, outgoing, span));
+		});
+		this.#server.on("upgrade", (incoming, socket, head) => {
+			if (tracer == null) return void this.#onUpgrade(incoming, socket, head, null);
+			const span = new RequestSpan(tracer, incoming, "WS", this.role);
+			void span.within(() => this.#onUpgrade(incoming, socket, head, span));
+		});
 		this.#server.prependListener("secureConnection", (socket: Socket) => {
 			const facts = this.#admitted.get(`${socket.remoteAddress} ${socket.remotePort}`);
 			if (facts !== undefined) Object.defineProperties(socket, facts);
@@ -208,7 +219,7 @@ export class Listener implements Closeable, UpgradeHost {
 		for (const server of this.#webSockets.values()) server.close();
 	}
 
-	async #onRequest(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+	async #onRequest(incoming: IncomingMessage, outgoing: ServerResponse, span: RequestSpan | null): Promise<void> {
 		this.#sockets.used(incoming.socket);
 		outgoing.once("close", () => {
 			// A connection that was busy when `close` began is idle only now.
@@ -224,6 +235,7 @@ export class Listener implements Closeable, UpgradeHost {
 				return;
 			}
 			const route = this.#gate.findRoute(head.method, target.path);
+			if (span !== null) span.route = route.route.path;
 			if (incoming.method !== "GET" && incoming.method !== "HEAD") this.#gate.checkOrigin(head, target.origin);
 			const context = await this.#contextOf(incoming, head, route.route, {
 				...target,
@@ -268,7 +280,12 @@ export class Listener implements Closeable, UpgradeHost {
 		return listener(incoming, outgoing) as Promise<void>;
 	}
 
-	async #onUpgrade(incoming: IncomingMessage, socket: Duplex, headBytes: Buffer): Promise<void> {
+	async #onUpgrade(
+		incoming: IncomingMessage,
+		socket: Duplex,
+		headBytes: Buffer,
+		span: RequestSpan | null,
+	): Promise<void> {
 		socket.on("error", () => socket.destroy());
 		this.#sockets.used(incoming.socket);
 		let upgrade: PendingUpgrade | undefined;
@@ -278,6 +295,7 @@ export class Listener implements Closeable, UpgradeHost {
 			if (incoming.headers.upgrade?.toLowerCase() !== "websocket")
 				throw httpError("bad_request", "Only the websocket upgrade is known here.");
 			const route = this.#gate.findRoute("WS", target.path);
+			if (span !== null) span.route = route.route.path;
 			this.#gate.checkOrigin(head, target.origin);
 			assertHandshake(incoming);
 			upgrade = new PendingUpgrade(this, incoming, socket, headBytes);
@@ -290,9 +308,11 @@ export class Listener implements Closeable, UpgradeHost {
 			this.#pending.set(socket, context.identity);
 			socket.once("close", () => this.#pending.delete(socket));
 			await (route.route as WebSocketRoute).open(context, upgrade);
+			span?.end(101);
 		} catch (thrown) {
 			this.#logFault(thrown, incoming);
 			const error = asWarrenError(thrown);
+			span?.end(error.status);
 			if (upgrade === undefined) refuseUpgrade(socket, error);
 			else upgrade.refuse(closeCodeFor(error), error);
 		}

@@ -22,6 +22,8 @@ const forwardedRequestHeaders = [
 	"if-unmodified-since",
 	"range",
 	"user-agent",
+	// Which request of ours this one is part of, for whoever traces both machines.
+	"traceparent",
 ] as const;
 const forwardedResponseHeaders = [
 	"content-length",

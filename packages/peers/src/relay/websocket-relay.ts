@@ -88,6 +88,7 @@ export class WebSocketRelay {
 		context: RequestContext,
 	): Promise<{ readonly answer: UpstreamAnswer; readonly path: PeerPath }> {
 		const hops = nextHop(context.headers);
+		const { traceparent } = context.headers;
 		const authorization = context.upstreamAuthorization ?? upstreamAuthorization(context.headers);
 		const socket = await this.#directory.overPaths(peer, () => this.#connect(peer));
 		const query = context.query.size === 0 ? "" : `?${context.query.toString()}`;
@@ -96,7 +97,11 @@ export class WebSocketRelay {
 				socket,
 				host: this.#directory.hostOf(peer),
 				path: `/ws/${context.params["rest"] ?? ""}${query}`,
-				headers: { [hopHeader]: hops, ...(authorization === null ? {} : { authorization }) },
+				headers: {
+					[hopHeader]: hops,
+					...(authorization === null ? {} : { authorization }),
+					...(typeof traceparent === "string" ? { traceparent } : {}),
+				},
 				signal: context.signal,
 			},
 			this.#clock,

@@ -4,6 +4,7 @@ import { t } from "../text/account.ts";
 import { AccountDevices } from "./account-devices.tsx";
 import { ApiKeys } from "./api-keys.tsx";
 import { Invitations } from "./invitations.tsx";
+import { LinkedAccounts } from "./linked-accounts.tsx";
 import { Passkeys } from "./passkeys.tsx";
 import { Password } from "./password.tsx";
 import { People } from "./people.tsx";
@@ -36,6 +37,7 @@ export function AccountPage() {
 					<Password email={person.email} />
 					<TwoFactor on={person.twoFactor} />
 					<Passkeys />
+					<LinkedAccounts />
 					<ApiKeys />
 					{person.admin && <People own={person.id} />}
 					{person.admin && <Invitations />}

@@ -9,6 +9,7 @@ export const t = {
 	signIn: "Sign in",
 	create: "Create the account",
 	withPasskey: "Use a passkey",
+	withService: (service: string) => `Continue with ${service}`,
 	back: "Back",
 	code: "Code",
 	codeHint: "The six digits that your authenticator app shows now.",
@@ -47,3 +48,22 @@ export const t = {
 	noAccountHelp:
 		"The first one is made with the setup link that Warren prints on the first machine; every other one with an invitation.",
 } as const;
+
+/** Why another service's sign-in did not end in one here. @param code the account library's. */
+export function socialRefusal(code: string): string {
+	switch (code) {
+		case "INVITATION_NEEDED":
+			return "No account here is linked to that one, and no invitation is open for its address. Ask the owner for one, or sign in and link it.";
+		case "account_not_linked":
+			return "An account here has that address. Sign in to it first, then link the other service under Account.";
+		case "account_already_linked_to_different_user":
+			return "That account is linked to somebody else here.";
+		case "access_denied":
+			return "The other service was not allowed to say who you are.";
+		case "state_mismatch":
+		case "please_restart_the_process":
+			return "That sign-in was not begun in this browser, or took too long. Begin again.";
+		default:
+			return `The other service's sign-in did not work (${code.slice(0, 60)}). Begin again.`;
+	}
+}

@@ -63,6 +63,13 @@ export const t = {
 		member: "Passkeys belong to the hub's own page. Open Warren on the machine that runs the hub.",
 	},
 
+	linked: "Other services",
+	linkedLead: "Accounts of yours elsewhere that sign you in here. Whoever has one of them has this account, too.",
+	link: (service: string) => `Link ${service}`,
+	unlink: (service: string) => `Unlink ${service}`,
+	unlinkTitle: (service: string) => `Unlink ${service}?`,
+	unlinkBody: "It no longer signs you in. Devices that are signed in stay so.",
+
 	devices: "Devices",
 	devicesLead: "Where you are signed in. One that you revoke is signed out everywhere at once.",
 	thisDevice: "this device",

@@ -1,5 +1,4 @@
 import type { Socket } from "node:net";
-import { ResetCode } from "../../protocol/frames.ts";
 import { headLimits, parseRequestHead, type RequestHead } from "../../protocol/request-head.ts";
 import type { Front, Running } from "../front.ts";
 import { refusalText } from "../refusals.ts";
@@ -269,7 +268,7 @@ export class ClientConnection {
 	#release(reason: string): void {
 		const state = this.#state;
 		this.#state = closed;
-		if (state.is === "serving") state.exchange.cancel(ResetCode.cancelled, reason);
+		if (state.is === "serving") state.exchange.abandon(reason);
 		else if (state.is === "spliced") state.splice.cancel(reason);
 		this.front.forget(this);
 	}

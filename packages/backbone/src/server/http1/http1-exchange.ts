@@ -1,4 +1,6 @@
+import type { Span, SpanFacts } from "@warren/kernel";
 import { ResetCode } from "../../protocol/frames.ts";
+import { fieldOf } from "../../protocol/request-head.ts";
 import type { ResponseHead } from "../../protocol/response-head.ts";
 import { linkLost, type StreamUser } from "../../tunnel/link.ts";
 import type { Lease } from "../agents/agent.ts";
@@ -34,6 +36,7 @@ export class Http1Exchange implements StreamUser {
 	readonly #forwarded: string;
 	readonly #pace: Pace | null;
 	readonly #record: Exchange | null;
+	#span: Span | null;
 	readonly #startedAt: number;
 	#state: "waiting" | "running" | "over" = "waiting";
 	readonly #search: LinkSearch;
@@ -54,7 +57,8 @@ export class Http1Exchange implements StreamUser {
 		this.request = request;
 		this.#body = new RequestBody(head.body);
 		this.#search = new LinkSearch(front.pool, service.name, (lease) => this.#found(lease));
-		this.#forwarded = forwardedHead(front, arrival, request);
+		this.#span = front.tracer?.begin(fieldOf(head.kept, "traceparent")) ?? null;
+		this.#forwarded = forwardedHead(front, arrival, request, this.#span);
 		this.#pace = Pace.of(front.clock, service.throttle, caller.throttle);
 		this.#record =
 			service.settings.inspect === true ? front.inspector.begin(service.name, head, target, caller, address) : null;
@@ -256,6 +260,7 @@ export class Http1Exchange implements StreamUser {
 		this.#lease = null;
 		this.#state = "over";
 		this.#record?.done(101, this.#front.now - this.#startedAt);
+		this.#endSpan(101);
 		// A URL token that lets somebody in for an hour does so for an hour.
 		const endsAt = this.request.caller.tokenEndsAt;
 		const until = endsAt === null ? Number.POSITIVE_INFINITY : this.#front.now + endsAt - this.#front.wallNow;
@@ -322,6 +327,12 @@ export class Http1Exchange implements StreamUser {
 		this.#refuse(504, "service_slow", "The service did not answer in time.", true);
 	}
 
+	/** The client's connection ends before the answer does. */
+	abandon(reason: string): void {
+		this.cancel(ResetCode.cancelled, reason);
+		this.#endSpan(null);
+	}
+
 	/** Lets go of the link, or of the wait for one. */
 	cancel(code: number, reason: string): void {
 		this.#state = "over";
@@ -342,6 +353,27 @@ export class Http1Exchange implements StreamUser {
 	#over(status: number): void {
 		this.#state = "over";
 		this.#record?.done(status, this.#front.now - this.#startedAt);
+		this.#endSpan(status);
 		this.#connection.finished(this.request.service, status, this.#body.done);
 	}
+
+	/** @param status null = it was cut. */
+	#endSpan(status: number | null): void {
+		const span = this.#span;
+		this.#span = null;
+		span?.end(spanFacts(this.request, status));
+	}
+}
+
+function spanFacts({ head, service }: AdmittedRequest, status: number | null): SpanFacts {
+	return {
+		name: `${head.method} service`,
+		...(status === null ? {} : { status }),
+		attributes: {
+			"warren.role": "backbone",
+			"warren.service": service.name,
+			"http.request.method": head.method,
+			...(status === null ? { "error.type": "aborted" } : {}),
+		},
+	};
 }

@@ -6,7 +6,7 @@ import {
 	type ServerHttp2Stream,
 } from "node:http2";
 import type { Socket } from "node:net";
-import { type Closeable, delay, type Logger, messageOf, type Timer } from "@warren/kernel";
+import { type Closeable, delay, type Logger, messageOf, type SpanFacts, type Timer } from "@warren/kernel";
 import type { Caller } from "../../identity/callers.ts";
 import { agentHeader, agentNameHeader, tunnelPath } from "../../protocol/endpoint.ts";
 import { headLimits, isMethod, isTarget } from "../../protocol/request-head.ts";
@@ -300,6 +300,12 @@ export class Http2Front implements Closeable {
 		this.#admit(session, false);
 		const { target } = token;
 		const forwardedFor = front.forwardedFor(session.socket, String(headers["x-forwarded-for"] ?? "") || null);
+		const forwarded = forwardedHeaders(headers, { target, authority, forwardedFor, secure }, caller);
+		const span = front.tracer?.begin(single(headers["traceparent"]) ?? undefined);
+		if (span !== undefined) {
+			forwarded["traceparent"] = span.traceparent;
+			stream.once("close", () => span.end(spanFacts(stream, method, service.name)));
+		}
 		const exchange: Http2Exchange = new Http2Exchange(
 			{
 				front,
@@ -312,7 +318,7 @@ export class Http2Front implements Closeable {
 				caller,
 				address,
 				arrived,
-				headers: forwardedHeaders(headers, { target, authority, forwardedFor, secure }, caller),
+				headers: forwarded,
 				afterUrlToken: token.token !== null,
 				exchange:
 					inspect === true
@@ -359,4 +365,19 @@ function runningOf({ request: { service, caller, address } }: Http2Exchange): Ru
 /** As RFC 9113 §6.5.2 counts. */
 function listBytes(rawHeaders: readonly string[]): number {
 	return rawHeaders.reduce((sum, text) => sum + text.length + 16, 0);
+}
+
+function spanFacts(stream: ServerHttp2Stream, method: string, service: string): SpanFacts {
+	const status = stream.sentHeaders?.[":status"];
+	const cut = stream.rstCode !== constants.NGHTTP2_NO_ERROR;
+	return {
+		name: `${method} service`,
+		...(status === undefined ? {} : { status: Number(status) }),
+		attributes: {
+			"warren.role": "backbone",
+			"warren.service": service,
+			"http.request.method": method,
+			...(cut ? { "error.type": "aborted" } : {}),
+		},
+	};
 }
