@@ -41,7 +41,7 @@ export const serverVariables: Readonly<Record<keyof ServerConfig, string>> = {
 	logLevel: "WARREN_LOG_LEVEL",
 };
 
-const switches = new Set(["http", "json", "workspaces", "plainBackends"]);
+const switches = new Set(["http", "json", "workspaces", "plainBackends", "attached"]);
 const lists = new Set(["hostname", "trustedProxy"]);
 
 /**

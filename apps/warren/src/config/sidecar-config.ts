@@ -14,6 +14,8 @@ const sidecarSchema = serverSchema.extend({
 	hub: z.url().optional(),
 	/** The coding agent's program, where it is not found by itself. */
 	opencode: z.string().min(1).optional(),
+	/** It ends when its standard input does. */
+	attached: z.boolean().default(false),
 });
 
 export type SidecarConfig = z.infer<typeof sidecarSchema> & { readonly host: string };
@@ -24,6 +26,7 @@ const variables: Readonly<Record<keyof SidecarConfig, string>> = {
 	port: "WARREN_SIDECAR_PORT",
 	hub: "WARREN_HUB",
 	opencode: "WARREN_OPENCODE",
+	attached: "WARREN_ATTACHED",
 };
 
 /**
