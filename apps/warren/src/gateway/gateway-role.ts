@@ -11,7 +11,6 @@ import {
 	type Audit,
 	adminAuthenticator,
 	type Clock,
-	firstOf,
 	HealthTable,
 	hashToken,
 	Lifetime,
