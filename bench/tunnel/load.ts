@@ -117,10 +117,19 @@ const release = stalled === undefined ? () => {} : await stall(stalled);
 // Until every buffer of the path is full it is a download at full speed: that is measured apart, with 0.
 const settleMs = stalled === undefined ? 0 : Number(process.env["BENCH_SETTLE_MS"]);
 await new Promise((resolve) => setTimeout(resolve, settleMs));
-begun = performance.now();
-until = begun + Number(seconds) * 1000;
+const begin = () => {
+	begun = performance.now();
+	until = begun + Number(seconds) * 1000;
+};
+if (rate === 0) begin();
+else until = Number.POSITIVE_INFINITY;
 const clients = Array.from({ length: Number(concurrency) }, () => client(rate > 0 ? standBy : closedLoop));
-if (rate > 0) await arrivals();
+if (rate > 0) {
+	// Connecting is not what is asked about.
+	while (free.length + errors < clients.length) await new Promise((resolve) => setTimeout(resolve, 1));
+	begin();
+	await arrivals();
+}
 await Promise.all(clients);
 release();
 const took = (performance.now() - begun) / 1000;
