@@ -55,7 +55,7 @@ describe.skipIf(reason !== null)(
 				role: "backbone",
 				flags: ["--http", "--stream-ports", "0-0"],
 				env: { BACKBONE_ADMIN_TOKEN: admin },
-				copied: ["backbone/master.secret", "backbone/jwt.key"],
+				copied: ["backbone/master.secret"],
 			});
 			const service = createServer((incoming, outgoing) => {
 				const name = incoming.url ?? "";

@@ -112,7 +112,18 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 			),
 		);
 		const principals = new Principals(db, clock, options.masterSecret, changes);
-		const signer = lifetime.own(new SigningKeys(clock, options.signingKeys));
+		const signer = lifetime.own(
+			new SigningKeys(clock, options.signingKeys, {
+				changed: () => changes.tell({ of: "keys" }),
+				fault: (thrown) => logger.warn("the signing keys could not be looked at", { fault: messageOf(thrown) }),
+			}),
+		);
+		const reloadKeys = () =>
+			void signer
+				.reload()
+				.catch((fault: unknown) => logger.warn("the new signing key is not known yet", { fault: messageOf(fault) }));
+		lifetime.own(changes.hear(({ of }) => (of === "keys" ? reloadKeys() : undefined)));
+		lifetime.own(changes.onResumed(reloadKeys));
 		signer.start();
 		const inspector = new Inspector(clock, random);
 		const metrics = new Metrics(true);

@@ -297,8 +297,8 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 			...facts,
 			method: "POST",
 			path: "/admin/api/jwt-keys/rotate",
-			handle: (context) => {
-				const { kid, from } = deps.signer.rotate();
+			handle: async (context) => {
+				const { kid, from } = await deps.signer.rotate();
 				record(context, "jwt-key.rotate", kid);
 				return show(context, { kid, from });
 			},
