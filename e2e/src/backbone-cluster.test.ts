@@ -100,6 +100,15 @@ describe.skipIf(reason !== null)(
 			}
 		});
 
+		it("I2: a signing key that one node replaces is published by all of them", async () => {
+			const kidsAt = async (index: number) =>
+				((await api(index, "GET", "/.well-known/jwks.json")).json.keys as { kid: string }[]).map(({ kid }) => kid);
+			const before = await kidsAt(2);
+			const { status, json } = await api(1, "POST", "/admin/api/jwt-keys/rotate");
+			expect(status).toBe(200);
+			for (const index of [0, 1, 2]) await expect.poll(() => kidsAt(index)).toEqual([...before, json.kid]);
+		});
+
 		it("what is half, wrong or not there refuses to start, and says why", async () => {
 			const { toDatabase, toNats } = cluster.at(0);
 			const both = cluster.backends(toDatabase, toNats);

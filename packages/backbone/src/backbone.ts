@@ -96,6 +96,8 @@ export interface Backbone {
 	readonly principals: Principals;
 	/** What clients are shown, by name; null = plain HTTP. */
 	readonly certificates: Certificates | null;
+	/** Nodes of the cluster that stand now, without this one. */
+	otherNodes(): readonly string[];
 	/** Drains: agents are told to go elsewhere, requests finish. Safe to call twice. */
 	close(): Promise<void>;
 }
@@ -318,6 +320,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 			services,
 			principals,
 			certificates,
+			otherNodes: () => registry?.others ?? [],
 			close: () => lifetime.close(),
 		};
 	} catch (failure) {
