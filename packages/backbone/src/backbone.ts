@@ -103,6 +103,8 @@ export interface Backbone {
 	readonly certificates: Certificates | null;
 	/** Of its own API. */
 	readonly routes: readonly Route[];
+	/** Nodes of the cluster that stand now, without this one. */
+	otherNodes(): readonly string[];
 	/** Drains: agents are told to go elsewhere, requests finish. Safe to call twice. */
 	close(): Promise<void>;
 }
@@ -122,7 +124,18 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 			),
 		);
 		const principals = new Principals(db, clock, options.masterSecret, changes);
-		const signer = lifetime.own(new SigningKeys(clock, options.signingKeys));
+		const signer = lifetime.own(
+			new SigningKeys(clock, options.signingKeys, {
+				changed: () => changes.tell({ of: "keys" }),
+				fault: (thrown) => logger.warn("the signing keys could not be looked at", { fault: messageOf(thrown) }),
+			}),
+		);
+		const reloadKeys = () =>
+			void signer
+				.reload()
+				.catch((fault: unknown) => logger.warn("the new signing key is not known yet", { fault: messageOf(fault) }));
+		lifetime.own(changes.hear(({ of }) => (of === "keys" ? reloadKeys() : undefined)));
+		lifetime.own(changes.onResumed(reloadKeys));
 		signer.start();
 		const inspector = new Inspector(clock, random);
 		const metrics = new Metrics(true);
@@ -335,6 +348,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 			principals,
 			certificates,
 			routes: listener.routes(),
+			otherNodes: () => registry?.others ?? [],
 			close: () => lifetime.close(),
 		};
 	} catch (failure) {

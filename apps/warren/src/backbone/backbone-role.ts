@@ -85,9 +85,10 @@ export async function openBackboneRole(
 		);
 		lifetime.own(backbone);
 		const { certificates } = backbone;
+		const sharing = state.shared === null ? null : { secrets: state.shared, bus, node: nodeId };
 		const acme =
 			config.acme && certificates !== null
-				? lifetime.own(await openAcme(deps, config, { data, health, backbone, certificates }))
+				? lifetime.own(await openAcme(deps, config, { data, health, backbone, certificates, shared: sharing }))
 				: null;
 		// Only now: a token of a start that failed was shown to nobody.
 		if (adminToken !== null) data.write(`${state.adminHash}\n`, "backbone", "admin.hash");

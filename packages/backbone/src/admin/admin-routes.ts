@@ -315,8 +315,8 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 			method: "POST",
 			path: "/admin/api/jwt-keys/rotate",
 			about: { summary: "Sign with a new key" },
-			handle: (context) => {
-				const { kid, from } = deps.signer.rotate();
+			handle: async (context) => {
+				const { kid, from } = await deps.signer.rotate();
 				record(context, "jwt-key.rotate", kid);
 				return show(context, { kid, from });
 			},
