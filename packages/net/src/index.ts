@@ -43,6 +43,7 @@ export {
 	authorityLimits,
 	type CertifiedKey,
 	certificateError,
+	certificatesIn,
 	createCsr,
 	type LeafRequest,
 	nodeIdOf,
