@@ -46,6 +46,7 @@ export {
 	authorityLimits,
 	type CertifiedKey,
 	certificateError,
+	certificatesIn,
 	createCsr,
 	type LeafRequest,
 	nodeIdOf,

@@ -176,10 +176,9 @@ async function serve(
 ): Promise<{ readonly coordinator: Coordinator; readonly listener: Listener }> {
 	const { clock, logger } = deps;
 	const tls = readTls(config);
+	let clientCa = tls?.clientCa ?? "";
 	const revocations =
-		config.tlsCrl === undefined || tls === null
-			? undefined
-			: await openRevocationFile(config.tlsCrl, tls.clientCa as string);
+		config.tlsCrl === undefined || tls === null ? undefined : await openRevocationFile(config.tlsCrl, () => clientCa);
 	const coordinator = lifetime.own(
 		await Coordinator.open(
 			{
@@ -217,6 +216,7 @@ async function serve(
 	if (tls !== null) {
 		const use = (renewed: TlsIdentity) => {
 			for (const name of namesIn(renewed.cert)) hosts.add(name);
+			clientCa = renewed.clientCa ?? clientCa;
 			listener.setCertificate(renewed);
 			coordinator.useCertificate(renewed);
 		};

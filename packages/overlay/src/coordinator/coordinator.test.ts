@@ -295,7 +295,7 @@ describe("certificates", () => {
 		using certificates = await makeCertificates({ a: [], b: [] });
 		const revocations = await openRevocationFile(
 			await certificates.ca.writeRevocations(),
-			certificates.server.clientCa as string,
+			() => certificates.server.clientCa as string,
 		);
 		await using server = await startCoordinator({ tls: certificates.server, revocations });
 		await using one = new TestJoiner(server.url, certificates.peers["a"]);
