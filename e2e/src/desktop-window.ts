@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { run } from "@warren/net";
 import { freePort } from "@warren/testkit";
+import { vi } from "vitest";
 
 /** The desktop's window, built and driven as a person uses it: a screen of its own (Xvfb), WebKit's own WebDriver. */
 
@@ -15,6 +16,8 @@ const crate = fileURLToPath(new URL("../../apps/desktop", import.meta.url));
 const targetFolder = join(tmpdir(), "warren-desktop-target");
 const buildMs = 20 * 60_000;
 const driverReadyMs = 30_000;
+/** Until an element stands that is clicked or typed into. */
+const appearMs = 45_000;
 /** WebDriver's name of an element in JSON. */
 const elementKey = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -26,6 +29,7 @@ export function desktopMissing(): string | null {
 		["Xvfb", "xvfb"],
 		["import", "imagemagick"],
 		["WebKitWebDriver", "webkit2gtk-driver"],
+		["xdotool", "xdotool"],
 	] as const)
 		if (!onPath(program)) return `no ${program} here: install ${from}`;
 	const libraries = spawnSync("pkg-config", ["--exists", "webkit2gtk-4.1"], { stdio: "ignore" });
@@ -48,7 +52,7 @@ export async function cargo(command: string, ...words: readonly string[]): Promi
 	return said;
 }
 
-export const windowProgram = join(targetFolder, "debug", "warren-desktop");
+const windowProgram = join(targetFolder, "debug", "warren-desktop");
 
 /** A screen that nobody looks at. */
 export class Screen {
@@ -83,10 +87,15 @@ export class Screen {
 export class DesktopWindow {
 	readonly #driver: ChildProcess;
 	readonly #session: string;
+	readonly #display: string;
+	/** Of its process. */
+	readonly pid: number;
 
-	private constructor(driver: ChildProcess, session: string) {
+	private constructor(driver: ChildProcess, session: string, display: string) {
 		this.#driver = driver;
 		this.#session = session;
+		this.#display = display;
+		this.pid = Number(readFileSync(`/proc/${driver.pid}/task/${driver.pid}/children`, "utf8").trim().split(" ")[0]);
 	}
 
 	static async open(env: Readonly<Record<string, string>>): Promise<DesktopWindow> {
@@ -97,9 +106,11 @@ export class DesktopWindow {
 		});
 		const base = `http://127.0.0.1:${port}`;
 		await answering(`${base}/status`, driver);
-		const capabilities = { alwaysMatch: { "webkitgtk:browserOptions": { binary: windowProgram, args: [] } } };
+		const options = { binary: windowProgram, args: [] };
+		const timeouts = { implicit: appearMs };
+		const capabilities = { alwaysMatch: { "webkitgtk:browserOptions": options, timeouts } };
 		const { sessionId } = (await ask(`${base}/session`, "POST", { capabilities })) as { sessionId: string };
-		return new DesktopWindow(driver, `${base}/session/${sessionId}`);
+		return new DesktopWindow(driver, `${base}/session/${sessionId}`, env["DISPLAY"] as string);
 	}
 
 	url(): Promise<string> {
@@ -136,10 +147,23 @@ export class DesktopWindow {
 		return (found as Record<string, string>)[elementKey] as string;
 	}
 
-	/** As when a person closes it. */
+	/** By its menu's last line, as a person quits it; the driver ends a window only at times. */
 	async close(): Promise<void> {
+		const keys = ["mousemove", "25", "12", "click", "1", "sleep", "0.3", "key", "Up", "sleep", "0.1", "key", "Return"];
+		const env = { PATH: process.env["PATH"] ?? "", DISPLAY: this.#display };
+		const quit = async () => isGone(this.pid) || (await run("xdotool", keys, { timeoutMs: 30_000, env }), false);
+		await vi.waitUntil(quit, { timeout: 60_000, interval: 2_000 });
 		await ask(this.#session, "DELETE").catch(() => null);
 		if (this.#driver.exitCode === null && this.#driver.kill()) await once(this.#driver, "exit");
+	}
+}
+
+/** A child that nobody has buried yet has ended all the same. */
+export function isGone(pid: number): boolean {
+	try {
+		return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.startsWith("Z") === true;
+	} catch {
+		return true;
 	}
 }
 

@@ -110,11 +110,12 @@ impl Desktop {
     }
 
     fn ask_for_code(self: &Arc<Self>, turn: u64, settings: &Settings) {
-        let mut words = vec!["login", if settings.hub.is_empty() { "--cloud" } else { settings.hub.as_str() }];
+        let mut words =
+            vec!["login", "--attached", if settings.hub.is_empty() { "--cloud" } else { settings.hub.as_str() }];
         if !settings.fingerprint.is_empty() {
             words.extend(["--fingerprint", settings.fingerprint.as_str()]);
         }
-        let (child, stdout, stderr) = match self.program.start(&words, Stdio::null()) {
+        let (child, stdout, stderr) = match self.program.start(&words, Stdio::piped()) {
             Ok(started) => started,
             Err(fault) => return self.choose(turn, fault),
         };
@@ -143,9 +144,7 @@ impl Desktop {
 
     /** The sidecar works for who is signed in, also while the hub is away. */
     fn serve(self: &Arc<Self>, login: &Login) {
-        // Not under the lock: the one before tells its end.
-        let before = self.lock().sidecar.take();
-        drop(before);
+        self.end_sidecar();
         let desktop = Arc::downgrade(self);
         let sidecar = Sidecar::start(self.program.clone(), move |state| {
             if let Some(desktop) = desktop.upgrade() {
@@ -227,7 +226,7 @@ impl Desktop {
         self.home();
         let desktop = self.clone();
         thread::spawn(move || {
-            desktop.stop();
+            desktop.end_sidecar();
             let kept = Login::read(desktop.program.data());
             let fault = kept.and_then(|_| desktop.program.ask(&["logout"]).err()).unwrap_or_default();
             if let Some(window) = desktop.app.get_webview_window("main") {
@@ -240,6 +239,11 @@ impl Desktop {
     /** Waits until the sidecar is gone. */
     pub fn stop(&self) {
         self.turn();
+        self.end_sidecar();
+    }
+
+    /** Not under the lock: it tells its end. */
+    fn end_sidecar(&self) {
         let sidecar = self.lock().sidecar.take();
         drop(sidecar);
     }

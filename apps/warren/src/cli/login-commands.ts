@@ -18,6 +18,7 @@ interface Flags {
 	readonly json?: boolean;
 	readonly fingerprint?: string;
 	readonly cloud?: boolean;
+	readonly attached?: boolean;
 }
 
 const sessionSchema = z.object({
@@ -37,11 +38,19 @@ export function addLoginCommands(program: Command): void {
 	)
 		.option("--cloud", "at the built-in hub, where this build has one [WARREN_CLOUD_URL]")
 		.option("--fingerprint <sha256>", "of the hub's CA, as its console printed it")
+		.option("--attached", "give up when standard input ends, as a window's child does")
 		.action(login);
 	withFlags(program.command("logout").description("End this machine's session at the hub")).action(logout);
 }
 
 async function login(url: string | undefined, flags: Flags): Promise<void> {
+	if (flags.attached !== true) return await signIn(url, flags);
+	const abandoned = () => process.exit(1);
+	process.stdin.resume().once("close", abandoned);
+	await signIn(url, flags).finally(() => process.stdin.off("close", abandoned).destroy());
+}
+
+async function signIn(url: string | undefined, flags: Flags): Promise<void> {
 	const data = dataFolderOf(flags);
 	const known = knownHubs(data);
 	const target = targetOf(url, known, flags);

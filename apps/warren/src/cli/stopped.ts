@@ -8,11 +8,14 @@ const longMs = 2 ** 31 - 1;
 export function stopped(attached = false): Promise<void> {
 	return new Promise((resolve) => {
 		const alive = setInterval(() => {}, longMs);
-		if (attached)
+		if (attached) {
+			// Nobody reads any more: no reason to end in the middle.
+			for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
 			process.stdin.resume().once("close", () => {
 				clearInterval(alive);
 				resolve();
 			});
+		}
 		for (const signal of ["SIGTERM", "SIGINT"] as const) {
 			process.once(signal, () => {
 				process.once(signal, () => process.exit(1));
