@@ -57,7 +57,10 @@ export class Nats implements Closeable {
 		void this.#watch();
 	}
 
-	/** @throws WarrenError `store_unreadable` when no server answers, refuses the credentials, or has no JetStream. */
+	/**
+	 * @throws WarrenError `store_unreadable` when no server answers, or refuses the credentials; `store_unfit` when it is
+	 * too old or runs without JetStream.
+	 */
 	static async open(options: NatsOptions, deps: NatsDeps): Promise<Nats> {
 		const where = options.servers.join(", ");
 		const { user, password, token, ca } = options;
@@ -88,10 +91,12 @@ export class Nats implements Closeable {
 			});
 		}
 		try {
+			checkServer(connection, where);
 			const manager = await jetstreamManager(connection, { timeout: limits.requestMs });
 			return new Nats(connection, manager, options, deps);
 		} catch (cause) {
 			await connection.close();
+			if ((cause as { code?: unknown }).code === "store_unfit") throw cause;
 			throw storeError("store_unreadable", `NATS at ${where} has no JetStream for us: ${messageOf(cause)}.`, {
 				fix: "Start it with -js (2.9 or later), and allow JetStream for this user.",
 				cause,
@@ -144,6 +149,25 @@ export class Nats implements Closeable {
 		this.#deps.logger.info("NATS is back", { where: this.#where });
 		this.#deps.health?.clear(storeConditions.busAway);
 		for (const watcher of [...this.#resumed]) watcher();
+	}
+}
+
+/** What JetStream's buckets and streams of ours need, and what the tests run on. */
+const oldest = [2, 9] as const;
+
+/** By what the server says of itself, before anything of ours is made there. @throws WarrenError `store_unfit`. */
+function checkServer({ info }: NatsConnection, where: string): void {
+	const version = info?.version ?? "";
+	const [major = 0, minor = 0] = version.split(".").map((part) => Number.parseInt(part, 10));
+	if (major < oldest[0] || (major === oldest[0] && minor < oldest[1])) {
+		throw storeError("store_unfit", `NATS at ${where} is of version ${version || "unknown"}.`, {
+			fix: `Bring nats-server to ${oldest.join(".")} or later.`,
+		});
+	}
+	if (info?.jetstream !== true) {
+		throw storeError("store_unfit", `NATS at ${where} runs without JetStream.`, {
+			fix: "Start it with -js and a folder: nats-server -js -sd /var/lib/nats",
+		});
 	}
 }
 

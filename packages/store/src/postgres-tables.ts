@@ -4,6 +4,7 @@ import { Pool, type PoolConfig, types } from "pg";
 import { storeError } from "./errors.ts";
 import { migrate } from "./migrate.ts";
 import { PostgresPresence, watchedClient } from "./postgres-client.ts";
+import { checkEngine } from "./postgres-engine.ts";
 import type { Schema, Tables } from "./tables.ts";
 
 /** `host` may be the folder of a Unix socket. The password comes from a file or the environment, never from argv. */
@@ -28,7 +29,8 @@ const int8 = 20;
 /**
  * The same tables and migrations on PostgreSQL, where several processes share them.
  * A statement that meets no answer throws WarrenError `store_away`, and shows in health.
- * @throws WarrenError `store_unreadable` (no connection, no permission), `store_newer`, `store_migration`.
+ * @throws WarrenError `store_unreadable` (no connection, no permission), `store_unfit` (too old, read-only, another
+ * encoding), `store_newer`, `store_migration`.
  */
 export async function openPostgresTables<DB>(
 	options: PostgresOptions,
@@ -80,16 +82,36 @@ async function bringUpToDate(pool: Pool, schemas: readonly Schema[], name: strin
 	pool.on("error", () => {});
 	const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
 	try {
-		(await pool.connect()).release();
+		const client = await pool.connect();
+		try {
+			await checkEngine(client, name);
+		} finally {
+			client.release();
+		}
 		await migrate(db, schemas, name);
 	} catch (failure) {
 		if ((failure as { status?: unknown }).status !== undefined) throw failure;
 		throw storeError("store_unreadable", `The database ${name} cannot be opened: ${messageOf(failure)}.`, {
-			fix: "Check that PostgreSQL runs there, and its user and password.",
+			fix: fixFor(failure),
 			cause: failure,
 		});
 	} finally {
 		await db.destroy();
+		// Nobody asked the tables' own connection before: then the pool is not its to end.
+		if (!pool.ended) await pool.end();
+	}
+}
+
+/** By SQLSTATE, where the engine itself refused. */
+function fixFor(failure: unknown): string {
+	switch ((failure as { code?: unknown }).code) {
+		case "28P01":
+		case "28000":
+			return "Check the user and its password (WARREN_DATABASE, --database-password-file), and pg_hba.conf there.";
+		case "3D000":
+			return "Make it: createdb -O USER DATABASE";
+		default:
+			return "Check that PostgreSQL runs there, and its user and password.";
 	}
 }
 

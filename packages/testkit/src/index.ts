@@ -1,9 +1,10 @@
 /** What tests share: virtual time, seeded randomness, folders and processes that clean up after themselves. Never imported by what ships. */
+export { type PosedPostgres, type PosedServer, poseNats, posePostgres } from "./engines.ts";
 export { type FaultRelay, type Faults, faultRelay } from "./fault-relay.ts";
 export { freePort } from "./free-port.ts";
 export { type GoProgram, goProgram } from "./go-program.ts";
 export { type HostilePeer, type HostilePeerOptions, hostilePeer } from "./hostile-peer.ts";
-export { noNats, TestNats } from "./nats.ts";
+export { noNats, TestNats, type TestNatsOptions } from "./nats.ts";
 export { FakeObjectStorage } from "./object-storage.ts";
 export { noPostgres, TestPostgres } from "./postgres.ts";
 export {

@@ -11,15 +11,27 @@ export function noNats(): string | null {
 	return binary() === null ? `no nats-server in ${places.join(", ")} (Debian's package: nats-server)` : null;
 }
 
+export interface TestNatsOptions {
+	/** Unless told otherwise. */
+	readonly jetstream?: boolean;
+	readonly user?: string;
+	readonly password?: string;
+}
+
 /** A NATS server with JetStream of one test run: on a port and in a folder of its own. */
 export class TestNats implements AsyncDisposable {
 	readonly #folder = tempFolder("nats");
+	readonly #options: TestNatsOptions;
 	#child: ChildProcess | undefined;
 	#port = -1;
 
+	private constructor(options: TestNatsOptions) {
+		this.#options = options;
+	}
+
 	/** @throws Error with what it wrote when it does not come up. */
-	static async start(): Promise<TestNats> {
-		const server = new TestNats();
+	static async start(options: TestNatsOptions = {}): Promise<TestNats> {
+		const server = new TestNats(options);
 		try {
 			await server.#run();
 			return server;
@@ -65,7 +77,13 @@ export class TestNats implements AsyncDisposable {
 
 	#run(): Promise<void> {
 		const port = ["-a", "127.0.0.1", "-p", String(this.#port)];
-		const child = spawn(binary() as string, [...port, "-js", "-sd", this.#folder.file("data")], {
+		const { jetstream = true, user, password } = this.#options;
+		const args = [
+			...port,
+			...(jetstream ? ["-js", "-sd", this.#folder.file("data")] : []),
+			...(user === undefined || password === undefined ? [] : ["--user", user, "--pass", password]),
+		];
+		const child = spawn(binary() as string, args, {
 			stdio: ["ignore", "ignore", "pipe"],
 		});
 		this.#child = child;

@@ -41,11 +41,11 @@ export class TestPostgres implements Disposable {
 		}
 	}
 
-	/** An empty database. @returns its name. */
-	createDatabase(): string {
+	/** An empty database. @param args of createdb. @returns its name. */
+	createDatabase(args: readonly string[] = []): string {
 		const name = `test${++this.#databases}`;
 		const port = this.port === 0 ? [] : ["-p", String(this.port)];
-		this.#run("createdb", ["-h", this.host, ...port, "-U", this.user, name]);
+		this.#run("createdb", ["-h", this.host, ...port, "-U", this.user, ...args, name]);
 		return name;
 	}
 
