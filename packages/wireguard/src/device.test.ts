@@ -72,6 +72,10 @@ describe.each(["offload", "portable"] as const)("a device on the %s data plane",
 			expect(net.ip("-n", hosts[0], "-d", "link", "show", "wg0")).toMatch(/gso_max_segs 45 /);
 		await sendTcp(hosts[0], hosts[1], "10.9.0.2", 20_000_000);
 		await sendTcp(hosts[1], hosts[0], "fd09::1", 10_000_000);
+		// What the other still sends by v4 (an acknowledgement, a keepalive) would rightly move the endpoint back: v4 is cut,
+		// and what has come by it is worked off first.
+		net.ip("-n", hosts[0], "addr", "del", "10.200.0.1/24", "dev", "va0");
+		for (let turn = 0; turn < 3; turn++) await a.status();
 		await a.call("setEndpoint", publicB, { address: "fd00:200::2", port: 51820 });
 		expect(net.ping(hosts[0], "10.9.0.2")).toBe(3);
 		expect((await b.status()).peers[0]?.endpoint).toEqual({ address: "fd00:200::1", port: 51820 });
