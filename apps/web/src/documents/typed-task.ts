@@ -17,11 +17,15 @@ export const TypedTask = Extension.create({
 					const { $from } = state.selection;
 					const isOwnList = $from.depth === 3 && $from.node(2).type.name === "listItem";
 					if (!isOwnList) return null;
+					// The brackets go last: lifting reckons with positions that nothing has moved yet.
 					chain()
-						.deleteRange(range)
 						.liftListItem("listItem")
 						.wrapInList("taskList")
 						.updateAttributes("taskItem", { checked: /x/i.test(match[1] ?? "") })
+						.command(({ tr }) => {
+							tr.delete(tr.mapping.map(range.from), tr.mapping.map(range.to));
+							return true;
+						})
 						.run();
 				},
 			}),
