@@ -107,6 +107,27 @@ describe("documents in the web UI", () => {
 		expect(await desk.evaluate(() => document.querySelectorAll("style").length)).toBe(0);
 	});
 
+	it("a task typed as Markdown has it becomes one, done or not, and leaves the bullets beside it", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		const page = await desk.context().newPage();
+		await page.goto(`${originOf(first)}/docs`);
+		await page.getByRole("button", { name: "New document" }).first().click();
+		await page.getByRole("textbox", { name: "Document title" }).and(page.locator(":focus")).waitFor();
+		await page.keyboard.type("Chores");
+		await page.keyboard.press("Enter");
+		await page.getByRole("textbox", { name: "Text of Chores" }).and(page.locator(":focus")).waitFor();
+		await page.keyboard.type("- a bullet\n[ ] sweep\n");
+		await page.getByRole("checkbox", { name: "sweep" }).waitFor();
+		await page.keyboard.type("\n- [x] dust");
+		await expect.poll(() => page.getByRole("checkbox", { name: "dust" }).isChecked(), eventually).toBe(true);
+		expect(await page.getByRole("checkbox", { name: "sweep" }).isChecked()).toBe(false);
+		expect(await textOf(page)).not.toMatch(/\[[ x]?\]/);
+		expect(await editor(page).locator("ul:not([data-type]) li").allTextContents()).toEqual(["a bullet"]);
+		const id = new URL(page.url()).pathname.split("/").at(-1) as string;
+		await page.close();
+		await askHub(desk, `/rooms/${id}`, "DELETE");
+	});
+
 	it("pasted rich text keeps its shape, without a breach of the policy", async (test) => {
 		test.skip(missing !== null, missing ?? "");
 		await typeAtEnd(desk, "");

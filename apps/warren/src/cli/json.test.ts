@@ -121,31 +121,35 @@ describe("every command", () => {
 		expect(actions.map(({ path }) => path).sort()).toEqual(rows.sort());
 	});
 
-	it.each(Object.entries(asked))("warren %s --json prints JSON alone", async (path, [args, refusal]) => {
-		const words = args === "" ? [] : args.replaceAll("DATA", node.data).replaceAll("TMP", folder.path).split(" ");
-		const result = await run(process.execPath, [main, ...path.split(" "), ...words, "--json"], {
-			timeoutMs,
-			env: {
-				PATH: `${folder.path}:${process.env["PATH"]}`,
-				HOME: folder.file("home"),
-				XDG_STATE_HOME: folder.file("state"),
-				WARREN_SERVICE_FOLDER: folder.file("units"),
-				WARREN_ADMIN_TOKEN: "an-administrator-s-token",
-			},
-		});
-		if (result.outcome !== "exited") throw new Error(result.message);
-		if (refusal === undefined) {
-			// A doctor that found something says so by its status as well.
-			expect([path === "doctor" ? 0 : result.code, result.stderr]).toEqual([0, ""]);
-			expect(jsonLines(result.stdout).length).toBeGreaterThan(0);
-			return;
-		}
-		expect([result.code, result.stdout]).toEqual([1, ""]);
-		const told = jsonLines(result.stderr) as { error: string; message: string }[];
-		expect(told).toHaveLength(1);
-		expect(told[0]?.message).toMatch(/\S/);
-		if (refusal !== "*") expect(told[0]?.error).toBe(refusal);
-	});
+	it.each(Object.entries(asked))(
+		"warren %s --json prints JSON alone",
+		async (path, [args, refusal]) => {
+			const words = args === "" ? [] : args.replaceAll("DATA", node.data).replaceAll("TMP", folder.path).split(" ");
+			const result = await run(process.execPath, [main, ...path.split(" "), ...words, "--json"], {
+				timeoutMs,
+				env: {
+					PATH: `${folder.path}:${process.env["PATH"]}`,
+					HOME: folder.file("home"),
+					XDG_STATE_HOME: folder.file("state"),
+					WARREN_SERVICE_FOLDER: folder.file("units"),
+					WARREN_ADMIN_TOKEN: "an-administrator-s-token",
+				},
+			});
+			if (result.outcome !== "exited") throw new Error(result.message);
+			if (refusal === undefined) {
+				// A doctor that found something says so by its status as well.
+				expect([path === "doctor" ? 0 : result.code, result.stderr]).toEqual([0, ""]);
+				expect(jsonLines(result.stdout).length).toBeGreaterThan(0);
+				return;
+			}
+			expect([result.code, result.stdout]).toEqual([1, ""]);
+			const told = jsonLines(result.stderr) as { error: string; message: string }[];
+			expect(told).toHaveLength(1);
+			expect(told[0]?.message).toMatch(/\S/);
+			if (refusal !== "*") expect(told[0]?.error).toBe(refusal);
+		},
+		120_000,
+	);
 
 	it.each(Object.entries(served))(
 		"warren %s --json says in one line when it is ready",

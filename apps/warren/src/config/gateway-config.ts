@@ -1,10 +1,8 @@
 import { resolve } from "node:path";
-import { defineErrors, parseConfig } from "@warren/kernel";
 import { z } from "zod";
 import { type DatabaseConfig, databaseFields, databaseVariables, parseDatabase } from "./cluster-config.ts";
 import { defaultDataFolder } from "./data-folder.ts";
-
-const configError = defineErrors({ bad_config: { status: 500 } });
+import { configError, readSettings } from "./settings.ts";
 
 const count = (max: number) => z.coerce.number().pipe(z.int().min(1).max(max));
 
@@ -57,11 +55,15 @@ const variables: Readonly<Record<keyof Settings, string>> = {
 	...databaseVariables,
 };
 
-/** From the environment alone. */
-const secrets: ReadonlySet<string> = new Set(["invitation", "adminToken"]);
+export const gatewaySettings = {
+	name: "gateway",
+	schema: gatewaySchema,
+	variables,
+	secrets: ["invitation", "adminToken"],
+} as const;
 
 /**
- * The gateway's settings: flags, else environment, else defaults. Plain HTTP unless a certificate is given, as in the
+ * The gateway's settings. Plain HTTP unless a certificate is given, as in the
  * original: a proxy in front ends TLS.
  * @throws WarrenError `bad_config`.
  */
@@ -69,13 +71,8 @@ export function parseGatewayConfig(
 	flags: Readonly<Record<string, unknown>>,
 	environment: Readonly<Record<string, string | undefined>>,
 ): GatewayConfig {
-	const input: Record<string, unknown> = { data: `${defaultDataFolder(environment)}-gateway` };
-	for (const [field, variable] of Object.entries(variables)) {
-		const text = environment[variable];
-		if (text !== undefined && text !== "") input[field] = fromVariable(field, text);
-		if (flags[field] !== undefined && !secrets.has(field)) input[field] = flags[field];
-	}
-	const config = parseConfig(gatewaySchema, input, "gateway");
+	const data = `${defaultDataFolder(environment)}-gateway`;
+	const config = readSettings(gatewaySettings, flags, environment, { data });
 	if ((config.tlsCert === undefined) !== (config.tlsKey === undefined)) {
 		throw configError("bad_config", "--tls-cert and --tls-key belong together, and one is missing.", {
 			fix: "Give both files, or neither.",
@@ -84,14 +81,4 @@ export function parseGatewayConfig(
 	if (config.http && config.tlsCert !== undefined)
 		throw configError("bad_config", "--http and --tls-cert contradict each other.", { fix: "Leave one out." });
 	return { ...config, data: resolve(config.data), shared: parseDatabase(config, flags) };
-}
-
-function fromVariable(field: string, text: string): unknown {
-	if (field === "http" || field === "json" || field === "plainBackends") return text === "1" || text === "true";
-	if (field === "hostname" || field === "trustedProxy")
-		return text
-			.split(",")
-			.map((each) => each.trim())
-			.filter((each) => each !== "");
-	return text;
 }

@@ -1,12 +1,6 @@
 import { z } from "zod";
-import {
-	configError,
-	isLoopback,
-	parseServerConfig,
-	portSetting,
-	serverSchema,
-	serverVariables,
-} from "./server-config.ts";
+import { isLoopback, parseServerConfig, portSetting, serverSchema, serverVariables } from "./server-config.ts";
+import { configError } from "./settings.ts";
 
 const sidecarSchema = serverSchema.extend({
 	port: portSetting.default(3913),
@@ -29,6 +23,8 @@ const variables: Readonly<Record<keyof SidecarConfig, string>> = {
 	attached: "WARREN_ATTACHED",
 };
 
+export const sidecarSettings = { name: "sidecar", schema: sidecarSchema, variables } as const;
+
 /**
  * The sidecar is plain HTTP on loopback, always: windows of this machine are its only clients.
  * @throws WarrenError `bad_config`, `unsafe_config` (any other address).
@@ -37,8 +33,8 @@ export function parseSidecarConfig(
 	flags: Readonly<Record<string, unknown>>,
 	environment: Readonly<Record<string, string | undefined>>,
 ): SidecarConfig {
-	const role = { name: "sidecar", schema: sidecarSchema, secrets: "sessions" };
-	const config = parseServerConfig(role, variables, { ...flags, http: false }, environment);
+	const { WARREN_HTTP: _http, ...rest } = environment;
+	const config = parseServerConfig({ ...sidecarSettings, secret: "sessions" }, { ...flags, http: false }, rest);
 	const host = config.host ?? "127.0.0.1";
 	if (!isLoopback(host))
 		throw configError("unsafe_config", `A sidecar on ${host} would serve others than this machine's own windows.`, {
