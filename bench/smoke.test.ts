@@ -50,6 +50,7 @@ describe("the benches still run", () => {
 		if (missing !== null) test.skip(true, missing);
 		const text = await smoke("scale/run.ts");
 		expect(text).toMatch(/backbone ×3 +[1-9]\d* requests\/s/);
+		expect(text).toMatch(/hub ×3 +4 rooms +[1-9]\d* edits\/s on disk +[1-9]\d* deliveries\/s/);
 		expect(text).toMatch(/gateway ×3 +[1-9]\d* deliveries\/s/);
 	});
 

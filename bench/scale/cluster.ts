@@ -10,6 +10,8 @@ export interface Instance {
 /** So many instances of a role over one PostgreSQL and one NATS, all of them on this machine. */
 export class ScaleCluster implements AsyncDisposable {
 	readonly instances: Instance[] = [];
+	/** What each instance printed when it was ready. */
+	readonly ready: Readonly<Record<string, unknown>>[] = [];
 	readonly #postgres: TestPostgres;
 	readonly #nats: TestNats;
 	readonly #folder = tempFolder("scale");
@@ -43,7 +45,7 @@ export class ScaleCluster implements AsyncDisposable {
 			const where = ["--host", "127.0.0.1", "--port", String(port), "--json", "--database", database, ...nats];
 			const env = options.env === undefined ? {} : { env: options.env };
 			const process = startCommand([...args, ...where], { home, ...env });
-			await process.line();
+			cluster.ready.push(await process.line());
 			cluster.instances.push({ process, port });
 		}
 		return cluster;

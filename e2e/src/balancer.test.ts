@@ -12,6 +12,7 @@ const person = { name: "Ada", email: "ada@example.test", password: "correct hors
 const examples = fileURLToPath(new URL("../../examples/cluster/", import.meta.url));
 const nginx = ["/usr/sbin/nginx", "/usr/bin/nginx"].find((each) => existsSync(each));
 const caddy = ["/usr/bin/caddy", "/usr/local/bin/caddy"].find((each) => existsSync(each));
+const haproxy = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy"].find((each) => existsSync(each));
 const reason = noPostgres() ?? noNats();
 
 describe.skipIf(reason !== null)(
@@ -98,6 +99,24 @@ events {} http { access_log off; ${paths} ${site} }`;
 			try {
 				await listening(port);
 				await works(readFileSync(cert, "utf8"), "by-nginx");
+			} finally {
+				await ended(child);
+			}
+		}, 90_000);
+
+		it("HAProxy does the same", async (context) => {
+			context.skip(haproxy === undefined, "haproxy is not installed (Debian's package: haproxy)");
+			using folder = tempFolder("haproxy");
+			const { cert, key } = selfSigned(folder.path);
+			writeFileSync(folder.file("hub.pem"), readFileSync(cert, "utf8") + readFileSync(key, "utf8"));
+			const site = withPorts("haproxy.cfg")
+				.replace("bind :443 ssl crt /etc/ssl/warren", `bind 127.0.0.1:${port} ssl crt ${folder.file("hub.pem")}`)
+				.replace("bind :8888", `bind 127.0.0.1:${await freePort()}`);
+			writeFileSync(folder.file("haproxy.cfg"), site);
+			const child = spawn(haproxy as string, ["-db", "-f", folder.file("haproxy.cfg")], { stdio: "ignore" });
+			try {
+				await listening(port);
+				await works(readFileSync(cert, "utf8"), "by-haproxy");
 			} finally {
 				await ended(child);
 			}

@@ -30,17 +30,20 @@ export class Cluster implements AsyncDisposable {
 	readonly #folder = tempFolder("cluster");
 	readonly #database: string;
 	readonly #flags: readonly string[];
+	readonly #offMs: readonly number[];
 
-	private constructor(postgres: TestPostgres, nats: TestNats, flags: readonly string[]) {
+	private constructor(postgres: TestPostgres, nats: TestNats, flags: readonly string[], offMs: readonly number[]) {
+		this.#offMs = offMs;
 		this.postgres = postgres;
 		this.nats = nats;
 		this.#flags = flags;
 		this.#database = postgres.createDatabase();
 	}
 
-	static async start(count = 3, flags: readonly string[] = []): Promise<Cluster> {
+	/** @param offMs how far each instance's clock is off. */
+	static async start(count = 3, flags: readonly string[] = [], offMs: readonly number[] = []): Promise<Cluster> {
 		const postgres = new TestPostgres({ port: await freePort() });
-		const cluster = new Cluster(postgres, await TestNats.start(), flags);
+		const cluster = new Cluster(postgres, await TestNats.start(), flags, offMs);
 		for (let index = 0; index < count; index++) await cluster.add(index);
 		return cluster;
 	}
@@ -78,7 +81,7 @@ export class Cluster implements AsyncDisposable {
 				...this.#flags,
 				...this.backends(toDatabase, toNats),
 			],
-			{ home },
+			{ home, env: clockOff(this.#offMs[index] ?? 0) },
 		);
 		const ready = await hub.line<{ url: string; setupUrl: string | null }>();
 		const origin = `http://127.0.0.1:${port}`;
@@ -110,4 +113,15 @@ export class Cluster implements AsyncDisposable {
 		this.postgres[Symbol.dispose]();
 		this.#folder[Symbol.dispose]();
 	}
+}
+
+/** Makes a process read another time of day than this machine's, in every library of it; how time passes stays. */
+function clockOff(offMs: number): Record<string, string> {
+	if (offMs === 0) return {};
+	const script = `const Own = Date, now = Own.now;
+globalThis.Date = class Date extends Own {
+	constructor(...given) { given.length === 0 ? super(now() + ${offMs}) : super(...given); }
+	static now() { return now() + ${offMs}; }
+};`;
+	return { NODE_OPTIONS: `--import=data:text/javascript;base64,${Buffer.from(script).toString("base64")}` };
 }

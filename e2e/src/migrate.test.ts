@@ -1,6 +1,7 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { freePort, noNats, noPostgres, startCommand, TestNats, TestPostgres, tempFolder } from "@warren/testkit";
+import { Client } from "pg";
 import { fetch } from "undici";
 import { describe, expect, it } from "vitest";
 import { SyncClient } from "./sync-client.ts";
@@ -15,8 +16,14 @@ describe.skipIf(reason !== null)("warren migrate (skipped where PostgreSQL or na
 		await using nats = await TestNats.start();
 		using folder = tempFolder("migrate");
 		const home = folder.path;
+		const database = postgres.createDatabase();
+		// As in the examples: other roles' tables are in the same database.
+		const shared = new Client({ host: "127.0.0.1", port: postgres.port, user: postgres.user, database });
+		await shared.connect();
+		await shared.query("create table backbone_services (name text primary key)");
+		await shared.end();
 		const backends = [
-			...["--database", `postgres://${postgres.user}@127.0.0.1:${postgres.port}/${postgres.createDatabase()}`],
+			...["--database", `postgres://${postgres.user}@127.0.0.1:${postgres.port}/${database}`],
 			...["--nats", `nats://127.0.0.1:${nats.port}`],
 		];
 		let token = "";

@@ -173,6 +173,20 @@ describe("documents on Workers", patient, () => {
 		expect((await again.closed).code).toBe(4404);
 	});
 
+	it("machines are refused in words: there is no authority here that could certify them", async () => {
+		const invited = await edge.call("POST", "/v1/invites", {}, bearer(ada));
+		expect([invited.status, invited.body.error]).toEqual([409, "no_authority"]);
+		expect(invited.body.fix).toContain("warren hub");
+		const facts = { name: "attic", hosts: ["attic.local"], port: 5151 };
+		const joined = await edge.call("POST", "/v1/join", { secret: "x".repeat(30), csr: "x", ...facts });
+		expect([joined.status, joined.body.error]).toEqual([409, "no_authority"]);
+		expect((await edge.call("GET", "/v1/machines", undefined, bearer(ada))).body).toEqual({ machines: [] });
+		const made = await edge.call("POST", "/v1/join-tokens", { name: "lab" }, bearer(ada));
+		expect(made.status, "the overlay's join tokens need none").toBe(201);
+		const valid = await edge.call("POST", "/v1/validate", { token: made.body.token });
+		expect(valid.body).toMatchObject({ valid: true, subject: "lab" });
+	});
+
 	it("discovery is a room of one's own, and the server says who is in it (S18)", async () => {
 		const carol = await edge.person(ada, "carol@example.test");
 		using one = stockClient(edge, "_epicenter_discovery", ada);

@@ -5,6 +5,7 @@ export const accountsError = defineErrors({
 	bad_name: { status: 400 },
 	bad_key: { status: 400 },
 	no_account: { status: 403, fix: "Sign in as a person; a machine has no account." },
+	no_authority: { status: 409 },
 	admin_only: { status: 403, fix: "Ask the owner or an administrator of this hub." },
 	owner_stays: { status: 409, fix: "Remove the other people and machines first, or reset the hub." },
 	not_your_machine: { status: 403, fix: "Sign in at that machine with its user and PIN instead." },

@@ -18,4 +18,11 @@ export const storeConditions = {
 			"Start it, or repair the way to it. Until then instances learn of each other's changes from the database, a moment later.",
 		delayMs: 1_000,
 	},
+	clockOff: {
+		code: "clock-off",
+		severity: "warning",
+		title: "This machine's clock is {seconds} s off the database's.",
+		advice: "Let NTP set both. Instances go by the database's; certificates and steps of a sign-in go by their own.",
+		delayMs: 0,
+	},
 } as const satisfies Readonly<Record<string, ConditionKind>>;

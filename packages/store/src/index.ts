@@ -25,6 +25,7 @@ export type { ObjectStorage } from "./object-storage.ts";
 export { openObjectTables } from "./object-tables.ts";
 export { postgresFailure } from "./postgres-client.ts";
 export { openPostgresTables, type PostgresOptions, whileAlone } from "./postgres-tables.ts";
+export { SharedClock } from "./shared-clock.ts";
 export { SqliteStream, streamSchema } from "./sqlite-stream.ts";
 export { openSqliteTables } from "./sqlite-tables.ts";
 export type { AppendedMessage, Stream, StreamMessage, StreamOptions } from "./stream.ts";

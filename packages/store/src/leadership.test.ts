@@ -87,6 +87,23 @@ describe.skipIf(reason !== null)("who leads (skipped where PostgreSQL is not ins
 		await expect(write(1)).rejects.toMatchObject({ code: "store_busy" });
 	});
 
+	it("of many who take the same epoch at once one has it, and what two hold to be theirs only one writes", async () => {
+		const a = await instance("a", 1);
+		const rivals = await Promise.all(["b", "c", "d", "e"].map((holder, index) => instance(holder, index * 3_600_000)));
+		// The leader is silent: it sleeps, and believes in its epoch when it wakes.
+		for (let passed = 0; passed < 3 * leadershipLimits.leaseMs; passed += leadershipLimits.beatMs)
+			await Promise.all(rivals.map((rival) => rival.live(leadershipLimits.beatMs)));
+		const won = rivals.filter((rival) => rival.leadership.epoch !== null);
+		expect(won.map((rival) => rival.leadership.epoch)).toEqual([2]);
+		expect(a.leadership.epoch, "it does not know yet").toBe(1);
+		const write = (epoch: number) =>
+			tables.db.transaction().execute((transaction) => assertLeads(transaction, "test", epoch));
+		await expect(write(a.leadership.epoch ?? 0)).rejects.toMatchObject({ code: "store_busy" });
+		await write(2);
+		const epochs = await tables.db.selectFrom("store_leadership").select("epoch").execute();
+		expect(epochs.map(({ epoch }) => Number(epoch))).toEqual([2]);
+	});
+
 	it("one that cannot begin gives it up", async () => {
 		const clock = new VirtualClock();
 		const said: string[] = [];

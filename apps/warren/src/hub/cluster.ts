@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { accountsSchema } from "@warren/accounts";
 import { aiSchema } from "@warren/ai";
-import { defineErrors, equalSecrets, hashToken, newId, newSecret } from "@warren/kernel";
-import { auditSchema, type Bus, type KeyValue, type Schema, type Tables, whileAlone } from "@warren/store";
+import { type Clock, defineErrors, equalSecrets, hashToken, newId, newSecret } from "@warren/kernel";
+import { auditSchema, type Bus, type KeyValue, type Schema, SharedClock, type Tables, whileAlone } from "@warren/store";
 import { syncLogSchema, syncSchema } from "@warren/sync";
 import { openSharedState } from "../cluster/shared-state.ts";
 import type { ClusterConfig } from "../config/cluster-config.ts";
@@ -15,6 +15,8 @@ const clusterError = defineErrors({ cluster_mismatch: { status: 500 } });
 export interface Cluster {
 	readonly bus: Bus;
 	readonly keyValue: KeyValue;
+	/** What an instance dates, the others judge. */
+	readonly clock: Clock;
 }
 
 /** A hub's tables in PostgreSQL, and what connects the instances over them. */
@@ -68,7 +70,8 @@ export async function openClusterTables(
 	]);
 	const { tables, bus, keyValue } = shared;
 	await whileAlone(tables, clock, () => checkIdentity(base, tables, usesOwnCa));
-	return { db: tables.db as never, cluster: { bus, keyValue }, close: () => tables.close() };
+	const sharedClock = base.lifetime.own(await SharedClock.open(tables.db, base));
+	return { db: tables.db as never, cluster: { bus, keyValue, clock: sharedClock }, close: () => tables.close() };
 }
 
 /** The first instance makes the installation; the others must have its secret, or sessions of one would be none at the next. */

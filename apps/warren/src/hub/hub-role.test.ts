@@ -17,7 +17,7 @@ const expected: Readonly<Record<string, string>> = {
 	"ALL /auth/*": open,
 	"POST /auth/login": open,
 	"POST /auth/signup": open,
-	"GET /auth/services": "none",
+	"GET /auth/services": open,
 	"GET /auth/session": "session",
 	"POST /auth/pair": open,
 	"GET /me": "session",

@@ -47,10 +47,9 @@ export async function openHub(deps: RoleDeps, config: HubConfig): Promise<HubRol
 }
 
 async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): Promise<HubRole> {
-	const { clock, random, logger } = deps;
-	const startedAt = clock.now();
+	const { random, logger } = deps;
 	const data = lifetime.own(DataFolder.open(config.data));
-	const health = new HealthTable(clock);
+	const health = new HealthTable(deps.clock);
 	const metrics = new Metrics(true);
 	const opening = { ...deps, lifetime, data, health, metrics };
 	const usesOwnCa = !config.http && config.tlsCert === undefined;
@@ -58,8 +57,10 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 		config.cluster === null
 			? await openHubTables(opening)
 			: await openClusterTables(opening, config.cluster, usesOwnCa);
+	const clock = "cluster" in tables ? tables.cluster.clock : deps.clock;
+	const startedAt = clock.now();
 	const audit = new AuditLog(tables.db, clock, logger, { role: "hub" });
-	const base: RoleBase = { ...opening, audit };
+	const base: RoleBase = { ...opening, clock, audit };
 	const certificates = config.http ? null : await openCertificates(config, data, clock, random, health);
 	if ("cluster" in tables) await checkAuthority(tables, certificates?.authority?.fingerprint ?? null);
 	const port = await choosePort(config);

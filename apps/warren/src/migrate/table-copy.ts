@@ -40,7 +40,7 @@ const batchBlobRows = 16;
 /** Of the engines, of the migration itself, and of what only several instances have. */
 const notCopied = /^(kysely_|sqlite_|migrate_|cluster_)/;
 
-/** @throws Error naming what one side has and the other has not. */
+/** The folder's tables; a database may hold other roles' beside them. @throws Error naming what it lacks. */
 export async function tablesOf(postgres: Db, sqlite: Db): Promise<CopiedTable[]> {
 	const [there, here] = await Promise.all([postgres.introspection.getTables(), sqlite.introspection.getTables()]);
 	const names = (tables: typeof there) =>
@@ -48,14 +48,14 @@ export async function tablesOf(postgres: Db, sqlite: Db): Promise<CopiedTable[]>
 			.map((each) => each.name)
 			.filter((name) => !notCopied.test(name))
 			.sort();
-	if (names(there).join() !== names(here).join()) {
-		throw new Error(`the two sides have different tables: ${names(there).join(", ")} and ${names(here).join(", ")}`);
-	}
+	const own = new Set(names(here));
+	const lacking = own.difference(new Set(names(there)));
+	if (lacking.size > 0) throw new Error(`the database lacks the tables ${[...lacking].join(", ")}`);
 	const keys = await keysOf(postgres);
 	const parents = await parentsOf(postgres);
 	return parentsFirst(
 		there
-			.filter((each) => !notCopied.test(each.name))
+			.filter((each) => own.has(each.name))
 			.sort((a, b) => (a.name < b.name ? -1 : 1))
 			.map(({ name, columns }) => ({
 				name,

@@ -223,8 +223,8 @@ export function administrator(context: RequestContext): string | null {
 
 function joinOf(join: JoinDeps | null): JoinDeps {
 	if (join === null)
-		throw accountsError("no_account", "This hub has no CA of its own, so no machine can join through it.", {
-			fix: "Invite from the first machine of the warren, the one that made the CA.",
+		throw accountsError("no_authority", "This hub has no CA of its own, so no machine can join through it.", {
+			fix: "Let machines join through a hub that has one: warren up on the first machine, or warren hub without certificates of its own.",
 		});
 	return join;
 }
