@@ -1,5 +1,5 @@
 import { AxeBuilder } from "@axe-core/playwright";
-import { type FakeProvider, fakeProvider, type StartedNode, startNode } from "@warren/testkit";
+import { type FakeProvider, fakeProvider, type SeenRequest, type StartedNode, startNode } from "@warren/testkit";
 import type { BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
@@ -32,11 +32,22 @@ describe.each(Object.keys(sizes))("chat on a %s", (size) => {
 	let browser: Awaited<ReturnType<typeof launchBrowser>>;
 	let context: BrowserContext;
 	let page: Page;
+	let token: string;
+	/** As the model is told it. */
+	let tool = "";
 	const faults: string[] = [];
+
+	/** Asked for a note, it calls the workspace's tool if it was given it, and says what came of it. */
+	const say = ({ body, json }: SeenRequest) => {
+		if (!body.toString().includes("Please note")) return { text: markdown };
+		if (json.messages.at(-1).role === "tool") return { text: "It is noted." };
+		const given = tool !== "" && JSON.stringify(json.tools ?? []).includes(`"${tool}"`);
+		return given ? { tool: { name: tool, input: { title: "buy bread" } } } : { text: "I have no such tool." };
+	};
 
 	beforeAll(async () => {
 		if (missing !== null) return;
-		fake = await fakeProvider({ say: () => ({ text: markdown }) });
+		fake = await fakeProvider({ say });
 		node = await startNode({
 			command: ["up"],
 			name: "atlas",
@@ -46,6 +57,7 @@ describe.each(Object.keys(sizes))("chat on a %s", (size) => {
 				WARREN_GROQ_ORIGIN: fake.origin,
 				OLLAMA_HOST: "",
 				WARREN_SIDECAR_PORT: "0",
+				WARREN_WORKSPACES: "1",
 			},
 		});
 		const signed = await node.fetch("/auth/signup", {
@@ -57,7 +69,7 @@ describe.each(Object.keys(sizes))("chat on a %s", (size) => {
 			},
 			body: JSON.stringify(person),
 		});
-		const { token } = (await signed.json()) as { token: string };
+		({ token } = (await signed.json()) as { token: string });
 		const me = await node.fetch("/me", { headers: { authorization: `Bearer ${token}` } });
 		const { user, deviceId } = (await me.json()) as { user: { id: string }; deviceId: string };
 		browser = await launchBrowser({ ca: node.ca });
@@ -147,6 +159,46 @@ describe.each(Object.keys(sizes))("chat on a %s", (size) => {
 		await page.getByText("Your own keys are locked on this device.").waitFor();
 		await page.getByRole("link", { name: "All conversations" }).click();
 		await page.getByRole("heading", { name: "Tell me something" }).waitFor();
+		expect(faults).toEqual([]);
+	});
+
+	it("reads and changes workspaces while its box is ticked, and only then", { timeout: 90_000 }, async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		const call = async (path: string, body?: object) => {
+			const answer = await node.fetch(`/workspaces${path}`, {
+				headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+				...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
+			});
+			return (await answer.json()) as any;
+		};
+		const notes = { columns: { title: { type: "text", required: true } } };
+		const { id } = await call("", { name: "Home", tables: { notes } });
+		tool = `home_${id.slice(-4)}_notes_create`;
+		const rows = async () => (await call(`/${id}/tables/notes/rows`)).rows.map((row: { title: string }) => row.title);
+
+		await page.goto(`${node.origin}/chat`);
+		await page.getByRole("button", { name: "New chat" }).first().click();
+		await page.getByRole("button", { name: "Your own keys" }).click();
+		await page.getByLabel("Passphrase").fill("correct horse");
+		await page.getByRole("button", { name: "Unlock" }).click();
+		await page.getByRole("button", { name: "Close" }).click();
+		const box = page.getByRole("checkbox", { name: "May read and change my workspaces" });
+		const model = page.getByRole("combobox", { name: "Model" });
+		await model.fill("fake-large");
+		expect(await box.isChecked()).toBe(false);
+		await send("Please note it");
+		await page.getByText("I have no such tool.").waitFor();
+		expect(await rows()).toEqual([]);
+
+		await box.check();
+		await send("Please note it now");
+		await page.getByText("It is noted.").waitFor();
+		expect(await rows()).toEqual(["buy bread"]);
+
+		// It counts on this device, until the conversation is left.
+		await page.reload();
+		await page.getByText("It is noted.").waitFor();
+		expect(await box.isChecked()).toBe(false);
 		expect(faults).toEqual([]);
 	});
 });
