@@ -99,6 +99,15 @@ describe.each(Object.keys(sizes))("chat on a %s", (size) => {
 		await page.getByRole("button", { name: "Send" }).click();
 	};
 
+	/** After a load: the keys ask for their passphrase. */
+	const newChat = async () => {
+		await page.getByRole("button", { name: "New chat" }).first().click();
+		await page.getByRole("button", { name: "Your own keys" }).click();
+		await page.getByLabel("Passphrase").fill("correct horse");
+		await page.getByRole("button", { name: "Unlock" }).click();
+		await page.getByRole("button", { name: "Close" }).click();
+	};
+
 	it("says how to add a key, streams Markdown that is safe, stops, fails in words and tries again", {
 		timeout: 90_000,
 	}, async (test) => {
@@ -139,6 +148,8 @@ describe.each(Object.keys(sizes))("chat on a %s", (size) => {
 		await page.getByRole("combobox", { name: "Model" }).fill("fault-slow");
 		await send("Go on");
 		const closed = fake.nextAbandoned();
+		// Stopped before the provider was asked, it would have nothing to close.
+		await expect.poll(() => fake.requests.at(-1)?.json?.model).toBe("fault-slow");
 		await page.getByRole("button", { name: "Stop" }).click();
 		await closed;
 		await page.getByText("Stopped", { exact: true }).waitFor();
@@ -162,6 +173,33 @@ describe.each(Object.keys(sizes))("chat on a %s", (size) => {
 		expect(faults).toEqual([]);
 	});
 
+	it("sends the text files that were attached, and refuses one that is too large", {
+		timeout: 90_000,
+	}, async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		const chosen = page.waitForEvent("filechooser");
+		await page.goto(`${node.origin}/chat`);
+		await newChat();
+		await page.getByRole("combobox", { name: "Model" }).fill("fake-large");
+		await page.getByRole("button", { name: "Attach images or text files" }).click();
+		const text = (name: string, body: string) => ({ name, mimeType: "text/plain", buffer: Buffer.from(body) });
+		await (await chosen).setFiles([
+			text("plan.txt", "feed the badger"),
+			text("other.txt", "something else"),
+			text("huge.txt", "x".repeat(300_000)),
+		]);
+		await page
+			.getByText(/huge\.txt/)
+			.first()
+			.waitFor();
+		await page.getByRole("button", { name: /other\.txt/ }).click();
+		await send("What is planned?");
+		await page.locator(".message.assistant").last().getByRole("heading", { name: "A title" }).waitFor();
+		const asked = fake.requests.findLast(({ body }) => body.toString().includes("What is planned?"))?.body.toString();
+		expect(asked).toContain("feed the badger");
+		expect(asked).not.toMatch(/something else|xxxx/);
+	});
+
 	it("reads and changes workspaces while its box is ticked, and only then", { timeout: 90_000 }, async (test) => {
 		test.skip(missing !== null, missing ?? "");
 		const call = async (path: string, body?: object) => {
@@ -177,11 +215,7 @@ describe.each(Object.keys(sizes))("chat on a %s", (size) => {
 		const rows = async () => (await call(`/${id}/tables/notes/rows`)).rows.map((row: { title: string }) => row.title);
 
 		await page.goto(`${node.origin}/chat`);
-		await page.getByRole("button", { name: "New chat" }).first().click();
-		await page.getByRole("button", { name: "Your own keys" }).click();
-		await page.getByLabel("Passphrase").fill("correct horse");
-		await page.getByRole("button", { name: "Unlock" }).click();
-		await page.getByRole("button", { name: "Close" }).click();
+		await newChat();
 		const box = page.getByRole("checkbox", { name: "May read and change my workspaces" });
 		const model = page.getByRole("combobox", { name: "Model" });
 		await model.fill("fake-large");
