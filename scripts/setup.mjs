@@ -35,6 +35,11 @@ export function install() {
 	});
 	if (done.status !== 0)
 		fail(`npm ci failed (${done.status ?? done.error?.message}). Check the network and the disk, then try again.`);
+	const started = spawnSync(pinnedNode(), ["--version"], { encoding: "utf8" });
+	if (started.status !== 0)
+		fail(
+			`The pinned Node does not start: ${(started.stderr || String(started.error)).trim()}\nOn Debian and Ubuntu: apt-get install libatomic1`,
+		);
 	writeFileSync(installStamp, wanted);
 }
 

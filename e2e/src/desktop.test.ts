@@ -12,8 +12,8 @@ const missing = desktopMissing();
 const person = { name: "Ada", email: "ada@example.test", password: "correct horse battery" };
 const main = fileURLToPath(new URL("../../apps/warren/src/main.ts", import.meta.url));
 const compiled = fileURLToPath(new URL("../../node_modules/.cache", import.meta.url));
-const waits = { timeout: 60_000, interval: 100 };
-vi.setConfig({ testTimeout: 180_000 });
+const waits = { timeout: 120_000, interval: 100 };
+vi.setConfig({ testTimeout: 400_000 });
 
 let hub: StartedNode;
 let screen: Screen;

@@ -1,12 +1,5 @@
 import { AxeBuilder } from "@axe-core/playwright";
-import {
-	type FakeProvider,
-	fakeProvider,
-	freePort,
-	type SeenRequest,
-	type StartedNode,
-	startNode,
-} from "@warren/testkit";
+import { type FakeProvider, fakeProvider, type SeenRequest, type StartedNode, startNode } from "@warren/testkit";
 import type { BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
@@ -39,37 +32,22 @@ describe.each(Object.keys(sizes))("chat on a %s", (size) => {
 	let browser: Awaited<ReturnType<typeof launchBrowser>>;
 	let context: BrowserContext;
 	let page: Page;
+	let token: string;
+	/** As the model is told it. */
+	let tool = "";
 	const faults: string[] = [];
-	let sidecar: string;
-	let session: string;
-	let workspace: string;
 
-	const local = async (method: string, path: string, body?: unknown) => {
-		const answer = await fetch(`${sidecar}${path}`, {
-			method,
-			headers: { authorization: `Bearer ${session}`, "content-type": "application/json" },
-			...(body === undefined ? {} : { body: JSON.stringify(body) }),
-		});
-		expect(answer.ok, `${method} ${path}`).toBe(true);
-		return (await answer.json()) as any;
-	};
-
-	/** Notes what is asked for where a tool for it was offered. */
-	const say = (request: SeenRequest) => {
-		const asked = JSON.stringify(request.json?.messages ?? []);
-		if (!asked.includes("please note")) return { text: markdown };
-		const last = request.json.messages.at(-1);
-		if (last.role === "tool") return { text: "It is noted." };
-		const tool = request.json.tools?.find((each: any) => each.function.name.endsWith("_notes_create"));
-		if (tool === undefined) return { text: "Nothing lets me note that." };
-		return { tool: { name: tool.function.name, input: { title: "buy bread" } } };
+	/** Asked for a note, it calls the workspace's tool if it was given it, and says what came of it. */
+	const say = ({ body, json }: SeenRequest) => {
+		if (!body.toString().includes("Please note")) return { text: markdown };
+		if (json.messages.at(-1).role === "tool") return { text: "It is noted." };
+		const given = tool !== "" && JSON.stringify(json.tools ?? []).includes(`"${tool}"`);
+		return given ? { tool: { name: tool, input: { title: "buy bread" } } } : { text: "I have no such tool." };
 	};
 
 	beforeAll(async () => {
 		if (missing !== null) return;
 		fake = await fakeProvider({ say });
-		const sidecarPort = await freePort();
-		sidecar = `http://127.0.0.1:${sidecarPort}`;
 		node = await startNode({
 			command: ["up"],
 			name: "atlas",
@@ -78,7 +56,8 @@ describe.each(Object.keys(sizes))("chat on a %s", (size) => {
 				WARREN_OPENAI_ORIGIN: fake.origin,
 				WARREN_GROQ_ORIGIN: fake.origin,
 				OLLAMA_HOST: "",
-				WARREN_SIDECAR_PORT: String(sidecarPort),
+				WARREN_SIDECAR_PORT: "0",
+				WARREN_WORKSPACES: "1",
 			},
 		});
 		const signed = await node.fetch("/auth/signup", {
@@ -90,13 +69,7 @@ describe.each(Object.keys(sizes))("chat on a %s", (size) => {
 			},
 			body: JSON.stringify(person),
 		});
-		const { token } = (await signed.json()) as { token: string };
-		session = token;
-		const made = await local("POST", "/workspaces", {
-			name: "Home",
-			tables: { notes: { columns: { title: { type: "text", required: true } } } },
-		});
-		workspace = made.id;
+		({ token } = (await signed.json()) as { token: string });
 		const me = await node.fetch("/me", { headers: { authorization: `Bearer ${token}` } });
 		const { user, deviceId } = (await me.json()) as { user: { id: string }; deviceId: string };
 		browser = await launchBrowser({ ca: node.ca });
@@ -124,6 +97,15 @@ describe.each(Object.keys(sizes))("chat on a %s", (size) => {
 	const send = async (text: string) => {
 		await page.getByRole("textbox", { name: "Message" }).fill(text);
 		await page.getByRole("button", { name: "Send" }).click();
+	};
+
+	/** After a load: the keys ask for their passphrase. */
+	const newChat = async () => {
+		await page.getByRole("button", { name: "New chat" }).first().click();
+		await page.getByRole("button", { name: "Your own keys" }).click();
+		await page.getByLabel("Passphrase").fill("correct horse");
+		await page.getByRole("button", { name: "Unlock" }).click();
+		await page.getByRole("button", { name: "Close" }).click();
 	};
 
 	it("says how to add a key, streams Markdown that is safe, stops, fails in words and tries again", {
@@ -166,6 +148,8 @@ describe.each(Object.keys(sizes))("chat on a %s", (size) => {
 		await page.getByRole("combobox", { name: "Model" }).fill("fault-slow");
 		await send("Go on");
 		const closed = fake.nextAbandoned();
+		// Stopped before the provider was asked, it would have nothing to close.
+		await expect.poll(() => fake.requests.at(-1)?.json?.model).toBe("fault-slow");
 		await page.getByRole("button", { name: "Stop" }).click();
 		await closed;
 		await page.getByText("Stopped", { exact: true }).waitFor();
@@ -189,33 +173,65 @@ describe.each(Object.keys(sizes))("chat on a %s", (size) => {
 		expect(faults).toEqual([]);
 	});
 
-	it("changes a workspace only where its box is ticked, and the box is off in the next conversation", {
+	it("sends the text files that were attached, and refuses one that is too large", {
 		timeout: 90_000,
 	}, async (test) => {
 		test.skip(missing !== null, missing ?? "");
-		const titles = async () =>
-			(await local("GET", `/workspaces/${workspace}/tables/notes/rows`)).rows.map((row: any) => row.title);
+		const chosen = page.waitForEvent("filechooser");
 		await page.goto(`${node.origin}/chat`);
-		await page.getByRole("button", { name: "New chat" }).first().click();
-		await page.getByRole("button", { name: "Your own keys" }).click();
-		await page.getByLabel("Passphrase").fill("correct horse");
-		await page.getByRole("button", { name: "Unlock" }).click();
-		await page.getByRole("button", { name: "Close" }).click();
-		await page.locator("#main").getByRole("combobox", { name: "Provider" }).selectOption("groq");
+		await newChat();
 		await page.getByRole("combobox", { name: "Model" }).fill("fake-large");
+		await page.getByRole("button", { name: "Attach images or text files" }).click();
+		const text = (name: string, body: string) => ({ name, mimeType: "text/plain", buffer: Buffer.from(body) });
+		await (await chosen).setFiles([
+			text("plan.txt", "feed the badger"),
+			text("other.txt", "something else"),
+			text("huge.txt", "x".repeat(300_000)),
+		]);
+		await page
+			.getByText(/huge\.txt/)
+			.first()
+			.waitFor();
+		await page.getByRole("button", { name: /other\.txt/ }).click();
+		await send("What is planned?");
+		await page.locator(".message.assistant").last().getByRole("heading", { name: "A title" }).waitFor();
+		const asked = fake.requests.findLast(({ body }) => body.toString().includes("What is planned?"))?.body.toString();
+		expect(asked).toContain("feed the badger");
+		expect(asked).not.toMatch(/something else|xxxx/);
+	});
+
+	it("reads and changes workspaces while its box is ticked, and only then", { timeout: 90_000 }, async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		const call = async (path: string, body?: object) => {
+			const answer = await node.fetch(`/workspaces${path}`, {
+				headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+				...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
+			});
+			return (await answer.json()) as any;
+		};
+		const notes = { columns: { title: { type: "text", required: true } } };
+		const { id } = await call("", { name: "Home", tables: { notes } });
+		tool = `home_${id.slice(-4)}_notes_create`;
+		const rows = async () => (await call(`/${id}/tables/notes/rows`)).rows.map((row: { title: string }) => row.title);
+
+		await page.goto(`${node.origin}/chat`);
+		await newChat();
 		const box = page.getByRole("checkbox", { name: "May read and change my workspaces" });
+		const model = page.getByRole("combobox", { name: "Model" });
+		await model.fill("fake-large");
 		expect(await box.isChecked()).toBe(false);
-		await send("please note");
-		await page.getByText("Nothing lets me note that.").waitFor();
-		expect(await titles()).toEqual([]);
+		await send("Please note it");
+		await page.getByText("I have no such tool.").waitFor();
+		expect(await rows()).toEqual([]);
 
 		await box.check();
-		await send("please note, now");
+		await send("Please note it now");
 		await page.getByText("It is noted.").waitFor();
-		expect(await titles()).toEqual(["buy bread"]);
+		expect(await rows()).toEqual(["buy bread"]);
 
-		await page.goto(`${node.origin}/chat`);
-		await page.getByRole("button", { name: "New chat" }).first().click();
+		// It counts on this device, until the conversation is left.
+		await page.reload();
+		await page.getByText("It is noted.").waitFor();
 		expect(await box.isChecked()).toBe(false);
 		expect(faults).toEqual([]);
 	});

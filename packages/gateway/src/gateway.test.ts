@@ -1,5 +1,10 @@
+import { spawn } from "node:child_process";
 import { generateKeyPairSync, sign } from "node:crypto";
-import { chmodSync, readFileSync, statSync } from "node:fs";
+import { once } from "node:events";
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { freePort, type StartedServer, startServer, tempFolder } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 import { register, secretOf, TestMesh } from "./mesh.testing.ts";
@@ -202,6 +207,49 @@ describe("a gateway on its own", () => {
 		expect(nothing.of("gateway_incoming")).toEqual([]);
 		await nothing.close();
 	}, 60_000);
+
+	it("keeps nothing of what was delivered", async () => {
+		using folder = tempFolder("gateway");
+		await using server = await start(folder.path);
+		const url = urlOf(server);
+		const [sender, receiver] = [await TestMesh.in(url, "a", all), await TestMesh.in(url, "b", all)];
+		const said = "a sentence that is nobody else's";
+		sender.say({ type: "gateway_relay", targetMeshId: "b", payload: { said }, id: "1" });
+		expect(await receiver.next("gateway_incoming")).toMatchObject({ payload: { said } });
+		receiver.say({ type: "gateway_ack", count: 1 });
+		expect(await sender.next("gateway_receipt")).toMatchObject({ outcome: "delivered" });
+		await sender.close();
+		await receiver.close();
+		await server.kill("SIGTERM");
+		const kept = readdirSync(folder.path, { recursive: true, withFileTypes: true }).filter((each) => each.isFile());
+		expect(kept.map(({ name }) => name)).toContain("gateway.db");
+		for (const file of kept)
+			expect(readFileSync(join(file.parentPath, file.name)).includes(said), file.name).toBe(false);
+	});
+
+	it("is hosted by npm start in its own folder, in one command", { timeout: 120_000 }, async (context) => {
+		const top = fileURLToPath(new URL("../../../", import.meta.url));
+		const setUp = existsSync(join(top, "node_modules/.warren-installed"));
+		context.skip(!setUp, "it would install under the other tests' feet: npm run setup first");
+		using folder = tempFolder("gateway");
+		const port = await freePort();
+		const child = spawn("npm", ["start", "--", "--data", folder.path, "--json"], {
+			cwd: join(top, "examples/gateway"),
+			env: { ...process.env, PORT: String(port) },
+			stdio: ["ignore", "pipe", "inherit"],
+			detached: true,
+		});
+		const exited = once(child, "exit");
+		await new Promise<void>((resolve, reject) => {
+			createInterface(child.stdout).on("line", (line) => line.startsWith("{") && resolve());
+			void exited.then(([code]) => reject(new Error(`npm start ended with ${code}`)));
+		});
+		expect(await (await fetch(`http://127.0.0.1:${port}/health`)).text()).toBe('{"ok":true,"connected":0}');
+		// As Ctrl-C: npm itself does not pass a signal on through its shell.
+		process.kill(-(child.pid as number), "SIGTERM");
+		await exited;
+		await expect.poll(() => fetch(`http://127.0.0.1:${port}/health`).catch(() => "gone")).toBe("gone");
+	});
 
 	it("G18 SIGTERM drains: told, closed 1012, nothing lost, exit 0", async () => {
 		using folder = tempFolder("gateway");
