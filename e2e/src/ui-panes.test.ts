@@ -1,5 +1,5 @@
 import type { StartedNode } from "@warren/testkit";
-import type { BrowserContext, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing } from "./browser.ts";
 import { eventually, expectAccessible, originOf, owner, setUp, sizes } from "./ui-pages.ts";
@@ -20,7 +20,6 @@ describe.each(Object.keys(sizes))("split views on a %s", (size) => {
 	const phone = size === "phone";
 	let first: StartedNode;
 	let second: StartedNode;
-	let context: BrowserContext;
 	let page: Page;
 	let faults: readonly string[];
 	let stage: UiStage | undefined;
@@ -29,7 +28,7 @@ describe.each(Object.keys(sizes))("split views on a %s", (size) => {
 		if (missing !== null) return;
 		// What a worker fetches cannot be broken off by a test.
 		stage = await UiStage.open(size, { second: true, context: { serviceWorkers: "block" } });
-		({ first, second, context, page, faults } = stage);
+		({ first, second, page, faults } = stage);
 	});
 	afterAll(() => stage?.[Symbol.asyncDispose]());
 	const pane = (name: string) =>
