@@ -1,6 +1,15 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import { type AddressInfo, createServer as createTcpServer, type Socket, type Server as TcpServer } from "node:net";
-import { HealthTable, hashToken, Lifetime, newSecret, silentLogger, systemClock, systemRandom } from "@warren/kernel";
+import {
+	type Clock,
+	HealthTable,
+	hashToken,
+	Lifetime,
+	newSecret,
+	silentLogger,
+	systemClock,
+	systemRandom,
+} from "@warren/kernel";
 import {
 	AuditLog,
 	type AuditTable,
@@ -87,14 +96,18 @@ export class TestBackbone implements AsyncDisposable {
 		this.#lifetime = lifetime;
 	}
 
-	/** @param shared of several nodes; without it, its own. */
-	static async open(options: Partial<BackboneOptions> = {}, shared?: SharedState): Promise<TestBackbone> {
+	/** @param shared of several nodes; without it, its own. @param clock of its timeouts. */
+	static async open(
+		options: Partial<BackboneOptions> = {},
+		shared?: SharedState,
+		clock: Clock = systemClock,
+	): Promise<TestBackbone> {
 		const lifetime = new Lifetime();
 		const { tables, bus, kv } = shared ?? lifetime.own(await SharedState.open());
 		const audit = new AuditLog(tables.db as never, systemClock, silentLogger);
 		const backbone = await openBackbone(
 			{
-				clock: systemClock,
+				clock,
 				random: systemRandom,
 				logger: silentLogger,
 				db: tables.db,
