@@ -1,6 +1,7 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import { type AddressInfo, createServer as createTcpServer, type Socket, type Server as TcpServer } from "node:net";
 import {
+	type Clock,
 	HealthTable,
 	hashToken,
 	Lifetime,
@@ -96,18 +97,18 @@ export class TestBackbone implements AsyncDisposable {
 		this.#lifetime = lifetime;
 	}
 
-	/** @param shared of several nodes; without it, its own. */
+	/** @param shared of several nodes; without it, its own. @param clock of its timeouts. */
 	static async open(
 		options: Partial<BackboneOptions> = {},
 		shared?: SharedState,
-		tracer: Tracer | null = null,
+		{ clock = systemClock, tracer = null }: { readonly clock?: Clock; readonly tracer?: Tracer | null } = {},
 	): Promise<TestBackbone> {
 		const lifetime = new Lifetime();
 		const { tables, bus, kv } = shared ?? lifetime.own(await SharedState.open());
 		const audit = new AuditLog(tables.db as never, systemClock, silentLogger);
 		const backbone = await openBackbone(
 			{
-				clock: systemClock,
+				clock,
 				random: systemRandom,
 				logger: silentLogger,
 				tracer,

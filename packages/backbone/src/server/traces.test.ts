@@ -43,7 +43,7 @@ beforeEach(async () => {
 	spans.length = 0;
 	ended = [];
 	seen = [];
-	backbone = await TestBackbone.open({}, undefined, tracer);
+	backbone = await TestBackbone.open({}, undefined, { tracer });
 	const { port } = await backbone.http((request, response) => {
 		seen.push(request.headers["traceparent"]);
 		if (request.url === "/cut") response.write("half", () => request.socket.destroy());

@@ -65,10 +65,6 @@ export class Http1Exchange implements StreamUser {
 		this.#startedAt = front.now;
 	}
 
-	get bodyDone(): boolean {
-		return this.#body.done;
-	}
-
 	/** Bytes of the client are wanted now. */
 	get takesBody(): boolean {
 		return this.#state === "running" && !this.#body.done;
