@@ -9,8 +9,8 @@ export default defineConfig({
 		testTimeout: 60_000,
 		hookTimeout: 120_000,
 		expect: { poll: { timeout: 30_000 } },
-		// Two cores, and processes of our own beside the workers.
-		maxWorkers: 2,
+		// More than the cores: most of a test is waiting for processes of our own.
+		maxWorkers: 3,
 		projects: [
 			{
 				extends: true,

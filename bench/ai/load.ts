@@ -1,6 +1,9 @@
 import { Pool } from "undici";
 import type { Gateway } from "./gateways.ts";
 
+/** Whoever is slow is measured for this long, and not by as many requests as the others. */
+const maxLoadMs = 20_000;
+
 export interface Load {
 	readonly latenciesMs: number[];
 	readonly seconds: number;
@@ -8,6 +11,7 @@ export interface Load {
 }
 
 export interface Streams {
+	readonly count: number;
 	readonly firstByteMs: number[];
 	readonly gapsMs: number[];
 	readonly failures: number;
@@ -24,7 +28,7 @@ export async function askMany(gateway: Gateway, count: number, atOnce: number): 
 	const startedAt = performance.now();
 	await Promise.all(
 		Array.from({ length: atOnce }, async () => {
-			while (left-- > 0) {
+			while (left-- > 0 && performance.now() - startedAt < maxLoadMs) {
 				const from = performance.now();
 				const answer = await pool.request({ ...requestOf(gateway, { model: "m", messages }) });
 				await answer.body.arrayBuffer();
@@ -44,10 +48,12 @@ export async function streamMany(gateway: Gateway, count: number, atOnce: number
 	const firstByteMs: number[] = [];
 	const gapsMs: number[] = [];
 	let left = count;
+	let done = 0;
 	let failures = 0;
+	const startedAt = performance.now();
 	await Promise.all(
 		Array.from({ length: atOnce }, async () => {
-			while (left-- > 0) {
+			while (left-- > 0 && performance.now() - startedAt < maxLoadMs) {
 				let at = performance.now();
 				let first = true;
 				const answer = await pool.request({
@@ -60,11 +66,12 @@ export async function streamMany(gateway: Gateway, count: number, atOnce: number
 					first = false;
 					at = now;
 				}
+				done += 1;
 			}
 		}),
 	);
 	await pool.close();
-	return { firstByteMs, gapsMs, failures };
+	return { count: done, firstByteMs, gapsMs, failures };
 }
 
 /** Clients that go away in the middle. @returns milliseconds until the provider saw each of them close. */

@@ -17,7 +17,7 @@ export interface BackboneFigures {
 export async function measureBackbone(nodes: number, forMs: number, concurrency: number): Promise<BackboneFigures> {
 	await using cluster = await ScaleCluster.start(nodes, ["backbone", "--http", "--stream-ports", "0-0"], {
 		env: { BACKBONE_ADMIN_TOKEN: admin },
-		copied: ["backbone/master.secret", "backbone/jwt.key"],
+		copied: ["backbone/master.secret"],
 		nats: true,
 	});
 	const service = createServer((_request, response) => response.end("x".repeat(64)));

@@ -1,6 +1,6 @@
 import { WebSocket } from "ws";
 import * as Y from "yjs";
-import { type Dialect, dialects, encodeUpdate, type ServerName, step1 } from "./dialect.ts";
+import { type Dialect, dialects, encodeUpdate, presence, type ServerName, step1 } from "./dialect.ts";
 
 /** The client process: raw sockets, so that what is measured is the server. One job an IPC message, one answer. */
 export type ClientJob =
@@ -12,6 +12,13 @@ export type ClientJob =
 			readonly perSecond: number;
 			readonly seconds: number;
 			readonly warmUpSeconds: number;
+	  }
+	| {
+			readonly job: "presence";
+			readonly server: ServerName;
+			readonly port: number;
+			readonly clients: number;
+			readonly seconds: number;
 	  }
 	| {
 			readonly job: "open-rooms";
@@ -126,6 +133,34 @@ const jobs = {
 		const at = (share: number) =>
 			latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? Number.NaN;
 		return { sent, delivered, p50Ms: at(0.5), p99Ms: at(0.99) };
+	},
+
+	/** Everybody says once a second that they are here. @returns clients that everybody was told of in the last second. */
+	async presence(job: Extract<ClientJob, { job: "presence" }>): Promise<number> {
+		const clients = await connect(job, job.clients, "presence");
+		let said = 0;
+		const say = async (ms: number) => {
+			const startedAt = performance.now();
+			const before = said;
+			for (let elapsed = 0; elapsed < ms; elapsed = performance.now() - startedAt) {
+				for (const due = before + Math.floor((elapsed / 1000) * job.clients); said < due; said++)
+					clients[said % clients.length]?.send(
+						presence(1 + (said % clients.length), 1 + Math.floor(said / clients.length)),
+					);
+				await pause(5);
+			}
+		};
+		await say(2_000);
+		process.send?.({ answer: "started" });
+		const heard = new Set<number>();
+		const last = clients.at(-1) as Client;
+		await say((job.seconds - 1) * 1000);
+		last.onData = (data) => {
+			for (const [, name] of data.toString("latin1").matchAll(/"Client (\d+)"/g)) heard.add(Number(name));
+		};
+		await say(1_000);
+		await pause(200);
+		return heard.size;
 	},
 
 	async "open-rooms"(job: Extract<ClientJob, { job: "open-rooms" }>): Promise<null> {

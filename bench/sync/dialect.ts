@@ -39,6 +39,17 @@ export function step1(): Uint8Array {
 
 export { encodeUpdate };
 
+/** What a client says of itself, as a stock provider renews it: `1 bytes`, in it one client, its clock and its state. */
+export function presence(client: number, clock: number): Uint8Array {
+	const state = lengthPrefixed(JSON.stringify({ user: { name: `Client ${client}`, color: "#3b6fd4" } }));
+	const payload = Buffer.concat([Buffer.from([1, ...varUint(client), ...varUint(clock)]), state]);
+	return Buffer.concat([Buffer.from([1, payload.length]), payload]);
+}
+
+function varUint(value: number): number[] {
+	return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...varUint(value >>> 7)];
+}
+
 /** The document's name goes before each message; shorter than 128 bytes here. */
 function named(room: string, message: Uint8Array): Uint8Array {
 	return Buffer.concat([lengthPrefixed(room), message]);

@@ -47,6 +47,7 @@ async function main(): Promise<void> {
 	const scenarios: Record<string, (server: ServerName) => Promise<Measures>> = {};
 	for (const { clients, perSecond } of fanOuts)
 		scenarios[`fan-out ${clients} × ${perSecond}/s`] = (server) => fanOut(server, clients, perSecond);
+	scenarios["presence"] = presence;
 	scenarios["memory"] = memory;
 	scenarios["join"] = joinStorm;
 	scenarios["crash"] = crash;
@@ -138,6 +139,26 @@ async function fanOut(server: ServerName, clients: number, perSecond: number): P
 				"p99 ms": result.p99Ms,
 				"delivered %": (100 * result.delivered) / (result.sent * (clients - 1)),
 			};
+		});
+	} finally {
+		await running.child.kill();
+	}
+}
+
+/** Cursors and names alone: what everybody's being here costs while nobody writes. */
+async function presence(server: ServerName): Promise<Measures> {
+	const clients = Math.round(500 * scale);
+	const running = await start(server);
+	try {
+		return await withClient(async (client) => {
+			const started = client.answer("started");
+			const job: ClientJob = { job: "presence", server, port: running.port, clients, seconds: Math.max(2, seconds) };
+			const done = client.ask<number>(job, "done");
+			await started;
+			const [before, from] = [await running.child.ask<number>("cpu"), performance.now()];
+			const heard = await done;
+			const cpuMicros = (await running.child.ask<number>("cpu")) - before;
+			return { "% of a core": cpuMicros / 10 / (performance.now() - from), "heard of %": (100 * heard) / clients };
 		});
 	} finally {
 		await running.child.kill();

@@ -24,6 +24,10 @@ export interface Load {
 	readonly target: string;
 	/** What one more client asks for without reading it. */
 	readonly stalled?: string;
+	/** How long before the others; 0 = they begin while it fills the path's buffers. */
+	readonly settleMs?: number;
+	/** Requests a second, whatever the answers do; absent = as many as possible. */
+	readonly rate?: number;
 }
 
 /** @throws Error when a request failed: a figure over failures says nothing. */
@@ -36,6 +40,8 @@ export async function measure(path: Path, load: Load): Promise<Result> {
 			PATH: process.env["PATH"] ?? "",
 			...(path.credential === null ? {} : { BENCH_CREDENTIAL: path.credential }),
 			...(load.stalled === undefined ? {} : { BENCH_STALLED: load.stalled }),
+			...(load.rate === undefined ? {} : { BENCH_RATE: String(load.rate) }),
+			BENCH_SETTLE_MS: String(load.settleMs ?? 0),
 		},
 	});
 	const ended = once(child, "exit");

@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { openDelay } from "./delay-relay.ts";
 import { type Peer, programs } from "./peers.ts";
+import { family, sshArguments, sshd } from "./ssh.ts";
 
 const main = fileURLToPath(new URL("../../apps/warren/src/main.ts", import.meta.url));
 const adminToken = "an-administrator-of-benches";
@@ -128,6 +129,16 @@ export async function openPeer(site: Site, peer: Peer, pool?: number): Promise<P
 			const client = `[client]\nremote_addr = "127.0.0.1:${await leg(site, control)}"\ndefault_token = "${secret}"\n[client.services.bench]\nlocal_addr = "127.0.0.1:${site.originPort}"\n`;
 			pids.push(launch(site, programs.rathole, ["--client", file("client.toml", client)]));
 			break;
+		}
+		case "ssh": {
+			const { server, client } = sshArguments(base, control);
+			const pid = launch(site, sshd, server);
+			await listening(control);
+			const remote = ["-R", `127.0.0.1:${port}:127.0.0.1:${site.originPort}`];
+			const agent = launch(site, "ssh", [...remote, ...client(await leg(site, control))]);
+			await serving(port, host);
+			// Its children serve: they are there by now.
+			return { name: "ssh -R", port, host, credential: null, pids: [...family(pid), agent] };
 		}
 	}
 	await serving(port, host);

@@ -2,13 +2,15 @@ import { cpSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "@warren/net";
+import { sshObstacle } from "./ssh.ts";
 
-export const peers = ["frp", "chisel", "rathole"] as const;
+export const peers = ["frp", "chisel", "rathole", "ssh"] as const;
 export type Peer = (typeof peers)[number];
+type Built = Exclude<Peer, "ssh">;
 
 /** Built once, in a folder that a later run finds again; removing it builds anew. */
 const folder = join(tmpdir(), "warren-bench-tunnel-peers");
-const versions: Readonly<Record<Peer, string>> = { frp: "v0.61.1", chisel: "v1.10.1", rathole: "0.5.0" };
+const versions: Readonly<Record<Built, string>> = { frp: "v0.61.1", chisel: "v1.10.1", rathole: "0.5.0" };
 const buildMs = 20 * 60_000;
 
 export const programs = {
@@ -20,6 +22,7 @@ export const programs = {
 
 /** Builds a peer from its registry. @returns why it cannot be measured here, or null. */
 export async function obstacle(peer: Peer): Promise<string | null> {
+	if (peer === "ssh") return sshObstacle();
 	const needed = peer === "frp" ? [programs.frps, programs.frpc] : [programs[peer]];
 	if (needed.every((file) => existsSync(file))) return null;
 	mkdirSync(join(folder, "bin"), { recursive: true });

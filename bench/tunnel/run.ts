@@ -1,7 +1,8 @@
 // node bench/tunnel/run.ts [--smoke] [--rounds N] [--seconds N] [--rtts 0,20,50,100]: requests/s, p50/p99 and CPU a thousand requests at 64 bytes
-// and 100 MB, with identity checked on every request; a stalled reader beside 50 streams; memory a parked connection; with
-// round trips of 0, 20, 50 and 100 ms between agent and server. Beside nginx→nginx, frp, chisel and rathole where they are
-// installed or can be built, in alternating rounds. Medians. --smoke: one short round without peers or verdicts.
+// and 100 MB, with identity checked on every request; a stalled reader beside 50 streams; the knee of a rising rate and p99
+// at 70 % of the slower one's; memory a parked connection; with round trips of 0, 20, 50 and 100 ms between agent and
+// server. Beside nginx→nginx, frp, chisel, rathole and ssh -R (SSHD names its server) where they are installed or can be
+// built, in alternating rounds. Medians. --smoke: one short round without peers or verdicts.
 import { type ChildProcess, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -11,6 +12,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { takeBenchLock } from "../bench-lock.ts";
 import { median } from "../terminal/statistics.ts";
+import { atEase, type KneeOptions, kneeOf } from "./knee.ts";
 import { type Load, measure, memoryKiB, type Result } from "./measure.ts";
 import { nginx, openPeer, openWarren, type Path } from "./paths.ts";
 import { obstacle, type Peer, peers } from "./peers.ts";
@@ -34,6 +36,8 @@ const streamsBesideStalled = 50;
 const parked = smoke ? 64 : 1000;
 /** What a parked connection may still be doing when it is counted. */
 const settleMs = smoke ? 200 : 3000;
+/** Until a reader that stopped has filled what it fills. */
+const stalledSettleMs = smoke ? 100 : 2000;
 
 async function compare(
 	paths: readonly Path[],
@@ -79,6 +83,31 @@ async function parkedMemory(name: string, open: (links: number) => Promise<Path>
 	);
 }
 
+/** Each path's knee, and how ours and each other's p99 compare where the slower of both is at ease. */
+async function knees(
+	paths: readonly Path[],
+	tops: ReadonlyMap<string, number>,
+	options: KneeOptions,
+	at: string,
+): Promise<void> {
+	const found = new Map<Path, number>();
+	for (const path of paths) {
+		const knee = await kneeOf(path, tops.get(path.name) ?? 0, options);
+		found.set(path, knee);
+		console.log(`${at}  ${path.name.padEnd(18)} knee at ${knee} requests/s`);
+	}
+	const ours = paths.filter(({ name }) => name.startsWith("warren"));
+	for (const own of ours)
+		for (const other of paths.filter((path) => !ours.includes(path))) {
+			const knees = [found.get(own) ?? 0, found.get(other) ?? 0] as const;
+			if (Math.min(...knees) === 0) continue;
+			const { rate, p99 } = await atEase([own, other], knees, options);
+			console.log(
+				`${at}  at ${rate} requests/s  ${own.name} p99 ${p99[0].toFixed(2)} ms, ${other.name} ${p99[1].toFixed(2)} ms: ${(p99[0] / p99[1]).toFixed(2)} ×`,
+			);
+		}
+}
+
 using _lock = takeBenchLock(smoke);
 const folder = mkdtempSync(join(tmpdir(), "warren-bench-tunnel-"));
 const children: ChildProcess[] = [];
@@ -122,16 +151,27 @@ try {
 		for (const peer of beside) paths.push(await openPeer(site, peer));
 		for (const transport of transports) paths.push(await warren(transport));
 		const at = `RTT ${rttMs} ms`;
-		for (const concurrency of concurrencies)
-			await compare(paths, { concurrency, seconds, target: "/" }, `${at}  64 B c=${concurrency}`, showRequests);
+		const tops = new Map<string, number>();
+		for (const concurrency of concurrencies) {
+			const load = { concurrency, seconds, target: "/" };
+			for (const [name, { perSecond }] of await compare(paths, load, `${at}  64 B c=${concurrency}`, showRequests))
+				tops.set(name, Math.max(perSecond, tops.get(name) ?? 0));
+		}
 		await compare(paths, { concurrency: 1, seconds, target: "/large" }, `${at}  ${largeBytes / 1e6} MB c=1`, showBytes);
 		const load = { concurrency: streamsBesideStalled, seconds, target: "/" };
 		const alone = await compare(paths, load, `${at}  ${streamsBesideStalled} streams`, showRequests);
-		const stalled = await compare(paths, { ...load, stalled: "/large" }, `${at}  and a stalled reader`, showRequests);
-		for (const [name, { p99 }] of stalled)
-			console.log(
-				`${at}  ${name.padEnd(18)} the stalled reader moves p99 by ${(p99 / (alone.get(name)?.p99 ?? p99)).toFixed(2)} ×`,
-			);
+		// Until it stands it is a download at full speed into the buffers of kernels and relay, on the same cores.
+		for (const [settle, what] of [
+			[stalledSettleMs, "a stalled reader"],
+			[0, "a reader that comes to a stand"],
+		] as const) {
+			const beside = { ...load, stalled: "/large", settleMs: settle };
+			for (const [name, { p99 }] of await compare(paths, beside, `${at}  and ${what}`, showRequests))
+				console.log(
+					`${at}  ${name.padEnd(18)} ${what} moves p99 by ${(p99 / (alone.get(name)?.p99 ?? p99)).toFixed(2)} ×`,
+				);
+		}
+		await knees(paths, tops, { seconds, rounds, rttMs }, at);
 		if (rttMs > 0) continue;
 		await parkedMemory("warren, parked", (links) => warren("parked", links));
 		if (beside.includes("frp")) await parkedMemory("frp", (pool) => openPeer(site, "frp", pool));

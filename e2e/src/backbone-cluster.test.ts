@@ -55,7 +55,7 @@ describe.skipIf(reason !== null)(
 				role: "backbone",
 				flags: ["--http", "--stream-ports", "0-0"],
 				env: { BACKBONE_ADMIN_TOKEN: admin },
-				copied: ["backbone/master.secret", "backbone/jwt.key"],
+				copied: ["backbone/master.secret"],
 			});
 			const service = createServer((incoming, outgoing) => {
 				const name = incoming.url ?? "";
@@ -98,6 +98,15 @@ describe.skipIf(reason !== null)(
 				expect(await ask(index, "/hello")).toEqual({ status: 200, body: `${principal} /hello` });
 				expect((await nodesAt(index)).map((each) => each.agents).sort()).toEqual([0, 1, 1]);
 			}
+		});
+
+		it("I2: a signing key that one node replaces is published by all of them", async () => {
+			const kidsAt = async (index: number) =>
+				((await api(index, "GET", "/.well-known/jwks.json")).json.keys as { kid: string }[]).map(({ kid }) => kid);
+			const before = await kidsAt(2);
+			const { status, json } = await api(1, "POST", "/admin/api/jwt-keys/rotate");
+			expect(status).toBe(200);
+			for (const index of [0, 1, 2]) await expect.poll(() => kidsAt(index)).toEqual([...before, json.kid]);
 		});
 
 		it("what is half, wrong or not there refuses to start, and says why", async () => {

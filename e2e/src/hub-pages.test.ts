@@ -125,6 +125,8 @@ describe("in a browser", () => {
 		await me.first().locator("summary").first().click();
 		await me.first().getByRole("button", { name: "Send" }).click();
 		await me.first().getByText("ada@example.test").waitFor();
+		await api.getByRole("link", { name: "Everything at this address" }).click();
+		await api.getByText("/admin/health", { exact: true }).waitFor();
 		expect(faults).toEqual([]);
 		await page.context().close();
 	}, 60_000);

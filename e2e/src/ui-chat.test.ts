@@ -1,5 +1,12 @@
 import { AxeBuilder } from "@axe-core/playwright";
-import { type FakeProvider, fakeProvider, type StartedNode, startNode } from "@warren/testkit";
+import {
+	type FakeProvider,
+	fakeProvider,
+	freePort,
+	type SeenRequest,
+	type StartedNode,
+	startNode,
+} from "@warren/testkit";
 import type { BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
@@ -33,10 +40,36 @@ describe.each(Object.keys(sizes))("chat on a %s", (size) => {
 	let context: BrowserContext;
 	let page: Page;
 	const faults: string[] = [];
+	let sidecar: string;
+	let session: string;
+	let workspace: string;
+
+	const local = async (method: string, path: string, body?: unknown) => {
+		const answer = await fetch(`${sidecar}${path}`, {
+			method,
+			headers: { authorization: `Bearer ${session}`, "content-type": "application/json" },
+			...(body === undefined ? {} : { body: JSON.stringify(body) }),
+		});
+		expect(answer.ok, `${method} ${path}`).toBe(true);
+		return (await answer.json()) as any;
+	};
+
+	/** Notes what is asked for where a tool for it was offered. */
+	const say = (request: SeenRequest) => {
+		const asked = JSON.stringify(request.json?.messages ?? []);
+		if (!asked.includes("please note")) return { text: markdown };
+		const last = request.json.messages.at(-1);
+		if (last.role === "tool") return { text: "It is noted." };
+		const tool = request.json.tools?.find((each: any) => each.function.name.endsWith("_notes_create"));
+		if (tool === undefined) return { text: "Nothing lets me note that." };
+		return { tool: { name: tool.function.name, input: { title: "buy bread" } } };
+	};
 
 	beforeAll(async () => {
 		if (missing !== null) return;
-		fake = await fakeProvider({ say: () => ({ text: markdown }) });
+		fake = await fakeProvider({ say });
+		const sidecarPort = await freePort();
+		sidecar = `http://127.0.0.1:${sidecarPort}`;
 		node = await startNode({
 			command: ["up"],
 			name: "atlas",
@@ -45,7 +78,7 @@ describe.each(Object.keys(sizes))("chat on a %s", (size) => {
 				WARREN_OPENAI_ORIGIN: fake.origin,
 				WARREN_GROQ_ORIGIN: fake.origin,
 				OLLAMA_HOST: "",
-				WARREN_SIDECAR_PORT: "0",
+				WARREN_SIDECAR_PORT: String(sidecarPort),
 			},
 		});
 		const signed = await node.fetch("/auth/signup", {
@@ -58,6 +91,12 @@ describe.each(Object.keys(sizes))("chat on a %s", (size) => {
 			body: JSON.stringify(person),
 		});
 		const { token } = (await signed.json()) as { token: string };
+		session = token;
+		const made = await local("POST", "/workspaces", {
+			name: "Home",
+			tables: { notes: { columns: { title: { type: "text", required: true } } } },
+		});
+		workspace = made.id;
 		const me = await node.fetch("/me", { headers: { authorization: `Bearer ${token}` } });
 		const { user, deviceId } = (await me.json()) as { user: { id: string }; deviceId: string };
 		browser = await launchBrowser({ ca: node.ca });
@@ -147,6 +186,37 @@ describe.each(Object.keys(sizes))("chat on a %s", (size) => {
 		await page.getByText("Your own keys are locked on this device.").waitFor();
 		await page.getByRole("link", { name: "All conversations" }).click();
 		await page.getByRole("heading", { name: "Tell me something" }).waitFor();
+		expect(faults).toEqual([]);
+	});
+
+	it("changes a workspace only where its box is ticked, and the box is off in the next conversation", {
+		timeout: 90_000,
+	}, async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		const titles = async () =>
+			(await local("GET", `/workspaces/${workspace}/tables/notes/rows`)).rows.map((row: any) => row.title);
+		await page.goto(`${node.origin}/chat`);
+		await page.getByRole("button", { name: "New chat" }).first().click();
+		await page.getByRole("button", { name: "Your own keys" }).click();
+		await page.getByLabel("Passphrase").fill("correct horse");
+		await page.getByRole("button", { name: "Unlock" }).click();
+		await page.getByRole("button", { name: "Close" }).click();
+		await page.locator("#main").getByRole("combobox", { name: "Provider" }).selectOption("groq");
+		await page.getByRole("combobox", { name: "Model" }).fill("fake-large");
+		const box = page.getByRole("checkbox", { name: "May read and change my workspaces" });
+		expect(await box.isChecked()).toBe(false);
+		await send("please note");
+		await page.getByText("Nothing lets me note that.").waitFor();
+		expect(await titles()).toEqual([]);
+
+		await box.check();
+		await send("please note, now");
+		await page.getByText("It is noted.").waitFor();
+		expect(await titles()).toEqual(["buy bread"]);
+
+		await page.goto(`${node.origin}/chat`);
+		await page.getByRole("button", { name: "New chat" }).first().click();
+		expect(await box.isChecked()).toBe(false);
 		expect(faults).toEqual([]);
 	});
 });

@@ -107,6 +107,27 @@ describe("documents in the web UI", () => {
 		expect(await desk.evaluate(() => document.querySelectorAll("style").length)).toBe(0);
 	});
 
+	it("a task typed as Markdown has it becomes one, done or not, and leaves the bullets beside it", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		const page = await desk.context().newPage();
+		await page.goto(`${originOf(first)}/docs`);
+		await page.getByRole("button", { name: "New document" }).first().click();
+		await page.getByRole("textbox", { name: "Document title" }).and(page.locator(":focus")).waitFor();
+		await page.keyboard.type("Chores");
+		await page.keyboard.press("Enter");
+		await page.getByRole("textbox", { name: "Text of Chores" }).and(page.locator(":focus")).waitFor();
+		await page.keyboard.type("- a bullet\n[ ] sweep\n");
+		await page.getByRole("checkbox", { name: "sweep" }).waitFor();
+		await page.keyboard.type("\n- [x] dust");
+		await expect.poll(() => page.getByRole("checkbox", { name: "dust" }).isChecked(), eventually).toBe(true);
+		expect(await page.getByRole("checkbox", { name: "sweep" }).isChecked()).toBe(false);
+		expect(await textOf(page)).not.toMatch(/\[[ x]?\]/);
+		expect(await editor(page).locator("ul:not([data-type]) li").allTextContents()).toEqual(["a bullet"]);
+		const id = new URL(page.url()).pathname.split("/").at(-1) as string;
+		await page.close();
+		await askHub(desk, `/rooms/${id}`, "DELETE");
+	});
+
 	it("pasted rich text keeps its shape, without a breach of the policy", async (test) => {
 		test.skip(missing !== null, missing ?? "");
 		await typeAtEnd(desk, "");
@@ -176,6 +197,22 @@ describe("documents in the web UI", () => {
 		expect(await desk.getByLabel("Document title").inputValue()).toBe("Made apart");
 		await desk.getByRole("link", { name: "All documents" }).click();
 		await desk.getByRole("link", { name: "Made apart" }).waitFor();
+		// A deletion waits in sight, over a reload, and can be taken back.
+		await menuItem(desk, "Actions for Field notes", "Delete");
+		await desk.getByRole("alertdialog").getByRole("button", { name: "Delete" }).click();
+		await desk.getByText("deleted when the hub is back", { exact: true }).waitFor();
+		await expectAccessible(desk, "a deletion that waits");
+		await desk.reload();
+		await desk.getByText("deleted when the hub is back", { exact: true }).waitFor();
+		await menuItem(desk, "Actions for Field notes", "Keep it");
+		await desk.getByText("deleted when the hub is back", { exact: true }).waitFor({ state: "detached" });
+		await desk.getByRole("button", { name: "New document" }).first().click();
+		await state(desk, "offline");
+		await desk.getByLabel("Document title").fill("Not for long");
+		await desk.keyboard.press("Enter");
+		await menuItem(desk, "Document actions", "Delete");
+		await desk.getByRole("alertdialog").getByRole("button", { name: "Delete" }).click();
+		await desk.getByText("deleted when the hub is back", { exact: true }).waitFor();
 		await desk.getByRole("link", { name: "Field notes" }).click();
 		await desk.getByRole("heading", { name: "Plan" }).waitFor();
 		await typeAtEnd(desk, "\nfrom the desk");
@@ -197,6 +234,7 @@ describe("documents in the web UI", () => {
 		await other.getByText("No session runs on atlas").waitFor();
 		await other.goto(`${originOf(first)}/docs`);
 		await desk.goto(`${originOf(first)}/docs`);
+		await desk.getByRole("link", { name: "Not for long" }).waitFor({ state: "detached" });
 		await other.getByRole("link", { name: "Made apart" }).click();
 		await desk.getByRole("link", { name: "Made apart" }).click();
 		await other.getByText("nobody else has this").waitFor();

@@ -1,25 +1,17 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { freePort, type StartedNode, startNode } from "@warren/testkit";
-import type { BrowserContext, BrowserContextOptions, Page } from "playwright-core";
+import { freePort, type StartedNode } from "@warren/testkit";
+import type { Page } from "playwright-core";
 import { Agent, request } from "undici";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { browserMissing, launchBrowser } from "./browser.ts";
+import { browserMissing } from "./browser.ts";
 import { type OverlayPeer, registerPeer } from "./overlay-peers.ts";
-import {
-	eventually,
-	expectAccessible,
-	firstMachine,
-	newContext,
-	newPage,
-	originOf,
-	owner,
-	setUp,
-	sizes,
-} from "./ui-pages.ts";
+import { eventually, expectAccessible, originOf, owner, setUp, sizes } from "./ui-pages.ts";
+import { UiStage } from "./ui-stage.ts";
 
 /** Network, Access and Services: what the first machine's edge does, seen and changed from a page. */
 const missing = browserMissing();
+const basic = `Basic ${Buffer.from(`${owner.user}:${owner.pin}`).toString("base64")}`;
 
 describe.each(Object.keys(sizes))("the edge's pages on a %s", (size) => {
 	let node: StartedNode;
@@ -27,37 +19,30 @@ describe.each(Object.keys(sizes))("the edge's pages on a %s", (size) => {
 	let backbonePort: number;
 	let burrow: OverlayPeer;
 	let den: OverlayPeer;
-	let browser: Awaited<ReturnType<typeof launchBrowser>>;
-	let context: BrowserContext;
 	let page: Page;
-	const faults: string[] = [];
+	let faults: readonly string[];
+	let stage: UiStage | undefined;
 	const seen: string[] = [];
 
 	beforeAll(async () => {
 		if (missing !== null) return;
 		backbonePort = await freePort();
 		const edge = { WARREN_EDGE: "1", WARREN_COORDINATOR_PORT: "0", WARREN_STUN_PORT: "0" };
-		node = await startNode({
-			...firstMachine,
-			env: { ...firstMachine.env, ...edge, WARREN_BACKBONE_PORT: String(backbonePort) },
-		});
+		stage = await UiStage.open(size, { env: { ...edge, WARREN_BACKBONE_PORT: String(backbonePort) } });
+		({ first: node, page, faults } = stage);
 		app = createServer((_incoming, outgoing) => outgoing.end("hello from the app"));
 		await new Promise<void>((resolve) => app.listen(0, "127.0.0.1", resolve));
-		browser = await launchBrowser({ ca: node.ca });
-		context = await newContext(browser, sizes[size] as BrowserContextOptions);
-		page = await newPage(context, faults);
 		page.on("response", async (response) => {
 			if (!response.url().includes("/api/")) return;
 			seen.push(await response.text().catch(() => ""));
 		});
 	});
 	afterAll(async () => {
-		await browser?.close();
 		await burrow?.[Symbol.asyncDispose]();
 		await den?.[Symbol.asyncDispose]();
 		app?.closeAllConnections();
 		app?.close();
-		await node?.[Symbol.asyncDispose]();
+		await stage?.[Symbol.asyncDispose]();
 	});
 	const go = async (path: string, heading: string) => {
 		await page.goto(`${originOf(node)}${path}`);
@@ -274,6 +259,49 @@ describe.each(Object.keys(sizes))("the edge's pages on a %s", (size) => {
 		await page.getByRole("button", { name: "Take off" }).click();
 		await page.getByRole("row", { name: /web/ }).getByText("no agent").waitFor();
 		expect((await node.fetch("/api/status", { headers: { authorization: "" } })).status).toBe(401);
+	});
+
+	it("Activity has what all roles wrote down, follows it, and shows one role's alone", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		await go("/m/self/activity", "Activity");
+		await page
+			.getByRole("row", { name: /Backbone.*backbone\.token\.revoke/ })
+			.first()
+			.waitFor();
+		await page
+			.getByRole("row", { name: /Coordinator.*overlay\.policy/ })
+			.first()
+			.waitFor();
+		await expectAccessible(page, "activity of all roles");
+
+		// Done elsewhere: the row comes by itself.
+		await node.fetch("/api/peers", {
+			method: "POST",
+			headers: { authorization: basic, "content-type": "application/json" },
+			body: JSON.stringify({ host: "127.0.0.1", port: 9, name: "shed" }),
+		});
+		await page
+			.getByRole("row", { name: /Node.*peer\.add/ })
+			.first()
+			.waitFor();
+
+		await page.getByRole("combobox", { name: "Role" }).selectOption("Coordinator");
+		await page
+			.getByRole("row", { name: /peer\.add/ })
+			.first()
+			.waitFor({ state: "detached" });
+		await page
+			.getByRole("row", { name: /Coordinator.*overlay\.policy/ })
+			.first()
+			.waitFor();
+		expect(new URL(page.url()).search).toBe("?role=coordinator");
+		await page.getByRole("combobox", { name: "Role" }).selectOption("Gateway");
+		await page.getByText("Nothing here fits what you chose").waitFor();
+		await expectAccessible(page, "activity, nothing fits");
+		await page.getByRole("link", { name: "Show everything" }).click();
+		await page.getByRole("combobox", { name: "Machine" }).selectOption("All machines");
+		await page.getByRole("row", { name: /atlas/ }).first().waitFor();
+		await expectAccessible(page, "activity of all machines");
 	});
 
 	it("saw no administrator's credential and raised no fault", (test) => {

@@ -1,18 +1,9 @@
-import { type StartedNode, startNode } from "@warren/testkit";
-import type { BrowserContext, BrowserContextOptions, Page } from "playwright-core";
+import type { StartedNode } from "@warren/testkit";
+import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { browserMissing, launchBrowser } from "./browser.ts";
-import {
-	eventually,
-	expectAccessible,
-	firstMachine,
-	newContext,
-	newPage,
-	originOf,
-	owner,
-	setUp,
-	sizes,
-} from "./ui-pages.ts";
+import { browserMissing } from "./browser.ts";
+import { eventually, expectAccessible, originOf, owner, setUp, sizes } from "./ui-pages.ts";
+import { UiStage } from "./ui-stage.ts";
 
 /** Several terminals at once, of two machines; and pages whose program does not arrive at first. */
 const missing = browserMissing();
@@ -29,27 +20,18 @@ describe.each(Object.keys(sizes))("split views on a %s", (size) => {
 	const phone = size === "phone";
 	let first: StartedNode;
 	let second: StartedNode;
-	let browser: Awaited<ReturnType<typeof launchBrowser>>;
 	let context: BrowserContext;
 	let page: Page;
-	const faults: string[] = [];
+	let faults: readonly string[];
+	let stage: UiStage | undefined;
 
 	beforeAll(async () => {
 		if (missing !== null) return;
-		[first, second] = await Promise.all([
-			startNode(firstMachine),
-			startNode({ name: "burrow", user: "bob", pin: "bobs-pin-1" }),
-		]);
-		browser = await launchBrowser({ ca: first.ca });
 		// What a worker fetches cannot be broken off by a test.
-		context = await newContext(browser, { ...(sizes[size] as BrowserContextOptions), serviceWorkers: "block" });
-		page = await newPage(context, faults);
+		stage = await UiStage.open(size, { second: true, context: { serviceWorkers: "block" } });
+		({ first, second, context, page, faults } = stage);
 	});
-	afterAll(async () => {
-		await browser?.close();
-		await first?.[Symbol.asyncDispose]();
-		await second?.[Symbol.asyncDispose]();
-	});
+	afterAll(() => stage?.[Symbol.asyncDispose]());
 	const pane = (name: string) =>
 		page.locator(".pane").filter({ has: page.getByRole("heading", { name: `Terminal ${name}` }) });
 	const live = (name: string) => pane(name).locator('.terminal-stage[data-phase="live"]').waitFor();

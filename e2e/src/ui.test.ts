@@ -1,21 +1,11 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { type StartedNode, startNode } from "@warren/testkit";
-import type { BrowserContext, BrowserContextOptions, Page } from "playwright-core";
+import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { browserMissing, launchBrowser } from "./browser.ts";
-import {
-	eventually,
-	expectAccessible,
-	firstMachine,
-	newContext,
-	newPage,
-	originOf,
-	owner,
-	setUp,
-	sizes,
-	violationsOf,
-} from "./ui-pages.ts";
+import { browserMissing } from "./browser.ts";
+import { eventually, expectAccessible, originOf, owner, setUp, sizes, violationsOf } from "./ui-pages.ts";
+import { UiStage } from "./ui-stage.ts";
 
 /** The main job, as a person does it: two machines' terminals in a browser, each reached through the first. */
 const missing = browserMissing();
@@ -49,26 +39,17 @@ describe.each(Object.keys(sizes))("the web UI on a %s", (size) => {
 	const phone = size === "phone";
 	let first: StartedNode;
 	let second: StartedNode;
-	let browser: Awaited<ReturnType<typeof launchBrowser>>;
 	let context: BrowserContext;
 	let page: Page;
-	const faults: string[] = [];
+	let faults: readonly string[];
+	let stage: UiStage | undefined;
 
 	beforeAll(async () => {
 		if (missing !== null) return;
-		[first, second] = await Promise.all([
-			startNode(firstMachine),
-			startNode({ name: "burrow", user: "bob", pin: "bobs-pin-1" }),
-		]);
-		browser = await launchBrowser({ ca: first.ca });
-		context = await newContext(browser, sizes[size] as BrowserContextOptions);
-		page = await newPage(context, faults);
+		stage = await UiStage.open(size, { second: true });
+		({ first, second, context, page, faults } = stage);
 	});
-	afterAll(async () => {
-		await browser?.close();
-		await first?.[Symbol.asyncDispose]();
-		await second?.[Symbol.asyncDispose]();
-	});
+	afterAll(() => stage?.[Symbol.asyncDispose]());
 
 	it("the setup link makes its holder the owner, and leaves the address bar", async (test) => {
 		test.skip(missing !== null, missing ?? "");

@@ -4,7 +4,7 @@
 #   DOMAIN=mos.example.com sh vps.sh
 set -eu
 
-: "${DOMAIN:?set DOMAIN to the backbone's domain}"
+: "${DOMAIN:?set DOMAIN to the domain of the backbone}"
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 database='postgres://warren@localhost/warren?host=/run/postgresql'
 
@@ -56,15 +56,8 @@ unit() { # ROLE-PORT FLAGS…
 install -m 0644 "$here/warren-role@.service" /etc/systemd/system/
 systemctl daemon-reload
 certificates
-key=/var/lib/warren/backbone-5152/backbone/jwt.key
 for port in 5152 5153 5154; do
 	folder=/var/lib/warren/backbone-$port
-	if [ "$port" != 5152 ] && [ ! -s "$folder/backbone/jwt.key" ]; then
-		# The first node makes the key; the others have the same.
-		while [ ! -s "$key" ]; do sleep 1; done
-		install -d -m 0700 -o warren -g warren "$folder" "$folder/backbone"
-		install -m 0600 -o warren -g warren "$key" "$folder/backbone/jwt.key"
-	fi
 	unit "backbone-$port" backbone --http --host 127.0.0.1 --port "$port" --domain "$DOMAIN" --data "$folder" \
 		--public-url "https://$DOMAIN" --trusted-proxy 127.0.0.1/32
 done

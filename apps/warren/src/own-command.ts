@@ -5,3 +5,11 @@ import { fileURLToPath } from "node:url";
 export const ownCommand: readonly [string, ...string[]] = isSea()
 	? [process.execPath]
 	: [process.execPath, fileURLToPath(new URL("./main.ts", import.meta.url))];
+
+/**
+ * The same for a process of the supervisor. A start fills V8's young generation as far as it may grow, and it never shrinks
+ * again: 8 MiB a half instead of 16 to 32 save about 50 MB of an idle machine.
+ */
+export const ownProcess: readonly [string, ...string[]] = isSea()
+	? ownCommand
+	: [process.execPath, "--max-semi-space-size=8", ...ownCommand.slice(1)];

@@ -33,6 +33,7 @@ export function accessRoutes(access: NodeAccess): Route[] {
 			owner,
 			method: "POST",
 			path: "/api/setup",
+			about: { summary: "Become the owner, with the one-time setup link", body: setupBody },
 			credentials: ["setup"],
 			handle: async (context) => {
 				const body = await context.json(setupBody);
@@ -51,6 +52,7 @@ export function accessRoutes(access: NodeAccess): Route[] {
 			owner,
 			method: "POST",
 			path: "/api/devices",
+			about: { summary: "Make a token for this device", body: deviceBody },
 			credentials: ["basic"],
 			handle: async (context) => {
 				const { name } = await context.json(deviceBody);
@@ -63,6 +65,7 @@ export function accessRoutes(access: NodeAccess): Route[] {
 			owner,
 			method: "GET",
 			path: "/api/devices",
+			about: { summary: "Devices that are signed in here" },
 			credentials: memberCredentials,
 			handle: (context) =>
 				Response.json(
@@ -78,6 +81,7 @@ export function accessRoutes(access: NodeAccess): Route[] {
 			owner,
 			method: "DELETE",
 			path: "/api/devices/:device",
+			about: { summary: "Sign a device out" },
 			credentials: memberCredentials,
 			handle: async (context) => {
 				const id = context.params["device"] ?? "";
@@ -90,6 +94,7 @@ export function accessRoutes(access: NodeAccess): Route[] {
 			owner,
 			method: "PUT",
 			path: "/api/credentials",
+			about: { summary: "Change this node's user and PIN", body: credentialsBody },
 			credentials: ["basic"],
 			handle: async (context) => {
 				const body = await context.json(credentialsBody);
@@ -102,6 +107,7 @@ export function accessRoutes(access: NodeAccess): Route[] {
 			owner,
 			method: "POST",
 			path: "/api/ws-tickets",
+			about: { summary: "A pass for one WebSocket, for browsers", body: ticketBody },
 			credentials: memberCredentials,
 			handle: async (context) => {
 				const body = await context.json(ticketBody);

@@ -149,6 +149,7 @@ export function meRoutes(deps: {
 			owner,
 			method: "GET",
 			path: "/me/people",
+			about: { summary: "Whom one can share with" },
 			credentials: sessionOnly,
 			handle: async () => answer({ people: await people.everybody() }),
 		},

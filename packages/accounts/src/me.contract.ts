@@ -60,6 +60,20 @@ export function meSuite(open: HubSource): void {
 			}
 		});
 
+		it("show where they signed in: an address, or an IPv6 network, in its short form", async () => {
+			await using hub = await TestHub.open(open);
+			const owner = await hub.owner();
+			const shown: string[] = [];
+			for (const address of ["198.51.100.7", "2001:db8:1:2:3:4:5:6", "::1"]) {
+				const body = { email: "ada@example.test", password };
+				const { body: signed } = await hub.call("POST", "/auth/login", body, from(address));
+				const { body: me } = await hub.call("GET", "/me", undefined, bearer(signed.token));
+				const { body: devices } = await hub.call("GET", "/me/devices", undefined, bearer(owner));
+				shown.push(devices.devices.find((each: any) => each.id === me.deviceId).address);
+			}
+			expect(shown).toEqual(["198.51.100.7", "2001:db8:1:2::/64", "::1"]);
+		});
+
 		it("that are revoked lose session and sockets in under a second, and the audit says so", async () => {
 			await using hub = await TestHub.open(open);
 			const owner = await hub.owner();

@@ -276,10 +276,19 @@ function deviceOf(row: SessionRow): AccountDevice {
 	return {
 		id: row.id,
 		name: row.deviceName ?? "A device",
-		address: row.ipAddress ?? "",
+		address: shortAddress(row.ipAddress ?? ""),
 		userAgent: (row.userAgent ?? "").slice(0, 200),
 		createdAt: new Date(row.createdAt).getTime(),
 		lastSeenAt: new Date(row.updatedAt).getTime(),
 		expiresAt: new Date(row.expiresAt).getTime(),
 	};
+}
+
+/** As people write it: of an IPv6 address the table has the network alone (/64), each group in full. */
+function shortAddress(kept: string): string {
+	const url = `http://[${kept}]/`;
+	if (!kept.includes(":") || !URL.canParse(url)) return kept;
+	const short = new URL(url).hostname.slice(1, -1);
+	if (short === "::") return "::1";
+	return short.endsWith("::") ? `${short}/64` : short;
 }

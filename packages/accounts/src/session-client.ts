@@ -3,6 +3,7 @@ import {
 	type Authenticator,
 	type Clock,
 	ExpiringMap,
+	evictOldest,
 	hashToken,
 	RateLimit,
 	type UserId,
@@ -156,9 +157,7 @@ export class SessionClient implements Authenticator {
 	#keep(key: string, known: Known): void {
 		this.#known.delete(key);
 		this.#known.set(key, known);
-		if (this.#known.size <= sessionClientLimits.maxSessions) return;
-		const oldest = this.#known.keys().next();
-		if (!oldest.done) this.#known.delete(oldest.value);
+		evictOldest(this.#known, sessionClientLimits.maxSessions);
 	}
 }
 

@@ -126,7 +126,11 @@ export class TestBackbone implements AsyncDisposable {
 				trustedProxies: [],
 				adminTokenHashes: [hashToken(adminToken)],
 				masterSecret,
-				signingKeys: { keys: [{ pem: SigningKey.generate(), from: systemClock.now() }], save: () => {} },
+				signingKeys: {
+					keys: [{ pem: SigningKey.generate(), from: systemClock.now() }],
+					save: async () => true,
+					reload: null,
+				},
 				nodeId: newSecret(systemRandom).replace(/[^a-z]/g, ""),
 				approval: false,
 				streamPorts: [0, 0],

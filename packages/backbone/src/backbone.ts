@@ -1,6 +1,7 @@
 import {
 	type Audit,
 	type Authenticator,
+	adminAuthenticator,
 	type Clock,
 	closeCodes,
 	firstOf,
@@ -9,13 +10,13 @@ import {
 	type Logger,
 	messageOf,
 	type Random,
+	RateLimit,
 	type Tracer,
 } from "@warren/kernel";
-import { HostTable, Listener, Metrics } from "@warren/net";
+import { describedRoutes, HostTable, Listener, Metrics, type Route } from "@warren/net";
 import type { Bus, KeyValue } from "@warren/store";
 import type { Kysely } from "kysely";
 import { adminRoutes } from "./admin/admin-routes.ts";
-import { adminAuthenticator } from "./admin/authenticator.ts";
 import { principalRoutes } from "./admin/principal-routes.ts";
 import { Changes } from "./changes.ts";
 import { HopDialler } from "./cluster/hop-dialler.ts";
@@ -30,7 +31,8 @@ import { Principals } from "./identity/principals.ts";
 import { type SigningKeyStore, SigningKeys } from "./identity/signing-keys.ts";
 import { deriveHopKey } from "./protocol/hop-envelope.ts";
 import type { BackboneTables } from "./schema.ts";
-import { type Agent, AgentPool } from "./server/agents.ts";
+import type { Agent } from "./server/agents/agent.ts";
+import { AgentPool } from "./server/agents/agent-pool.ts";
 import { Certificates, type FrontTls } from "./server/certificates.ts";
 import { Front, type FrontLimits, type Running } from "./server/front.ts";
 import { Http2Front } from "./server/http2/http2-front.ts";
@@ -87,6 +89,8 @@ export interface BackboneOptions {
 	readonly streamPorts: readonly [number, number];
 	/** As clients write it, when a proxy in front has another scheme or port. */
 	readonly publicUrl?: string;
+	/** As the description of its API says. */
+	readonly version?: string;
 	readonly limits?: Partial<FrontLimits>;
 }
 
@@ -97,9 +101,16 @@ export interface Backbone {
 	readonly principals: Principals;
 	/** What clients are shown, by name; null = plain HTTP. */
 	readonly certificates: Certificates | null;
+	/** Of its own API. */
+	readonly routes: readonly Route[];
+	/** Nodes of the cluster that stand now, without this one. */
+	otherNodes(): readonly string[];
 	/** Drains: agents are told to go elsewhere, requests finish. Safe to call twice. */
 	close(): Promise<void>;
 }
+
+/** Of one service's agents, each coming and leaving. */
+const auditedComings = { perSecond: 1 / 60, burst: 20, maxKeys: 10_000 };
 
 /** The whole backbone in this process: API, public side, agents. */
 export async function openBackbone(deps: BackboneDeps, options: BackboneOptions): Promise<Backbone> {
@@ -113,13 +124,25 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 			),
 		);
 		const principals = new Principals(db, clock, options.masterSecret, changes);
-		const signer = lifetime.own(new SigningKeys(clock, options.signingKeys));
+		const signer = lifetime.own(
+			new SigningKeys(clock, options.signingKeys, {
+				changed: () => changes.tell({ of: "keys" }),
+				fault: (thrown) => logger.warn("the signing keys could not be looked at", { fault: messageOf(thrown) }),
+			}),
+		);
+		const reloadKeys = () =>
+			void signer
+				.reload()
+				.catch((fault: unknown) => logger.warn("the new signing key is not known yet", { fault: messageOf(fault) }));
+		lifetime.own(changes.hear(({ of }) => (of === "keys" ? reloadKeys() : undefined)));
+		lifetime.own(changes.onResumed(reloadKeys));
 		signer.start();
 		const inspector = new Inspector(clock, random);
 		const metrics = new Metrics(true);
 		const certificates = options.tls === null ? null : new Certificates(clock, options.tls);
 		let front: Front;
 		let registry: Registry | null = null;
+		const comings = new RateLimit(clock, auditedComings);
 		const pool = new AgentPool(
 			() => clock.monotonic(),
 			(service, agent: Agent, gone) => {
@@ -127,6 +150,15 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 				if (!gone && agent.name !== "") changes.tell({ of: "agent", service, name: agent.name, id: agent.id });
 				registry?.changed(leaseOf(service, agent), gone);
 				logger.info(gone ? "agent left" : "agent came", { service, agent: agent.id, address: agent.address });
+				// One that comes and goes all the time must not fill the audit.
+				if (comings.take(service) > 0) return;
+				deps.audit.record({
+					actor: `service:${service}`,
+					action: gone ? "backbone.agent.leave" : "backbone.agent.come",
+					target: agent.name === "" ? agent.id : agent.name,
+					outcome: "ok",
+					address: agent.address,
+				});
 			},
 		);
 		const ports = new StreamPorts(
@@ -172,41 +204,47 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 				role: "backbone",
 				hosts,
 				trustedProxies: options.trustedProxies,
-				authenticator: firstOf(...(deps.authenticators ?? []), adminAuthenticator(options.adminTokenHashes, clock)),
-				routes: [
-					...principalRoutes({
-						clock,
-						audit,
-						principals,
-						callers,
-						services,
-						signer,
-						urlOf,
-						approval: options.approval,
-						domain: options.domain,
-						get baseUrl() {
-							return base;
-						},
-						landing: true,
-						health: () => (front.draining ? "draining" : health.summary() === "error" ? "error" : "ok"),
-					}),
-					...adminRoutes({
-						audit,
-						principals,
-						services,
-						pool,
-						front: () => front,
-						inspector,
-						metrics,
-						urlOf,
-						cluster: async () => ({ ...registry?.cluster(), conditions: health.list() }),
-						agentsElsewhere: (service) => registry?.agentsElsewhere(service) ?? [],
-						replay,
-						health,
-						signer,
-						domain: options.domain,
-					}),
-				],
+				authenticator: firstOf(
+					...(deps.authenticators ?? []),
+					adminAuthenticator(options.adminTokenHashes, clock, "backbone"),
+				),
+				routes: describedRoutes(
+					[
+						...principalRoutes({
+							clock,
+							audit,
+							principals,
+							callers,
+							services,
+							signer,
+							urlOf,
+							approval: options.approval,
+							domain: options.domain,
+							get baseUrl() {
+								return base;
+							},
+							landing: true,
+							health: () => (front.draining ? "draining" : health.summary() === "error" ? "error" : "ok"),
+						}),
+						...adminRoutes({
+							audit,
+							principals,
+							services,
+							pool,
+							front: () => front,
+							inspector,
+							metrics,
+							urlOf,
+							cluster: async () => ({ ...registry?.cluster(), conditions: health.list() }),
+							agentsElsewhere: (service) => registry?.agentsElsewhere(service) ?? [],
+							replay,
+							health,
+							signer,
+							domain: options.domain,
+						}),
+					],
+					{ owner: "backbone", title: "Warren backbone", version: options.version ?? "0" },
+				),
 			},
 		);
 		front = new Front(
@@ -309,6 +347,8 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 			services,
 			principals,
 			certificates,
+			routes: listener.routes(),
+			otherNodes: () => registry?.others ?? [],
 			close: () => lifetime.close(),
 		};
 	} catch (failure) {

@@ -8,6 +8,8 @@ export type Change =
 	| { readonly of: "principal"; readonly id: string; readonly ends: { readonly service: string | null } | null }
 	| { readonly of: "service"; readonly name: string }
 	| { readonly of: "token"; readonly id: string }
+	/** The keys of `x-mosb-jwt`. */
+	| { readonly of: "keys" }
 	/** One with a name that lasts came: an older process of that name goes, wherever it hangs. */
 	| { readonly of: "agent"; readonly service: string; readonly name: string; readonly id: string };
 

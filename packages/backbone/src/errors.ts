@@ -13,5 +13,7 @@ export const backboneError = defineErrors({
 	full: { status: 507, fix: "Revoke what is not used." },
 	no_agent: { status: 503, retryable: true },
 	no_stream: { status: 502, retryable: true },
+	secret_unreadable: { status: 500 },
+	no_signing_keys: { status: 500, fix: "Start the node that has backbone/jwt.key first." },
 	no_ports: { status: 507, fix: "Widen the range with --stream-ports FIRST-LAST." },
 });

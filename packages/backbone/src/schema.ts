@@ -38,6 +38,8 @@ export interface BackboneTables {
 	backbone_grants: { principal_id: string; service: string; created_by: string; created_at: number };
 	/** Assertions that count once, of several nodes. */
 	backbone_used_assertions: { used: string; expires_at: number };
+	/** Of all nodes, sealed by a key of the master secret. */
+	backbone_shared_secrets: { name: string; sealed: string; version: number; updated_at: number };
 }
 
 export const backboneSchema: Schema = {
@@ -101,6 +103,17 @@ export const backboneSchema: Schema = {
 					.createIndex("backbone_used_assertions_expiry")
 					.on("backbone_used_assertions")
 					.column("expires_at")
+					.execute();
+			},
+		},
+		"003-shared-secrets": {
+			async up(db) {
+				await db.schema
+					.createTable("backbone_shared_secrets")
+					.addColumn("name", "text", (column) => column.primaryKey())
+					.addColumn("sealed", "text", (column) => column.notNull())
+					.addColumn("version", "integer", (column) => column.notNull())
+					.addColumn("updated_at", "bigint", (column) => column.notNull())
 					.execute();
 			},
 		},

@@ -10,16 +10,33 @@ export interface AuditEvent {
 	/** The client's address, or empty. */
 	readonly address: string;
 	readonly details?: Readonly<Record<string, unknown>>;
+	/** Whose event it is, where several roles write one log: `hub`, `rooms`. */
+	readonly role?: string;
 }
 
 export interface AuditRecord extends AuditEvent {
 	readonly id: number;
 	/** Milliseconds since the Unix epoch. */
 	readonly at: number;
+	readonly role: string;
+}
+
+/** Which records; newest first. */
+export interface AuditQuery {
+	readonly limit: number;
+	/** Only records with a smaller id; for paging. */
+	readonly before?: number;
+	readonly role?: string;
+	/** Exactly, as `describeIdentity` wrote it. */
+	readonly actor?: string;
 }
 
 export interface Audit {
 	record(event: AuditEvent): void;
-	/** Newest first. @param before only records with a smaller id; for paging. */
-	list(options: { readonly limit: number; readonly before?: number }): Promise<AuditRecord[]>;
+	list(query: AuditQuery): Promise<AuditRecord[]>;
+}
+
+/** The same log, for a role beside the one that owns it. */
+export function auditAs(audit: Audit, role: string): Audit {
+	return { record: (event) => audit.record({ role, ...event }), list: (query) => audit.list(query) };
 }

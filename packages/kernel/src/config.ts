@@ -5,12 +5,18 @@ const fail = defineErrors({ bad_config: { status: 500 }, bad_request: { status: 
 
 /**
  * Parses a role's configuration, once, at the start.
+ * @param nameOf under which name a field was set: its flag, its variable.
  * @throws WarrenError `bad_config`, one line a problem: which setting, what it was, what it must be.
  */
-export function parseConfig<S extends z.ZodType>(schema: S, input: unknown, role: string): z.infer<S> {
+export function parseConfig<S extends z.ZodType>(
+	schema: S,
+	input: unknown,
+	role: string,
+	nameOf: (field: string) => string = (field) => field,
+): z.infer<S> {
 	const parsed = schema.safeParse(input);
 	if (parsed.success) return parsed.data;
-	throw fail("bad_config", `${role}: the configuration is not usable: ${problems(parsed.error, input)}`, {
+	throw fail("bad_config", `${role}: the configuration is not usable: ${problems(parsed.error, input, nameOf)}`, {
 		fix: `Correct it and start again; "warren ${role} --help" lists the settings.`,
 	});
 }
@@ -31,7 +37,7 @@ export function badRequest(message: string, fix = ""): WarrenError {
 
 const maxShownValueLength = 80;
 
-function problems(error: z.ZodError, input: unknown): string {
+function problems(error: z.ZodError, input: unknown, nameOf = (field: string) => field): string {
 	return error.issues
 		.slice(0, 5)
 		.map((issue) => {
@@ -40,12 +46,13 @@ function problems(error: z.ZodError, input: unknown): string {
 				(at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key],
 				input,
 			);
-			const secret = /pin|secret|setup|token|password|key/i.test(path);
+			const secret = /pin|secret|setup|token|password|key|invitation|credential/i.test(path);
 			const shown =
 				value === undefined || secret || typeof value === "object"
 					? ""
 					: ` (was ${JSON.stringify(value)?.slice(0, maxShownValueLength)})`;
-			return `${path === "" ? "the body" : path}: ${issue.message}${shown}`;
+			const [field = "", ...rest] = issue.path.map(String);
+			return `${path === "" ? "the body" : [nameOf(field), ...rest].join(".")}: ${issue.message}${shown}`;
 		})
 		.join("; ");
 }

@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.ts";
+import { evictOldest } from "./evict-oldest.ts";
 
 /** Values that die at their own time, at most `maxEntries` of them (the oldest go first). */
 export class ExpiringMap<K, V> {
@@ -51,8 +52,6 @@ export class ExpiringMap<K, V> {
 	#evict(): void {
 		const now = this.#clock.monotonic();
 		for (const [key, entry] of this.#entries) if (entry.expiresAt <= now) this.#entries.delete(key);
-		if (this.#entries.size < this.#maxEntries) return;
-		const oldest = this.#entries.keys().next();
-		if (!oldest.done) this.#entries.delete(oldest.value);
+		evictOldest(this.#entries, this.#maxEntries - 1);
 	}
 }

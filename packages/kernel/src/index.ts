@@ -2,13 +2,15 @@
  * What every package may use: identifiers, errors, identity, time, randomness, health, limits, and the interfaces that
  * two domains share. No I/O: nothing here opens a socket, a file or a process.
  */
-export type { Audit, AuditEvent, AuditRecord } from "./audit.ts";
+export { adminAuthenticator } from "./admin-tokens.ts";
+export { type Audit, type AuditEvent, type AuditQuery, type AuditRecord, auditAs } from "./audit.ts";
 export { Backoff, type BackoffLimits } from "./backoff.ts";
 export { type Clock, delay, systemClock, type Timer } from "./clock.ts";
 export { type CloseCode, closeCodes, isPermanentClose } from "./close-codes.ts";
 export { badRequest, parseConfig, parseRequest } from "./config.ts";
 export { defineErrors, messageOf, unreachable, WarrenError, type WarrenErrorOptions } from "./errors.ts";
 export type { EventSink, LiveEvent } from "./event-sink.ts";
+export { evictOldest } from "./evict-oldest.ts";
 export { ExpiringMap } from "./expiring-map.ts";
 export type { FederatedIncoming, FederationClient, OutboxEntry, OutboxOutcome } from "./federation.ts";
 export { type Condition, type ConditionKind, HealthTable, type Severity } from "./health.ts";

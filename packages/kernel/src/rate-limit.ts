@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.ts";
+import { evictOldest } from "./evict-oldest.ts";
 
 /** A token bucket per key (address, principal). Bounded: the least recently used key is forgotten. */
 export class RateLimit {
@@ -42,10 +43,7 @@ export class RateLimit {
 		bucket.at = now;
 		this.#buckets.delete(key);
 		this.#buckets.set(key, bucket);
-		if (this.#buckets.size > this.#limits.maxKeys) {
-			const oldest = this.#buckets.keys().next();
-			if (!oldest.done) this.#buckets.delete(oldest.value);
-		}
+		evictOldest(this.#buckets, this.#limits.maxKeys);
 		return bucket;
 	}
 }

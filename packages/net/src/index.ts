@@ -9,6 +9,7 @@ export { parseCredential, readCookie, setupHeader, webSocketProtocol } from "./h
 export { canonicalHost, HostTable, parseHost } from "./http/host-table.ts";
 export { Listener } from "./http/listener.ts";
 export { type ListenerDeps, type ListenerOptions, listenerLimits, type TlsIdentity } from "./http/listener-options.ts";
+export { certificateSchemes, describedRoutes, type OpenApiFacts, openApiOf, templateOf } from "./http/openapi.ts";
 export { closeCodeFor } from "./http/pending-upgrade.ts";
 export { withBody } from "./http/request-context.ts";
 export { currentTraceparent } from "./http/request-span.ts";
@@ -37,6 +38,7 @@ export { type Match, Router } from "./http/router.ts";
 export { StaticFiles } from "./http/static-files.ts";
 export { createLogger, type LoggingOptions } from "./logging.ts";
 export { Metrics } from "./metrics.ts";
+export { bufferFlag, countBuffersAsHeap } from "./process/collector.ts";
 export { MemoryTrim } from "./process/memory-trim.ts";
 export { type RunOptions, type RunResult, run } from "./process/run.ts";
 export {
@@ -44,6 +46,7 @@ export {
 	authorityLimits,
 	type CertifiedKey,
 	certificateError,
+	certificatesIn,
 	createCsr,
 	type LeafRequest,
 	nodeIdOf,

@@ -89,6 +89,7 @@ export function peerRoutes(deps: PeerRouteDeps): PeerRoutes {
 			...facts,
 			method: "GET",
 			path: "/api/peers",
+			about: { summary: "Peers, how they are and by which path they are reached" },
 			handle: async () => {
 				const { peers, errors } = await directory.list();
 				return Response.json({ peers: peers.map(shown), errors, self: deps.self() }, { headers: dataHeaders });
@@ -98,6 +99,7 @@ export function peerRoutes(deps: PeerRouteDeps): PeerRoutes {
 			...facts,
 			method: "POST",
 			path: "/api/peers",
+			about: { summary: "Add a peer by its address", body: peerBody },
 			handle: async (context) => {
 				const { host, port, name } = await context.json(peerBody);
 				const row = await directory.add(host, port ?? deps.defaultPort, name);
@@ -109,6 +111,7 @@ export function peerRoutes(deps: PeerRouteDeps): PeerRoutes {
 			...facts,
 			method: "DELETE",
 			path: "/api/peers/:peer",
+			about: { summary: "Remove a peer that was added by hand" },
 			handle: async (context) => {
 				const peer = await directory.get(context.params["peer"] ?? "");
 				await directory.remove(peer.id);
@@ -121,6 +124,7 @@ export function peerRoutes(deps: PeerRouteDeps): PeerRoutes {
 			...facts,
 			method: "POST",
 			path: "/api/peers/:peer/probe",
+			about: { summary: "Look at a peer now" },
 			handle: async (context) =>
 				Response.json(shown(await directory.row(await directory.get(context.params["peer"] ?? ""), true)), {
 					headers: dataHeaders,
@@ -130,6 +134,7 @@ export function peerRoutes(deps: PeerRouteDeps): PeerRoutes {
 			...facts,
 			method: "DELETE",
 			path: "/api/peers/:peer/pin",
+			about: { summary: "Forget a peer's certificate" },
 			handle: async (context) => {
 				const peer = await directory.get(context.params["peer"] ?? "");
 				await pins.forget(peer.address);
@@ -142,6 +147,7 @@ export function peerRoutes(deps: PeerRouteDeps): PeerRoutes {
 			...facts,
 			method: "PUT",
 			path: "/api/peers/:peer/pin",
+			about: { summary: "Trust another certificate of a peer", body: pinBody },
 			handle: async (context) => {
 				const peer = await directory.get(context.params["peer"] ?? "");
 				const { fingerprint } = await context.json(pinBody);
@@ -158,9 +164,16 @@ export function peerRoutes(deps: PeerRouteDeps): PeerRoutes {
 			...facts,
 			method: "ALL",
 			path: "/r/:peer/api/*",
+			about: { summary: "The same path of a peer, passed on" },
 			stream: (context, incoming, outgoing) => http.relay(context, incoming, outgoing),
 		},
-		{ ...facts, method: "WS", path: "/r/:peer/ws/*", open: (context, upgrade) => webSocket.open(context, upgrade) },
+		{
+			...facts,
+			method: "WS",
+			path: "/r/:peer/ws/*",
+			about: { summary: "The same WebSocket of a peer, passed on" },
+			open: (context, upgrade) => webSocket.open(context, upgrade),
+		},
 	];
 	return {
 		routes,

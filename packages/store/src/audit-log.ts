@@ -1,4 +1,4 @@
-import type { Audit, AuditEvent, AuditRecord, Clock, Logger } from "@warren/kernel";
+import type { Audit, AuditEvent, AuditQuery, AuditRecord, Clock, Logger } from "@warren/kernel";
 import { messageOf } from "@warren/kernel";
 import type { Kysely } from "kysely";
 import { engineOf, type Schema } from "./tables.ts";
@@ -14,6 +14,7 @@ export interface AuditTable {
 		address: string;
 		/** JSON object. */
 		details: string;
+		role: string;
 	};
 }
 
@@ -37,6 +38,14 @@ export const auditSchema: Schema = {
 					.execute();
 			},
 		},
+		"002-role": {
+			async up(db) {
+				await db.schema
+					.alterTable("audit_records")
+					.addColumn("role", "text", (column) => column.notNull().defaultTo(""))
+					.execute();
+			},
+		},
 	},
 };
 
@@ -48,8 +57,18 @@ export class AuditLog implements Audit {
 	readonly #db: Kysely<AuditTable>;
 	readonly #clock: Clock;
 	readonly #logger: Logger;
+	readonly #role: string;
+	readonly #onRecorded: () => void;
 
-	constructor(db: Kysely<AuditTable>, clock: Clock, logger: Logger) {
+	/** @param onRecorded once a record is on disk. */
+	constructor(
+		db: Kysely<AuditTable>,
+		clock: Clock,
+		logger: Logger,
+		{ role = "", onRecorded = () => {} }: { readonly role?: string; readonly onRecorded?: () => void } = {},
+	) {
+		this.#role = role;
+		this.#onRecorded = onRecorded;
 		this.#db = db;
 		this.#clock = clock;
 		this.#logger = logger;
@@ -64,18 +83,23 @@ export class AuditLog implements Audit {
 			outcome: event.outcome,
 			address: event.address,
 			details: JSON.stringify(event.details ?? {}),
+			role: event.role ?? this.#role,
 		};
 		this.#write(row).catch((failure: unknown) =>
 			this.#logger.error("audit record lost", { ...row, fault: messageOf(failure) }),
 		);
 	}
 
-	async list(options: { readonly limit: number; readonly before?: number }): Promise<AuditRecord[]> {
-		let query = this.#db.selectFrom("audit_records").selectAll().orderBy("id", "desc").limit(options.limit);
-		if (options.before !== undefined) query = query.where("id", "<", options.before);
+	async list({ limit, before, role, actor }: AuditQuery): Promise<AuditRecord[]> {
+		let query = this.#db.selectFrom("audit_records").selectAll().orderBy("id", "desc").limit(limit);
+		if (before !== undefined) query = query.where("id", "<", before);
+		// What was written before records had a role is the log's owner's.
+		if (role !== undefined) query = query.where("role", "in", role === this.#role ? [role, ""] : [role]);
+		if (actor !== undefined) query = query.where("actor", "=", actor);
 		const rows = await query.execute();
 		return rows.map((row) => ({
 			...row,
+			role: row.role === "" ? this.#role : row.role,
 			outcome: row.outcome as AuditRecord["outcome"],
 			details: JSON.parse(row.details) as Record<string, unknown>,
 		}));
@@ -87,6 +111,7 @@ export class AuditLog implements Audit {
 			.values(row as AuditTable["audit_records"])
 			.returning("id")
 			.executeTakeFirstOrThrow();
+		this.#onRecorded();
 		if (inserted.id % 1000 === 0)
 			await this.#db
 				.deleteFrom("audit_records")

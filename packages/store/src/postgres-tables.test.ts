@@ -8,7 +8,7 @@ import type { Schema } from "./tables.ts";
 const reason = noPostgres();
 const more: Schema = {
 	domain: "audit",
-	migrations: { ...auditSchema.migrations, "002-more": { up: async () => {} } },
+	migrations: { ...auditSchema.migrations, "003-more": { up: async () => {} } },
 };
 
 describe.skipIf(reason !== null)(

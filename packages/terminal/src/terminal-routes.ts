@@ -26,6 +26,12 @@ const shareBody = z.object({
 	expiresInMs: z.number().int().min(shareLimits.minLifetimeMs).max(shareLimits.maxLifetimeMs),
 });
 
+/** As the address carries them, for the API's description. */
+const paneQuery = { pane: z.string().optional() };
+const historyQuery = z.object({ lines: z.string().optional(), before: z.string().optional(), ...paneQuery });
+const searchQuery = z.object({ q: z.string(), limit: z.string().optional(), ...paneQuery });
+const fileQuery = z.object({ name: z.string() });
+
 const members: readonly CredentialKind[] = ["basic", "device", "admin"];
 const owner = "node";
 
@@ -47,6 +53,7 @@ function sessionRoutes(service: TerminalService): Route[] {
 			owner,
 			method: "GET",
 			path: "/api/sessions",
+			about: { summary: "Terminal sessions" },
 			credentials: members,
 			handle: async () => json(200, await service.list()),
 		},
@@ -54,6 +61,7 @@ function sessionRoutes(service: TerminalService): Route[] {
 			owner,
 			method: "POST",
 			path: "/api/sessions",
+			about: { summary: "Make a session", body: sessionBody },
 			credentials: members,
 			handle: async (context) => {
 				const body = await context.json(sessionBody);
@@ -70,6 +78,7 @@ function sessionRoutes(service: TerminalService): Route[] {
 			owner,
 			method: "GET",
 			path: "/api/sessions/:session",
+			about: { summary: "One session" },
 			credentials: members,
 			handle: async (context) => json(200, await service.view(await session(service, context))),
 		},
@@ -77,6 +86,7 @@ function sessionRoutes(service: TerminalService): Route[] {
 			owner,
 			method: "PATCH",
 			path: "/api/sessions/:session",
+			about: { summary: "Rename a session", body: renameBody },
 			credentials: members,
 			handle: async (context) => {
 				const name = checkedName((await context.json(renameBody)).name);
@@ -90,6 +100,7 @@ function sessionRoutes(service: TerminalService): Route[] {
 			owner,
 			method: "DELETE",
 			path: "/api/sessions/:session",
+			about: { summary: "End a session" },
 			credentials: members,
 			handle: async (context) => {
 				const found = await session(service, context);
@@ -108,6 +119,7 @@ function windowRoutes(service: TerminalService): Route[] {
 			owner,
 			method: "GET",
 			path: base,
+			about: { summary: "Windows of a session" },
 			credentials: members,
 			handle: async (context) => {
 				const found = await session(service, context);
@@ -119,6 +131,7 @@ function windowRoutes(service: TerminalService): Route[] {
 			owner,
 			method: "POST",
 			path: base,
+			about: { summary: "Make a window", body: windowBody },
 			credentials: members,
 			handle: async (context) => {
 				const { name, cwd } = await context.json(windowBody);
@@ -134,6 +147,7 @@ function windowRoutes(service: TerminalService): Route[] {
 			owner,
 			method: "PATCH",
 			path: `${base}/:window`,
+			about: { summary: "Rename a window", body: renameBody },
 			credentials: members,
 			handle: async (context) => {
 				const name = checkedName((await context.json(renameBody)).name);
@@ -146,6 +160,7 @@ function windowRoutes(service: TerminalService): Route[] {
 			owner,
 			method: "DELETE",
 			path: `${base}/:window`,
+			about: { summary: "Close a window" },
 			credentials: members,
 			handle: async (context) => {
 				const { found, number } = await sessionWindow(service, context);
@@ -157,6 +172,7 @@ function windowRoutes(service: TerminalService): Route[] {
 			owner,
 			method: "POST",
 			path: `${base}/:window/select`,
+			about: { summary: "Show a window" },
 			credentials: members,
 			handle: async (context) => {
 				const { found, number } = await sessionWindow(service, context);
@@ -168,6 +184,7 @@ function windowRoutes(service: TerminalService): Route[] {
 			owner,
 			method: "POST",
 			path: `${base}/:window/split`,
+			about: { summary: "Split a pane", body: splitBody },
 			credentials: members,
 			handle: async (context) => {
 				const { direction, pane } = await context.json(splitBody);
@@ -181,6 +198,7 @@ function windowRoutes(service: TerminalService): Route[] {
 			owner,
 			method: "POST",
 			path: `${base}/:window/zoom`,
+			about: { summary: "Zoom a pane, or end it", body: zoomBody },
 			credentials: members,
 			handle: async (context) => {
 				const { pane } = context.headers["content-type"] === undefined ? {} : await context.json(zoomBody);
@@ -193,6 +211,7 @@ function windowRoutes(service: TerminalService): Route[] {
 			owner,
 			method: "POST",
 			path: "/api/sessions/:session/panes/:pane/select",
+			about: { summary: "Go to a pane" },
 			credentials: members,
 			handle: async (context) => {
 				const found = await session(service, context);
@@ -204,6 +223,7 @@ function windowRoutes(service: TerminalService): Route[] {
 			owner,
 			method: "DELETE",
 			path: "/api/sessions/:session/panes/:pane",
+			about: { summary: "Close a pane" },
 			credentials: members,
 			handle: async (context) => {
 				const found = await session(service, context);
@@ -220,6 +240,7 @@ function historyRoutes(service: TerminalService): Route[] {
 			owner,
 			method: "GET",
 			path: "/api/sessions/:session/history",
+			about: { summary: "Lines that have scrolled away", query: historyQuery },
 			credentials: members,
 			handle: async (context) => {
 				const lines = queryNumber(context, "lines", 2000, 1, tmuxLimits.maxHistoryLines);
@@ -232,6 +253,7 @@ function historyRoutes(service: TerminalService): Route[] {
 			owner,
 			method: "GET",
 			path: "/api/sessions/:session/search",
+			about: { summary: "Search the history", query: searchQuery },
 			credentials: members,
 			handle: async (context) => {
 				const query = context.query.get("q") ?? "";
@@ -253,6 +275,7 @@ function uploadRoutes(service: TerminalService): Route[] {
 			owner,
 			method: "POST",
 			path: "/api/sessions/:session/files",
+			about: { summary: "Put a file into the session's folder", query: fileQuery },
 			credentials: members,
 			stream: async (context, incoming, outgoing) => {
 				if (running >= uploadLimits.maxConcurrent) {
@@ -290,6 +313,7 @@ function shareRoutes(service: TerminalService): Route[] {
 			owner,
 			method: "POST",
 			path: "/api/sessions/:session/shares",
+			about: { summary: "Make a read-only link", body: shareBody },
 			credentials: members,
 			handle: async (context) => {
 				const { expiresInMs } = await context.json(shareBody);
@@ -303,6 +327,7 @@ function shareRoutes(service: TerminalService): Route[] {
 			owner,
 			method: "GET",
 			path: "/api/shares",
+			about: { summary: "Read-only links that stand" },
 			credentials: members,
 			handle: () => json(200, { shares: service.shares.list() }),
 		},
@@ -310,6 +335,7 @@ function shareRoutes(service: TerminalService): Route[] {
 			owner,
 			method: "DELETE",
 			path: "/api/shares/:share",
+			about: { summary: "End a read-only link" },
 			credentials: members,
 			handle: async (context) => {
 				const id = context.params["share"] ?? "";
@@ -327,6 +353,7 @@ function socketRoutes(service: TerminalService): Route[] {
 			owner,
 			method: "WS",
 			path: "/ws/:session",
+			about: { summary: "The terminal itself" },
 			credentials: [...members, "share"],
 			open: async (context, upgrade) => {
 				const address = context.params["session"] ?? "";

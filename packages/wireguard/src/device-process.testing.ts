@@ -1,3 +1,4 @@
+import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { HealthTable, messageOf, silentLogger, systemClock } from "@warren/kernel";
 import { type OverlayDeviceOptions, openOverlayDevice } from "./index.ts";
@@ -21,6 +22,15 @@ const decode = (text: string) =>
 			: each,
 	) as unknown;
 const say = (value: unknown) => void process.stdout.write(`${encode(value)}\n`);
+
+/** @returns whether a service can have that address now. */
+function listen(host: string): Promise<string> {
+	return new Promise((resolve) => {
+		const server = createServer();
+		server.once("error", (fault) => resolve(fault.message));
+		server.listen({ host, port: 0 }, () => server.close(() => resolve("it can")));
+	});
+}
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const first = await lines.next();
@@ -52,7 +62,9 @@ try {
 						? process.memoryUsage().rss
 						: call === "cpuUsage"
 							? process.cpuUsage()
-							: await (device as unknown as Record<string, (...a: unknown[]) => unknown>)[call]?.(...args);
+							: call === "listen"
+								? await listen(args[0] as string)
+								: await (device as unknown as Record<string, (...a: unknown[]) => unknown>)[call]?.(...args);
 			say({ id, result: result ?? null });
 		} catch (failure) {
 			say({ id, error: messageOf(failure), code: (failure as { code?: string }).code });

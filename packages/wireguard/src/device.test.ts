@@ -72,6 +72,10 @@ describe.each(["offload", "portable"] as const)("a device on the %s data plane",
 			expect(net.ip("-n", hosts[0], "-d", "link", "show", "wg0")).toMatch(/gso_max_segs 45 /);
 		await sendTcp(hosts[0], hosts[1], "10.9.0.2", 20_000_000);
 		await sendTcp(hosts[1], hosts[0], "fd09::1", 10_000_000);
+		// What the other still sends by v4 (an acknowledgement, a keepalive) would rightly move the endpoint back: v4 is cut,
+		// and what has come by it is worked off first.
+		net.ip("-n", hosts[0], "addr", "del", "10.200.0.1/24", "dev", "va0");
+		for (let turn = 0; turn < 3; turn++) await a.status();
 		await a.call("setEndpoint", publicB, { address: "fd00:200::2", port: 51820 });
 		expect(net.ping(hosts[0], "10.9.0.2")).toBe(3);
 		expect((await b.status()).peers[0]?.endpoint).toEqual({ address: "fd00:200::1", port: 51820 });
@@ -304,6 +308,22 @@ describe.each(["offload", "portable"] as const)("a device on the %s data plane",
 		}
 		throw new Error("the interface outlived its process");
 	}
+
+	it("has addresses that a service can be bound to as soon as it is open", async () => {
+		const { hosts, a } = await pair();
+		expect(await a.call("listen", "fd09::1")).toBe("it can");
+		expect(await a.call("listen", "10.9.0.1")).toBe("it can");
+		// Nothing has to look whether somebody else has it: it is never tentative, however busy the kernel is.
+		expect(net.ip("-n", hosts[0], "-6", "addr", "show", "dev", "wg0")).toMatch(/fd09::1\/\d+ scope global nodad/);
+	});
+
+	it("says so where IPv6 is turned off", async () => {
+		const host = net.host("c");
+		net.run(host, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1");
+		await expect(
+			net.device(host, { privateKey: keyA, dataPlane, addresses: ["10.9.0.1/24", "fd09::1/64"] }),
+		).rejects.toThrow(/IPv6 turned off on this host/);
+	});
 
 	it("is gone with its interface, its port and its process when it is closed", async () => {
 		const { hosts, a } = await pair();

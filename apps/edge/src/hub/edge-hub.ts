@@ -36,7 +36,7 @@ const schemas = [accountsSchema, syncSchema, aiSchema, auditSchema, attendanceSc
 export async function openEdgeHub(deps: EdgeHubDeps, config: EdgeConfig): Promise<EdgeHub> {
 	const { storage, roomOf, clock, random, logger } = deps;
 	const { db } = await openObjectTables<EdgeTables>(storage, schemas, "of this hub");
-	const audit = new AuditLog(db as never, clock, logger);
+	const audit = new AuditLog(db as never, clock, logger, { role: "hub" });
 	const accounts = await openAccounts(
 		{ db, clock, random, logger, audit, setup: new ConfiguredSetup(config.setup, clock) },
 		{

@@ -1,9 +1,11 @@
 import { openBackbone } from "@warren/backbone";
 import { type Authenticator, HealthTable, Lifetime } from "@warren/kernel";
+import type { Route } from "@warren/net";
 import { AuditLog } from "@warren/store";
 import type { RoleDeps } from "../cli/run-role.ts";
 import type { BackboneConfig } from "../config/backbone-config.ts";
 import { DataFolder } from "../config/data-folder.ts";
+import { version } from "../version.ts";
 import { openAcme } from "./acme/acme.ts";
 import { openBackboneState } from "./backbone-state.ts";
 import { backboneTls } from "./backbone-tls.ts";
@@ -22,6 +24,8 @@ export interface BackboneReady {
 
 export interface BackboneRole {
 	readonly ready: BackboneReady;
+	/** Of its own API. */
+	readonly routes: readonly Route[];
 	/** Made on the first run and shown this once; null when it is known already. */
 	readonly adminToken: string | null;
 	setCertificate(cert: string, key: string): void;
@@ -55,7 +59,7 @@ export async function openBackboneRole(
 				logger,
 				tracer: deps.tracer,
 				db: tables.db,
-				audit: new AuditLog(tables.db as never, clock, logger),
+				audit: new AuditLog(tables.db as never, clock, logger, { role: "backbone" }),
 				health,
 				bus,
 				kv,
@@ -72,6 +76,7 @@ export async function openBackboneRole(
 				masterSecret,
 				signingKeys,
 				nodeId,
+				version,
 				...(config.cluster === null ? {} : { cluster: { url: config.clusterUrl ?? null, ca: tls.caPem } }),
 				approval: config.approvePrincipals,
 				streamPorts: config.streamPorts,
@@ -80,9 +85,10 @@ export async function openBackboneRole(
 		);
 		lifetime.own(backbone);
 		const { certificates } = backbone;
+		const sharing = state.shared === null ? null : { secrets: state.shared, bus, node: nodeId };
 		const acme =
 			config.acme && certificates !== null
-				? lifetime.own(await openAcme(deps, config, { data, health, backbone, certificates }))
+				? lifetime.own(await openAcme(deps, config, { data, health, backbone, certificates, shared: sharing }))
 				: null;
 		// Only now: a token of a start that failed was shown to nobody.
 		if (adminToken !== null) data.write(`${state.adminHash}\n`, "backbone", "admin.hash");
@@ -96,6 +102,7 @@ export async function openBackboneRole(
 				caFingerprint: tls.caFingerprint,
 				acmeHttpPort: acme?.httpPort ?? null,
 			},
+			routes: backbone.routes,
 			adminToken,
 			setCertificate: (cert, key) => certificates?.setStandard({ cert, key }),
 			close: () => lifetime.close(),

@@ -1,9 +1,11 @@
 import {
 	type BackboneTables,
 	backboneSchema,
+	SharedSecrets,
 	SigningKey,
 	type SigningKeyStore,
 	type StoredSigningKey,
+	sharedSigningKeys,
 } from "@warren/backbone";
 import {
 	defineErrors,
@@ -67,9 +69,17 @@ export interface BackboneState {
 	readonly nodeId: string;
 	readonly masterSecret: string;
 	readonly signingKeys: SigningKeyStore;
+	/** Secrets of all nodes; null = this is the only one. */
+	readonly shared: SharedSecrets | null;
 	readonly adminHash: string;
 	/** Made just now, and shown this once; null when it is known. */
 	readonly adminToken: string | null;
+}
+
+interface FirstKey {
+	readonly pem: string;
+	/** Just now. */
+	readonly made: boolean;
 }
 
 type Opening = RoleDeps & {
@@ -87,7 +97,8 @@ export async function openBackboneState(base: Opening, config: BackboneConfig): 
 		const bus = lifetime.own(new MemoryBus(logger));
 		const kv = lifetime.own(new MemoryKeyValue(clock, logger));
 		const { jwtKey, ...secrets } = ownSecrets(base, config, null);
-		return { tables, bus, kv, ...secrets, signingKeys: ownSigningKeys(data, jwtKey, clock.now()) };
+		const signingKeys = ownSigningKeys(data, jwtKey as FirstKey, clock.now());
+		return { tables, bus, kv, ...secrets, signingKeys, shared: null };
 	}
 	const { tables, bus, keyValue } = await openSharedState<OwnTables & IdentityTable>(
 		base,
@@ -96,44 +107,50 @@ export async function openBackboneState(base: Opening, config: BackboneConfig): 
 		[...schemas, identitySchema],
 		registryMaxAgeMs,
 	);
-	const { jwtKey, ...secrets } = await whileAlone(tables, clock, () => agree(base, config, tables));
-	// Given to each node by hand: one that replaced it alone would sign what the others' keys do not verify.
-	const signingKeys: SigningKeyStore = { keys: [{ pem: jwtKey.pem, from: 0 }], save: null };
-	return { tables: tables as unknown as Tables<OwnTables>, bus, kv: keyValue, ...secrets, signingKeys };
+	const own = tables as unknown as Tables<OwnTables>;
+	const agreed = await whileAlone(tables, clock, () => agree(base, config, tables, own));
+	return { tables: own, bus, kv: keyValue, ...agreed };
 }
 
 /** The first node makes the installation; the others must have its secrets, or credentials of one would be none at the next. */
-async function agree(base: Opening, config: BackboneConfig, { db }: Tables<IdentityTable>) {
-	const { data } = base;
+async function agree(
+	base: Opening,
+	config: BackboneConfig,
+	{ db }: Tables<IdentityTable>,
+	{ db: own }: Tables<OwnTables>,
+) {
+	const { data, clock, random } = base;
 	const row = (await db.selectFrom("backbone_cluster").selectAll().executeTakeFirst()) ?? null;
 	const copy =
-		"Give each node the same BACKBONE_MASTER_SECRET, or copy backbone/master.secret and backbone/jwt.key from the first node's data folder, mode 0600.";
+		"Give each node the same BACKBONE_MASTER_SECRET, or copy backbone/master.secret from the first node's data folder, mode 0600.";
 	if (row !== null && config.masterSecret === undefined && data.read("backbone", "master.secret") === null)
 		throw clusterError("cluster_mismatch", `The data folder ${data.path} has no backbone/master.secret.`, {
 			fix: copy,
 		});
-	if (row !== null && data.read("backbone", "jwt.key") === null)
-		throw clusterError("cluster_mismatch", `The data folder ${data.path} has no backbone/jwt.key.`, { fix: copy });
-	const secrets = ownSecrets(base, config, row?.admin_hash ?? null);
-	const own = { secret_hash: hashToken(secrets.masterSecret), key_hash: hashToken(secrets.jwtKey.pem) };
-	if (row === null) {
+	const { jwtKey, ...secrets } = ownSecrets(base, config, row?.admin_hash ?? null);
+	const secretHash = hashToken(secrets.masterSecret);
+	const keyHash = jwtKey === null ? "" : hashToken(jwtKey.pem);
+	if (row === null)
 		await db
 			.insertInto("backbone_cluster")
-			.values({ id: 1, ...own, admin_hash: secrets.adminHash })
+			.values({ id: 1, secret_hash: secretHash, key_hash: keyHash, admin_hash: secrets.adminHash })
 			.execute();
-		return secrets;
+	else {
+		if (!equalSecrets(secretHash, row.secret_hash))
+			throw clusterError("cluster_mismatch", "This node's master secret is not the one of the other nodes.", {
+				fix: copy,
+			});
+		if (!equalSecrets(secrets.adminHash, row.admin_hash))
+			throw clusterError("cluster_mismatch", "BACKBONE_ADMIN_TOKEN is not the one of the other nodes.", {
+				fix: "Give each node the same one, or leave it out: the database has its hash.",
+			});
 	}
-	for (const [field, what] of [
-		["secret_hash", "master secret"],
-		["key_hash", "backbone/jwt.key"],
-	] as const)
-		if (!equalSecrets(own[field], row[field]))
-			throw clusterError("cluster_mismatch", `This node's ${what} is not the one of the other nodes.`, { fix: copy });
-	if (!equalSecrets(secrets.adminHash, row.admin_hash))
-		throw clusterError("cluster_mismatch", "BACKBONE_ADMIN_TOKEN is not the one of the other nodes.", {
-			fix: "Give each node the same one, or leave it out: the database has its hash.",
-		});
-	return secrets;
+	const shared = new SharedSecrets({ db: own, clock, random }, secrets.masterSecret);
+	// A cluster of before the keys were shared has them in `jwt.key` of each node: any node brings it in.
+	const isTheirs = row === null || equalSecrets(keyHash, row.key_hash);
+	const first = jwtKey !== null && isTheirs ? { pem: jwtKey.pem, from: clock.now() } : null;
+	const signingKeys = await sharedSigningKeys(shared, first);
+	return { ...secrets, signingKeys, shared };
 }
 
 /** From the environment, else kept in the data folder, else made. @param adminHash of the other nodes. */
@@ -148,7 +165,8 @@ function ownSecrets({ data, random }: Opening, config: BackboneConfig, adminHash
 	const nodeId = kept("node-id", () => newId(random));
 	const masterSecret = config.masterSecret ?? kept("master.secret", () => newSecret(random));
 	const made = data.read("backbone", "jwt.key") === null;
-	const jwtKey = { pem: kept("jwt.key", () => SigningKey.generate()), made };
+	// Where other nodes are there already, theirs stands in the tables.
+	const jwtKey = made && adminHash !== null ? null : { pem: kept("jwt.key", () => SigningKey.generate()), made };
 	const known =
 		config.adminToken === undefined
 			? (adminHash ?? data.read("backbone", "admin.hash")?.trim() ?? null)
@@ -158,11 +176,15 @@ function ownSecrets({ data, random }: Opening, config: BackboneConfig, adminHash
 }
 
 /** Before there were several keys, the one in `jwt.key` signed: it is old, and so it is replaced soon. */
-function ownSigningKeys(data: DataFolder, first: { pem: string; made: boolean }, now: number): SigningKeyStore {
-	const save = (keys: readonly StoredSigningKey[]) => data.write(`${JSON.stringify(keys)}\n`, "backbone", "jwt.keys");
+function ownSigningKeys(data: DataFolder, first: FirstKey, now: number): SigningKeyStore {
+	const write = (keys: readonly StoredSigningKey[]) => data.write(`${JSON.stringify(keys)}\n`, "backbone", "jwt.keys");
+	const save = (keys: readonly StoredSigningKey[]) => {
+		write(keys);
+		return Promise.resolve(true);
+	};
 	const text = data.read("backbone", "jwt.keys");
-	if (text !== null) return { keys: JSON.parse(text) as StoredSigningKey[], save };
+	if (text !== null) return { keys: JSON.parse(text) as StoredSigningKey[], save, reload: null };
 	const keys = [{ pem: first.pem, from: first.made ? now : 0 }];
-	save(keys);
-	return { keys, save };
+	write(keys);
+	return { keys, save, reload: null };
 }

@@ -1,11 +1,13 @@
 import { unwatchFile, watchFile } from "node:fs";
 import { Forwarder } from "@warren/backbone";
 import { defineErrors, messageOf } from "@warren/kernel";
+import { countBuffersAsHeap } from "@warren/net";
 import type { Command } from "commander";
 import { Agent, request } from "undici";
 import { openAgents } from "../backbone/agent-role.ts";
-import { backboneUrl, parseAgentConfig, readText } from "../config/backbone-config.ts";
+import { agentSettings, backboneUrl, parseAgentConfig, parseAgentRun, readText } from "../config/backbone-config.ts";
 import { runRole } from "./run-role.ts";
+import { withVariables } from "./variables.ts";
 
 const agentError = defineErrors({
 	agent_stopped: { status: 500 },
@@ -21,7 +23,7 @@ interface AgentFlags extends Record<string, unknown> {
 }
 
 export function addAgentCommands(program: Command): void {
-	program
+	const agent = program
 		.command("agent")
 		.description("Give a local service its name at a backbone; the token comes from BACKBONE_SERVICE_TOKEN")
 		.option("--backbone <url>", "the backbone [BACKBONE_URL]")
@@ -33,8 +35,8 @@ export function addAgentCommands(program: Command): void {
 		.option("--ca <file>", "CA of the backbone, PEM [BACKBONE_CA]")
 		.option("--proxy-protocol", "tell the target who connects (TCP services)")
 		.option("--log-level <level>", "debug, info, warn or error")
-		.option("--json", "one JSON line when ready, JSON logs")
-		.action((flags: AgentFlags) => runAgent(flags));
+		.option("--json", "one JSON line when ready, JSON logs");
+	withVariables(agent, agentSettings).action((flags: AgentFlags) => runAgent(flags));
 
 	program
 		.command("forward <service> <localport>")
@@ -48,9 +50,9 @@ export function addAgentCommands(program: Command): void {
 }
 
 async function runAgent(flags: AgentFlags): Promise<void> {
-	const settings = { logLevel: flags.logLevel ?? "info", json: flags.json === true } as const;
-	const { logLevel: _level, json: _json, ...rest } = flags;
-	const services = parseAgentConfig(rest, process.env);
+	const { file, ...settings } = parseAgentRun(flags, process.env);
+	const services = parseAgentConfig(flags, process.env);
+	countBuffersAsHeap();
 	await runRole("agent", settings, async (deps) => {
 		const agents = openAgents(deps, services);
 		// Between two tries nothing is open, and our timers hold no process.
@@ -74,12 +76,11 @@ async function runAgent(flags: AgentFlags): Promise<void> {
 			process.exitCode = 1;
 			process.kill(process.pid, "SIGTERM");
 		});
-		if (flags.config !== undefined) {
-			const file = flags.config;
+		if (file !== null) {
 			watchFile(file, { interval: reloadPollMs, persistent: false }, () => {
 				try {
 					void agents
-						.reload(parseAgentConfig(rest, process.env))
+						.reload(parseAgentConfig(flags, process.env))
 						.catch((fault: unknown) =>
 							deps.logger.error("the new configuration could not be taken", { fault: messageOf(fault) }),
 						);
@@ -98,7 +99,7 @@ async function runAgent(flags: AgentFlags): Promise<void> {
 			greeting: `${ready.services.map((each) => `${each.service}  ${each.state === "online" ? each.url : each.state}`).join("\n")}\n`,
 			close: async () => {
 				clearInterval(held);
-				if (flags.config !== undefined) unwatchFile(flags.config);
+				if (file !== null) unwatchFile(file);
 				await agents.close();
 			},
 		};

@@ -1,3 +1,4 @@
+import { countBuffersAsHeap } from "@warren/net";
 import { type Command, Option } from "commander";
 import { openBackboneRole } from "../backbone/backbone-role.ts";
 import { parseBackboneConfig } from "../config/backbone-config.ts";
@@ -31,6 +32,7 @@ export function addBackboneCommands(program: Command): void {
 		.addOption(new Option("--json", "one JSON line when ready, JSON logs [WARREN_JSON]"));
 	withClusterFlags(command).action(async (flags: Record<string, unknown>) => {
 		const config = parseBackboneConfig(flags, process.env);
+		countBuffersAsHeap();
 		await runRole("backbone", config, async (deps) => {
 			const role = await openBackboneRole(deps, config);
 			if (role.adminToken !== null) process.stderr.write(`Admin token ${role.adminToken}  (shown this once)\n`);

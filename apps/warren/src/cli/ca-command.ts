@@ -67,6 +67,34 @@ export function addCaCommands(program: Command): void {
 				`${revoked.file}: ${revoked.serialNumbers.length} certificates of ${name} count no more.\nPut it where the coordinator's --tls-crl points; it is read within seconds.`,
 			);
 		});
+	ca.command("rotate")
+		.description("Make the next CA beside this one; machines are renewed while both are trusted")
+		.requiredOption("--ca-dir <dir>", "the CA's folder")
+		.option("--json", "the result as JSON")
+		.action(async (flags: { caDir: string; json?: boolean }) => {
+			const folder = await AuthorityFolder.open(flags.caDir, systemClock, systemRandom);
+			const next = await folder.rotate();
+			const toRenew = next.notRenewed();
+			show(
+				flags.json,
+				{ cert: next.certFile, fingerprint: next.fingerprint, notAfter: next.notAfter, toRenew },
+				`${next.certFile}, until ${date(next.notAfter)}\nSHA-256 ${next.fingerprint}\nFirst bring this file to every machine as its --tls-ca; it is taken without a restart.\nThen issue each certificate anew (${toRenew.length}), coordinators last; then: warren ca retire`,
+			);
+		});
+	ca.command("retire")
+		.description("Trust the newest CA alone, once every machine has a certificate of it")
+		.requiredOption("--ca-dir <dir>", "the CA's folder")
+		.option("--force", "also where machines have none", false)
+		.option("--json", "the result as JSON")
+		.action(async (flags: { caDir: string; force: boolean; json?: boolean }) => {
+			const folder = await AuthorityFolder.open(flags.caDir, systemClock, systemRandom);
+			folder.retire(flags.force);
+			show(
+				flags.json,
+				{ cert: folder.certFile, fingerprint: folder.fingerprint },
+				`${folder.certFile} holds one CA.\nBring this file to every machine: until then what the earlier one signed still counts there.`,
+			);
+		});
 	ca.command("list")
 		.description("Machines with certificates of this CA")
 		.requiredOption("--ca-dir <dir>", "the CA's folder")

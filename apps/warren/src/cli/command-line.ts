@@ -38,20 +38,29 @@ export async function allCommands(): Promise<Command> {
 	return program;
 }
 
-async function programOf(chosen: typeof definitions): Promise<Command> {
+async function programOf(chosen: typeof definitions, json = false): Promise<Command> {
 	const program = new Command("warren").description("Your own machines as one private place").version(version);
+	// Before the commands are added: they take it over.
+	if (json) program.configureOutput({ outputError: (text, write) => write(usageLine(text)) });
 	for (const { load } of chosen) (await load())(program);
 	return program;
+}
+
+/** What was wrong with the words themselves, as one JSON object. */
+function usageLine(text: string): string {
+	return `${JSON.stringify({ error: "usage", message: text.trim().replace(/^error: /, "") })}\n`;
 }
 
 /** Runs what was asked; its failure is told on standard error, with exit status 1. */
 export async function runCommandLine(argv: readonly string[]): Promise<void> {
 	const asked = definitions.filter(({ commands }) => commands.includes(argv[2] ?? ""));
-	const program = asked.length > 0 ? await programOf(asked) : await allCommands();
+	const own = argv.includes("--") ? argv.slice(0, argv.indexOf("--")) : argv;
+	const json = own.includes("--json");
+	const program = asked.length > 0 ? await programOf(asked, json) : await allCommands();
 	try {
 		await program.parseAsync(argv);
 	} catch (failure) {
-		reportFailure(failure);
+		reportFailure(failure, json);
 		process.exitCode = 1;
 	}
 }

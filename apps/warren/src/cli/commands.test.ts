@@ -11,7 +11,8 @@ const main = fileURLToPath(new URL("../main.ts", import.meta.url));
 async function warren(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
 	using home = tempFolder("cli");
 	const result = await run(process.execPath, [main, ...args], {
-		timeoutMs: 20_000,
+		// Bounds a hang on a busy machine, and times nothing.
+		timeoutMs: 60_000,
 		env: { PATH: process.env["PATH"] ?? "", HOME: home.path, XDG_STATE_HOME: home.path, ...env },
 	});
 	if (result.outcome !== "exited") throw new Error(result.message);

@@ -13,9 +13,11 @@ export function addCompletionCommand(program: Command): void {
 		.command("completion")
 		.description("What your shell sources to complete warren's commands")
 		.addArgument(new Argument("<shell>").choices(["bash", "zsh", "fish"]))
-		.action((shell: "bash" | "zsh" | "fish") => {
+		.option("--json", "the commands and what may follow each, as JSON")
+		.action((shell: "bash" | "zsh" | "fish", flags: { json?: boolean }) => {
 			const completions = completionsOf(program, program.name());
-			process.stdout.write(shell === "fish" ? fish(completions) : bash(completions, shell === "zsh"));
+			if (flags.json === true) process.stdout.write(`${JSON.stringify({ completions })}\n`);
+			else process.stdout.write(shell === "fish" ? fish(completions) : bash(completions, shell === "zsh"));
 		});
 }
 

@@ -1,11 +1,12 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
-import { parseCoordinatorConfig } from "../config/coordinator-config.ts";
+import { coordinatorSettings, parseCoordinatorConfig } from "../config/coordinator-config.ts";
 import { withCoordinator } from "../coordinator/coordinator-client.ts";
 import { openCoordinator } from "../coordinator/coordinator-role.ts";
 import { withDatabaseFlags } from "./cluster-flags.ts";
 import { runRole } from "./run-role.ts";
 import { renderTable } from "./table.ts";
+import { withVariables } from "./variables.ts";
 
 interface ClientFlags {
 	readonly coordinator?: string;
@@ -29,7 +30,7 @@ export function addCoordinatorCommand(program: Command): void {
 		.option("--tls-ca <file>", "the only CA whose machines it admits [WARREN_COORDINATOR_TLS_CA]")
 		.option("--tls-crl <file>", "that CA's revocation list; read again when it changes [WARREN_COORDINATOR_TLS_CRL]")
 		.option("--policy-file <file>", "who may reach whom; nobody anybody unless told [WARREN_POLICY_FILE]")
-		.option("--auth-url <url>", "who checks join tokens [AUTH_URL]")
+		.option("--auth-url <url>", "who checks join tokens [AUTH_URL, WARREN_AUTH_URL]")
 		.option("--auth-ca <file>", "its CA, where it is a private one [WARREN_AUTH_CA]")
 		.option("--join-tokens <file>", "join tokens from a file instead [WARREN_JOIN_TOKENS]")
 		.option("--default-tag <tag...>", "tags of machines whose certificates name none")
@@ -40,7 +41,7 @@ export function addCoordinatorCommand(program: Command): void {
 		.option("--insecure-no-mtls", "plain HTTP, no certificates; needs WARREN_ALLOW_INSECURE=1 as well")
 		.option("--log-level <level>", "debug, info, warn or error [WARREN_LOG_LEVEL]")
 		.option("--json", "one JSON line when ready, JSON logs");
-	withDatabaseFlags(coordinator).action(async (flags: Record<string, unknown>) => {
+	withVariables(withDatabaseFlags(coordinator), coordinatorSettings).action(async (flags: Record<string, unknown>) => {
 		const config = parseCoordinatorConfig(flags, process.env);
 		await runRole("coordinator", config, (deps) => openCoordinator(deps, config));
 	});

@@ -106,7 +106,7 @@ describe("the documentation", () => {
 			);
 		});
 		const lead =
-			"# Reference\n\nEvery command with its flags, as `--help` prints them; a flag's environment variable stands in brackets. Written from the program: after a change, `npx vitest run apps/warren/src/cli/docs.test.ts -u` writes it anew. Variables without a flag, defaults and what each command prints: [commands.md](commands.md). Endpoints: [api-node.md](api-node.md), [api-hub.md](api-hub.md), [api-sync.md](api-sync.md), [api-rooms.md](api-rooms.md), [api-ai.md](api-ai.md), [backbone.md](backbone.md), [overlay.md](overlay.md), [gateway.md](gateway.md). Close codes: [close-codes.md](close-codes.md).\n";
+			"# Reference\n\nEvery command with its flags, as `--help` prints them; a flag's environment variable stands in brackets. Written from the program: after a change, `npx vitest run apps/warren/src/cli/docs.test.ts -u` writes it anew. Variables without a flag, defaults and what each command prints: [commands.md](commands.md). Endpoints: [api.md](api.md) as OpenAPI; in words [api-node.md](api-node.md), [api-hub.md](api-hub.md), [api-sync.md](api-sync.md), [api-rooms.md](api-rooms.md), [api-ai.md](api-ai.md), [backbone.md](backbone.md), [overlay.md](overlay.md), [gateway.md](gateway.md). Close codes: [close-codes.md](close-codes.md).\n";
 		expect(lines.length).toBeGreaterThan(30);
 		await expect([lead, ...lines].join("\n")).toMatchFileSnapshot(join(root, "docs", "reference.md"));
 	});

@@ -1,9 +1,10 @@
 import { setFlagsFromString } from "node:v8";
 import type { Command } from "commander";
-import { parseGatewayConfig } from "../config/gateway-config.ts";
+import { gatewaySettings, parseGatewayConfig } from "../config/gateway-config.ts";
 import { type GatewayReady, openGateway } from "../gateway/gateway-role.ts";
 import { withDatabaseFlags } from "./cluster-flags.ts";
 import { runRole } from "./run-role.ts";
+import { withVariables } from "./variables.ts";
 
 export function addGatewayCommand(program: Command): void {
 	const command = program
@@ -23,7 +24,7 @@ export function addGatewayCommand(program: Command): void {
 		.option("--log-level <level>", "debug, info, warn or error [WARREN_LOG_LEVEL]")
 		.option("--json", "one JSON line when ready, JSON logs [WARREN_JSON]")
 		.addHelpText("after", "\nWARREN_GATEWAY_INVITATION: a secret that whoever registers must show.");
-	withDatabaseFlags(command).action(async (flags: Record<string, unknown>) => {
+	withVariables(withDatabaseFlags(command), gatewaySettings).action(async (flags: Record<string, unknown>) => {
 		// A crowd that connects at once makes short-lived garbage by the megabyte; the young generation would grow for it and
 		// stay so: a third of what ten thousand idle meshes cost.
 		setFlagsFromString("--semi-space-growth-factor=1");

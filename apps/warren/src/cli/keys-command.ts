@@ -25,38 +25,42 @@ export function addKeysCommand(program: Command): void {
 		if (key === "")
 			throw keysError("no_key", "Standard input held no key.", { fix: `Try: warren keys set ${name} < key.txt` });
 		fileOf(flags).set(keyVariable, key);
-		process.stdout.write(`${title}'s key is set; it counts from the next request on.\n`);
+		print(flags, { set: keyVariable }, `${title}'s key is set; it counts from the next request on.`);
 	});
 	withFlags(keys.command("remove <provider>").description("Forget a key that was set here")).action(
 		(name: string, flags: Flags) => {
-			fileOf(flags).set(keyedProvider(name).keyVariable, null);
+			const { keyVariable, name: title } = keyedProvider(name);
+			fileOf(flags).set(keyVariable, null);
+			print(flags, { removed: keyVariable }, `${title}'s key is forgotten here.`);
 		},
 	);
-	withFlags(keys.command("list").description("Which keys are set here; never the keys"))
-		.option("--json", "the result as JSON")
-		.action((flags: Flags) => {
-			const set = new Set(fileOf(flags).names());
-			const rows = providerIds
-				.map((id) => providers[id])
-				.filter((provider) => provider.keyVariable !== null)
-				.map(({ id, keyVariable }) => ({
-					provider: id,
-					variable: keyVariable as string,
-					set: set.has(keyVariable ?? ""),
-				}));
-			const text =
-				flags.json === true
-					? JSON.stringify(rows)
-					: renderTable([
-							["PROVIDER", "VARIABLE", "SET HERE"],
-							...rows.map((row) => [row.provider, row.variable, row.set ? "yes" : "no"]),
-						]);
-			process.stdout.write(`${text}\n`);
-		});
+	withFlags(keys.command("list").description("Which keys are set here; never the keys")).action((flags: Flags) => {
+		const set = new Set(fileOf(flags).names());
+		const rows = providerIds
+			.map((id) => providers[id])
+			.filter((provider) => provider.keyVariable !== null)
+			.map(({ id, keyVariable }) => ({
+				provider: id,
+				variable: keyVariable as string,
+				set: set.has(keyVariable ?? ""),
+			}));
+		print(
+			flags,
+			rows,
+			renderTable([
+				["PROVIDER", "VARIABLE", "SET HERE"],
+				...rows.map((row) => [row.provider, row.variable, row.set ? "yes" : "no"]),
+			]),
+		);
+	});
 }
 
 function withFlags(command: Command): Command {
-	return command.option("--data <dir>", "the hub's data folder [WARREN_DATA]");
+	return command.option("--data <dir>", "the hub's data folder [WARREN_DATA]").option("--json", "the result as JSON");
+}
+
+function print(flags: Flags, result: object, text: string): void {
+	process.stdout.write(`${flags.json === true ? JSON.stringify(result) : text}\n`);
 }
 
 function fileOf(flags: Flags): KeyFile {

@@ -18,9 +18,13 @@ interface Flags {
 	readonly json?: boolean;
 	readonly fingerprint?: string;
 	readonly cloud?: boolean;
+	readonly attached?: boolean;
 }
 
-const sessionSchema = z.object({ user: z.object({ id: z.string(), name: z.string(), email: z.string() }) });
+const sessionSchema = z.object({
+	user: z.object({ id: z.string(), name: z.string(), email: z.string() }),
+	session: z.object({ id: z.string() }).optional(),
+});
 const meSchema = z.object({
 	user: z.object({ id: z.string(), name: z.string(), email: z.string(), role: z.string() }),
 	expiresAt: z.number(),
@@ -34,11 +38,19 @@ export function addLoginCommands(program: Command): void {
 	)
 		.option("--cloud", "at the built-in hub, where this build has one [WARREN_CLOUD_URL]")
 		.option("--fingerprint <sha256>", "of the hub's CA, as its console printed it")
+		.option("--attached", "give up when standard input ends, as a window's child does")
 		.action(login);
 	withFlags(program.command("logout").description("End this machine's session at the hub")).action(logout);
 }
 
 async function login(url: string | undefined, flags: Flags): Promise<void> {
+	if (flags.attached !== true) return await signIn(url, flags);
+	const abandoned = () => process.exit(1);
+	process.stdin.resume().once("close", abandoned);
+	await signIn(url, flags).finally(() => process.stdin.off("close", abandoned).destroy());
+}
+
+async function signIn(url: string | undefined, flags: Flags): Promise<void> {
 	const data = dataFolderOf(flags);
 	const known = knownHubs(data);
 	const target = targetOf(url, known, flags);
@@ -47,11 +59,11 @@ async function login(url: string | undefined, flags: Flags): Promise<void> {
 	const deps = { clock: systemClock, random: systemRandom };
 	// The clock's timers do not keep a process alive, and between two questions there is nothing else.
 	const awake = setInterval(() => {}, 60_000);
-	const token = await signInByCode(hub, `warren on ${hostname()}`, deps, (code) => show(code, flags)).finally(() =>
+	const token = await signInByCode(hub, `warren on ${hostname()}`, deps, (code) => show(hub, code, flags)).finally(() =>
 		clearInterval(awake),
 	);
-	const { user } = await ask(hub, token, "/auth/session", sessionSchema);
-	writeLogin(data, { ...hub, userId: user.id, name: user.name, email: user.email, token });
+	const { user, session } = await ask(hub, token, "/auth/session", sessionSchema);
+	writeLogin(data, { ...hub, userId: user.id, name: user.name, email: user.email, sessionId: session?.id, token });
 	const result = { hubUrl: hub.hubUrl, user };
 	print(flags, { state: "signed-in", ...result }, `Signed in at ${hub.hubUrl} as ${user.name} (${user.email}).`);
 }
@@ -164,9 +176,9 @@ function parseUrl(text: string): URL {
 }
 
 /** The code goes to standard error, the result alone to standard output; with --json both, a line each. */
-function show(code: DeviceCode, flags: Flags): void {
+function show(hub: TrustedHub, code: DeviceCode, flags: Flags): void {
 	if (flags.json === true) {
-		process.stdout.write(`${JSON.stringify({ state: "waiting", ...code })}\n`);
+		process.stdout.write(`${JSON.stringify({ state: "waiting", ...hub, ...code })}\n`);
 		return;
 	}
 	const qr = renderUnicodeCompact(code.verificationUriComplete, { border: 1 });

@@ -64,25 +64,33 @@ export function addMachineCommands(program: Command): void {
 			});
 		});
 	withFlags(peers.command("remove <peer>").description("Forget a machine that was added by hand")).action(
-		(peer: string, _flags: Flags, command: Command) =>
-			withLocalNode(command.optsWithGlobals(), async (node) => {
+		(peer: string, _flags: Flags, command: Command) => {
+			const flags = command.optsWithGlobals<Flags>();
+			return withLocalNode(flags, async (node) => {
 				await node.call("DELETE", `/api/peers/${encodeURIComponent(peer)}`);
-			}),
+				print(flags, { removed: peer }, () => `${peer} is forgotten.`);
+			});
+		},
 	);
 	withFlags(
 		peers.command("trust <peer> <fingerprint>").description("Trust exactly this certificate of a machine"),
-	).action((peer: string, fingerprint: string, _flags: Flags, command: Command) =>
-		withLocalNode(command.optsWithGlobals(), async (node) => {
-			await node.call("PUT", `/api/peers/${encodeURIComponent(peer)}/pin`, { fingerprint });
-		}),
-	);
+	).action((peer: string, fingerprint: string, _flags: Flags, command: Command) => {
+		const flags = command.optsWithGlobals<Flags>();
+		return withLocalNode(flags, async (node) => {
+			const path = `/api/peers/${encodeURIComponent(peer)}/pin`;
+			const { pin } = await node.call<{ pin: { fingerprint: string } }>("PUT", path, { fingerprint });
+			print(flags, { trusted: peer, pin }, () => `${peer} is trusted with ${pin.fingerprint} alone.`);
+		});
+	});
 	withFlags(
 		peers.command("unpin <peer>").description("Forget a machine's certificate; the next contact pins anew"),
-	).action((peer: string, _flags: Flags, command: Command) =>
-		withLocalNode(command.optsWithGlobals(), async (node) => {
+	).action((peer: string, _flags: Flags, command: Command) => {
+		const flags = command.optsWithGlobals<Flags>();
+		return withLocalNode(flags, async (node) => {
 			await node.call("DELETE", `/api/peers/${encodeURIComponent(peer)}/pin`);
-		}),
-	);
+			print(flags, { unpinned: peer }, () => `${peer} is pinned anew at its next answer.`);
+		});
+	});
 }
 
 function withFlags(command: Command): Command {

@@ -2,7 +2,7 @@ import { systemClock, systemRandom } from "@warren/kernel";
 import { createLogger } from "@warren/net";
 import { type Command, Option } from "commander";
 import { parseHubConfig } from "../config/hub-config.ts";
-import { configError } from "../config/server-config.ts";
+import { configError } from "../config/settings.ts";
 import { type Direction, migrateHub } from "../migrate/migrate-hub.ts";
 
 /** `warren migrate --to database|folder`: a hub's tables, from one to the other. */

@@ -35,7 +35,8 @@ export function addNodeCommands(program: Command): void {
 }
 
 /** This machine's processes, until SIGTERM or SIGINT. Holds no role itself, so that none can take it down. */
-export async function runMachine(flags: Record<string, unknown>): Promise<void> {
+export async function runMachine(given: Record<string, unknown>): Promise<void> {
+	const flags = await withFile(given);
 	const json = flags["json"] === true || ["1", "true"].includes(process.env["WARREN_JSON"] ?? "");
 	const chosen: Record<string, string> = {};
 	let shown: string | null = null;
@@ -63,6 +64,14 @@ export async function runMachine(flags: Record<string, unknown>): Promise<void> 
 	await stopped();
 	await supervisor.close();
 	process.exit(0);
+}
+
+/** What the file says of the supervisor's own business. It loads no settings where there is no file: it stays small. */
+async function withFile(flags: Record<string, unknown>): Promise<Record<string, unknown>> {
+	if ((process.env["WARREN_CONFIG"] ?? "") === "") return flags;
+	const { machinePlace } = await import("../config/server-config.ts");
+	const { json, http, tlsCert } = machinePlace(flags, process.env);
+	return { ...flags, json, http, tlsCert };
 }
 
 type Flags = Readonly<Record<string, unknown>>;

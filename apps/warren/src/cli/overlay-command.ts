@@ -2,27 +2,31 @@ import { silentLogger, systemClock } from "@warren/kernel";
 import { leaveOverlay } from "@warren/overlay/joiner";
 import type { Command } from "commander";
 import { renderUnicodeCompact } from "uqr";
-import { overlayFolder, parseJoinerConfig, readLinkTls } from "../config/joiner-config.ts";
+import { joinerSettings, overlayFolder, parseJoinerConfig, readLinkTls } from "../config/joiner-config.ts";
 import { openJoiner } from "../overlay/joiner-role.ts";
 import { addStockDevice, type JoinerStatus, readJoinerStatus } from "../overlay/stock-device.ts";
 import { runRole } from "./run-role.ts";
 import { renderAge, renderTable } from "./table.ts";
+import { withVariables } from "./variables.ts";
 
 function withOverlayFlags(command: Command): Command {
-	return command
-		.option("--data <dir>", "where state lives [WARREN_DATA]")
-		.option("--coordinator <url...>", "coordinators, tried in turn [WARREN_COORDINATOR, TABBIFY_MESH_COORDINATOR]")
-		.option("--tls-cert <file>", "this machine's certificate, PEM [WARREN_OVERLAY_TLS_CERT]")
-		.option("--tls-key <file>", "its key, PEM [WARREN_OVERLAY_TLS_KEY]")
-		.option("--tls-ca <file>", "the only CA that is trusted [WARREN_OVERLAY_TLS_CA]")
-		.option("--insecure-no-mtls", "no certificates; needs WARREN_ALLOW_INSECURE=1 as well")
-		.option("--json", "the result as JSON");
+	return withVariables(
+		command
+			.option("--data <dir>", "where state lives [WARREN_DATA]")
+			.option("--coordinator <url...>", "coordinators, tried in turn [WARREN_COORDINATOR, TABBIFY_MESH_COORDINATOR]")
+			.option("--tls-cert <file>", "this machine's certificate, PEM [WARREN_OVERLAY_TLS_CERT]")
+			.option("--tls-key <file>", "its key, PEM [WARREN_OVERLAY_TLS_KEY]")
+			.option("--tls-ca <file>", "the only CA that is trusted [WARREN_OVERLAY_TLS_CA]")
+			.option("--insecure-no-mtls", "no certificates; needs WARREN_ALLOW_INSECURE=1 as well")
+			.option("--json", "the result as JSON"),
+		joinerSettings,
+	);
 }
 
 /** `warren overlay`: this machine on the private mesh. */
 export function addOverlayCommands(program: Command): void {
 	const overlay = program.command("overlay").description("This machine on the private mesh");
-	withOverlayFlags(overlay.command("join"))
+	const join = withOverlayFlags(overlay.command("join"))
 		.description("Join and stay on the overlay, until SIGTERM or SIGINT")
 		.option("--name <name>", "this machine's name [WARREN_NAME]")
 		.option("--tag <tag...>", "tags that it asks for; token or certificate decide")
@@ -35,11 +39,11 @@ export function addOverlayCommands(program: Command): void {
 		.option("--data-plane <kind>", "auto, kernel, offload or portable")
 		.option("--app <uuid=host:port...>", "serve a local service at its app's address, port 8730 [WARREN_OVERLAY_APPS]")
 		.option("--no-names", "no DNS responder")
-		.option("--log-level <level>", "debug, info, warn or error [WARREN_LOG_LEVEL]")
-		.action(async (flags: Record<string, unknown>) => {
-			const config = parseJoinerConfig(flags, process.env);
-			await runRole("joiner", config, (deps) => openJoiner(deps, config));
-		});
+		.option("--log-level <level>", "debug, info, warn or error [WARREN_LOG_LEVEL]");
+	withVariables(join, joinerSettings).action(async (flags: Record<string, unknown>) => {
+		const config = parseJoinerConfig(flags, process.env);
+		await runRole("joiner", config, (deps) => openJoiner(deps, config));
+	});
 	overlay
 		.command("status")
 		.description("Peers and paths, as the joiner of this machine wrote them last")

@@ -32,6 +32,8 @@ export interface RunningRole extends Closeable {
 export interface RoleSettings {
 	readonly logLevel: "debug" | "info" | "warn" | "error";
 	readonly json: boolean;
+	/** Ends with standard input: the child of a window. */
+	readonly attached?: boolean;
 }
 
 /** Runs one server in this process: says when it is ready, closes it at SIGTERM or SIGINT. @param name in traces. */
@@ -47,7 +49,7 @@ export async function runRole(
 	const role = await open({ ...deps, tracer });
 	if (role.notice !== undefined) process.stderr.write(role.notice);
 	// Before anybody reads that it is ready, and may stop it.
-	const stop = stopped();
+	const stop = stopped(settings.attached);
 	process.stdout.write(settings.json ? `${JSON.stringify(role.ready)}\n` : role.greeting);
 	await stop;
 	logger.info("stopping");

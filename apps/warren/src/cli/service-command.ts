@@ -32,38 +32,52 @@ export function addServiceCommands(program: Command): void {
 		.description("Install and start it; flags after -- go to `warren up`")
 		.option("--data <dir>", "the node's data folder [WARREN_DATA]")
 		.option("--print", "only print the unit")
+		.option("--json", "the result as JSON")
 		.argument("[args...]", "flags for `warren up`")
-		.action(async (args: string[], flags: { data?: string; print?: boolean }) => {
+		.action(async (args: string[], flags: { data?: string; print?: boolean; json?: boolean }) => {
 			const manager = serviceManager();
 			const unit = manager.unit(["up", "--json", "--data", dataFolderOf(flags), ...args]);
 			if (flags.print === true) {
-				process.stdout.write(unit);
+				process.stdout.write(flags.json === true ? `${JSON.stringify({ path: manager.path, unit })}\n` : unit);
 				return;
 			}
 			mkdirSync(dirname(manager.path), { recursive: true });
 			writeFileSync(manager.path, unit, { mode: 0o644 });
 			for (const command of manager.enable) await runOrFail(command);
-			process.stdout.write(`Installed ${manager.path}; Warren runs, and starts with this machine.\n${manager.note}`);
+			const { path: installed, note } = manager;
+			print(
+				flags,
+				{ installed, note: note.trim() },
+				`Installed ${installed}; Warren runs, and starts with this machine.\n${note}`,
+			);
 		});
 	service
 		.command("uninstall")
 		.description("Stop it and remove the unit; data stays")
-		.action(async () => {
+		.option("--json", "the result as JSON")
+		.action(async (flags: { json?: boolean }) => {
 			const manager = serviceManager();
 			for (const command of manager.disable) await run(command[0], command.slice(1), { timeoutMs: commandTimeoutMs });
 			rmSync(manager.path, { force: true });
-			process.stdout.write(`Removed ${manager.path}. Data was left where it is.\n`);
+			print(flags, { removed: manager.path }, `Removed ${manager.path}. Data was left where it is.\n`);
 		});
 	service
 		.command("status")
 		.description("Whether it runs")
-		.action(async () => {
+		.option("--json", "the result as JSON")
+		.action(async (flags: { json?: boolean }) => {
 			const [file, ...args] = serviceManager().status;
 			const result = await run(file, args, { timeoutMs: commandTimeoutMs });
 			if (result.outcome !== "exited") throw serviceError("no_service_manager", `${result.message}.`);
-			process.stdout.write(result.stdout === "" ? result.stderr : result.stdout);
+			const said = result.stdout === "" ? result.stderr : result.stdout;
+			print(flags, { running: result.code === 0, said: said.trim() }, said);
 			process.exitCode = result.code === 0 ? 0 : 3;
 		});
+}
+
+/** @param text with its line ends. */
+function print(flags: { readonly json?: boolean }, result: object, text: string): void {
+	process.stdout.write(flags.json === true ? `${JSON.stringify(result)}\n` : text);
 }
 
 function serviceManager(): ServiceManager {

@@ -13,6 +13,7 @@ export function addSidecarCommand(program: Command): void {
 		.option("--port <port>", "3913 unless told [WARREN_SIDECAR_PORT]")
 		.option("--host <address>", "a loopback address, 127.0.0.1 unless told [WARREN_SIDECAR_HOST]")
 		.option("--name <name>", "this machine's name, as discovery shows it [WARREN_NAME]")
+		.option("--attached", "end when standard input ends, as a window's child does [WARREN_ATTACHED]")
 		.option("--log-level <level>", "debug, info, warn or error [WARREN_LOG_LEVEL]")
 		.option("--json", "one JSON line when ready, JSON logs [WARREN_JSON]")
 		.action(async (flags: Record<string, unknown>) => {

@@ -1,12 +1,11 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { defineErrors, parseConfig } from "@warren/kernel";
+import { parseConfig } from "@warren/kernel";
 import { z } from "zod";
 import { type ClusterConfig, clusterFields, clusterVariables, parseCluster } from "./cluster-config.ts";
 import { defaultDataFolder } from "./data-folder.ts";
 import { isLoopback } from "./server-config.ts";
-
-const configError = defineErrors({ unsafe_config: { status: 500 }, bad_config: { status: 500 } });
+import { configError, type Environment, readSettings } from "./settings.ts";
 
 const port = z.coerce.number().pipe(z.int().min(0).max(65535));
 const list = z.array(z.string().min(1)).default([]);
@@ -91,21 +90,22 @@ export function isPublicName(name: string): boolean {
 	);
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export const backboneSettings = {
+	name: "backbone",
+	schema: serverSchema,
+	variables: serverVariables,
+	secrets: ["adminToken", "masterSecret"],
+} as const;
 
 /**
- * The backbone's settings: flags, else environment, else defaults.
+ * The backbone's settings.
  * @throws WarrenError `bad_config`, `unsafe_config` (plain HTTP off loopback).
  */
 export function parseBackboneConfig(
 	flags: Readonly<Record<string, unknown>>,
 	environment: Environment,
 ): BackboneConfig {
-	const config = parseConfig(
-		serverSchema,
-		collect(serverVariables, flags, environment, { data: defaultDataFolder(environment) }),
-		"backbone",
-	);
+	const config = readSettings(backboneSettings, flags, environment, { data: defaultDataFolder(environment) });
 	if (config.http) {
 		config.host ??= "127.0.0.1";
 		if (!isLoopback(config.host))
@@ -189,26 +189,59 @@ export interface AgentServiceConfig {
 	readonly links?: number;
 }
 
-const agentVariables: Readonly<Record<string, string>> = {
-	backbone: "BACKBONE_URL",
-	ca: "BACKBONE_CA",
-	token: "BACKBONE_SERVICE_TOKEN",
-};
+/** One service, as flags and variables say it; the same words as in the file. */
+const agentSchema = z.object({
+	backbone: z.string().optional(),
+	ca: z.string().optional(),
+	token: z.string().optional(),
+	service: z.string().optional(),
+	target: z.string().optional(),
+	transport: transport.optional(),
+	name: z.string().optional(),
+	proxyProtocol: z.boolean().default(false),
+	config: z.string().optional(),
+	json: z.boolean().default(false),
+	logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
+});
+
+export const agentSettings = {
+	name: "agent",
+	schema: agentSchema,
+	variables: {
+		backbone: "BACKBONE_URL",
+		ca: "BACKBONE_CA",
+		token: "BACKBONE_SERVICE_TOKEN",
+		service: "BACKBONE_SERVICE",
+		target: "BACKBONE_TARGET",
+		transport: "BACKBONE_TRANSPORT",
+		name: "BACKBONE_AGENT_NAME",
+		proxyProtocol: "BACKBONE_PROXY_PROTOCOL",
+		config: "BACKBONE_AGENT_CONFIG",
+		json: "WARREN_JSON",
+		logLevel: "WARREN_LOG_LEVEL",
+	},
+	secrets: ["token"],
+} as const;
+
+/** How an agent runs, and the file of its services where one was named. */
+export function parseAgentRun(flags: Readonly<Record<string, unknown>>, environment: Environment) {
+	const { config = null, json, logLevel } = readSettings(agentSettings, flags, environment);
+	return { file: config, json, logLevel };
+}
 
 /** @throws WarrenError `bad_config`, `unsafe_config`. */
 export function parseAgentConfig(
 	flags: Readonly<Record<string, unknown>>,
 	environment: Environment,
 ): AgentServiceConfig[] {
-	const given = collect(agentVariables, flags, environment, {});
-	const config = typeof flags["config"] === "string" ? flags["config"] : null;
+	const { config, json: _json, logLevel: _logLevel, ...given } = readSettings(agentSettings, flags, environment);
 	const file = parseConfig(
 		agentFileSchema,
-		config === null
+		config === undefined
 			? { ...given, services: [given] }
 			: {
-					...(given["backbone"] === undefined ? {} : { backbone: given["backbone"] }),
-					ca: given["ca"],
+					...(given.backbone === undefined ? {} : { backbone: given.backbone }),
+					ca: given.ca,
 					...readJson(config),
 				},
 		"agent",
@@ -267,24 +300,4 @@ function readJson(file: string): Record<string, unknown> {
 		if (!(cause instanceof SyntaxError)) throw cause;
 		throw configError("bad_config", `${file} is not JSON: ${cause.message}.`, { cause });
 	}
-}
-
-function collect(
-	variables: Readonly<Record<string, string>>,
-	flags: Readonly<Record<string, unknown>>,
-	environment: Environment,
-	defaults: Record<string, unknown>,
-): Record<string, unknown> {
-	const input: Record<string, unknown> = { ...defaults };
-	for (const [field, variable] of Object.entries(variables)) {
-		const text = environment[variable];
-		if (text === undefined || text === "") continue;
-		input[field] = ["http", "json", "acme", "approvePrincipals", "plainBackends"].includes(field)
-			? text === "1" || text === "true"
-			: ["hostname", "trustedProxy"].includes(field)
-				? text.split(",").map((each) => each.trim())
-				: text;
-	}
-	for (const [field, value] of Object.entries(flags)) if (value !== undefined) input[field] = value;
-	return input;
 }

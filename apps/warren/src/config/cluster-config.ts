@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { messageOf } from "@warren/kernel";
 import type { NatsOptions, PostgresOptions } from "@warren/store";
 import { z } from "zod";
-import { configError, isLoopback } from "./server-config.ts";
+import { isLoopback } from "./server-config.ts";
+import { configError } from "./settings.ts";
 
 /** Settings of a role that shares its state with others of its kind; all absent where it has its own files. */
 export const clusterFields = {

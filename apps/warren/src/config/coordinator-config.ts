@@ -1,15 +1,15 @@
 import { resolve } from "node:path";
-import { defineErrors, parseConfig } from "@warren/kernel";
 import { tagPattern } from "@warren/overlay";
 import { z } from "zod";
 import { type DatabaseConfig, databaseFields, databaseVariables, parseDatabase } from "./cluster-config.ts";
 import { isLoopback } from "./server-config.ts";
-
-const configError = defineErrors({ unsafe_config: { status: 500 }, bad_config: { status: 500 } });
+import { configError, readSettings } from "./settings.ts";
 
 const port = z.coerce.number().pipe(z.int().min(0).max(65535));
 const schema = z.object({
 	data: z.string().min(1).optional(),
+	/** ADDRESS:PORT, instead of both. */
+	bind: z.string().optional(),
 	host: z.string().min(1).default("0.0.0.0"),
 	port: port.default(8888),
 	tlsCert: z.string().optional(),
@@ -33,50 +33,55 @@ const schema = z.object({
 });
 
 type Settings = z.infer<typeof schema>;
-export type CoordinatorConfig = Settings & {
+export type CoordinatorConfig = Omit<Settings, "bind"> & {
 	/** Where this instance shares its state with another; null = it has its own. */
 	readonly shared: DatabaseConfig | null;
 };
 
 /** Each field's environment variables, the first that is set counts; the original's own names beside ours. */
-const variables: Readonly<Partial<Record<keyof Settings | "bind", readonly string[]>>> = {
-	data: ["WARREN_COORDINATOR_DATA"],
-	bind: ["WARREN_COORDINATOR_BIND"],
-	tlsCert: ["WARREN_COORDINATOR_TLS_CERT"],
-	tlsKey: ["WARREN_COORDINATOR_TLS_KEY"],
-	tlsCa: ["WARREN_COORDINATOR_TLS_CA"],
-	tlsCrl: ["WARREN_COORDINATOR_TLS_CRL"],
-	policyFile: ["WARREN_POLICY_FILE"],
+const variables: Readonly<Record<keyof Settings, string | readonly string[]>> = {
+	data: "WARREN_COORDINATOR_DATA",
+	bind: "WARREN_COORDINATOR_BIND",
+	host: "WARREN_COORDINATOR_HOST",
+	port: "WARREN_COORDINATOR_PORT",
+	tlsCert: "WARREN_COORDINATOR_TLS_CERT",
+	tlsKey: "WARREN_COORDINATOR_TLS_KEY",
+	tlsCa: "WARREN_COORDINATOR_TLS_CA",
+	tlsCrl: "WARREN_COORDINATOR_TLS_CRL",
+	policyFile: "WARREN_POLICY_FILE",
 	authUrl: ["AUTH_URL", "WARREN_AUTH_URL"],
-	authCa: ["WARREN_AUTH_CA"],
-	joinTokens: ["WARREN_JOIN_TOKENS"],
-	adminToken: ["WARREN_ADMIN_TOKEN"],
-	stunPort: ["WARREN_STUN_PORT"],
-	logLevel: ["WARREN_LOG_LEVEL"],
-	database: [databaseVariables.database],
-	databasePasswordFile: [databaseVariables.databasePasswordFile],
-	databaseCa: [databaseVariables.databaseCa],
-	clusterAddress: [databaseVariables.clusterAddress],
+	authCa: "WARREN_AUTH_CA",
+	joinTokens: "WARREN_JOIN_TOKENS",
+	adminToken: "WARREN_ADMIN_TOKEN",
+	defaultTag: "WARREN_COORDINATOR_DEFAULT_TAG",
+	hostname: "WARREN_COORDINATOR_HOSTNAME",
+	trustedProxy: "WARREN_COORDINATOR_TRUSTED_PROXY",
+	insecure: "WARREN_COORDINATOR_INSECURE",
+	stunPort: "WARREN_STUN_PORT",
+	stun: "WARREN_STUN",
+	json: "WARREN_JSON",
+	logLevel: "WARREN_LOG_LEVEL",
+	...databaseVariables,
 };
 
+export const coordinatorSettings = {
+	name: "coordinator",
+	schema,
+	variables,
+	secrets: ["adminToken"],
+	renamed: { insecureNoMtls: "insecure" },
+} as const;
+
 /**
- * The coordinator's settings: flags, else environment, else defaults.
+ * The coordinator's settings.
  * @throws WarrenError `bad_config`, `unsafe_config` (no certificates without both signs that this is meant).
  */
 export function parseCoordinatorConfig(
 	flags: Readonly<Record<string, unknown>>,
 	environment: Readonly<Record<string, string | undefined>>,
 ): CoordinatorConfig {
-	const input: Record<string, unknown> = {};
-	for (const [field, names] of Object.entries(variables)) {
-		const set = names.map((name) => environment[name]).find((value) => value !== undefined && value !== "");
-		if (set !== undefined) input[field] = set;
-	}
-	for (const [field, value] of Object.entries(flags)) if (value !== undefined) input[field] = value;
-	const { bind, insecureNoMtls, ...rest } = input;
-	if (environment[databaseVariables.plainBackends] === "1") rest["plainBackends"] ??= true;
-	const wanted = { ...rest, insecure: insecureNoMtls === true, ...(bind === undefined ? {} : splitBind(String(bind))) };
-	const config = parseConfig(schema, wanted, "coordinator");
+	const { bind, ...settings } = readSettings(coordinatorSettings, flags, environment);
+	const config = { ...settings, ...(bind === undefined ? {} : splitBind(bind)) };
 	const given = [config.tlsCert, config.tlsKey, config.tlsCa].filter((file) => file !== undefined).length;
 	if (config.insecure) {
 		if (environment["WARREN_ALLOW_INSECURE"] !== "1" && environment["TABBIFY_ALLOW_INSECURE"] !== "1") {
@@ -109,9 +114,9 @@ export function parseCoordinatorConfig(
 	return { ...config, ...(config.data === undefined ? {} : { data: resolve(config.data) }), shared };
 }
 
-function splitBind(bind: string): { host: string; port: string } {
+function splitBind(bind: string): { host: string; port: number } {
 	const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(bind.trim());
-	if (match === null)
+	if (match === null || Number(match[3]) > 65_535)
 		throw configError("bad_config", `--bind ${bind} is not ADDRESS:PORT.`, { fix: "For example: --bind 0.0.0.0:8888" });
-	return { host: match[1] ?? (match[2] === "" ? "0.0.0.0" : (match[2] as string)), port: match[3] as string };
+	return { host: match[1] ?? (match[2] === "" ? "0.0.0.0" : (match[2] as string)), port: Number(match[3]) };
 }

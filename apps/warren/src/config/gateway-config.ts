@@ -1,10 +1,8 @@
 import { resolve } from "node:path";
-import { defineErrors, parseConfig } from "@warren/kernel";
 import { z } from "zod";
 import { type DatabaseConfig, databaseFields, databaseVariables, parseDatabase } from "./cluster-config.ts";
 import { defaultDataFolder } from "./data-folder.ts";
-
-const configError = defineErrors({ bad_config: { status: 500 } });
+import { configError, readSettings } from "./settings.ts";
 
 const count = (max: number) => z.coerce.number().pipe(z.int().min(1).max(max));
 
@@ -21,6 +19,8 @@ const gatewaySchema = z.object({
 	trustedProxy: z.array(z.string().min(1)).default([]),
 	/** A secret: whoever registers must show it. */
 	invitation: z.string().min(8).optional(),
+	/** A secret: opens the audit. */
+	adminToken: z.string().min(16).optional(),
 	payloadBytes: count(1024 * 1024).default(10_240),
 	messagesPerMinute: count(10_000_000).default(60),
 	maxConnections: count(200_000).default(25_000),
@@ -35,7 +35,7 @@ export type GatewayConfig = Settings & {
 	readonly shared: DatabaseConfig | null;
 };
 
-/** Every flag's environment variable; the invitation has no flag, because others of this machine could read it. */
+/** Every flag's environment variable; secrets have no flag, because others of this machine could read it. */
 const variables: Readonly<Record<keyof Settings, string>> = {
 	data: "WARREN_GATEWAY_DATA",
 	host: "WARREN_GATEWAY_HOST",
@@ -46,6 +46,7 @@ const variables: Readonly<Record<keyof Settings, string>> = {
 	http: "WARREN_HTTP",
 	trustedProxy: "WARREN_TRUSTED_PROXY",
 	invitation: "WARREN_GATEWAY_INVITATION",
+	adminToken: "WARREN_GATEWAY_ADMIN_TOKEN",
 	payloadBytes: "WARREN_GATEWAY_PAYLOAD_BYTES",
 	messagesPerMinute: "WARREN_GATEWAY_MESSAGES_PER_MINUTE",
 	maxConnections: "WARREN_GATEWAY_MAX_CONNECTIONS",
@@ -54,8 +55,15 @@ const variables: Readonly<Record<keyof Settings, string>> = {
 	...databaseVariables,
 };
 
+export const gatewaySettings = {
+	name: "gateway",
+	schema: gatewaySchema,
+	variables,
+	secrets: ["invitation", "adminToken"],
+} as const;
+
 /**
- * The gateway's settings: flags, else environment, else defaults. Plain HTTP unless a certificate is given, as in the
+ * The gateway's settings. Plain HTTP unless a certificate is given, as in the
  * original: a proxy in front ends TLS.
  * @throws WarrenError `bad_config`.
  */
@@ -63,13 +71,8 @@ export function parseGatewayConfig(
 	flags: Readonly<Record<string, unknown>>,
 	environment: Readonly<Record<string, string | undefined>>,
 ): GatewayConfig {
-	const input: Record<string, unknown> = { data: `${defaultDataFolder(environment)}-gateway` };
-	for (const [field, variable] of Object.entries(variables)) {
-		const text = environment[variable];
-		if (text !== undefined && text !== "") input[field] = fromVariable(field, text);
-		if (flags[field] !== undefined && field !== "invitation") input[field] = flags[field];
-	}
-	const config = parseConfig(gatewaySchema, input, "gateway");
+	const data = `${defaultDataFolder(environment)}-gateway`;
+	const config = readSettings(gatewaySettings, flags, environment, { data });
 	if ((config.tlsCert === undefined) !== (config.tlsKey === undefined)) {
 		throw configError("bad_config", "--tls-cert and --tls-key belong together, and one is missing.", {
 			fix: "Give both files, or neither.",
@@ -78,14 +81,4 @@ export function parseGatewayConfig(
 	if (config.http && config.tlsCert !== undefined)
 		throw configError("bad_config", "--http and --tls-cert contradict each other.", { fix: "Leave one out." });
 	return { ...config, data: resolve(config.data), shared: parseDatabase(config, flags) };
-}
-
-function fromVariable(field: string, text: string): unknown {
-	if (field === "http" || field === "json" || field === "plainBackends") return text === "1" || text === "true";
-	if (field === "hostname" || field === "trustedProxy")
-		return text
-			.split(",")
-			.map((each) => each.trim())
-			.filter((each) => each !== "");
-	return text;
 }

@@ -33,13 +33,14 @@ const variables: Readonly<Record<keyof Settings, string>> = {
 	...clusterVariables,
 };
 
+export const hubSettings = { name: "hub", schema: hubSchema, variables } as const;
+
 /** @throws WarrenError `bad_config`, `unsafe_config` (plain HTTP off loopback, backends without TLS). */
 export function parseHubConfig(
 	flags: Readonly<Record<string, unknown>>,
 	environment: Readonly<Record<string, string | undefined>>,
 ): HubConfig {
-	const role = { name: "hub", schema: hubSchema, secrets: "passwords and sessions" };
-	const settings = parseServerConfig(role, variables, flags, environment);
+	const settings = parseServerConfig({ ...hubSettings, secret: "passwords and sessions" }, flags, environment);
 	return {
 		...settings,
 		ai: parseAiConfig(environment),

@@ -1,14 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
-import { defineErrors, messageOf, parseConfig } from "@warren/kernel";
+import { messageOf } from "@warren/kernel";
 import { canonicalHost } from "@warren/net";
 import { appUla, tagPattern } from "@warren/overlay/joiner";
 import { z } from "zod";
 import { defaultDataFolder } from "./data-folder.ts";
 import { isLoopback } from "./server-config.ts";
-
-const configError = defineErrors({ unsafe_config: { status: 500 }, bad_config: { status: 500 } });
+import { configError, readSettings } from "./settings.ts";
 
 const port = z.coerce.number().pipe(z.int().min(0).max(65535));
 const url = z.url({ protocol: /^https?$/ });
@@ -42,22 +41,35 @@ export type JoinerConfig = Omit<z.infer<typeof schema>, "app"> & {
 	readonly folder: string;
 };
 
-const variables: Readonly<Record<string, readonly string[]>> = {
-	data: ["WARREN_DATA"],
-	coordinator: ["TABBIFY_MESH_COORDINATOR", "WARREN_COORDINATOR"],
-	tlsCert: ["WARREN_OVERLAY_TLS_CERT"],
-	tlsKey: ["WARREN_OVERLAY_TLS_KEY"],
-	tlsCa: ["WARREN_OVERLAY_TLS_CA"],
-	joinToken: ["MESH_JOIN_TOKEN"],
-	name: ["WARREN_NAME"],
-	listenPort: ["WARREN_OVERLAY_PORT"],
-	listenEndpoint: ["WARREN_OVERLAY_ENDPOINT"],
-	app: ["WARREN_OVERLAY_APPS"],
-	logLevel: ["WARREN_LOG_LEVEL"],
+const coordinatorVariables = ["TABBIFY_MESH_COORDINATOR", "WARREN_COORDINATOR"] as const;
+const variables: Readonly<Record<keyof z.infer<typeof schema>, string | readonly string[]>> = {
+	data: "WARREN_DATA",
+	coordinator: coordinatorVariables,
+	tlsCert: "WARREN_OVERLAY_TLS_CERT",
+	tlsKey: "WARREN_OVERLAY_TLS_KEY",
+	tlsCa: "WARREN_OVERLAY_TLS_CA",
+	joinToken: "MESH_JOIN_TOKEN",
+	name: "WARREN_NAME",
+	tag: "WARREN_OVERLAY_TAGS",
+	network: "WARREN_OVERLAY_NETWORK",
+	interface: "WARREN_OVERLAY_INTERFACE",
+	listenPort: "WARREN_OVERLAY_PORT",
+	listenEndpoint: "WARREN_OVERLAY_ENDPOINT",
+	relayOnly: "WARREN_OVERLAY_RELAY_ONLY",
+	dataPlane: "WARREN_OVERLAY_DATA_PLANE",
+	app: "WARREN_OVERLAY_APPS",
+	names: "WARREN_OVERLAY_NAMES",
+	insecure: "WARREN_OVERLAY_INSECURE",
+	json: "WARREN_JSON",
+	logLevel: "WARREN_LOG_LEVEL",
 };
 
-/** Fields of several values, separated by commas in the environment. */
-const lists: ReadonlySet<string> = new Set(["coordinator", "app"]);
+export const joinerSettings = {
+	name: "overlay",
+	schema,
+	variables,
+	renamed: { insecureNoMtls: "insecure" },
+} as const;
 
 /** What a later command needs of an earlier join: never a token. */
 const remembered = ["coordinator", "tlsCert", "tlsKey", "tlsCa", "name", "insecure"] as const;
@@ -71,7 +83,7 @@ export function overlayFolder(
 }
 
 /**
- * The joiner's settings: flags, else environment, else what the last join on this machine said, else defaults.
+ * The joiner's settings: flags, else environment, else the file, else what the last join on this machine said, else defaults.
  * @throws WarrenError `bad_config`, `unsafe_config` (no certificates without both signs that this is meant).
  */
 export function parseJoinerConfig(
@@ -79,22 +91,19 @@ export function parseJoinerConfig(
 	environment: Readonly<Record<string, string | undefined>>,
 ): JoinerConfig {
 	const folder = overlayFolder(flags, environment);
-	const input: Record<string, unknown> = {
-		data: defaultDataFolder(environment),
-		name: canonicalHost(hostname()).split(".")[0],
-		...earlier(folder),
-	};
-	for (const [field, names] of Object.entries(variables)) {
-		const set = names.map((name) => environment[name]).find((value) => value !== undefined && value !== "");
-		if (set !== undefined) input[field] = lists.has(field) ? set.split(",").map((each) => each.trim()) : set;
-	}
-	for (const [field, value] of Object.entries(flags)) if (value !== undefined) input[field] = value;
-	if (flags["insecureNoMtls"] === true) input["insecure"] = true;
-	if (input["coordinator"] === undefined)
+	const before = earlier(folder);
+	const told = [flags["coordinator"], before["coordinator"], environment["WARREN_CONFIG"]].concat(
+		coordinatorVariables.map((name) => environment[name] || undefined),
+	);
+	if (told.every((each) => each === undefined))
 		throw configError("bad_config", "Which coordinator to join is not said.", {
 			fix: "Give --coordinator URL, or set WARREN_COORDINATOR.",
 		});
-	const { app, ...config } = parseConfig(schema, input, "overlay");
+	const { app, ...config } = readSettings(joinerSettings, flags, environment, {
+		data: defaultDataFolder(environment),
+		name: canonicalHost(hostname()).split(".")[0],
+		...before,
+	});
 	const allowed = environment["WARREN_ALLOW_INSECURE"] === "1" || environment["TABBIFY_ALLOW_INSECURE"] === "1";
 	const given = [config.tlsCert, config.tlsKey, config.tlsCa].filter((file) => file !== undefined).length;
 	if (config.insecure && !allowed) {

@@ -13,6 +13,8 @@ const loginSchema = z.object({
 	userId: z.string(),
 	name: z.string(),
 	email: z.string(),
+	/** As the list of devices has it; absent in files of earlier versions. */
+	sessionId: z.string().optional(),
 	/** A secret. */
 	token: z.string(),
 });

@@ -20,7 +20,7 @@ describe("a node's settings", () => {
 	it.each([
 		[{ port: "70000" }, {}, /port.*70000/],
 		[{ port: "many" }, {}, /port/],
-		[{ logLevel: "loud" }, {}, /logLevel.*loud/],
+		[{ logLevel: "loud" }, {}, /--log-level.*loud/],
 		[{ tlsCert: "a.pem" }, {}, /--tls-key/],
 		[{}, { WARREN_USER: "ada" }, /WARREN_PIN/],
 	])("%j %j are refused with the setting and its value", (flags, environment, message) => {

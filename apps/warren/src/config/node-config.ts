@@ -3,7 +3,8 @@ import { readSocialVariables, type SocialProviders } from "@warren/accounts";
 import { z } from "zod";
 import { type AiConfig, parseAiConfig } from "./ai-config.ts";
 import { backboneDomain } from "./backbone-config.ts";
-import { configError, parseServerConfig, portSetting, serverSchema, serverVariables } from "./server-config.ts";
+import { parseServerConfig, portSetting, serverSchema, serverVariables } from "./server-config.ts";
+import { configError } from "./settings.ts";
 
 const nodeSchema = serverSchema.extend({
 	port: portSetting.default(5151),
@@ -56,16 +57,17 @@ const variables: Readonly<Record<keyof Settings, string>> = {
 	backboneDomain: "WARREN_BACKBONE_DOMAIN",
 };
 
+export const nodeSettings = { name: "node", schema: nodeSchema, variables, secrets: ["pin", "meshSecret"] } as const;
+
 /**
- * The node's settings: flags, else environment, else defaults.
+ * The node's settings.
  * @throws WarrenError `bad_config`, `unsafe_config` (plain HTTP off loopback).
  */
 export function parseNodeConfig(
 	flags: Readonly<Record<string, unknown>>,
 	environment: Readonly<Record<string, string | undefined>>,
 ): NodeConfig {
-	const role = { name: "node", schema: nodeSchema, secrets: "PINs and terminals" };
-	const config = parseServerConfig(role, variables, flags, environment);
+	const config = parseServerConfig({ ...nodeSettings, secret: "PINs and terminals" }, flags, environment);
 	if (config.user !== undefined && config.pin === undefined)
 		throw configError("bad_config", "WARREN_USER is set without WARREN_PIN.", { fix: "Set both, or neither." });
 	if ((config.meshId === undefined) !== (config.meshSecret === undefined)) {

@@ -1,11 +1,9 @@
 import { hostname } from "node:os";
 import { resolve } from "node:path";
-import { defineErrors, parseConfig } from "@warren/kernel";
 import { canonicalHost } from "@warren/net";
 import { z } from "zod";
 import { defaultDataFolder } from "./data-folder.ts";
-
-export const configError = defineErrors({ unsafe_config: { status: 500 }, bad_config: { status: 500 } });
+import { configError, type Environment, type Flags, type RoleSettings, readSettings } from "./settings.ts";
 
 export const portSetting = z.coerce.number().pipe(z.int().min(0).max(65535));
 const list = z.array(z.string().min(1)).default([]);
@@ -41,34 +39,21 @@ export const serverVariables: Readonly<Record<keyof ServerConfig, string>> = {
 	logLevel: "WARREN_LOG_LEVEL",
 };
 
-const switches = new Set(["http", "json", "workspaces", "plainBackends"]);
-const lists = new Set(["hostname", "trustedProxy"]);
-
 /**
- * A server's settings: flags, else environment, else defaults. Nothing else reads the environment.
- * @param secrets what plain HTTP would send in the clear, for the refusal.
+ * A server's settings, and what they must not be together.
+ * @param secret what plain HTTP would send in the clear, for the refusal.
  * @throws WarrenError `bad_config`, `unsafe_config` (plain HTTP off loopback).
  */
-export function parseServerConfig<S extends z.ZodType<ServerConfig>>(
-	role: { readonly name: string; readonly schema: S; readonly secrets: string },
-	variables: Readonly<Record<string, string>>,
-	flags: Readonly<Record<string, unknown>>,
-	environment: Readonly<Record<string, string | undefined>>,
+export function parseServerConfig<S extends typeof serverSchema>(
+	{ secret, ...role }: RoleSettings<S> & { readonly secret: string },
+	flags: Flags,
+	environment: Environment,
 ): z.infer<S> {
-	const input: Record<string, unknown> = {
-		data: defaultDataFolder(environment),
-		name: canonicalHost(hostname()).split(".")[0],
-	};
-	for (const [field, variable] of Object.entries(variables)) {
-		const fromEnvironment = environment[variable];
-		if (fromEnvironment !== undefined && fromEnvironment !== "") input[field] = fromVariable(field, fromEnvironment);
-		if (flags[field] !== undefined) input[field] = flags[field];
-	}
-	const config = parseConfig(role.schema, input, role.name);
+	const config = readSettings(role, flags, environment, machineDefaults(environment)) as z.infer<S> & ServerConfig;
 	if (config.http) {
 		config.host ??= "127.0.0.1";
 		if (!isLoopback(config.host)) {
-			throw configError("unsafe_config", `--http on ${config.host} would send ${role.secrets} in the clear.`, {
+			throw configError("unsafe_config", `--http on ${config.host} would send ${secret} in the clear.`, {
 				fix: "Leave out --http (TLS is on by itself), or use --host 127.0.0.1.",
 			});
 		}
@@ -82,14 +67,20 @@ export function parseServerConfig<S extends z.ZodType<ServerConfig>>(
 	return config;
 }
 
-function fromVariable(field: string, text: string): unknown {
-	if (switches.has(field)) return text === "1" || text === "true";
-	if (lists.has(field))
-		return text
-			.split(",")
-			.map((each) => each.trim())
-			.filter((each) => each !== "");
-	return text;
+/** What this machine itself says. */
+function machineDefaults(environment: Environment) {
+	return { data: defaultDataFolder(environment), name: canonicalHost(hostname()).split(".")[0] };
+}
+
+const placeSchema = serverSchema.pick({
+	...{ name: true, host: true, hostname: true },
+	...{ json: true, http: true, tlsCert: true },
+});
+
+/** What this machine is called and where it listens, as its private process has it. */
+export function machinePlace(flags: Flags, environment: Environment): z.infer<typeof placeSchema> {
+	const role = { name: "node", schema: placeSchema, variables: serverVariables, isPart: true };
+	return readSettings(role, flags, environment, machineDefaults(environment));
 }
 
 export function isLoopback(host: string): boolean {

@@ -1,12 +1,6 @@
 import { z } from "zod";
-import {
-	configError,
-	isLoopback,
-	parseServerConfig,
-	portSetting,
-	serverSchema,
-	serverVariables,
-} from "./server-config.ts";
+import { isLoopback, parseServerConfig, portSetting, serverSchema, serverVariables } from "./server-config.ts";
+import { configError } from "./settings.ts";
 
 const sidecarSchema = serverSchema.extend({
 	port: portSetting.default(3913),
@@ -14,6 +8,8 @@ const sidecarSchema = serverSchema.extend({
 	hub: z.url().optional(),
 	/** The coding agent's program, where it is not found by itself. */
 	opencode: z.string().min(1).optional(),
+	/** It ends when its standard input does. */
+	attached: z.boolean().default(false),
 });
 
 export type SidecarConfig = z.infer<typeof sidecarSchema> & { readonly host: string };
@@ -24,7 +20,10 @@ const variables: Readonly<Record<keyof SidecarConfig, string>> = {
 	port: "WARREN_SIDECAR_PORT",
 	hub: "WARREN_HUB",
 	opencode: "WARREN_OPENCODE",
+	attached: "WARREN_ATTACHED",
 };
+
+export const sidecarSettings = { name: "sidecar", schema: sidecarSchema, variables } as const;
 
 /**
  * The sidecar is plain HTTP on loopback, always: windows of this machine are its only clients.
@@ -34,8 +33,8 @@ export function parseSidecarConfig(
 	flags: Readonly<Record<string, unknown>>,
 	environment: Readonly<Record<string, string | undefined>>,
 ): SidecarConfig {
-	const role = { name: "sidecar", schema: sidecarSchema, secrets: "sessions" };
-	const config = parseServerConfig(role, variables, { ...flags, http: false }, environment);
+	const { WARREN_HTTP: _http, ...rest } = environment;
+	const config = parseServerConfig({ ...sidecarSettings, secret: "sessions" }, { ...flags, http: false }, rest);
 	const host = config.host ?? "127.0.0.1";
 	if (!isLoopback(host))
 		throw configError("unsafe_config", `A sidecar on ${host} would serve others than this machine's own windows.`, {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { messageOf, parseConfig } from "@warren/kernel";
 import { z } from "zod";
-import { configError } from "./server-config.ts";
+import { configError } from "./settings.ts";
 
 /** Where spans are sent, as OpenTelemetry's own variables say. */
 export interface TraceConfig {

@@ -2,6 +2,7 @@ import { describeIdentity } from "@warren/kernel";
 import type { RequestContext } from "@warren/net";
 import type { OpenPart } from "../node/role-part.ts";
 import type { Processes } from "../supervisor/supervised-role.ts";
+import { activityRoutes } from "./activity-routes.ts";
 import { backboneRoutes } from "./backbone-routes.ts";
 import { EdgeDoors } from "./edge-doors.ts";
 import { networkRoutes } from "./network-routes.ts";
@@ -34,6 +35,7 @@ export function consolePart(processes: Processes | null): OpenPart {
 			routes: [
 				...networkRoutes({ doors, history, dataPath: base.data.path, record, actorOf }),
 				...backboneRoutes(doors, record),
+				...activityRoutes(base.audit, doors),
 			],
 		};
 	};

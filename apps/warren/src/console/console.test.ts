@@ -10,7 +10,11 @@ const everybody = { action: "accept", src: ["tag:machine"], dst: ["tag:machine"]
 let node: StartedNode;
 beforeAll(async () => {
 	const ports = { WARREN_COORDINATOR_PORT: "0", WARREN_STUN_PORT: "0", WARREN_BACKBONE_PORT: "0" };
-	node = await startNode({ command: ["up"], env: { WARREN_EDGE: "1", WARREN_SIDECAR_PORT: "0", ...ports } });
+	const gateway = { WARREN_GATEWAY: "1", WARREN_GATEWAY_PORT: "0" };
+	node = await startNode({
+		command: ["up"],
+		env: { WARREN_EDGE: "1", WARREN_SIDECAR_PORT: "0", ...ports, ...gateway },
+	});
 	for (const path of ["/api/network/policy", "/api/backbone/cluster"])
 		await vi.waitFor(async () => expect((await node.fetch(path)).status).toBe(200), patience);
 });
@@ -134,5 +138,75 @@ describe("the administrator's credential", () => {
 		expect(await answer.json()).toMatchObject({ error: "not_here", fix: expect.stringContaining("warren up") });
 		const network = (await (await alone.fetch("/api/network")).json()) as { error: object };
 		expect(network).toMatchObject({ coordinator: null, error: { error: "not_here" } });
+	});
+});
+
+describe("activity, asked of the node", () => {
+	type Records = {
+		role: string;
+		source: string;
+		id: number;
+		action: string;
+		target: string;
+		at: number;
+		actor: string;
+	}[];
+	const read = async (query: Record<string, string> = {}) => {
+		const { status, body } = await ask("GET", `/api/activity?${new URLSearchParams(query)}`);
+		expect(status).toBe(200);
+		return body as unknown as { records: Records; next: string | null; silent: object[] };
+	};
+
+	it("is one list of what node, coordinator, backbone and gateway wrote down, newest first", async () => {
+		const status = (await ask("GET", "/api/status")).body as unknown as { roles: { name: string; port?: number }[] };
+		const port = status.roles.find(({ name }) => name === "gateway")?.port;
+		const mesh = { meshId: "attic", secret: "correct horse battery", name: "Attic" };
+		const registered = await fetch(`http://localhost:${port}/register`, { method: "POST", body: JSON.stringify(mesh) });
+		expect(registered.status).toBe(200);
+		expect((await ask("POST", "/api/backbone/tokens", { service_name: "kettle" })).status).toBe(200);
+		// Written once they were answered: the four logs are four files.
+		await vi.waitFor(async () => {
+			const { records, silent } = await read();
+			expect(silent).toEqual([]);
+			const told = records.map(({ role, action }) => `${role} ${action}`);
+			for (const each of [
+				"node backbone.token.make",
+				"backbone backbone.token.create",
+				"coordinator overlay.policy",
+				"gateway gateway.register",
+			])
+				expect(told).toContain(each);
+			const times = records.map(({ at }) => at);
+			expect(times).toEqual([...times].sort((a, b) => b - a));
+		}, patience);
+	});
+
+	it("is read by role, by person and by pages, of which no record is lost or comes twice", async () => {
+		expect((await read({ role: "gateway" })).records).toMatchObject([{ action: "gateway.register", target: "attic" }]);
+		const own = (await read({ role: "node" })).records;
+		expect(new Set(own.map(({ role }) => role))).toEqual(new Set(["node"]));
+		const { records: adas } = await read({ actor: "operator:ada" });
+		expect(adas.length).toBeGreaterThan(0);
+		expect(adas.every(({ actor }) => actor === "operator:ada")).toBe(true);
+
+		const key = ({ source, id }: Records[number]) => `${source} ${id}`;
+		const whole = (await read()).records.map(key);
+		const paged: string[] = [];
+		for (let next: string | null = ""; next !== null; ) {
+			const page: { records: Records; next: string | null } = await read({
+				limit: "2",
+				...(next === "" ? {} : { before: next }),
+			});
+			paged.push(...page.records.map(key));
+			next = page.next;
+		}
+		expect(paged).toEqual(whole);
+		expect(whole.length).toBeGreaterThan(4);
+		expect(await ask("GET", "/api/activity?before=own.1_shop.2")).toMatchObject({ status: 400 });
+		expect(await ask("GET", "/api/activity?limit=501")).toMatchObject({ status: 400 });
+	});
+
+	it("is the members' alone", async () => {
+		expect((await ask("GET", "/api/activity", undefined, { authorization: "Bearer wd_nobody" })).status).toBe(401);
 	});
 });

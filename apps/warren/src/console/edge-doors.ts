@@ -18,7 +18,7 @@ const doorError = defineErrors({
 });
 
 const answerTimeoutMs = 10_000;
-type EdgeRole = "coordinator" | "backbone";
+export type EdgeRole = "coordinator" | "backbone" | "gateway";
 
 /**
  * The ways from this process to the roles of the edge process beside it, as their administrator. The credential stays
@@ -76,6 +76,20 @@ export class EdgeDoors {
 			token: backboneConsoleToken(this.#base),
 		};
 		return ownFaults("backbone", () => ask(address));
+	}
+
+	/** @throws WarrenError `not_here`, `edge_down`, and what the gateway answers. */
+	async askGateway<T>(ask: (address: ConsoleAddress) => Promise<T>): Promise<T> {
+		// Plain HTTP, as the edge process serves it, for a proxy in front.
+		const url = this.#urlOf("gateway").replace(/^https:/, "http:");
+		return ownFaults("gateway", () => ask({ url, ca: "", token: backboneConsoleToken(this.#base) }));
+	}
+
+	/** Those of the edge's roles that are meant to run here, up or down. */
+	get roles(): readonly EdgeRole[] {
+		if (!this.here) return [];
+		const rows = this.#processes?.rows().flatMap(({ roles }) => roles) ?? [];
+		return (["coordinator", "backbone", "gateway"] as const).filter((role) => rows.some(({ name }) => name === role));
 	}
 
 	/** Whether the edge's roles belong to this machine at all, up or down. */

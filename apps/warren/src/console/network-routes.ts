@@ -50,7 +50,7 @@ export function networkRoutes({ doors, history, dataPath, record, actorOf }: Net
 			...facts,
 			method: "GET",
 			path: "/api/network/explain",
-			about: { summary: "Why one machine of the overlay can reach another, or not" },
+			about: { summary: "Why one machine of the overlay can reach another, or not", query: explainQuery },
 			handle: async (context) => {
 				const { from, to, proto, port } = parseRequest(explainQuery, Object.fromEntries(context.query));
 				const query = new URLSearchParams({ from, to, proto, ...(port === undefined ? {} : { port: String(port) }) });

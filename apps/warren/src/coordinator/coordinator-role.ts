@@ -11,7 +11,7 @@ import {
 	newId,
 	newSecret,
 } from "@warren/kernel";
-import { HostTable, Listener, type TlsIdentity } from "@warren/net";
+import { certificateSchemes, describedRoutes, HostTable, Listener, type TlsIdentity } from "@warren/net";
 import {
 	Coordinator,
 	type CoordinatorDeps,
@@ -32,6 +32,7 @@ import { openLedRole } from "../cluster/led-role.ts";
 import type { DatabaseConfig } from "../config/cluster-config.ts";
 import type { CoordinatorConfig } from "../config/coordinator-config.ts";
 import { DataFolder } from "../config/data-folder.ts";
+import { version } from "../version.ts";
 import { type CertificateFiles, readCertificateFiles, watchCertificateFiles } from "./certificate-files.ts";
 
 const roleError = defineErrors({ bad_config: { status: 500 } });
@@ -41,12 +42,17 @@ const maxConnections = 65_536;
 /** For what a stopping leader has still to write. */
 const settleMs = 5_000;
 
+export interface CoordinatorRole extends RunningRole {
+	/** Null where another instance may lead. */
+	readonly listener: Listener | null;
+}
+
 /** The overlay's control plane on a port of its own: the only one that asks for client certificates. */
 export async function openCoordinator(
 	deps: RoleDeps,
 	config: CoordinatorConfig,
 	shared: { readonly adminTokenHashes?: readonly string[] } = {},
-): Promise<RunningRole> {
+): Promise<CoordinatorRole> {
 	const lifetime = new Lifetime();
 	try {
 		const tls = readTls(config);
@@ -64,6 +70,7 @@ export async function openCoordinator(
 			pid: process.pid,
 		};
 		return {
+			listener: running.listener,
 			ready,
 			greeting: greeting(config, url, running.stunPorts, running.coordinator),
 			close: () => lifetime.close(),
@@ -79,6 +86,7 @@ interface Running {
 	readonly stunPorts: readonly number[];
 	/** Null where another instance may lead. */
 	readonly coordinator: Coordinator | null;
+	readonly listener: Listener | null;
 }
 
 async function openAlone(
@@ -97,7 +105,7 @@ async function openAlone(
 	const audit: Audit =
 		tables === null
 			? { record: (event) => logger.info("audit", { ...event }), list: async () => [] }
-			: new AuditLog(tables.db, clock, logger);
+			: new AuditLog(tables.db, clock, logger, { role: "coordinator" });
 	const policyFile = config.policyFile;
 	const policy = policyFile === undefined ? (store?.policy() ?? null) : readPolicyFile(policyFile);
 	const { coordinator, listener } = await serve(
@@ -113,7 +121,7 @@ async function openAlone(
 		{ host: config.host, port: config.port },
 		lifetime,
 	);
-	return { port: listener.port, stunPorts: coordinator.stunPorts, coordinator };
+	return { port: listener.port, stunPorts: coordinator.stunPorts, coordinator, listener };
 }
 
 /** One of several. STUN answers at each: an address is seen from where one asks. */
@@ -139,7 +147,7 @@ async function openLed(
 			const { listener } = await serve(
 				deps,
 				config,
-				{ audit: new AuditLog(db, clock, logger), addresses: null, shared: state },
+				{ audit: new AuditLog(db, clock, logger, { role: "coordinator" }), addresses: null, shared: state },
 				{
 					...(policy === null ? {} : { policy }),
 					savePolicy: (text) => state.savePolicy(text),
@@ -155,7 +163,7 @@ async function openLed(
 		},
 	});
 	lifetime.own(led);
-	return { port: led.port, stunPorts, coordinator: null };
+	return { port: led.port, stunPorts, coordinator: null, listener: null };
 }
 
 async function serve(
@@ -168,10 +176,9 @@ async function serve(
 ): Promise<{ readonly coordinator: Coordinator; readonly listener: Listener }> {
 	const { clock, logger } = deps;
 	const tls = readTls(config);
+	let clientCa = tls?.clientCa ?? "";
 	const revocations =
-		config.tlsCrl === undefined || tls === null
-			? undefined
-			: await openRevocationFile(config.tlsCrl, tls.clientCa as string);
+		config.tlsCrl === undefined || tls === null ? undefined : await openRevocationFile(config.tlsCrl, () => clientCa);
 	const coordinator = lifetime.own(
 		await Coordinator.open(
 			{
@@ -192,7 +199,13 @@ async function serve(
 				...where,
 				tls,
 				hosts,
-				routes: coordinator.routes,
+				routes: describedRoutes(coordinator.routes, {
+					owner: "coordinator",
+					title: "Warren coordinator",
+					version,
+					credentials: tls === null ? ["none"] : ["node"],
+					schemes: certificateSchemes,
+				}),
 				authenticator: coordinator.authenticator,
 				trustedProxies: config.trustedProxy,
 				limits: { maxConnections },
@@ -203,6 +216,7 @@ async function serve(
 	if (tls !== null) {
 		const use = (renewed: TlsIdentity) => {
 			for (const name of namesIn(renewed.cert)) hosts.add(name);
+			clientCa = renewed.clientCa ?? clientCa;
 			listener.setCertificate(renewed);
 			coordinator.useCertificate(renewed);
 		};

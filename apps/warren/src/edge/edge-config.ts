@@ -1,13 +1,13 @@
 import { X509Certificate } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { hostname } from "node:os";
 import { join } from "node:path";
-import { parseConfig } from "@warren/kernel";
 import { z } from "zod";
 import { type BackboneConfig, backboneDomain, parseBackboneConfig } from "../config/backbone-config.ts";
 import { clusterVariables, databaseVariables } from "../config/cluster-config.ts";
 import { type CoordinatorConfig, parseCoordinatorConfig } from "../config/coordinator-config.ts";
 import { type GatewayConfig, parseGatewayConfig } from "../config/gateway-config.ts";
+import { machinePlace } from "../config/server-config.ts";
+import { readSettings } from "../config/settings.ts";
 import { ownNames } from "../node/certificates.ts";
 
 const port = z.coerce.number().pipe(z.int().min(0).max(65535));
@@ -73,20 +73,16 @@ export function parseEdgeConfig(
 	environment: Readonly<Record<string, string | undefined>>,
 	data: string,
 ): EdgeConfig {
-	const input: Record<string, unknown> = { data };
-	for (const [field, variable] of Object.entries(variables)) {
-		const text = environment[variable];
-		if (text === undefined || text === "" || field === "data") continue;
-		input[field] = field === "json" || field === "gateway" ? text === "1" || text === "true" : text;
-	}
-	for (const field of ["json", "logLevel"]) if (flags[field] !== undefined) input[field] = flags[field];
-	const { json, logLevel, coordinatorPort, stunPort, gateway, gatewayPort, backbonePort, backboneDomain } = parseConfig(
-		schema,
-		input,
-		"edge",
-	);
+	const { json, logLevel, coordinatorPort, stunPort, gateway, gatewayPort, backbonePort, backboneDomain } =
+		readSettings(
+			{ name: "edge", schema, variables },
+			// Its ports have variables alone: the flags are the node's.
+			{ json: flags["json"], logLevel: flags["logLevel"], data },
+			environment,
+		);
 	const files = edgeFiles(data);
-	const host = typeof flags["host"] === "string" ? flags["host"] : (environment["WARREN_HOST"] ?? "0.0.0.0");
+	const place = machinePlace(flags, environment);
+	const host = place.host ?? "0.0.0.0";
 	const common = { json, logLevel };
 	return {
 		...common,
@@ -111,7 +107,7 @@ export function parseEdgeConfig(
 				...common,
 				...{ host, port: backbonePort, domain: backboneDomain, http: false },
 				// Machines reach it by whichever name they reach the hub.
-				hostname: machineNames(flags, environment),
+				hostname: ownNames(place),
 				data: join(files.folder, "backbone"),
 				// The machine's own files are for the machine's own name.
 				...(speaksFor(files.cert, backboneDomain) ? { tlsCert: files.cert, tlsKey: files.key } : {}),
@@ -119,19 +115,6 @@ export function parseEdgeConfig(
 			withoutServerFiles(environment),
 		),
 	};
-}
-
-/** What this machine is called, as its private process has it. */
-function machineNames(
-	flags: Readonly<Record<string, unknown>>,
-	environment: Readonly<Record<string, string | undefined>>,
-): string[] {
-	const named = flags["name"] ?? environment["WARREN_NAME"];
-	const listed = flags["hostname"] ?? environment["WARREN_HOSTNAME"]?.split(",");
-	return ownNames({
-		name: typeof named === "string" && named !== "" ? named : hostname(),
-		hostname: (Array.isArray(listed) ? listed : []).map((each) => String(each).trim()).filter((each) => each !== ""),
-	});
 }
 
 /** Whether a certificate covers a domain and what lies below it. */
@@ -145,13 +128,17 @@ export function namesOf(pem: string | Buffer): string[] {
 	return subjectAltName.split(", ").flatMap((each) => (each.startsWith("DNS:") ? [each.slice(4)] : []));
 }
 
-/** Names, TLS files and shared state of the environment are the node's own. */
+/** The file's sections are of roles that run alone. Names, TLS files and shared state of the environment are the node's own. */
 function withoutServerFiles(environment: Readonly<Record<string, string | undefined>>) {
 	const { WARREN_TLS_CERT: _cert, WARREN_TLS_KEY: _key, WARREN_HTTP: _http, ...rest } = environment;
 	return withoutShared(rest);
 }
 
 function withoutShared(environment: Readonly<Record<string, string | undefined>>) {
-	const shared = new Set<string>([...Object.values(clusterVariables), ...Object.values(databaseVariables)]);
+	const shared = new Set<string>([
+		"WARREN_CONFIG",
+		...Object.values(clusterVariables),
+		...Object.values(databaseVariables),
+	]);
 	return Object.fromEntries(Object.entries(environment).filter(([name]) => !shared.has(name)));
 }

@@ -1,5 +1,6 @@
 import { readFileSync, unwatchFile, watchFile } from "node:fs";
 import { messageOf } from "@warren/kernel";
+import { countBuffersAsHeap } from "@warren/net";
 import { openBackboneRole } from "../backbone/backbone-role.ts";
 import { dataFolderOf } from "../cli/data-folder-of.ts";
 import type { RoleDeps } from "../cli/run-role.ts";
@@ -16,6 +17,7 @@ const certificatePollMs = 500;
 export async function runEdge(flags: Record<string, unknown>): Promise<void> {
 	const data = dataFolderOf(flags);
 	const config = parseEdgeConfig(flags, process.env, data);
+	countBuffersAsHeap();
 	await runSupervised("edge", config, async (deps, processes) => {
 		const slots: RoleSlots = new RoleSlots({ ...deps, onChange: () => processes.tell(slots.rows()) });
 		const files = edgeFiles(data);
@@ -23,7 +25,7 @@ export async function runEdge(flags: Record<string, unknown>): Promise<void> {
 		await slots.start("coordinator", () => openCoordinator(deps, config.coordinator, shared));
 		await slots.start("backbone", () => openEdgeBackbone(deps, processes, config.backbone, files, shared));
 		const { gateway } = config;
-		if (gateway !== null) await slots.start("gateway", () => openGateway(deps, gateway));
+		if (gateway !== null) await slots.start("gateway", () => openGateway(deps, gateway, shared));
 		return { ready: {}, greeting: "", close: () => slots.close() };
 	});
 }

@@ -14,6 +14,7 @@ export function discoveryRoute(
 		owner: role,
 		method: "GET",
 		path: "/",
+		about: { summary: "What runs here" },
 		credentials: ["none"],
 		handle: ({ headers }) =>
 			page !== undefined && headers.accept?.includes("text/html") === true

@@ -103,7 +103,11 @@ export class HubForward implements Closeable {
 	}
 
 	routes(): Route[] {
-		const facts = { owner: "hub", credentials: ["none"] } as const;
+		const facts = {
+			owner: "hub",
+			credentials: ["none"],
+			about: { summary: "The hub's, passed on: /openapi/json is its description" },
+		} as const;
 		return [
 			...forwardedPaths.map(
 				(path): Route => ({

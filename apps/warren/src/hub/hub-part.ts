@@ -1,6 +1,6 @@
 import { memberCredentials } from "@warren/access";
 import { verifyTicket } from "@warren/accounts";
-import { messageOf, type PeerSource, type UserId } from "@warren/kernel";
+import { auditAs, messageOf, type PeerSource, type UserId } from "@warren/kernel";
 import { agentRoutes } from "@warren/sidecar";
 import { DiscoveryView, OwnPresence, type SyncRelay } from "@warren/sync";
 import { BackboneBeside } from "../backbone/backbone-beside.ts";
@@ -24,7 +24,8 @@ export function hubPart(processes: Processes | null): OpenPart {
 	return (base, config) => openHubPart(base, config, processes);
 }
 
-async function openHubPart(base: NodeBase, config: NodeConfig, processes: Processes | null): Promise<RolePart> {
+async function openHubPart(node: NodeBase, config: NodeConfig, processes: Processes | null): Promise<RolePart> {
+	const base = { ...node, audit: auditAs(node.audit, "hub") };
 	const { clock, random, logger, lifetime, authority, urls, hosts, port, nodeId } = base;
 	const hub = await openHubServices(base, await openHubTables(base), {
 		...{ authority, urls, hosts, port, workspaces: config.workspaces, ai: config.ai, name: config.name },
@@ -56,8 +57,14 @@ async function openHubPart(base: NodeBase, config: NodeConfig, processes: Proces
 		mayRun: (user) => user.admin,
 		command: config.opencode,
 	});
-	const routes = agentRoutes(agents, { owner: "sidecar", credentials: ["session"] });
-	await openSidecar(base, { port: config.sidecarPort, origins: urls, routes }, accounts.authenticator, documents);
+	const audit = auditAs(node.audit, "sidecar");
+	const routes = agentRoutes(agents, { owner: "sidecar", credentials: ["session"], audit });
+	await openSidecar(
+		{ ...node, audit },
+		{ port: config.sidecarPort, origins: urls, routes },
+		accounts.authenticator,
+		documents,
+	);
 	lifetime.defer(documents.relay.watchPresence(() => base.feed.publish({ type: "peers" })));
 	const machine = { deviceId: nodeId, hostname: config.name };
 	lifetime.own(
@@ -73,7 +80,7 @@ async function openHubPart(base: NodeBase, config: NodeConfig, processes: Proces
 		routes: [
 			...hub.routes,
 			...tunnelRoutes(tunnels),
-			...agentRoutes(agents, { owner: "sidecar", credentials: memberCredentials }),
+			...agentRoutes(agents, { owner: "sidecar", credentials: memberCredentials, audit }),
 			...tickets.routes(async (ticket) =>
 				verifyTicket(ticket, [accounts.ticketKey], await accounts.revokedTickets(), clock.now(), nodeId),
 			),

@@ -66,6 +66,7 @@ const expected: Readonly<Record<string, string>> = {
 	"GET /api/audit": "admin session",
 	"GET /metrics": "admin session",
 	"GET /openapi": open,
+	"GET /openapi.json": open,
 	"GET /openapi/json": open,
 	"GET /openapi/page.js": open,
 	"GET /openapi/page.css": open,

@@ -1,6 +1,6 @@
 import { HubSetup } from "@warren/accounts";
 import { type Closeable, type Fingerprint, firstOf, HealthTable, Lifetime, newId } from "@warren/kernel";
-import { HostTable, Listener, Metrics } from "@warren/net";
+import { describedRoutes, HostTable, Listener, Metrics } from "@warren/net";
 import { AuditLog } from "@warren/store";
 import type { RoleDeps } from "../cli/run-role.ts";
 import { publishConsole } from "../config/console-file.ts";
@@ -59,7 +59,7 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 			: await openClusterTables(opening, config.cluster, usesOwnCa);
 	const clock = "cluster" in tables ? tables.cluster.clock : deps.clock;
 	const startedAt = clock.now();
-	const audit = new AuditLog(tables.db, clock, logger);
+	const audit = new AuditLog(tables.db, clock, logger, { role: "hub" });
 	const base: RoleBase = { ...opening, clock, audit };
 	const certificates = config.http ? null : await openCertificates(config, data, clock, random, health);
 	if ("cluster" in tables) await checkAuthority(tables, certificates?.authority?.fingerprint ?? null);
@@ -96,34 +96,40 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 			authenticator: firstOf(accounts.authenticator, console),
 			trustedProxies: config.trustedProxy,
 			cookieName: accounts.sessionCookieName,
-			routes: [
-				discoveryRoute(
-					"hub",
-					{ name: config.name, capabilities: ["accounts", "sync", "ai", ...(config.workspaces ? ["workspace"] : [])] },
-					"/admin",
-				),
-				...hub.routes,
-				...machineRoutes({
-					owner: "hub",
-					credentials: ["admin", "session"],
-					health,
-					audit,
-					metrics,
-					ca: certificates?.ca ?? null,
-					status: () => ({
-						node: {
-							id: null,
+			routes: describedRoutes(
+				[
+					discoveryRoute(
+						"hub",
+						{
 							name: config.name,
-							version,
-							startedAt,
-							url,
-							fingerprint,
+							capabilities: ["accounts", "sync", "ai", ...(config.workspaces ? ["workspace"] : [])],
 						},
-						roles: roles(),
-						listeners: [{ role: listener.role, host: listener.host, port: listener.port, secure: listener.secure }],
+						"/admin",
+					),
+					...hub.routes,
+					...machineRoutes({
+						owner: "hub",
+						credentials: ["admin", "session"],
+						health,
+						audit,
+						metrics,
+						ca: certificates?.ca ?? null,
+						status: () => ({
+							node: {
+								id: null,
+								name: config.name,
+								version,
+								startedAt,
+								url,
+								fingerprint,
+							},
+							roles: roles(),
+							listeners: [{ role: listener.role, host: listener.host, port: listener.port, secure: listener.secure }],
+						}),
 					}),
-				}),
-			],
+				],
+				{ owner: "hub", title: "Warren hub", version },
+			),
 		},
 	);
 	lifetime.own(listener);

@@ -7,6 +7,7 @@ import {
 	sessionMemorySchema,
 	verifyTicket,
 } from "@warren/accounts";
+import { auditAs } from "@warren/kernel";
 import { fingerprintOfPem, type TlsIdentity } from "@warren/net";
 import { agentRoutes } from "@warren/sidecar";
 import { openSqliteTables } from "@warren/store";
@@ -79,7 +80,8 @@ export function openMemberPart(membership: Membership): OpenPart {
 			mayRun: (user) => user.userId === (link.ownerId || ownerId),
 			command: config.opencode,
 		});
-		const routes = agentRoutes(agents, { owner: "sidecar", credentials: ["session"] });
+		const agentAudit = auditAs(audit, "sidecar");
+		const routes = agentRoutes(agents, { owner: "sidecar", credentials: ["session"], audit: agentAudit });
 		const place = { port: config.sidecarPort, origins: [...base.urls, hubUrl], routes };
 		await openSidecar(base, place, sync, documents);
 		const local = lifetime.own(
@@ -111,7 +113,7 @@ export function openMemberPart(membership: Membership): OpenPart {
 			routes: [
 				...forward.routes(),
 				...tickets.routes(verify),
-				...agentRoutes(agents, { owner: "sidecar", credentials: memberCredentials }),
+				...agentRoutes(agents, { owner: "sidecar", credentials: memberCredentials, audit: agentAudit }),
 			],
 			authenticators: [],
 			peerSources: [link, sync],

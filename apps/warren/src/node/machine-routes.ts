@@ -24,6 +24,8 @@ export interface MachineRouteDeps {
 const auditQuery = z.object({
 	limit: z.coerce.number().pipe(z.int().min(1).max(500)).default(100),
 	before: z.coerce.number().pipe(z.int().min(1)).optional(),
+	role: z.string().max(40).optional(),
+	actor: z.string().max(200).optional(),
 });
 
 /** Health, status, audit, metrics, the CA for phones: docs/api-node.md. */
@@ -35,6 +37,7 @@ export function machineRoutes(deps: MachineRouteDeps): Route[] {
 		{
 			...facts,
 			path: "/api/health",
+			about: { summary: "Health; its conditions for whoever is signed in" },
 			credentials: ["none", ...credentials],
 			handle: ({ identity }) =>
 				Response.json(isOperator(identity) ? health() : { status: deps.health.summary() }, { headers: dataHeaders }),
@@ -45,6 +48,7 @@ export function machineRoutes(deps: MachineRouteDeps): Route[] {
 					{
 						...facts,
 						path: "/api/me",
+						about: { summary: "Who is signed in" },
 						credentials: [...credentials, "share"] as const,
 						handle: ({ identity }: RequestContext) =>
 							Response.json(describe(identity as Identity), { headers: dataHeaders }),
@@ -53,6 +57,7 @@ export function machineRoutes(deps: MachineRouteDeps): Route[] {
 		{
 			...facts,
 			path: "/api/status",
+			about: { summary: "Roles, paths, health, process" },
 			handle: ({ identity }) => {
 				assertOperator(identity);
 				return Response.json(
@@ -72,11 +77,19 @@ export function machineRoutes(deps: MachineRouteDeps): Route[] {
 		{
 			...facts,
 			path: "/api/audit",
+			about: { summary: "Who did what", query: auditQuery },
 			handle: async (context: RequestContext) => {
 				assertOperator(context.identity);
-				const { limit, before } = parseRequest(auditQuery, Object.fromEntries(context.query));
+				const { limit, before, role, actor } = parseRequest(auditQuery, Object.fromEntries(context.query));
 				return Response.json(
-					{ records: await deps.audit.list({ limit, ...(before === undefined ? {} : { before }) }) },
+					{
+						records: await deps.audit.list({
+							limit,
+							...(before === undefined ? {} : { before }),
+							...(role === undefined ? {} : { role }),
+							...(actor === undefined ? {} : { actor }),
+						}),
+					},
 					{ headers: dataHeaders },
 				);
 			},
@@ -84,6 +97,7 @@ export function machineRoutes(deps: MachineRouteDeps): Route[] {
 		{
 			...facts,
 			path: "/metrics",
+			about: { summary: "Metrics for Prometheus" },
 			handle: async ({ identity }) => {
 				assertOperator(identity);
 				return new Response(await deps.metrics.text(), {
@@ -117,6 +131,7 @@ function authorityRoutes(authority: CaCertificate, owner: string): Route[] {
 		{
 			...open,
 			path: "/ca.json",
+			about: { summary: "The certificate authority's fingerprint" },
 			handle: () =>
 				Response.json(
 					{ fingerprint: authority.fingerprint, name: authority.name, notAfter: authority.notAfter },
@@ -126,12 +141,14 @@ function authorityRoutes(authority: CaCertificate, owner: string): Route[] {
 		{
 			...open,
 			path: "/ca.crt",
+			about: { summary: "The certificate authority" },
 			handle: () =>
 				new Response(Buffer.from(authority.der), { headers: download("application/x-x509-ca-cert", "warren-ca.crt") }),
 		},
 		{
 			...open,
 			path: "/ca.mobileconfig",
+			about: { summary: "The certificate authority as Apple's profile" },
 			handle: () =>
 				new Response(mobileConfig(authority), {
 					headers: download("application/x-apple-aspen-config", "warren-ca.mobileconfig"),

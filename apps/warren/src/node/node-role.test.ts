@@ -15,6 +15,7 @@ const memberOrShare = [...member, "share"];
 const expected: Readonly<Record<string, readonly string[]>> = {
 	"GET /": open,
 	"GET /api/identify": open,
+	"GET /openapi.json": open,
 	"GET /api/health": ["none", ...member],
 	"GET /api/me": memberOrShare,
 	"GET /api/status": member,
@@ -92,7 +93,7 @@ describe("every route of the node", () => {
 
 /** Pages of the UI are the same document, and open. */
 function isNoPage(route: Route): boolean {
-	const isPage = route.method === "GET" && route.path !== "/" && !/^\/(api|ca|metrics|r|ws)\b/.test(route.path);
+	const isPage = route.about === null;
 	if (isPage) expect(route.credentials, route.path).toEqual(["none"]);
 	return !isPage;
 }

@@ -30,7 +30,7 @@ import {
 	type Random,
 	type Tracer,
 } from "@warren/kernel";
-import { EventFeed, HostTable, Listener, Metrics, StaticFiles } from "@warren/net";
+import { describedRoutes, EventFeed, HostTable, Listener, Metrics, StaticFiles } from "@warren/net";
 import {
 	ManualPeers,
 	PeerDirectory,
@@ -136,9 +136,10 @@ async function compose(
 			auditSchema,
 		]),
 	);
-	const audit = new AuditLog(db, clock, logger);
 	const { id: nodeId } = await openNodeIdentity(db, random, clock, membership?.nodeId ?? null);
 	const feed = new EventFeed();
+	const onRecorded = () => feed.publish({ type: "audit" });
+	const audit = new AuditLog(db, clock, logger, { role: "node", onRecorded });
 	health.watch(() => feed.publish({ type: "health" }));
 
 	const made = { user: config.user ?? systemUser(), pin: config.pin ?? newId(random, 10) };
@@ -202,40 +203,43 @@ async function compose(
 			authenticator: firstOf(access, terminal.shares, ...parts.flatMap((part) => part.authenticators)),
 			trustedProxies: config.trustedProxy,
 			...(cookieName === undefined ? {} : { cookieName }),
-			routes: [
-				...uiRoutes(files, () => ({
-					app: "warren",
-					version,
-					name: config.name,
-					roles: roles().map((role) => role.name),
-				})),
-				...accessRoutes(access),
-				...peers.routes,
-				...terminalRoutes(terminal),
-				feed.route("node", "/ws/~events", members),
-				name.route(base),
-				...machineRoutes({
-					health,
-					audit,
-					metrics,
-					ca: certificates?.ca ?? null,
-					status: () => ({
-						node: {
-							id: nodeId,
-							name: config.name,
-							version,
-							startedAt,
-							url,
-							fingerprint: base.shown.fingerprint,
-						},
-						roles: roles(),
-						paths: peers.paths(),
-						listeners: [{ role: listener.role, host: listener.host, port: listener.port, secure: listener.secure }],
+			routes: describedRoutes(
+				[
+					...uiRoutes(files, () => ({
+						app: "warren",
+						version,
+						name: config.name,
+						roles: roles().map((role) => role.name),
+					})),
+					...accessRoutes(access),
+					...peers.routes,
+					...terminalRoutes(terminal),
+					feed.route("node", "/ws/~events", members),
+					name.route(base),
+					...machineRoutes({
+						health,
+						audit,
+						metrics,
+						ca: certificates?.ca ?? null,
+						status: () => ({
+							node: {
+								id: nodeId,
+								name: config.name,
+								version,
+								startedAt,
+								url,
+								fingerprint: base.shown.fingerprint,
+							},
+							roles: roles(),
+							paths: peers.paths(),
+							listeners: [{ role: listener.role, host: listener.host, port: listener.port, secure: listener.secure }],
+						}),
+						describe: (who: Identity) => describe(who, config),
 					}),
-					describe: (who: Identity) => describe(who, config),
-				}),
-				...parts.flatMap((part) => part.routes),
-			],
+					...parts.flatMap((part) => part.routes),
+				],
+				{ owner: "node", title: "Warren node", version },
+			),
 		},
 	);
 	lifetime.own(listener);

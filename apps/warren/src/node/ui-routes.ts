@@ -46,6 +46,7 @@ export function uiRoutes(files: StaticFiles | null, discovery: () => Record<stri
 		{
 			...open,
 			path: "/",
+			about: { summary: "What runs here; a browser gets the interface" },
 			handle: (context) =>
 				prefersJson(context.headers.accept)
 					? Response.json(discovery(), { headers: { ...dataHeaders, vary: "accept" } })
@@ -54,9 +55,10 @@ export function uiRoutes(files: StaticFiles | null, discovery: () => Record<stri
 		{
 			...open,
 			path: "/api/identify",
+			about: { summary: "Who answers: what peers look for" },
 			handle: () => Response.json({ app: "warren", version }, { headers: dataHeaders }),
 		},
-		...assets.map((path): Route => ({ ...open, path, handle: page })),
+		...assets.map((path): Route => ({ ...open, path, about: null, handle: page })),
 		...[
 			"/m/*",
 			"/machines",
@@ -80,7 +82,7 @@ export function uiRoutes(files: StaticFiles | null, discovery: () => Record<stri
 			"/sign-in",
 			"/signed-in",
 			"/share",
-		].map((path): Route => ({ ...open, path, handle: page })),
+		].map((path): Route => ({ ...open, path, about: null, handle: page })),
 	];
 }
 

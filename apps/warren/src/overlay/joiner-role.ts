@@ -21,6 +21,7 @@ export async function openJoiner(deps: RoleDeps, config: JoinerConfig): Promise<
 			folder: config.folder,
 			coordinators: config.coordinator,
 			tls: readLinkTls(config),
+			readTls: () => readLinkTls(config),
 			...(config.joinToken === undefined ? {} : { joinToken: config.joinToken }),
 			name: config.name,
 			network: config.network,

@@ -1,7 +1,6 @@
 import type { HealthTable } from "@warren/kernel";
-import { dataHeaders, httpError, type Route } from "@warren/net";
+import { dataHeaders, httpError, openApiOf, type Route } from "@warren/net";
 import { version } from "../version.ts";
-import { openApiOf } from "./openapi.ts";
 import { asset, pageRoutes } from "./page-routes.ts";
 
 /** What the hub's own pages show: the API's description, and what its administrators do. */
@@ -19,7 +18,14 @@ export function hubPages(
 				prefersHtml(context.headers.accept) ? (page as Extract<Route, { handle: unknown }>).handle(context) : json(),
 		},
 		...assets,
-		{ owner: "hub", method: "GET", path: "/openapi/json", credentials: ["none"], handle: json },
+		{
+			owner: "hub",
+			method: "GET",
+			path: "/openapi/json",
+			credentials: ["none"],
+			about: { summary: "The hub's part of this description" },
+			handle: json,
+		},
 		...pageRoutes("/admin", "Warren hub", "admin-page"),
 		asset("/admin/admin-passkeys.js", "js", new URL("./admin-passkeys.js", import.meta.url)),
 		asset("/admin/ai-usage.js", "js", new URL("./ai-usage.js", import.meta.url)),

@@ -4,7 +4,10 @@ import { el, field } from "./view.js";
 let token = "";
 
 const place = document.getElementById("page");
-const answer = await fetch("/openapi/json");
+/** What this address answers: the hub's API, or everything that the machine behind it serves. */
+const documents = { "/openapi/json": "The hub", "/openapi.json": "Everything at this address" };
+const source = new URLSearchParams(location.search).get("of") === "all" ? "/openapi.json" : "/openapi/json";
+const answer = await fetch(source);
 const api = await answer.json();
 const session = field("Session or API key (empty: your signed-in browser)", {
 	type: "password",
@@ -18,8 +21,17 @@ place.replaceChildren(
 	el(
 		"p",
 		{},
-		"This page describes and tries the API of the hub behind this address. As a document: ",
-		el("a", { href: "/openapi/json" }, "/openapi/json"),
+		"This page describes and tries the API behind this address. As a document: ",
+		el("a", { href: source }, source),
+	),
+	el(
+		"nav",
+		{},
+		...Object.entries(documents).map(([path, name]) =>
+			path === source
+				? el("strong", {}, name)
+				: el("a", { href: path === "/openapi.json" ? "/openapi?of=all" : "/openapi" }, name),
+		),
 	),
 	session.node,
 	...groups(api.paths),

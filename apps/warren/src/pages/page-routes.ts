@@ -41,7 +41,7 @@ export function pageRoutes(path: string, title: string, script: string): Route[]
 	];
 }
 
-const open = { owner: "hub", credentials: ["none"] } as const;
+const open = { owner: "hub", credentials: ["none"], about: null } as const;
 
 export function document(html: string): Response {
 	return new Response(html, { headers: { ...headers, "content-type": "text/html; charset=utf-8" } });

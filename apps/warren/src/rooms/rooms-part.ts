@@ -1,6 +1,6 @@
 import { memberCredentials } from "@warren/access";
 import { Federation, federationRoutes, gatewayLinkSchema, type Registration } from "@warren/gateway";
-import type { CredentialKind } from "@warren/kernel";
+import { auditAs, type CredentialKind } from "@warren/kernel";
 import { RoomsService, type RoomsTables, roomRoutes, roomsSchema } from "@warren/rooms";
 import { openSqliteTables } from "@warren/store";
 import type { NodeConfig } from "../config/node-config.ts";
@@ -13,7 +13,8 @@ const keyFile = "gateway-key.pem";
 
 /** Chat rooms of this machine, and its place at a gateway. */
 export const openRoomsPart: OpenPart = async (base, config): Promise<RolePart> => {
-	const { clock, random, logger, health, audit, feed, data, lifetime } = base;
+	const { clock, random, logger, health, feed, data, lifetime } = base;
+	const audit = auditAs(base.audit, "rooms");
 	const { statements } = lifetime.own(
 		await openSqliteTables<RoomsTables>(data.file("rooms.db"), [roomsSchema, gatewayLinkSchema]),
 	);

@@ -5,10 +5,11 @@ import {
 	messageOf,
 	type WarrenError,
 } from "@warren/kernel";
-import { HostTable, Listener, type Route } from "@warren/net";
+import { describedRoutes, HostTable, Listener, type Route } from "@warren/net";
 import { type DocumentHistory, type DocumentsList, type RoomAccess, type SyncRelay, syncRoutes } from "@warren/sync";
 import { discoveryRoute } from "../hub/discovery-route.ts";
 import type { RoleBase } from "../role-base.ts";
+import { version } from "../version.ts";
 import { workspacesOver } from "./workspaces.ts";
 
 const sidecarAbsent: ConditionKind = {
@@ -64,12 +65,15 @@ export async function listenSidecar(
 			hosts: new HostTable(["localhost", "127.0.0.1"]),
 			authenticator,
 			corsOrigins: new Set([...desktopOrigins, ...origins]),
-			routes: [
-				discovery,
-				...syncRoutes({ ...parts, audit }, { owner, credentials }),
-				...workspacesOver(parts, { clock, random }, { owner, credentials }),
-				...routes,
-			],
+			routes: describedRoutes(
+				[
+					discovery,
+					...syncRoutes({ ...parts, audit }, { owner, credentials }),
+					...workspacesOver(parts, { clock, random }, { owner, credentials }),
+					...routes,
+				],
+				{ owner, title: "Warren sidecar", version },
+			),
 		},
 	);
 	lifetime.own(listener);

@@ -7,7 +7,7 @@ import {
 	sessionMemorySchema,
 } from "@warren/accounts";
 import { type Closeable, defineErrors, HealthTable, Lifetime, newId } from "@warren/kernel";
-import { Metrics } from "@warren/net";
+import { type Listener, Metrics } from "@warren/net";
 import { agentRoutes } from "@warren/sidecar";
 import { AuditLog, type AuditTable, auditSchema, openSqliteTables } from "@warren/store";
 import { type SyncTables, syncLogSchema, syncSchema } from "@warren/sync";
@@ -36,6 +36,7 @@ export interface SidecarReady {
 
 export interface SidecarRole extends Closeable {
 	readonly ready: SidecarReady;
+	readonly listener: Listener;
 }
 
 /**
@@ -63,7 +64,7 @@ async function compose(deps: RoleDeps, config: SidecarConfig, lifetime: Lifetime
 			auditSchema,
 		]),
 	);
-	const audit = new AuditLog(tables.db, clock, logger);
+	const audit = new AuditLog(tables.db, clock, logger, { role: "sidecar" });
 	const base: RoleBase = {
 		...{ ...deps, lifetime, data, audit },
 		health: new HealthTable(clock),
@@ -83,10 +84,11 @@ async function compose(deps: RoleDeps, config: SidecarConfig, lifetime: Lifetime
 		mayRun: (who) => who.userId === readLogin(data.path)?.userId,
 		command: config.opencode,
 	});
-	const routes = agentRoutes(agents, { owner: "sidecar", credentials: ["session"] });
+	const routes = agentRoutes(agents, { owner: "sidecar", credentials: ["session"], audit });
 	const place = { host: config.host, port: config.port, origins: [hub.hubUrl], routes };
 	const listener = await listenSidecar(base, place, sync, documents);
 	return {
+		listener,
 		ready: {
 			url: `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${listener.port}`,
 			hubUrl: hub.hubUrl,

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { type Clock, type Closeable, type Random, WarrenError } from "@warren/kernel";
-import { ownCommand } from "../own-command.ts";
+import { ownProcess } from "../own-command.ts";
 import { LogFile, logPath } from "./log-file.ts";
 import type { FromProcess, ToProcess } from "./messages.ts";
 import { type Launched, type LaunchHandlers, SupervisedProcess } from "./supervised-process.ts";
@@ -113,7 +113,7 @@ export class Supervisor implements Closeable {
 	}
 
 	#launch(name: ProcessName, handlers: LaunchHandlers): Launched {
-		const [program, ...before] = ownCommand;
+		const [program, ...before] = ownProcess;
 		const child = spawn(program, [...before, "process", name, ...this.#options.flags(name)], {
 			stdio: ["ignore", "inherit", "pipe", "ipc"],
 		});

@@ -1,12 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
+import { localCopyName } from "../documents/local-copy.ts";
 import { account, hub, useAccount } from "./hub.ts";
 import type { DocumentRecord } from "./hub-types.ts";
-import { isAway, PendingDocuments } from "./pending-documents.ts";
+import { isAway, type ListedDocument, PendingDocuments } from "./pending-documents.ts";
 import { queryClient } from "./warren.tsx";
 
 /** The list of documents, with the last one that was seen kept for a start without the hub. */
 interface KeptList {
-	readonly rooms: DocumentRecord[];
+	readonly rooms: ListedDocument[];
 	readonly at: number;
 }
 
@@ -22,8 +23,9 @@ export function useDocuments() {
 	const kept = keptList(userId);
 	return useQuery({
 		queryKey: listKey,
-		queryFn: async ({ signal }) => {
-			await pending.settle(userId, (path, options) => hub.request(path, options));
+		queryFn: async ({ signal }): Promise<ListedDocument[]> => {
+			const ask = (path: string, options: Parameters<typeof hub.request>[1]) => hub.request(path, options);
+			await pending.settle(userId, ask, (id) => forgetLocalCopy(userId, id));
 			const answer = await hub.request<{ rooms: DocumentRecord[] }>("/rooms", { signal });
 			const rooms = pending.applied(userId, answer.rooms);
 			keep(userId, rooms);
@@ -45,7 +47,7 @@ export function useDocument(id: string) {
 			try {
 				return await hub.request<DocumentRecord>(documentPath(id), { signal });
 			} catch (failure) {
-				const known = queryClient.getQueryData<DocumentRecord[]>(listKey)?.find((each) => each.id === id);
+				const known = queryClient.getQueryData<ListedDocument[]>(listKey)?.find((each) => each.id === id);
 				if (known === undefined || !isAway(failure)) throw failure;
 				return known;
 			}
@@ -62,7 +64,7 @@ export async function makeDocument(draft: { readonly id?: string; readonly title
 		await refreshDocuments();
 	} catch (failure) {
 		if (!isAway(failure)) throw failure;
-		await changeHere({ id, title, made: true });
+		await changeHere(id, (userId, at) => pending.put(userId, { id, title, made: true, at }));
 	}
 	return id;
 }
@@ -73,8 +75,26 @@ export async function renameDocument(id: string, title: string): Promise<void> {
 		await refreshDocuments();
 	} catch (failure) {
 		if (!isAway(failure)) throw failure;
-		await changeHere({ id, title, made: false });
+		await changeHere(id, (userId, at) => pending.put(userId, { id, title, made: false, at }));
 	}
+}
+
+/** @returns whether it is gone; false = it goes when the hub is back, and can be kept until then. */
+export async function deleteDocument(id: string): Promise<boolean> {
+	try {
+		await hub.request(documentPath(id), { method: "DELETE" });
+		forgetLocalCopy(account.get()?.userId ?? "", id);
+		return true;
+	} catch (failure) {
+		if (!isAway(failure)) throw failure;
+		await changeHere(id, (userId, at) => pending.delete(userId, id, at));
+		return false;
+	}
+}
+
+/** A deletion that waits for the hub is taken back. */
+export async function keepDocument(id: string): Promise<void> {
+	await changeHere(id, (userId) => pending.undelete(userId, id));
 }
 
 /** Made on this device, and the hub does not know of it yet. */
@@ -82,16 +102,16 @@ export function isMadeHere(userId: string, id: string): boolean {
 	return pending.isMade(userId, id);
 }
 
-async function changeHere(change: { id: string; title: string; made: boolean }): Promise<void> {
+async function changeHere(id: string, change: (userId: string, at: number) => void): Promise<void> {
 	const userId = account.get()?.userId;
 	if (userId === undefined) return;
-	pending.put(userId, { ...change, at: Date.now() });
+	change(userId, Date.now());
 	// An answer that is on its way would show the list of before.
 	await queryClient.cancelQueries({ queryKey: listKey });
-	const rooms = pending.applied(userId, queryClient.getQueryData<DocumentRecord[]>(listKey) ?? []);
+	const rooms = pending.applied(userId, queryClient.getQueryData<ListedDocument[]>(listKey) ?? []);
 	queryClient.setQueryData(listKey, rooms);
-	const record = rooms.find((each) => each.id === change.id);
-	if (record !== undefined) queryClient.setQueryData([...listKey, change.id], record);
+	const record = rooms.find((each) => each.id === id);
+	if (record !== undefined) queryClient.setQueryData([...listKey, id], record);
 	keep(userId, rooms);
 	void refreshDocuments();
 }
@@ -115,7 +135,12 @@ export async function forgetLocalDocuments(userId: string): Promise<void> {
 	pending.forget(userId);
 	// A browser that cannot list its databases keeps the copies; nobody else can open them there.
 	const databases = (await indexedDB.databases?.()) ?? [];
-	for (const { name } of databases) if (name?.startsWith(`warren-document/${userId}/`)) indexedDB.deleteDatabase(name);
+	for (const { name } of databases) if (name?.startsWith(localCopyName(userId, ""))) indexedDB.deleteDatabase(name);
+}
+
+/** Where a page still has it open, the browser waits for that one to close. */
+function forgetLocalCopy(userId: string, id: string): void {
+	indexedDB.deleteDatabase(localCopyName(userId, id));
 }
 
 function keptList(userId: string): KeptList | undefined {
@@ -129,7 +154,7 @@ function keptList(userId: string): KeptList | undefined {
 	}
 }
 
-function keep(userId: string, rooms: DocumentRecord[]): void {
+function keep(userId: string, rooms: ListedDocument[]): void {
 	if (account.get()?.userId !== userId) return;
 	try {
 		localStorage.setItem(storageKey(userId), JSON.stringify({ rooms, at: Date.now() } satisfies KeptList));

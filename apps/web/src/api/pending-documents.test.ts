@@ -25,9 +25,15 @@ function hub(titles: Record<string, string> = {}) {
 		fail: (next: ApiError | null) => {
 			fault = next;
 		},
-		ask: async (path: string, options: { method: string; body: unknown }) => {
+		ask: async (path: string, options: { method: string; body?: unknown }) => {
 			asked.push(`${options.method} ${path}`);
 			if (fault !== null) throw fault;
+			if (options.method === "DELETE") {
+				const gone = decodeURIComponent(path.slice("/rooms/".length));
+				if (titles[gone] === undefined) throw new ApiError(404, { error: "unknown_document" });
+				delete titles[gone];
+				return;
+			}
 			const body = options.body as { id?: string; title: string };
 			const id = body.id ?? decodeURIComponent(path.slice("/rooms/".length));
 			if (options.method === "POST" && titles[id] !== undefined) throw new ApiError(409, { error: "document_exists" });
@@ -43,7 +49,7 @@ const record = (id: string, title: string): DocumentRecord => ({
 	...{ createdAt: 1, updatedAt: 1 },
 });
 
-describe("documents made and renamed without the hub", () => {
+describe("documents made, renamed and deleted without the hub", () => {
 	it("stand in the list at once, over a reload, and reach the hub in order", async () => {
 		const store = storage();
 		const first = new PendingDocuments(store);
@@ -104,6 +110,89 @@ describe("documents made and renamed without the hub", () => {
 		expect(pending.list("ada")).toEqual([]);
 	});
 
+	it("are deleted in sight, until the hub has been told", async () => {
+		const store = storage();
+		const pending = new PendingDocuments(store);
+		pending.delete("ada", "old", 5);
+		pending.put("ada", { id: "new", title: "New", made: true, at: 6 });
+		pending.delete("ada", "new", 7);
+		const again = new PendingDocuments(store);
+		const shown = again.applied("ada", [record("old", "Old"), record("other", "Other")]);
+		expect(shown.map((each) => [each.id, each.title, each.deletionWaits])).toEqual([
+			["new", "New", true],
+			["old", "Old", true],
+			["other", "Other", undefined],
+		]);
+		const there = hub({ old: "Old", other: "Other" });
+		there.fail(away());
+		const gone: string[] = [];
+		const settle = () => again.settle("ada", there.ask, (id) => gone.push(id));
+		await expect(settle()).rejects.toThrow();
+		expect(again.list("ada")).toHaveLength(2);
+		there.fail(null);
+		await settle();
+		// One that the hub never had is as gone.
+		expect(there.titles).toEqual({ other: "Other" });
+		expect(gone).toEqual(["old", "new"]);
+		expect(again.applied("ada", [record("other", "Other")])).toEqual([record("other", "Other")]);
+	});
+
+	it("are kept after all, with what waited for them before", async () => {
+		const pending = new PendingDocuments(storage());
+		pending.put("ada", { id: "renamed", title: "Renamed", made: false, at: 4 });
+		pending.put("ada", { id: "new", title: "New", made: true, at: 5 });
+		for (const id of ["renamed", "new", "old"]) pending.delete("ada", id, 6);
+		const waiting = pending.applied("ada", [record("old", "Old"), record("renamed", "Before")]);
+		for (const id of ["renamed", "new", "old", "never"]) pending.undelete("ada", id);
+		const shown = pending.applied("ada", waiting);
+		expect(shown.map((each) => [each.id, each.title, each.deletionWaits])).toEqual([
+			["new", "New", undefined],
+			["old", "Old", undefined],
+			["renamed", "Renamed", undefined],
+		]);
+		const there = hub({ old: "Old", renamed: "Before" });
+		await pending.settle("ada", there.ask);
+		expect(there.asked).toEqual(["PATCH /rooms/renamed", "POST /rooms"]);
+		expect(there.titles).toEqual({ old: "Old", renamed: "Renamed", new: "New" });
+	});
+
+	it("stay where the hub refuses to delete them", async () => {
+		const pending = new PendingDocuments(storage());
+		pending.delete("ada", "theirs", 5);
+		const there = hub({ theirs: "Theirs" });
+		there.fail(new ApiError(403, { error: "forbidden" }));
+		await pending.settle("ada", there.ask, () => expect.unreachable());
+		expect(pending.applied("ada", [record("theirs", "Theirs")])).toEqual([record("theirs", "Theirs")]);
+	});
+
+	it("keep a deletion that comes while the hub is being told of them", async () => {
+		const pending = new PendingDocuments(storage());
+		pending.put("ada", { id: "new", title: "New", made: true, at: 5 });
+		const there = hub();
+		await pending.settle("ada", async (path, options) => {
+			await there.ask(path, options);
+			pending.delete("ada", "new", 6);
+		});
+		expect(there.titles).toEqual({ new: "New" });
+		await pending.settle("ada", there.ask);
+		expect(there.titles).toEqual({});
+		expect(pending.list("ada")).toEqual([]);
+	});
+
+	it("read what a version that could not delete has left", () => {
+		const store = storage();
+		store.setItem(
+			"warren.documents.pending.v1.ada",
+			JSON.stringify([
+				{ id: "a", title: "A", made: true, at: 1 },
+				{ id: "b", title: null, made: true, at: 1 },
+			]),
+		);
+		expect(new PendingDocuments(store).list("ada")).toEqual([
+			{ id: "a", title: "A", made: true, deleted: false, at: 1 },
+		]);
+	});
+
 	it("keep a rename that comes while the hub is being told", async () => {
 		const pending = new PendingDocuments(storage());
 		pending.put("ada", { id: "new", title: "One", made: true, at: 5 });
@@ -113,7 +202,7 @@ describe("documents made and renamed without the hub", () => {
 			pending.put("ada", { id: "new", title: "Two", made: false, at: 6 });
 		});
 		expect(there.titles).toEqual({ new: "One" });
-		expect(pending.list("ada")).toEqual([{ id: "new", title: "Two", made: false, at: 6 }]);
+		expect(pending.list("ada")).toEqual([{ id: "new", title: "Two", made: false, deleted: false, at: 6 }]);
 		await pending.settle("ada", there.ask);
 		expect(there.titles).toEqual({ new: "Two" });
 	});

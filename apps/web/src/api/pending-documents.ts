@@ -1,17 +1,25 @@
 import { ApiError } from "./exchange.ts";
 import type { DocumentRecord } from "./hub-types.ts";
 
-/** What was made or renamed on this device while the hub could not be told. */
+/** What was made, renamed or deleted on this device while the hub could not be told. */
 export interface PendingDocument {
 	readonly id: string;
-	readonly title: string;
-	/** Made here; else renamed alone. */
+	/** null = as the hub has it: deleted, and not renamed before. */
+	readonly title: string | null;
+	/** Made here; else renamed or deleted alone. */
 	readonly made: boolean;
+	readonly deleted: boolean;
 	/** Milliseconds since the Unix epoch. */
 	readonly at: number;
 }
 
-type Ask = (path: string, options: { method: "POST" | "PATCH"; body: unknown }) => Promise<unknown>;
+/** In the list. */
+export interface ListedDocument extends DocumentRecord {
+	/** It goes when the hub is back, and can be kept until then. */
+	readonly deletionWaits?: true;
+}
+
+type Ask = (path: string, options: { method: "POST" | "PATCH" | "DELETE"; body?: unknown }) => Promise<unknown>;
 
 /** More than somebody makes in a day without a hub; above it making one is refused. */
 export const maxPendingDocuments = 500;
@@ -30,7 +38,7 @@ export class PendingDocuments {
 	list(userId: string): readonly PendingDocument[] {
 		try {
 			const parsed: unknown = JSON.parse(this.#storage.getItem(storageKey(userId)) ?? "[]");
-			return Array.isArray(parsed) ? parsed.filter(isPending) : [];
+			return Array.isArray(parsed) ? parsed.flatMap(pendingOf) : [];
 		} catch {
 			// Unreadable or refused: as if nothing waited.
 			return [];
@@ -42,29 +50,47 @@ export class PendingDocuments {
 	}
 
 	/** @throws DOMException when this browser keeps nothing; Error above `maxPendingDocuments`. */
-	put(userId: string, change: PendingDocument): void {
-		const before = this.list(userId);
-		const standing = before.find((each) => each.id === change.id);
-		if (standing === undefined && before.length >= maxPendingDocuments)
-			throw new Error(`${maxPendingDocuments} documents wait for the hub already.`);
-		const made = change.made || standing?.made === true;
-		this.#keep(userId, [...before.filter((each) => each.id !== change.id), { ...change, made }]);
+	put(userId: string, change: { id: string; title: string; made: boolean; at: number }): void {
+		const standing = this.#standing(userId, change.id);
+		this.#replace(userId, { ...change, made: change.made || standing?.made === true, deleted: false });
+	}
+
+	/** Deletes it once the hub is there. @throws as `put`. */
+	delete(userId: string, id: string, at: number): void {
+		const { title = null, made = false } = this.#standing(userId, id) ?? {};
+		this.#replace(userId, { id, title, made, deleted: true, at });
+	}
+
+	/** It is not to be deleted after all; what else waited for it waits on. */
+	undelete(userId: string, id: string): void {
+		const standing = this.#standing(userId, id);
+		if (standing?.deleted !== true) return;
+		if (standing.title === null) this.#keep(userId, this.#others(userId, id));
+		else this.#replace(userId, { ...standing, deleted: false });
 	}
 
 	/** What waits, in the list. */
-	applied(userId: string, rooms: readonly DocumentRecord[]): DocumentRecord[] {
+	applied(userId: string, rooms: readonly DocumentRecord[]): ListedDocument[] {
 		const pending = new Map(this.list(userId).map((each) => [each.id, each]));
 		const listed = new Set(rooms.map((each) => each.id));
-		const made = [...pending.values()].filter((each) => each.made && !listed.has(each.id));
-		return [
-			...made.map(({ id, title, at }) => recordOf(userId, id, title, at)),
-			...rooms.map((each) => ({ ...each, title: pending.get(each.id)?.title ?? each.title })),
-		];
+		const made = [...pending.values()].flatMap(({ id, title, at, made: isMade }) =>
+			isMade && title !== null && !listed.has(id) ? [recordOf(userId, id, title, at)] : [],
+		);
+		return [...made, ...rooms].map((each) => {
+			const { id, title, owner, access, createdAt, updatedAt } = each;
+			const waiting = pending.get(id);
+			const record = { id, title: waiting?.title ?? title, owner, access, createdAt, updatedAt };
+			return waiting?.deleted === true ? { ...record, deletionWaits: true } : record;
+		});
 	}
 
-	/** Tells the hub, in order. What it refuses for good is let go. @throws ApiError while it is away: the rest waits on. */
-	settle(userId: string, ask: Ask): Promise<void> {
-		this.#settling ??= this.#settle(userId, ask).finally(() => {
+	/**
+	 * Tells the hub, in order. What it refuses for good is let go.
+	 * @param onDeleted the hub has deleted this one.
+	 * @throws ApiError while it is away: the rest waits on.
+	 */
+	settle(userId: string, ask: Ask, onDeleted: (id: string) => void = () => {}): Promise<void> {
+		this.#settling ??= this.#settle(userId, ask, onDeleted).finally(() => {
 			this.#settling = null;
 		});
 		return this.#settling;
@@ -74,20 +100,37 @@ export class PendingDocuments {
 		this.#storage.removeItem(storageKey(userId));
 	}
 
-	async #settle(userId: string, ask: Ask): Promise<void> {
+	async #settle(userId: string, ask: Ask, onDeleted: (id: string) => void): Promise<void> {
 		for (const each of this.list(userId)) {
 			try {
 				await tell(each, ask);
+				if (each.deleted) onDeleted(each.id);
 			} catch (failure) {
 				if (!isRefusal(failure)) throw failure;
 			}
-			// Renamed again meanwhile: that waits for the next time.
 			const left = this.list(userId).flatMap((other) => {
 				if (other.id !== each.id) return [other];
-				return other.title === each.title ? [] : [{ ...other, made: false }];
+				const isTold = each.deleted || (other.title === each.title && !other.deleted);
+				// Renamed again or deleted meanwhile: that waits for the next time.
+				return isTold ? [] : [{ ...other, made: false }];
 			});
 			this.#keep(userId, left);
 		}
+	}
+
+	#standing(userId: string, id: string): PendingDocument | undefined {
+		return this.list(userId).find((each) => each.id === id);
+	}
+
+	#others(userId: string, id: string): PendingDocument[] {
+		return this.list(userId).filter((each) => each.id !== id);
+	}
+
+	#replace(userId: string, change: PendingDocument): void {
+		const others = this.#others(userId, change.id);
+		if (this.#standing(userId, change.id) === undefined && others.length >= maxPendingDocuments)
+			throw new Error(`${maxPendingDocuments} documents wait for the hub already.`);
+		this.#keep(userId, [...others, change]);
 	}
 
 	#keep(userId: string, pending: readonly PendingDocument[]): void {
@@ -96,8 +139,19 @@ export class PendingDocuments {
 	}
 }
 
-async function tell({ id, title, made }: PendingDocument, ask: Ask): Promise<void> {
-	const rename = () => ask(`/rooms/${encodeURIComponent(id)}`, { method: "PATCH", body: { title } });
+async function tell({ id, title, made, deleted }: PendingDocument, ask: Ask): Promise<void> {
+	const path = `/rooms/${encodeURIComponent(id)}`;
+	if (deleted) {
+		try {
+			// Also one that was made here: its text, or an earlier try, may have reached the hub.
+			return void (await ask(path, { method: "DELETE" }));
+		} catch (failure) {
+			// Gone already, or never there.
+			if (failure instanceof ApiError && failure.status === 404) return;
+			throw failure;
+		}
+	}
+	const rename = () => ask(path, { method: "PATCH", body: { title } });
 	if (!made) return void (await rename());
 	try {
 		await ask("/rooms", { method: "POST", body: { id, title } });
@@ -122,7 +176,10 @@ function recordOf(owner: string, id: string, title: string, at: number): Documen
 	return { id, title, owner, access: "owner", createdAt: at, updatedAt: at };
 }
 
-function isPending(value: unknown): value is PendingDocument {
-	const { id, title, made, at } = (value ?? {}) as Partial<Record<keyof PendingDocument, unknown>>;
-	return typeof id === "string" && typeof title === "string" && typeof made === "boolean" && typeof at === "number";
+/** Those of a version that could not delete have no `deleted`. */
+function pendingOf(value: unknown): PendingDocument[] {
+	const { id, title, made, at, deleted = false } = (value ?? {}) as Partial<Record<keyof PendingDocument, unknown>>;
+	if (typeof id !== "string" || typeof made !== "boolean" || typeof at !== "number") return [];
+	if (typeof deleted !== "boolean" || !(typeof title === "string" || (title === null && deleted))) return [];
+	return [{ id, title, made, at, deleted }];
 }

@@ -135,6 +135,17 @@ export interface AuditRecord {
 	outcome: "ok" | "refused" | "failed";
 	address: string;
 	details?: Record<string, unknown>;
+	role: string;
+	/** The log that it stands in; its number is unique there. */
+	source: string;
+}
+
+/** One page of `GET /api/activity`. */
+export interface ActivityList {
+	records: AuditRecord[];
+	next: string | null;
+	/** Roles that could not be asked. */
+	silent: { role: string; message: string }[];
 }
 
 /** What `/ws/~events` sends. */
@@ -144,6 +155,7 @@ export type NodeEvent =
 	| { type: "bell"; session: string; window: string }
 	| { type: "command-finished"; session: string; window: string; command: string; durationMs: number }
 	| { type: "peers" }
+	| { type: "audit" }
 	| { type: "rooms" }
 	| { type: "room-messages"; room: string }
 	| { type: "health" };

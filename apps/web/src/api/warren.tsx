@@ -138,6 +138,8 @@ export function useFeed(machine: MachineId): void {
 						return refresh([machine, "windows", event.session]);
 					case "peers":
 						return refresh([self, "peers"]);
+					case "audit":
+						return refresh([machine, "activity"]);
 					case "rooms":
 					case "room-messages":
 						return refresh([machine, "rooms"]);

@@ -7,6 +7,7 @@ import { yXmlFragmentToProsemirrorJSON } from "@tiptap/y-tiptap";
 import * as Y from "yjs";
 import { carets } from "./carets.ts";
 import { type OpenDocument, textRoot } from "./open-document.ts";
+import { TypedTask } from "./typed-task.ts";
 
 export interface EditorLabels {
 	/** What a screen reader calls the field. */
@@ -103,6 +104,8 @@ function marksAndBlocks(labels: EditorLabels): Extensions {
 			heading: { levels: [1, 2, 3] },
 			link: { openOnClick: true, defaultProtocol: "https" },
 		}),
+		// Before the items: of two rules that fit, the first counts.
+		TypedTask,
 		TaskList,
 		TaskItem.configure({
 			nested: true,

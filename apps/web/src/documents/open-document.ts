@@ -2,6 +2,7 @@ import { IndexeddbPersistence } from "y-indexeddb";
 import { WebsocketProvider } from "y-websocket";
 import * as Y from "yjs";
 import type { Account } from "../api/account.ts";
+import { localCopyName } from "./local-copy.ts";
 import { colourOf, type Present, presentIn } from "./presence.ts";
 
 /**
@@ -30,8 +31,6 @@ export const textRoot = "default";
 
 const maxBackoffMs = 5_000;
 const openedKey = "opened";
-
-export const localCopyName = (userId: string, document: string) => `warren-document/${userId}/${document}`;
 
 /** One document, open: what this device keeps of it, joined to the hub whenever that is there. */
 export class OpenDocument {

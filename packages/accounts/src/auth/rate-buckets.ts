@@ -1,4 +1,4 @@
-import type { Clock } from "@warren/kernel";
+import { type Clock, evictOldest } from "@warren/kernel";
 
 /** Counters that are remembered: address and path make one. The oldest is forgotten. */
 const maxBuckets = 20_000;
@@ -23,10 +23,7 @@ export class RateBuckets {
 		const bucket = found !== undefined && now - found.startedAt < windowMs ? found : { count: 0, startedAt: now };
 		this.#buckets.delete(key);
 		this.#buckets.set(key, bucket);
-		if (this.#buckets.size > maxBuckets) {
-			const oldest = this.#buckets.keys().next();
-			if (!oldest.done) this.#buckets.delete(oldest.value);
-		}
+		evictOldest(this.#buckets, maxBuckets);
 		if (bucket.count >= rule.max)
 			return { allowed: false, retryAfter: Math.max(1, Math.ceil((bucket.startedAt + windowMs - now) / 1000)) };
 		bucket.count += 1;

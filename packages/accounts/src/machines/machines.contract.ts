@@ -102,6 +102,28 @@ export function machinesSuite(open: OpenTables): void {
 			expect(rows).not.toContain(nodeToken);
 		});
 
+		it("with a code that has ended is refused, and hears how long ago that was", async () => {
+			await using hub = await openHub();
+			const owner = await hub.owner();
+			const { body } = await hub.call("POST", "/v1/invites", {}, bearer(owner));
+			const expires_at = Date.now() - 5 * 60_000;
+			await hub.tables.db.updateTable("accounts_machine_invites").set({ expires_at }).execute();
+			const { csr } = await createCsr("late.example");
+			const secret = parseJoinCode(body.code)?.secret ?? "";
+			const late = await hub.call("POST", "/v1/join", { secret, csr, name: "late", hosts: ["late.local"], port: 5151 });
+			expect(late).toMatchObject({
+				status: 400,
+				body: {
+					error: "bad_code",
+					message: expect.stringContaining("ended 5 min ago"),
+					fix: expect.stringContaining("new"),
+				},
+			});
+			expect(await hub.tables.db.selectFrom("accounts_machines").select("name").execute()).not.toContainEqual({
+				name: "late",
+			});
+		});
+
 		it("does not cost its code when the request is broken, or when it takes another machine's name", async () => {
 			await using hub = await openHub();
 			const owner = await hub.owner();

@@ -143,8 +143,13 @@ export class Machines implements Authenticator, PeerSource, Closeable {
 			.where("secret_hash", "=", hashToken(secret))
 			.returningAll()
 			.executeTakeFirst();
-		if (invite === undefined || Number(invite.expires_at) <= now)
-			throw accountsError("bad_code", "This join code was used, or is over ten minutes old.");
+		if (invite === undefined) throw accountsError("bad_code", "This join code was used, or is over ten minutes old.");
+		const lateMs = now - Number(invite.expires_at);
+		if (lateMs >= 0)
+			throw accountsError(
+				"bad_code",
+				`This join code was good for ten minutes, and ended ${Math.max(1, Math.round(lateMs / 60_000))} min ago.`,
+			);
 		try {
 			const nodeId = facts.nodeId ?? newId(this.#random);
 			await this.#checkRoom(nodeId);

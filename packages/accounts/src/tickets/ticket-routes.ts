@@ -50,6 +50,7 @@ export function ticketRoutes(deps: {
 			owner,
 			method: "POST",
 			path: "/api/devices/nonce",
+			about: { summary: "A challenge for a device's ticket" },
 			credentials: ["none"],
 			handle: (context) => {
 				const waitMs = tries.take(context.remoteAddress);
@@ -66,6 +67,7 @@ export function ticketRoutes(deps: {
 			owner,
 			method: "POST",
 			path: ticketPath,
+			about: { summary: "Make a token for a device by its ticket of the hub", body: ticketBody },
 			credentials: ["none"],
 			handle: async (context) => {
 				const body = await context.json(ticketBody);

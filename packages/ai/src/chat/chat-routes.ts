@@ -33,6 +33,7 @@ export function chatRoutes(deps: ChatRouteDeps): Route[] {
 			...facts,
 			method: "POST",
 			path: "/ai/chat",
+			about: { summary: "Chat, as an event stream" },
 			stream: async (context, incoming, outgoing) => {
 				const person = personOf(context);
 				const lastSeen = context.headers["last-event-id"];
@@ -47,6 +48,7 @@ export function chatRoutes(deps: ChatRouteDeps): Route[] {
 			...facts,
 			method: "GET",
 			path: "/ai/chat",
+			about: { summary: "Go on with a run" },
 			stream: (context, _incoming, outgoing) => {
 				const offset = context.query.get("offset") ?? String(context.headers["last-event-id"] ?? "-1");
 				return resume(deps, context, outgoing, offset, context.query.get("runId") ?? undefined);
@@ -56,6 +58,7 @@ export function chatRoutes(deps: ChatRouteDeps): Route[] {
 			...facts,
 			method: "DELETE",
 			path: "/ai/chat/:run",
+			about: { summary: "Stop a run" },
 			handle: (context) => {
 				deps.runs.get(personOf(context).userId, context.params["run"] ?? "").cancel();
 				return new Response(null, { status: 204, headers: dataHeaders });

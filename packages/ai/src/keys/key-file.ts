@@ -14,6 +14,8 @@ const maxKeyLength = 4096;
 export class KeyFile {
 	readonly #path: string;
 	#seen = "";
+	/** The file was looked at in this turn of the event loop: whoever asks in it sees the same. */
+	#looked = false;
 	#values: ReadonlyMap<string, string> = new Map();
 
 	constructor(path: string) {
@@ -34,7 +36,9 @@ export class KeyFile {
 	set(variable: string, value: string | null): void {
 		if (value !== null && (!/^[\x21-\x7e]+$/.test(value) || value.length > maxKeyLength))
 			throw keyError("bad_key", `A key is 1 to ${maxKeyLength} printable characters without spaces; this one is not.`);
+		this.#looked = false;
 		this.#refresh();
+		this.#looked = false;
 		const values = new Map(this.#values);
 		if (value === null) values.delete(variable);
 		else values.set(variable, value);
@@ -52,6 +56,11 @@ export class KeyFile {
 	}
 
 	#refresh(): void {
+		if (this.#looked) return;
+		this.#looked = true;
+		setImmediate(() => {
+			this.#looked = false;
+		});
 		const facts = statSync(this.#path, { throwIfNoEntry: false });
 		const seen = facts === undefined ? "none" : `${facts.ino} ${facts.mtimeMs} ${facts.size}`;
 		if (seen === this.#seen) return;

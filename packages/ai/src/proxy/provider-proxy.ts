@@ -54,6 +54,7 @@ export class ProviderProxy {
 				owner,
 				method: "ALL",
 				path: "/proxy/:provider/*",
+				about: { summary: "A provider's own API, with the hub's key" },
 				credentials: ["session"],
 				tokenPlaces,
 				stream: (context, incoming, outgoing) => this.#handle(context, incoming, outgoing),

@@ -30,6 +30,7 @@ export function settingsRoutes(deps: {
 			...facts,
 			method: "GET",
 			path: "/ai/providers",
+			about: { summary: "Providers, and whether they can be used" },
 			handle: (context) => {
 				personOf(context);
 				return answer({
@@ -47,6 +48,7 @@ export function settingsRoutes(deps: {
 			...facts,
 			method: "GET",
 			path: "/ai/models/:provider",
+			about: { summary: "Models of a provider" },
 			handle: async (context) => {
 				personOf(context);
 				return answer({ models: await models.of(providerOf(context.params["provider"] ?? "")) });
@@ -56,6 +58,7 @@ export function settingsRoutes(deps: {
 			...facts,
 			method: "GET",
 			path: "/api/settings/ai",
+			about: { summary: "Where keys and addresses come from (administrators)" },
 			handle: (context) => {
 				adminOf(context);
 				return answer({
@@ -75,6 +78,7 @@ export function settingsRoutes(deps: {
 			...facts,
 			method: "PUT",
 			path: "/api/settings/ollama-host",
+			about: { summary: "Say where Ollama is (administrators)", body: hostBody },
 			handle: async (context) => {
 				const admin = adminOf(context);
 				const { host } = await context.json(hostBody);

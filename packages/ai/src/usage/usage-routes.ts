@@ -32,6 +32,7 @@ export function usageRoutes(deps: {
 			...facts,
 			method: "GET",
 			path: "/me/usage",
+			about: { summary: "What one has used" },
 			handle: async (context) => {
 				const person = personOf(context);
 				const rows = await usage.report(person.userId, daysOf(context));
@@ -42,6 +43,7 @@ export function usageRoutes(deps: {
 			...facts,
 			method: "GET",
 			path: "/ai/usage",
+			about: { summary: "What everybody has used (administrators)" },
 			handle: async (context) => {
 				adminOf(context);
 				const rows = await usage.report(null, daysOf(context));
@@ -52,6 +54,7 @@ export function usageRoutes(deps: {
 			...facts,
 			method: "GET",
 			path: "/ai/budgets",
+			about: { summary: "Budgets (administrators)" },
 			handle: (context) => {
 				adminOf(context);
 				return answer({ budgets: budgets.list() });
@@ -61,6 +64,7 @@ export function usageRoutes(deps: {
 			...facts,
 			method: "PUT",
 			path: "/ai/budgets/:subject",
+			about: { summary: "Set a budget (administrators)", body: budgetBody },
 			handle: async (context) => {
 				const admin = adminOf(context);
 				const subject = subjectOf(context);
@@ -74,6 +78,7 @@ export function usageRoutes(deps: {
 			...facts,
 			method: "DELETE",
 			path: "/ai/budgets/:subject",
+			about: { summary: "Remove a budget (administrators)" },
 			handle: async (context) => {
 				const admin = adminOf(context);
 				const subject = subjectOf(context);

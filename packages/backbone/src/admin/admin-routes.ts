@@ -5,7 +5,7 @@ import { backboneError } from "../errors.ts";
 import type { Principals } from "../identity/principals.ts";
 import type { SigningKeys } from "../identity/signing-keys.ts";
 import { isPrintable, tokenLimits } from "../protocol/tokens.ts";
-import type { AgentPool } from "../server/agents.ts";
+import type { AgentPool } from "../server/agents/agent-pool.ts";
 import type { Front } from "../server/front.ts";
 import type { Inspector } from "../server/inspector.ts";
 import type { ActiveService, Services } from "../server/services.ts";
@@ -75,6 +75,7 @@ const serviceBody = z.object({
 const auditQuery = z.object({
 	limit: z.coerce.number().pipe(z.int().min(1).max(500)).default(100),
 	before: z.coerce.number().pipe(z.int().min(1)).optional(),
+	actor: z.string().max(200).optional(),
 });
 
 /** `/admin/api/*`: everything an administrator does, each change with its line in the audit. */
@@ -123,6 +124,7 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 			...facts,
 			method: "POST",
 			path: "/admin/api/tokens",
+			about: { summary: "Make a service token, shown once", body: tokenBody },
 			handle: async (context) => {
 				const body = await context.json(tokenBody);
 				const { token, row } = await services.createToken(body.service_name, {
@@ -139,12 +141,14 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 			...facts,
 			method: "GET",
 			path: "/admin/api/tokens",
+			about: { summary: "Service tokens" },
 			handle: async (context) => show(context, { tokens: await services.tokens() }),
 		},
 		{
 			...facts,
 			method: "DELETE",
 			path: "/admin/api/tokens/:id",
+			about: { summary: "Revoke a service token" },
 			handle: async (context) => {
 				const row = await services.revokeToken(param(context, "id"));
 				record(context, "token.revoke", row.id, { service: row.service });
@@ -155,6 +159,7 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 			...facts,
 			method: "POST",
 			path: "/admin/api/grants",
+			about: { summary: "Let a principal reach a service", body: grantBody },
 			handle: async (context) => {
 				const { principal_id, service } = await context.json(grantBody);
 				const isNew = await principals.grant(principal_id, service, actorOf(context));
@@ -166,6 +171,7 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 			...facts,
 			method: "DELETE",
 			path: "/admin/api/grants/:pid/:svc",
+			about: { summary: "Take a grant away" },
 			handle: async (context) => {
 				const principal = param(context, "pid");
 				const service = param(context, "svc");
@@ -184,6 +190,7 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 			...facts,
 			method: "GET",
 			path: "/admin/api/grants/:pid",
+			about: { summary: "Grants of a principal" },
 			handle: async (context) => {
 				const principal = await principals.get(param(context, "pid"));
 				return show(context, { grants: await principals.grantsOf(principal.principal_id) });
@@ -193,12 +200,14 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 			...facts,
 			method: "GET",
 			path: "/admin/api/principals",
+			about: { summary: "Principals" },
 			handle: async (context) => show(context, { principals: await principals.list() }),
 		},
 		{
 			...facts,
 			method: "POST",
 			path: "/admin/api/principals",
+			about: { summary: "Make a principal, with its credential", body: newPrincipalBody },
 			handle: async (context) => {
 				const { name, email, note } = await context.json(newPrincipalBody);
 				const address = context.remoteAddress;
@@ -212,6 +221,7 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 			...facts,
 			method: "PATCH",
 			path: "/admin/api/principals/:cid",
+			about: { summary: "Approve a principal, set its limits", body: principalBody },
 			handle: async (context) => {
 				const body = await context.json(principalBody);
 				const principal = await principals.set(param(context, "cid"), {
@@ -226,6 +236,7 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 			...facts,
 			method: "DELETE",
 			path: "/admin/api/principals/:cid",
+			about: { summary: "Revoke a principal" },
 			handle: async (context) => {
 				const principal = await principals.set(param(context, "cid"), { state: "revoked" });
 				deps.front().disconnect((each) => each.principalId === principal.principal_id);
@@ -237,12 +248,14 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 			...facts,
 			method: "GET",
 			path: "/admin/api/services",
+			about: { summary: "Services with their agents" },
 			handle: async (context) => show(context, { services: await Promise.all(services.list().map(serviceShown)) }),
 		},
 		{
 			...facts,
 			method: "PATCH",
 			path: "/admin/api/services/:svc",
+			about: { summary: "Change a service's settings, port, domains", body: serviceBody },
 			handle: async (context) => {
 				const body = await context.json(serviceBody);
 				const before = serviceNamed(param(context, "svc"));
@@ -262,6 +275,7 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 			...facts,
 			method: "DELETE",
 			path: "/admin/api/services/:svc",
+			about: { summary: "Remove a service" },
 			handle: async (context) => {
 				const { name } = serviceNamed(param(context, "svc"));
 				await services.remove(name);
@@ -274,12 +288,14 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 			...facts,
 			method: "GET",
 			path: "/admin/api/services/:svc/requests",
+			about: { summary: "Requests that the inspector kept" },
 			handle: (context) => show(context, { requests: deps.inspector.list(serviceNamed(param(context, "svc")).name) }),
 		},
 		{
 			...facts,
 			method: "POST",
 			path: "/admin/api/services/:svc/requests/:id/replay",
+			about: { summary: "Send a kept request again" },
 			handle: async (context) => {
 				const service = serviceNamed(param(context, "svc"));
 				const answer = await deps.replay(service, param(context, "id"));
@@ -291,14 +307,16 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 			...facts,
 			method: "GET",
 			path: "/admin/api/cluster",
+			about: { summary: "Nodes of the cluster" },
 			handle: async (context) => show(context, await deps.cluster()),
 		},
 		{
 			...facts,
 			method: "POST",
 			path: "/admin/api/jwt-keys/rotate",
-			handle: (context) => {
-				const { kid, from } = deps.signer.rotate();
+			about: { summary: "Sign with a new key" },
+			handle: async (context) => {
+				const { kid, from } = await deps.signer.rotate();
 				record(context, "jwt-key.rotate", kid);
 				return show(context, { kid, from });
 			},
@@ -307,16 +325,22 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 			...facts,
 			method: "GET",
 			path: "/admin/api/health",
+			about: { summary: "Health, with its conditions" },
 			handle: (context) => show(context, { status: deps.health.summary(), conditions: deps.health.list() }),
 		},
 		{
 			...facts,
 			method: "GET",
 			path: "/admin/api/audit",
+			about: { summary: "Who did what", query: auditQuery },
 			handle: async (context) => {
-				const { limit, before } = parseRequest(auditQuery, Object.fromEntries(context.query));
+				const { limit, before, actor } = parseRequest(auditQuery, Object.fromEntries(context.query));
 				return show(context, {
-					records: await deps.audit.list({ limit, ...(before === undefined ? {} : { before }) }),
+					records: await deps.audit.list({
+						limit,
+						...(before === undefined ? {} : { before }),
+						...(actor === undefined ? {} : { actor }),
+					}),
 				});
 			},
 		},
@@ -324,6 +348,7 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 			...facts,
 			method: "GET",
 			path: "/metrics",
+			about: { summary: "Metrics for Prometheus" },
 			handle: async () =>
 				new Response(await deps.metrics.text(), {
 					headers: { ...dataHeaders, "content-type": deps.metrics.registry.contentType },

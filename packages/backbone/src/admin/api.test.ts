@@ -137,6 +137,65 @@ describe("the admin API", () => {
 		expect(performance.now() - before).toBeGreaterThan(100);
 	});
 
+	it("says the same as JSON and, to a browser, as text that can be read", async () => {
+		const ask = (path: string, accept: string) => backbone.api("GET", path, { headers: { accept } });
+		for (const path of ["/", "/admin/api/cluster"]) {
+			const json = await ask(path, "application/json");
+			expect(json.headers.get("content-type")).toContain("application/json");
+			const page = await ask(path, "text/html,application/xhtml+xml");
+			expect(page.headers.get("content-type")).toContain("text/plain");
+			expect(page.json).toBeNull();
+		}
+		const { json } = await ask("/", "application/json");
+		const listed = (json.endpoints as { method: string; path: string; auth: string }[]).map(
+			({ method, path, auth }) => `${method} ${path} ${auth}`,
+		);
+		// The page's own quick reference, whole.
+		for (const line of [
+			"POST /principals none",
+			"POST /url-tokens principal cred",
+			"GET /healthz none",
+			"POST /admin/api/tokens admin token",
+			"GET /admin/api/tokens admin token",
+			"DELETE /admin/api/tokens/:id admin token",
+			"POST /admin/api/grants admin token",
+			"DELETE /admin/api/grants/:pid/:svc admin token",
+			"GET /admin/api/grants/:pid admin token",
+			"GET /admin/api/principals admin token",
+			"DELETE /admin/api/principals/:cid admin token",
+			"GET /admin/api/services admin token",
+			"GET /admin/api/cluster admin token",
+		])
+			expect(listed).toContain(line);
+	});
+
+	it("limits of one principal hold that one back, and nobody else", async () => {
+		const { port } = await backbone.http((_request, response) => response.end("ok"));
+		await backbone.agent("web", port);
+		const [ada, bob] = [await backbone.principal("web"), await backbone.principal("web")];
+		const body = { limits: { requests_per_second: 1 } };
+		expect((await backbone.api("PATCH", `/admin/api/principals/${ada.id}`, { body })).status).toBe(200);
+		const ask = ({ credential }: { credential: string }) =>
+			backbone.raw(
+				`GET / HTTP/1.1\r\nHost: web.mos.test\r\nConnection: close\r\nx-backbone-principal: ${credential}\r\n\r\n`,
+			);
+		expect(await ask(ada)).toMatch(/^HTTP\/1.1 200/);
+		expect(await ask(ada)).toMatch(/^HTTP\/1.1 429 [\s\S]*Retry-After: 1\r\n/);
+		for (let each = 0; each < 3; each++) expect(await ask(bob)).toMatch(/^HTTP\/1.1 200/);
+	});
+
+	it("tells a principal what a service would be told about it", async () => {
+		const { port } = await backbone.http((request, response) => response.end(JSON.stringify(request.headers)));
+		await backbone.agent("web", port);
+		const { id, credential } = await backbone.principal("web");
+		const options = { admin: false, headers: { "x-backbone-principal": credential } };
+		const { json } = await backbone.api("GET", "/principals/whoami?service=web", options);
+		expect(json.headers).toMatchObject({ "x-mosb-sub": id, "x-mosb-name": "Ada", "x-mosb-email": "ada@example.com" });
+		await backbone.token("other");
+		expect((await backbone.api("GET", "/principals/whoami?service=other", options)).status).toBe(403);
+		expect((await backbone.api("GET", "/principals/whoami?service=nobody", options)).status).toBe(404);
+	});
+
 	it("metrics count requests by service and outcome", async () => {
 		const { port } = await backbone.http((_request, response) => response.end());
 		await backbone.agent("web", port);

@@ -82,6 +82,7 @@ export function principalRoutes(deps: PrincipalRouteDeps): Route[] {
 						...open,
 						method: "GET",
 						path: "/",
+						about: { summary: "What this is, and how to register" },
 						handle: async (context: RequestContext) => {
 							if ((context.headers.accept ?? "").includes("application/json"))
 								return show(context, landingJson(deps.baseUrl, deps.domain));
@@ -96,18 +97,21 @@ export function principalRoutes(deps: PrincipalRouteDeps): Route[] {
 			...open,
 			method: "GET",
 			path: "/healthz",
+			about: { summary: "Whether it serves" },
 			handle: (context) => show(context, { status: deps.health() }),
 		},
 		{
 			...open,
 			method: "GET",
 			path: "/.well-known/jwks.json",
+			about: { summary: "Keys that x-mosb-jwt is checked with" },
 			handle: (context) => show(context, deps.signer.jwks(), 200, { "cache-control": "public, max-age=300" }),
 		},
 		{
 			...open,
 			method: "POST",
 			path: "/principals",
+			about: { summary: "Become a principal, with its credential", body: registration },
 			maxBodyBytes: 8 * 1024,
 			handle: async (context) => {
 				const retryAfterMs = registrations.take(context.remoteAddress);
@@ -142,6 +146,7 @@ export function principalRoutes(deps: PrincipalRouteDeps): Route[] {
 			...open,
 			method: "POST",
 			path: "/principals/rotate",
+			about: { summary: "A new credential in the old one's place" },
 			handle: async (context) => {
 				const before = await principalOf(context);
 				const principal = await principals.rotate(before.principal_id, before.key_version);
@@ -164,6 +169,7 @@ export function principalRoutes(deps: PrincipalRouteDeps): Route[] {
 			...open,
 			method: "GET",
 			path: "/principals/whoami",
+			about: { summary: "What a service would be told about the caller" },
 			handle: async (context) => {
 				const principal = await principalOf(context);
 				const name = context.query.get("service") ?? "";
@@ -195,6 +201,7 @@ export function principalRoutes(deps: PrincipalRouteDeps): Route[] {
 			...open,
 			method: "POST",
 			path: "/url-tokens",
+			about: { summary: "A link that carries its own leave", body: urlTokenRequest },
 			maxBodyBytes: 8 * 1024,
 			handle: async (context) => {
 				const principal = await principalOf(context);

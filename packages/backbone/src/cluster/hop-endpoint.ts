@@ -20,7 +20,8 @@ import {
 	openHop,
 } from "../protocol/hop-envelope.ts";
 import type { RequestHead } from "../protocol/request-head.ts";
-import type { AgentPool, Lease } from "../server/agents.ts";
+import type { Lease } from "../server/agents/agent.ts";
+import type { AgentPool } from "../server/agents/agent-pool.ts";
 import { headerOf } from "../server/tunnel-endpoint.ts";
 import { type LinkOwner, TunnelLink } from "../tunnel/link.ts";
 import { WaitingStream } from "../tunnel/link-bridge.ts";

@@ -1,5 +1,8 @@
 import type { Logger } from "@warren/kernel";
-import { Agent, type AgentPool, agentLimits, type ServiceAgents } from "../server/agents.ts";
+import { Agent } from "../server/agents/agent.ts";
+import { agentLimits } from "../server/agents/agent-limits.ts";
+import type { AgentPool } from "../server/agents/agent-pool.ts";
+import type { ServiceAgents } from "../server/agents/service-agents.ts";
 import { TunnelLink } from "../tunnel/link.ts";
 import type { HopDialler } from "./hop-dialler.ts";
 import type { NodeLease } from "./node-lease.ts";

@@ -118,6 +118,11 @@ export class Registry implements Closeable {
 		work.catch((fault: unknown) => logger.warn("an agent's lease is late", { fault: messageOf(fault) }));
 	}
 
+	/** Names of the other nodes whose leases stand. */
+	get others(): readonly string[] {
+		return [...this.#nodes.values()].map(({ node }) => node).filter((node) => node !== this.#node);
+	}
+
 	/** What `/admin/api/cluster` says: every node that holds its lease, and the agents that hang there. */
 	cluster(): { node: string; registry: "connected" | "away"; nodes: readonly object[] } {
 		const own = this.#deps.own().map((each) => ({ ...each, node: this.#node, epoch: this.#lease?.epoch ?? 0 }));

@@ -9,7 +9,7 @@ import {
 } from "@warren/kernel";
 import type { Changes } from "../changes.ts";
 import type { Principals } from "../identity/principals.ts";
-import type { AgentPool } from "../server/agents.ts";
+import type { AgentPool } from "../server/agents/agent-pool.ts";
 import type { Running } from "../server/front.ts";
 import type { Services } from "../server/services.ts";
 import { clusterConditions } from "./conditions.ts";

@@ -1,4 +1,3 @@
-import { hash } from "node:crypto";
 import { type Clock, type Closeable, ExpiringMap, RateLimit } from "@warren/kernel";
 import type { Changes } from "../changes.ts";
 import { type CallerIdentity, identityLines } from "../protocol/identity-headers.ts";
@@ -95,7 +94,7 @@ export class Callers implements Closeable {
 	readonly #signer: Pick<SigningKey, "sign">;
 	readonly #issuer: string;
 	readonly #clock: Clock;
-	/** By service and digest of the credential. */
+	/** By service and credential. */
 	readonly #remembered = new Map<string, Remembered>();
 	/** Signed lines by everything they say: an assertion or URL token of the same person costs no signature. */
 	readonly #signed = new Map<string, { readonly lines: string; readonly until: number }>();
@@ -377,9 +376,9 @@ function plainIdentity(principal: Principal): CallerIdentity {
 	};
 }
 
-/** Digested, so that finding it says nothing about how much of a guess was right. */
+/** Found by the runtime's seeded hash of all of it: how much of a guess was right does not show. */
 function keyOf(service: string, credential: string): string {
-	return service + hash("sha256", credential, "base64url");
+	return `${service}\n${credential}`;
 }
 
 function invalid(message: string): CallerRefusal {

@@ -1,5 +1,4 @@
 import { type Clock, type Closeable, delay } from "@warren/kernel";
-import { backboneError } from "../errors.ts";
 import { type Jwk, SigningKey } from "./signing-key.ts";
 
 /** A key as it is kept. A secret. */
@@ -13,8 +12,10 @@ export interface StoredSigningKey {
 export interface SigningKeyStore {
 	/** Oldest first; at least one. */
 	readonly keys: readonly StoredSigningKey[];
-	/** On disk when it returns. Null = the key is given and shared: it is not replaced here. */
-	readonly save: ((keys: readonly StoredSigningKey[]) => void) | null;
+	/** Kept when it resolves. @returns false when another node has changed them meanwhile: `reload` gives those. */
+	readonly save: (keys: readonly StoredSigningKey[]) => Promise<boolean>;
+	/** What stands now, of several nodes; null = this is the only one. */
+	readonly reload: (() => Promise<readonly StoredSigningKey[]>) | null;
 }
 
 const hourMs = 3600_000;
@@ -39,22 +40,32 @@ interface Held extends StoredSigningKey {
  */
 export class SigningKeys implements Closeable {
 	readonly #clock: Clock;
-	readonly #save: SigningKeyStore["save"];
+	readonly #store: SigningKeyStore;
+	/** Tells the other nodes. */
+	readonly #changed: () => void;
+	readonly #fault: (thrown: unknown) => void;
 	readonly #ending = new AbortController();
-	#held: Held[];
+	#held: readonly Held[];
+	#rotating: Promise<unknown> = Promise.resolve();
 
-	constructor(clock: Clock, store: SigningKeyStore) {
+	constructor(
+		clock: Clock,
+		store: SigningKeyStore,
+		hears: { readonly changed?: () => void; readonly fault?: (thrown: unknown) => void } = {},
+	) {
 		this.#clock = clock;
-		this.#save = store.save;
-		this.#held = store.keys.map((each) => ({ ...each, key: new SigningKey(each.pem) }));
+		this.#store = store;
+		this.#changed = hears.changed ?? (() => {});
+		this.#fault = hears.fault ?? (() => {});
+		this.#held = heldOf(store.keys);
 	}
 
 	/** Changes keys by itself from now on. */
 	start(): void {
-		if (this.#save === null) return;
 		const watch = async () => {
 			for (;;) {
-				this.#settle();
+				// Nodes whose tables are away sign with what they have; an hour is long enough to hear of a new key.
+				await this.#settle().catch(this.#fault);
 				await delay(this.#clock, signingKeyLimits.checkMs, this.#ending.signal);
 			}
 		};
@@ -68,27 +79,39 @@ export class SigningKeys implements Closeable {
 	}
 
 	jwks(): { readonly keys: readonly Jwk[] } {
-		this.#drop();
-		return { keys: this.#held.map(({ key }) => key.jwk) };
+		return { keys: this.#standing().map(({ key }) => key.jwk) };
+	}
+
+	/** Another node has changed them, or may have. @throws WarrenError of the store. */
+	async reload(): Promise<void> {
+		const stored = await this.#store.reload?.();
+		if (stored !== undefined) this.#held = heldOf(stored);
 	}
 
 	/**
-	 * A new key, which signs in an hour. One that waits already is that one.
-	 * @returns its name, and from when it signs. @throws WarrenError `conflict` for a key that is given.
+	 * A new key, which signs in an hour. One that waits already is that one, whichever node made it.
+	 * @returns its name, and from when it signs.
 	 */
-	rotate(): { readonly kid: string; readonly from: number } {
-		if (this.#save === null)
-			throw backboneError("conflict", "The nodes of a cluster share one signing key; no node replaces it.");
-		const waiting = this.#held.find(({ from }) => from > this.#clock.now());
-		if (waiting !== undefined) return { kid: waiting.key.kid, from: waiting.from };
-		const stored = { pem: SigningKey.generate(), from: this.#clock.now() + signingKeyLimits.aheadMs };
-		const made = { ...stored, key: new SigningKey(stored.pem) };
-		this.#drop();
-		const held = [...this.#held, made];
-		// First on disk: nobody may learn of a key that a restart would forget.
-		this.#save(held.map(({ pem, from }) => ({ pem, from })));
-		this.#held = held;
-		return { kid: made.key.kid, from: made.from };
+	rotate(): Promise<{ readonly kid: string; readonly from: number }> {
+		const rotated = this.#rotating.then(() => this.#rotate());
+		this.#rotating = rotated.catch(() => {});
+		return rotated;
+	}
+
+	async #rotate(): Promise<{ readonly kid: string; readonly from: number }> {
+		for (;;) {
+			await this.reload();
+			const waiting = this.#held.find(({ from }) => from > this.#clock.now());
+			if (waiting !== undefined) return { kid: waiting.key.kid, from: waiting.from };
+			const stored = { pem: SigningKey.generate(), from: this.#clock.now() + signingKeyLimits.aheadMs };
+			const made = { ...stored, key: new SigningKey(stored.pem) };
+			const held = [...this.#standing(), made];
+			// First kept: nobody may learn of a key that a restart would forget.
+			if (!(await this.#store.save(held.map(({ pem, from }) => ({ pem, from }))))) continue;
+			this.#held = held;
+			this.#changed();
+			return { kid: made.key.kid, from: made.from };
+		}
 	}
 
 	close(): void {
@@ -101,20 +124,27 @@ export class SigningKeys implements Closeable {
 		return this.#held.findLast(({ from }) => from <= now) ?? (this.#held[0] as Held);
 	}
 
-	#settle(): void {
-		if (this.#clock.now() - this.#current().from > signingKeyLimits.lifeMs - signingKeyLimits.aheadMs) this.rotate();
-		this.#drop();
+	async #settle(): Promise<void> {
+		await this.reload();
+		const { from } = this.#current();
+		if (this.#clock.now() - from > signingKeyLimits.lifeMs - signingKeyLimits.aheadMs) await this.rotate();
+		const standing = this.#standing();
+		// What is over is dropped from disk as well; nodes that share leave that to the next rotation.
+		if (standing.length === this.#held.length || this.#store.reload !== null) return;
+		await this.#store.save(standing.map(({ pem, from: since }) => ({ pem, from: since })));
+		this.#held = standing;
 	}
 
-	/** Those whose successor has signed for long enough. */
-	#drop(): void {
+	/** Without those whose successor has signed for long enough. */
+	#standing(): readonly Held[] {
 		const now = this.#clock.now();
-		const kept = this.#held.filter((_each, index) => {
+		return this.#held.filter((_each, index) => {
 			const next = this.#held[index + 1];
 			return next === undefined || now < next.from + signingKeyLimits.afterMs;
 		});
-		if (kept.length === this.#held.length || this.#save === null) return;
-		this.#held = kept;
-		this.#save(kept.map(({ pem, from }) => ({ pem, from })));
 	}
+}
+
+function heldOf(keys: readonly StoredSigningKey[]): readonly Held[] {
+	return keys.map((each) => ({ ...each, key: new SigningKey(each.pem) }));
 }

@@ -1,9 +1,8 @@
+import { hasBadBytes, isToken } from "./head-bytes.ts";
 import { isReservedName } from "./reserved-names.ts";
 
 const maxSizeDigits = 12;
 const maxTrailerBytes = 16 * 1024;
-const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const badBytes = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n/;
 
 type State = "size" | "size-lf" | "data" | "data-cr" | "data-lf" | "trailer";
 
@@ -88,13 +87,13 @@ export class ChunkedBody {
 		if (end === -1) return this.#trailer.length > maxTrailerBytes ? fault(from, "the trailers are too long") : null;
 		const section = end === 0 ? "" : this.#trailer.slice(0, end + 2);
 		const total = end === 0 ? 2 : end + 4;
-		if (badBytes.test(section)) return fault(from, "a trailer holds a control byte or a bare line end");
+		if (hasBadBytes(section)) return fault(from, "a trailer holds a control byte or a bare line end");
 		let kept = "";
 		for (const line of section.split("\r\n")) {
 			if (line === "") continue;
 			const colon = line.indexOf(":");
 			const name = line.slice(0, Math.max(0, colon));
-			if (!tokenPattern.test(name)) return fault(from, "a trailer's name is not a token");
+			if (!isToken(name)) return fault(from, "a trailer's name is not a token");
 			if (!isReservedName(name) && !isForbiddenTrailer(name)) kept += `${line}\r\n`;
 		}
 		return {

@@ -1,4 +1,4 @@
-import { isReservedName } from "./reserved-names.ts";
+import { FieldNames, hasBadBytes, isToken } from "./head-bytes.ts";
 
 export const headLimits = {
 	/** Of a head, first line to blank line. */
@@ -49,7 +49,6 @@ export interface HeadRefusal {
 	readonly message: string;
 }
 
-const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** Visible ASCII but `#`: a target with a fragment, a space or raw bytes was made by nobody honest. */
 const targetPattern = /^[\x21\x22\x24-\x7e]+$/;
 /** As servers know methods: capitals. `get` is another method than GET, and some servers take it for the same. */
@@ -80,11 +79,7 @@ function isPath(target: string): boolean {
 	return true;
 }
 
-/** Bytes that no field may hold, a CR without its LF, an LF without its CR. */
-const badBytes = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n/;
-
-/** What each field that means something here does to the parse. */
-const meanings: ReadonlyMap<string, string> = new Map(
+const names = new FieldNames(
 	[
 		"host",
 		"connection",
@@ -100,24 +95,23 @@ const meanings: ReadonlyMap<string, string> = new Map(
 		"accept",
 		"authorization",
 		"sec-fetch-mode",
-	].map((name) => [name, name]),
+	],
+	// Hop-by-hop, or told by us: never passed on from outside.
+	[
+		"keep-alive",
+		"proxy-connection",
+		"proxy-authorization",
+		"proxy-authenticate",
+		"te",
+		"trailer",
+		"forwarded",
+		"x-forwarded-host",
+		"x-forwarded-proto",
+		"x-forwarded-port",
+		"x-real-ip",
+		"http2-settings",
+	],
 );
-
-/** Hop-by-hop, or told by us: never passed on from outside. */
-const dropped: ReadonlySet<string> = new Set([
-	"keep-alive",
-	"proxy-connection",
-	"proxy-authorization",
-	"proxy-authenticate",
-	"te",
-	"trailer",
-	"forwarded",
-	"x-forwarded-host",
-	"x-forwarded-proto",
-	"x-forwarded-port",
-	"x-real-ip",
-	"http2-settings",
-]);
 
 /** Fields that a Connection header must not name: without them the message would be another one. */
 const unnameable: ReadonlySet<string> = new Set([
@@ -134,7 +128,7 @@ const unnameable: ReadonlySet<string> = new Set([
  * @param text the head as latin1, from the first byte through the blank line's CRLF.
  */
 export function parseRequestHead(text: string): RequestHead | HeadRefusal {
-	if (badBytes.test(text)) return refuse(400, "The head holds a control byte, or a line end that is not CRLF.");
+	if (hasBadBytes(text)) return refuse(400, "The head holds a control byte, or a line end that is not CRLF.");
 	const lineEnd = text.indexOf("\r\n");
 	const line = text.slice(0, lineEnd);
 	const space = line.indexOf(" ");
@@ -168,8 +162,10 @@ export function parseRequestHead(text: string): RequestHead | HeadRefusal {
 	let authorization: string | null = null;
 	let fetchMode: string | null = null;
 	let kept = "";
+	/** Where lines that travel on begin and are not in `kept` yet. */
+	let from = lineEnd + 2;
 	let count = 0;
-	let at = lineEnd + 2;
+	let at = from;
 	for (;;) {
 		const end = text.indexOf("\r\n", at);
 		if (end === at || end === -1) break;
@@ -178,13 +174,13 @@ export function parseRequestHead(text: string): RequestHead | HeadRefusal {
 		if (first === 0x20 || first === 0x09) return refuse(400, "A folded header line.");
 		const colon = text.indexOf(":", at);
 		if (colon === -1 || colon > end) return refuse(400, "A header line without a colon.");
-		const name = text.slice(at, colon);
-		if (!tokenPattern.test(name)) return refuse(400, "A header name is not a token.");
-		const lower = name.toLowerCase();
+		const name = names.of(text.slice(at, colon));
+		if (name === null) return refuse(400, "A header name is not a token.");
 		const next = end + 2;
-		if (meanings.has(lower)) {
+		let travels = name.fate === "pass";
+		if (name.fate === "read") {
 			const value = text.slice(colon + 1, end).trim();
-			switch (lower) {
+			switch (name.lower) {
 				case "host":
 					if (host !== null) return refuse(400, "More than one Host header.");
 					host = value;
@@ -195,12 +191,12 @@ export function parseRequestHead(text: string): RequestHead | HeadRefusal {
 				case "content-length":
 					if (contentLength !== null) return refuse(400, "More than one Content-Length.");
 					contentLength = value;
-					kept += text.slice(at, next);
+					travels = true;
 					break;
 				case "transfer-encoding":
 					if (transferEncoding !== null) return refuse(400, "More than one Transfer-Encoding.");
 					transferEncoding = value;
-					kept += text.slice(at, next);
+					travels = true;
 					break;
 				case "upgrade":
 					upgrade = upgrade === null ? value.toLowerCase() : `${upgrade},${value.toLowerCase()}`;
@@ -222,26 +218,34 @@ export function parseRequestHead(text: string): RequestHead | HeadRefusal {
 				case "sec-websocket-key":
 					if (webSocketKey !== null) return refuse(400, "More than one Sec-WebSocket-Key.");
 					webSocketKey = value;
-					kept += text.slice(at, next);
+					travels = true;
 					break;
 				case "origin":
 					if (origin !== null) return refuse(400, "More than one Origin.");
 					origin = value;
-					kept += text.slice(at, next);
+					travels = true;
 					break;
 				case "authorization":
 					if (authorization !== null) return refuse(400, "More than one Authorization.");
 					authorization = value;
-					kept += text.slice(at, next);
+					travels = true;
+					break;
+				case "accept":
+					accept = value;
+					travels = true;
 					break;
 				default:
-					if (lower === "accept") accept = value;
-					else fetchMode = value;
-					kept += text.slice(at, next);
+					fetchMode = value;
+					travels = true;
 			}
-		} else if (!dropped.has(lower) && !isReservedName(name)) kept += text.slice(at, next);
+		}
+		if (!travels) {
+			if (from < at) kept += text.slice(from, at);
+			from = next;
+		}
 		at = next;
 	}
+	if (from < at) kept += text.slice(from, at);
 
 	if (host === null) {
 		if (minorVersion === 1) return refuse(400, "HTTP/1.1 needs a Host header.");
@@ -282,11 +286,11 @@ export function parseRequestHead(text: string): RequestHead | HeadRefusal {
 		for (const each of connection.split(",")) {
 			const option = each.trim().toLowerCase();
 			if (option === "") continue;
-			if (!tokenPattern.test(option)) return refuse(400, "A Connection option is not a token.");
+			if (!isToken(option)) return refuse(400, "A Connection option is not a token.");
 			if (option === "close") keepAlive = false;
 			else if (option === "upgrade") wantsUpgrade = true;
 			else if (unnameable.has(option)) return refuse(400, `Connection names ${option}, which is not hop-by-hop.`);
-			else if (option !== "keep-alive" && !dropped.has(option)) kept = withoutField(kept, option);
+			else if (option !== "keep-alive" && !names.drops(option)) kept = withoutField(kept, option);
 		}
 	}
 	const upgradeTo = wantsUpgrade && minorVersion === 1 ? upgrade : null;

@@ -1,5 +1,5 @@
+import { FieldNames, hasBadBytes } from "./head-bytes.ts";
 import type { BodyLength } from "./request-head.ts";
-import { isReservedName } from "./reserved-names.ts";
 
 /** A service's answer head, as it may be passed on. */
 export interface ResponseHead {
@@ -15,17 +15,12 @@ export interface ResponseHead {
 	readonly webSocketAccept: string | null;
 }
 
-const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const badBytes = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n/;
 const maxHeaders = 200;
 
-const dropped: ReadonlySet<string> = new Set([
-	"keep-alive",
-	"proxy-connection",
-	"proxy-authenticate",
-	"upgrade",
-	"trailer",
-]);
+const names = new FieldNames(
+	["connection", "content-length", "transfer-encoding", "upgrade", "sec-websocket-accept"],
+	["keep-alive", "proxy-connection", "proxy-authenticate", "trailer"],
+);
 
 /**
  * Parses a service's answer head (RFC 9112). A string is what is wrong with it: the client gets 502 and the
@@ -33,20 +28,29 @@ const dropped: ReadonlySet<string> = new Set([
  * @param text latin1, through the blank line's CRLF. @param method of the request.
  */
 export function parseResponseHead(text: string, method: string): ResponseHead | string {
-	if (badBytes.test(text)) return "its head holds a control byte, or a line end that is not CRLF";
+	if (hasBadBytes(text)) return "its head holds a control byte, or a line end that is not CRLF";
 	const lineEnd = text.indexOf("\r\n");
-	const line = text.slice(0, lineEnd);
-	const match = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: (.*))?$/.exec(line);
-	if (match === null) return "its first line is not a status line of HTTP/1";
-	const status = Number(match[2]);
+	const minorVersion = text.charCodeAt(7) - 0x30;
+	const status = Number(text.slice(9, 12));
+	const isStatusLine =
+		text.startsWith("HTTP/1.") &&
+		(minorVersion === 0 || minorVersion === 1) &&
+		text.charCodeAt(8) === 0x20 &&
+		Number.isInteger(status) &&
+		status >= 100 &&
+		status < 600 &&
+		(lineEnd === 12 || text.charCodeAt(12) === 0x20);
+	if (!isStatusLine) return "its first line is not a status line of HTTP/1";
 	let contentLength: string | null = null;
 	let transferEncoding: string | null = null;
 	let connection: string | null = null;
 	let upgrade: string | null = null;
 	let webSocketAccept: string | null = null;
 	let kept = "";
+	/** Where lines that travel on begin and are not in `kept` yet. */
+	let from = lineEnd + 2;
 	let count = 0;
-	let at = lineEnd + 2;
+	let at = from;
 	for (;;) {
 		const end = text.indexOf("\r\n", at);
 		if (end === at || end === -1) break;
@@ -55,48 +59,43 @@ export function parseResponseHead(text: string, method: string): ResponseHead | 
 		if (first === 0x20 || first === 0x09) return "it has a folded header line";
 		const colon = text.indexOf(":", at);
 		if (colon === -1 || colon > end) return "it has a header line without a colon";
-		const name = text.slice(at, colon);
-		if (!tokenPattern.test(name)) return "one of its header names is not a token";
+		const name = names.of(text.slice(at, colon));
+		if (name === null) return "one of its header names is not a token";
 		const next = end + 2;
-		switch (name.length) {
-			case 7:
-			case 10:
-			case 14:
-			case 17:
-			case 18:
-			case 20:
-			case 16: {
-				const lower = name.toLowerCase();
-				if (lower === "connection") {
-					const value = text.slice(colon + 1, end).trim();
+		let travels = name.fate === "pass";
+		if (name.fate === "read") {
+			const value = text.slice(colon + 1, end).trim();
+			switch (name.lower) {
+				case "connection":
 					connection = connection === null ? value : `${connection},${value}`;
-				} else if (lower === "content-length") {
-					const value = text.slice(colon + 1, end).trim();
+					break;
+				case "content-length":
 					// Twice the same is common enough, and harmless.
 					if (contentLength !== null && contentLength !== value) return "it has two Content-Lengths";
-					if (contentLength === null) kept += text.slice(at, next);
+					travels = contentLength === null;
 					contentLength = value;
-				} else if (lower === "transfer-encoding") {
+					break;
+				case "transfer-encoding":
 					if (transferEncoding !== null) return "it has two Transfer-Encodings";
-					transferEncoding = text.slice(colon + 1, end).trim();
-					kept += text.slice(at, next);
-				} else if (lower === "upgrade")
-					upgrade = text
-						.slice(colon + 1, end)
-						.trim()
-						.toLowerCase();
-				else if (lower === "sec-websocket-accept") {
+					transferEncoding = value;
+					travels = true;
+					break;
+				case "upgrade":
+					upgrade = value.toLowerCase();
+					break;
+				default:
 					if (webSocketAccept !== null) return "it has two Sec-WebSocket-Accepts";
-					webSocketAccept = text.slice(colon + 1, end).trim();
-					kept += text.slice(at, next);
-				} else if (!dropped.has(lower) && !isReservedName(name)) kept += text.slice(at, next);
-				break;
+					webSocketAccept = value;
+					travels = true;
 			}
-			default:
-				if (!isReservedName(name)) kept += text.slice(at, next);
+		}
+		if (!travels) {
+			if (from < at) kept += text.slice(from, at);
+			from = next;
 		}
 		at = next;
 	}
+	if (from < at) kept += text.slice(from, at);
 	let body: BodyLength;
 	if (transferEncoding !== null) {
 		if (contentLength !== null) return "it has both Transfer-Encoding and Content-Length";
@@ -109,7 +108,7 @@ export function parseResponseHead(text: string, method: string): ResponseHead | 
 	} else body = { kind: "close" };
 	if (method === "HEAD" || status === 204 || status === 304 || status < 200) body = { kind: "none" };
 	else if (body.kind === "length" && body.bytes === 0) body = { kind: "none" };
-	let reusable = match[1] === "1";
+	let reusable = minorVersion === 1;
 	if (connection !== null) {
 		for (const each of connection.split(",")) {
 			const option = each.trim().toLowerCase();
@@ -120,7 +119,7 @@ export function parseResponseHead(text: string, method: string): ResponseHead | 
 	if (body.kind === "close") reusable = false;
 	return {
 		status,
-		statusLine: match[3] === undefined ? `${match[2]} ` : `${match[2]} ${match[3]}`,
+		statusLine: lineEnd === 12 ? `${status} ` : text.slice(9, lineEnd),
 		kept,
 		body,
 		reusable,

@@ -8,11 +8,11 @@ import {
 } from "node:tls";
 import { type Clock, type Closeable, type Logger, messageOf, type Timer, type Tracer } from "@warren/kernel";
 import { ClientAddress, canonicalHost, type HostTable, type Listener, parseHost } from "@warren/net";
-import type { Caller, Callers } from "../identity/callers.ts";
+import type { Callers } from "../identity/callers.ts";
 import type { RequestHead } from "../protocol/request-head.ts";
-import type { AgentPool } from "./agents.ts";
+import type { AgentPool } from "./agents/agent-pool.ts";
 import type { Certificates } from "./certificates.ts";
-import { ClientConnection } from "./client-connection.ts";
+import { ClientConnection } from "./http1/client-connection.ts";
 import type { Inspector } from "./inspector.ts";
 import type { ActiveService, Services } from "./services.ts";
 
@@ -294,7 +294,7 @@ export class Front implements Closeable {
 			: `${claimed.replace(/[^\x20-\x7e]/g, "")}, ${address}`;
 	}
 
-	finished(service: ActiveService | null, status: number, _caller: Caller | null): void {
+	finished(service: ActiveService | null, status: number): void {
 		if (service === null) return;
 		let counts = this.counts.get(service.name);
 		if (counts === undefined) {

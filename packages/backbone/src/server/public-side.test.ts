@@ -458,6 +458,44 @@ describe("limits", () => {
 		expect(await backbone.raw(get())).toMatch(/^HTTP\/1.1 403/);
 	});
 
+	it("what another agent could answer is asked again only when that does no harm", async () => {
+		let seen = 0;
+		const silent = await backbone.tcp((socket) =>
+			socket.on("data", () => {
+				seen += 1;
+				socket.destroy();
+			}),
+		);
+		const token = await backbone.token("web");
+		await backbone.agent("web", silent.port, { token });
+		const post = (body: string) =>
+			backbone.raw(
+				`POST / HTTP/1.1\r\nHost: web.mos.test\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+			);
+		expect(await post("")).toMatch(/^HTTP\/1.1 502/);
+		expect(await post("hello")).toMatch(/^HTTP\/1.1 502/);
+		expect(seen).toBe(2);
+		expect(await backbone.raw(get())).toMatch(/^HTTP\/1.1 502/);
+		// Three tries in all.
+		expect(seen).toBe(5);
+	});
+
+	it("bandwidth holds uploads and answers back, and both arrive whole", async () => {
+		await echo();
+		await backbone.api("PATCH", "/admin/api/services/web", { body: { settings: { bytes_per_second: 400_000 } } });
+		const body = "0123456789".repeat(6_000);
+		const framed = [
+			[`Content-Length: ${body.length}`, body],
+			["Transfer-Encoding: chunked", `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`],
+		] as const;
+		for (const [field, sent] of framed) {
+			const text = await backbone.raw(
+				`POST / HTTP/1.1\r\nHost: web.mos.test\r\nConnection: close\r\n${field}\r\n\r\n${sent}`,
+			);
+			expect(bodyOf(text).body).toBe(body);
+		}
+	});
+
 	it("a refused target is asked of the next agent, and a dead one is 502", async () => {
 		const dead = await backbone.tcp(() => {});
 		await new Promise((resolve) => dead.server.close(resolve));

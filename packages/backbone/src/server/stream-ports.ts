@@ -5,7 +5,8 @@ import { backboneError } from "../errors.ts";
 import { ResetCode } from "../protocol/frames.ts";
 import type { StreamUser } from "../tunnel/link.ts";
 import { SocketStream } from "../tunnel/socket-stream.ts";
-import type { AgentPool, Lease } from "./agents.ts";
+import type { Lease } from "./agents/agent.ts";
+import type { AgentPool } from "./agents/agent-pool.ts";
 import type { Front } from "./front.ts";
 import type { ActiveService, Services } from "./services.ts";
 

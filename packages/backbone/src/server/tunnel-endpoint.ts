@@ -6,7 +6,8 @@ import { createWebSocketStream, WebSocketServer } from "ws";
 import { agentHeader, agentNameHeader, tunnelPath, tunnelProtocol } from "../protocol/endpoint.ts";
 import { encodeFrame, FrameType, frameLimits, type Welcome } from "../protocol/frames.ts";
 import type { RequestHead } from "../protocol/request-head.ts";
-import { type AgentPool, agentLimits } from "./agents.ts";
+import { agentLimits } from "./agents/agent-limits.ts";
+import type { AgentPool } from "./agents/agent-pool.ts";
 import { refusalText } from "./refusals.ts";
 import type { ActiveService, Services } from "./services.ts";
 

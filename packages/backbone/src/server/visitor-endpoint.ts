@@ -6,7 +6,7 @@ import { type OpenRequest, ResetCode } from "../protocol/frames.ts";
 import type { RequestHead } from "../protocol/request-head.ts";
 import { type LinkOwner, TunnelLink } from "../tunnel/link.ts";
 import { WaitingStream } from "../tunnel/link-bridge.ts";
-import type { AgentPool } from "./agents.ts";
+import type { AgentPool } from "./agents/agent-pool.ts";
 import type { Running } from "./front.ts";
 import type { ActiveService, Services } from "./services.ts";
 import { takeLink } from "./stream-ports.ts";

@@ -126,17 +126,13 @@ export class TunnelLink {
 		return this.#flowing(flowing);
 	}
 
-	/** Writes a latin1 text, such as a head, with what follows it at once. */
-	writeText(text: string, rest: Uint8Array | null): boolean {
+	/** Writes a latin1 text that one frame holds, such as a head. */
+	writeText(text: string): boolean {
 		if (!this.#localOpen || this.#closed) return true;
-		const extra = rest !== null && rest.length <= copyBelowBytes ? rest.length : 0;
-		const length = text.length + extra;
-		const frame = Buffer.allocUnsafe(headerBytes + length);
-		writeHeader(frame, FrameType.data, length);
+		const frame = Buffer.allocUnsafe(headerBytes + text.length);
+		writeHeader(frame, FrameType.data, text.length);
 		frame.write(text, headerBytes, "latin1");
-		if (extra > 0) frame.set(rest as Uint8Array, headerBytes + text.length);
-		const flowing = this.#flowing(this.channel.write(frame));
-		return rest !== null && extra === 0 && rest.length > 0 ? this.write(rest) : flowing;
+		return this.#flowing(this.channel.write(frame));
 	}
 
 	/** This direction is over, cleanly. */

@@ -1,5 +1,5 @@
 import { type Audit, type CredentialKind, describeIdentity } from "@warren/kernel";
-import { dataHeaders, type RequestContext, type Route } from "@warren/net";
+import { dataHeaders, type RequestContext, type Route, type RouteAbout } from "@warren/net";
 import { z } from "zod";
 import { fingerprintOf } from "../ed25519.ts";
 import { gatewayLimits, meshIdPattern } from "../protocol/index.ts";
@@ -43,12 +43,14 @@ export function federationRoutes(
 	const decide = (
 		method: "PUT" | "POST" | "DELETE",
 		path: string,
+		about: RouteAbout,
 		action: string,
 		act: (context: RequestContext, mesh: string) => void | Promise<void>,
 	): Route => ({
 		owner,
 		method,
 		path,
+		about,
 		credentials: options.owners,
 		handle: async (context) => {
 			const mesh = context.params["mesh"] ?? "";
@@ -58,35 +60,53 @@ export function federationRoutes(
 			return Response.json(trustOf(federation), { headers: dataHeaders });
 		},
 	});
-	const get = (path: string, answer: () => unknown): Route => ({
+	const get = (path: string, summary: string, answer: () => unknown): Route => ({
 		owner,
 		method: "GET",
 		path,
+		about: { summary },
 		credentials: options.credentials,
 		handle: async () => Response.json(await answer(), { headers: dataHeaders }),
 	});
 	return [
-		get("/api/gateway/status", () => statusOf(federation)),
-		get("/api/gateway/instances", async () => ({ instances: (await federation.link?.instances()) ?? [] })),
-		get("/api/gateway/participants", () => ({
+		get("/api/gateway/status", "Where this machine federates, and how that stands", () => statusOf(federation)),
+		get("/api/gateway/instances", "Meshes at the gateway", async () => ({
+			instances: (await federation.link?.instances()) ?? [],
+		})),
+		get("/api/gateway/participants", "People of other meshes", () => ({
 			participants: (federation.link?.participants() ?? []).flatMap(({ meshId, meshName, participants }) =>
 				participants.map((each) => ({ ...each, meshId, meshName })),
 			),
 		})),
-		get("/api/gateway/trust", () => trustOf(federation)),
-		decide("PUT", "/api/gateway/access", "gateway.access", async (context) => {
-			federation.access = await context.json(accessBody);
-		}),
-		decide("POST", "/api/gateway/keys/:mesh/accept", "gateway.key.accept", async (context, mesh) =>
-			federation.trust.accept(mesh, (await context.json(acceptBody)).fingerprint),
+		get("/api/gateway/trust", "Keys that are trusted, and who may call", () => trustOf(federation)),
+		decide(
+			"PUT",
+			"/api/gateway/access",
+			{ summary: "Say which meshes may call", body: accessBody },
+			"gateway.access",
+			async (context) => {
+				federation.access = await context.json(accessBody);
+			},
 		),
-		decide("DELETE", "/api/gateway/keys/:mesh", "gateway.key.forget", (_context, mesh) =>
-			federation.trust.forget(mesh),
+		decide(
+			"POST",
+			"/api/gateway/keys/:mesh/accept",
+			{ summary: "Trust a mesh's new key", body: acceptBody },
+			"gateway.key.accept",
+			async (context, mesh) => federation.trust.accept(mesh, (await context.json(acceptBody)).fingerprint),
+		),
+		decide(
+			"DELETE",
+			"/api/gateway/keys/:mesh",
+			{ summary: "Forget a mesh's key" },
+			"gateway.key.forget",
+			(_context, mesh) => federation.trust.forget(mesh),
 		),
 		{
 			owner,
 			method: "POST",
 			path: "/api/gateway/register",
+			about: { summary: "Register this machine at a gateway", body: registerBody },
 			credentials: options.owners,
 			handle: async (context) => {
 				await federation.register(await context.json(registerBody));

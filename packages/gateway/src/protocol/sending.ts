@@ -52,6 +52,9 @@ export class RememberedIds {
 	readonly #maxEntries: number;
 	readonly #forMs: number;
 	readonly #entries = new Map<string, Sending>();
+	/** In the order they came, in a circle: a Map's own first key is found past all those deleted before it. */
+	readonly #order: Sending[] = [];
+	#oldest = 0;
 
 	constructor(maxEntries: number, forMs: number) {
 		this.#maxEntries = maxEntries;
@@ -69,9 +72,13 @@ export class RememberedIds {
 	/** Only what `get` has not found. */
 	add(sending: Sending): void {
 		this.#entries.set(sending.key, sending);
-		if (this.#entries.size <= this.#maxEntries) return;
-		const oldest = this.#entries.keys().next();
-		if (!oldest.done) this.#entries.delete(oldest.value);
+		if (this.#order.length < this.#maxEntries) {
+			this.#order.push(sending);
+			return;
+		}
+		this.forget(this.#order[this.#oldest] as Sending);
+		this.#order[this.#oldest] = sending;
+		this.#oldest = (this.#oldest + 1) % this.#maxEntries;
 	}
 
 	/** It may come again. */

@@ -1,4 +1,5 @@
 import {
+	type Audit,
 	type Clock,
 	type Closeable,
 	type ConditionKind,
@@ -9,6 +10,7 @@ import {
 	newSecret,
 	type Random,
 	type Timer,
+	WarrenError,
 } from "@warren/kernel";
 import { dataHeaders, encodeFrame, type Frame, type Route, type TextSocket, TextSockets } from "@warren/net";
 import { gatewayError } from "../errors.ts";
@@ -30,6 +32,7 @@ export interface GatewayDeps {
 	readonly logger: Logger;
 	readonly health: HealthTable;
 	readonly store: GatewayStore;
+	readonly audit?: Audit;
 }
 
 export interface GatewayOptions {
@@ -126,17 +129,27 @@ export class GatewayServer implements Closeable {
 				owner,
 				method: "POST",
 				path: "/register",
+				about: { summary: "Register a mesh" },
 				credentials: ["none"],
 				maxBodyBytes: gatewayServerLimits.maxRegisterBytes,
 				handle: async ({ request, remoteAddress }) => {
-					const more = await this.#registry.register(await readJson(request), remoteAddress);
-					return Response.json({ ok: true, ...more }, { headers: dataHeaders });
+					const body = await readJson(request);
+					try {
+						const more = await this.#registry.register(body, remoteAddress);
+						this.#record(body, remoteAddress, "ok");
+						return Response.json({ ok: true, ...more }, { headers: dataHeaders });
+					} catch (refused) {
+						const isTold = refused instanceof WarrenError && recorded.has(refused.code);
+						if (isTold) this.#record(body, remoteAddress, "refused", { reason: refused.code });
+						throw refused;
+					}
 				},
 			},
 			{
 				owner,
 				method: "GET",
 				path: "/health",
+				about: { summary: "Whether it serves, and how many are connected" },
 				credentials: ["none"],
 				handle: () => Response.json({ ok: true, connected: this.connected }, { headers: dataHeaders }),
 			},
@@ -144,6 +157,7 @@ export class GatewayServer implements Closeable {
 				owner,
 				method: "WS",
 				path: "/gateway",
+				about: { summary: "The federation itself" },
 				credentials: ["none"],
 				open: ({ remoteAddress, origin }, upgrade) => {
 					const socket = this.#sockets.accept(upgrade);
@@ -160,6 +174,13 @@ export class GatewayServer implements Closeable {
 				},
 			},
 		];
+	}
+
+	/** Only once its body was read as one: a registration. */
+	#record(body: unknown, address: string, outcome: "ok" | "refused", details = {}): void {
+		const { meshId } = body as { readonly meshId: string };
+		const event = { actor: `mesh:${meshId}`, action: "gateway.register", target: meshId };
+		this.#deps.audit?.record({ ...event, outcome, address, details });
 	}
 
 	/** Rule G18: what is under way goes to disk, everybody is told to come back, then the sockets close. */
@@ -350,6 +371,9 @@ export class GatewayServer implements Closeable {
 		return this.#deps.clock.now();
 	}
 }
+
+/** Refusals of who asked, and not of how: those have a limit of their own, or cost the sender alone. */
+const recorded = new Set(["invitation_required", "mesh_taken"]);
 
 async function readJson(request: Request): Promise<unknown> {
 	try {

@@ -16,8 +16,8 @@ interface RouteFacts {
 	readonly credentials: readonly CredentialKind[];
 	/** Where else than in Authorization this path's clients may put a bearer token. */
 	readonly tokenPlaces?: TokenPlaces;
-	/** For the API's own description (OpenAPI). */
-	readonly about?: RouteAbout;
+	/** For the API's own description (OpenAPI); null = no part of an API: a page, its script, a picture. */
+	readonly about?: RouteAbout | null;
 }
 
 /** Vendors' SDKs send their key, and so our token, each in a place of its own. */
@@ -31,8 +31,12 @@ export interface TokenPlaces {
 export interface RouteAbout {
 	/** One line, no full stop. */
 	readonly summary: string;
+	/** What the handler reads after the `?`. */
+	readonly query?: z.ZodObject;
 	/** The schema that the handler reads its JSON body with. */
 	readonly body?: z.ZodType;
+	/** By status, where there is more to say than "done". */
+	readonly answers?: Readonly<Record<number, string>>;
 	/** Of a route that stands for many paths: those that clients use. */
 	readonly paths?: readonly {
 		readonly method: Method;

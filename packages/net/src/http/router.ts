@@ -97,6 +97,8 @@ function rank(segment: string | undefined): number {
 function pathFault(path: string): string | null {
 	if (!path.startsWith("/")) return "the request target must be a path";
 	if (/[\\\x00-\x20\x7f]/.test(path)) return "the path has a character that is not allowed";
+	// Most paths hold none of what is looked for below.
+	if (!path.includes("%") && !path.includes("/.")) return null;
 	for (const segment of path.split("/")) {
 		let decoded: string;
 		try {

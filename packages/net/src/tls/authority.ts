@@ -146,6 +146,16 @@ export class Authority {
 		return this.#certificate.notAfter.getTime();
 	}
 
+	/** Host names and public addresses of its own that it may also speak for: what it was made with. */
+	get names(): string[] {
+		return this.#permitted().flatMap(({ base }) => {
+			if (base.dNSName !== undefined) return isPrivateSuffix(base.dNSName) ? [] : [base.dNSName];
+			const range = base.iPAddress;
+			if (range === undefined || privateRanges.some((each) => each === range)) return [];
+			return [range.split("/")[0] as string];
+		});
+	}
+
 	/** DER, as phones install it. */
 	get der(): Uint8Array {
 		return new Uint8Array(this.#certificate.rawData);
@@ -226,27 +236,38 @@ export class Authority {
 
 	/** Whether a leaf for this host would be believed under the constraints. */
 	allows(host: string): boolean {
-		const extension = this.#certificate.getExtension(id_ce_nameConstraints);
-		if (extension === null) return true;
-		const constraints = AsnConvert.parse(extension.value, NameConstraints);
-		const permitted = constraints.permittedSubtrees ?? [];
-		return permitted.some(({ base }) => {
+		if (this.#certificate.getExtension(id_ce_nameConstraints) === null) return true;
+		return this.#permitted().some(({ base }) => {
 			if (isIP(host) === 0)
 				return base.dNSName !== undefined && (host === base.dNSName || host.endsWith(`.${base.dNSName}`));
 			return base.iPAddress !== undefined && withinRange(host, base.iPAddress);
 		});
 	}
+
+	#permitted(): readonly GeneralSubtree[] {
+		const extension = this.#certificate.getExtension(id_ce_nameConstraints);
+		if (extension === null) return [];
+		return AsnConvert.parse(extension.value, NameConstraints).permittedSubtrees ?? [];
+	}
 }
+
+const isPrivateSuffix = (name: string) => privateSuffixes.some((each) => each === name);
 
 /**
  * The serial numbers (hex, lower case) on a revocation list, once its signature is proved to be this CA's.
+ * @param caPem one, or several.
  * @throws WarrenError `bad_certificate`.
  */
 export async function readRevocationList(pem: string, caPem: string): Promise<Set<string>> {
 	try {
 		const list = new x509.X509Crl(pem);
-		if (!(await list.verify({ publicKey: await new x509.X509Certificate(caPem).publicKey.export() })))
-			throw new Error("its signature is not the CA's");
+		const signed = await Promise.all(
+			certificatesIn(caPem).map(async (each) => {
+				const { publicKey } = new x509.X509Certificate(each);
+				return list.verify({ publicKey: await publicKey.export() });
+			}),
+		);
+		if (!signed.includes(true)) throw new Error("its signature is not the CA's");
 		return new Set(list.entries.map((entry) => entry.serialNumber.toLowerCase()));
 	} catch (cause) {
 		throw certificateError("bad_certificate", `The revocation list cannot be used: ${(cause as Error).message}.`, {
@@ -254,6 +275,11 @@ export async function readRevocationList(pem: string, caPem: string): Promise<Se
 			cause,
 		});
 	}
+}
+
+/** Each certificate of a PEM text by itself: a CA that is being replaced stands beside the next one. */
+export function certificatesIn(pem: string): string[] {
+	return pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
 }
 
 /** The machine that a certificate is for, or null when it names none. @param der the certificate. */

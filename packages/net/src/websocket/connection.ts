@@ -191,12 +191,16 @@ export class WebSocketConnection implements Closeable {
 		const socket = this.#socket;
 		if (socket === null || this.#pending.length === 0) return;
 		const pending = this.#pending;
-		this.#pending = [];
 		this.#pendingBytes = 0;
-		if (!this.isOpen || socket.destroyed) return;
+		if (!this.isOpen || socket.destroyed) {
+			this.#pending = [];
+			return;
+		}
 		let flowing: boolean;
-		if (pending.length === 1) flowing = socket.write(pending[0]);
+		// The usual case; the list stays for the next one.
+		if (pending.length === 1) flowing = socket.write(pending.pop());
 		else {
+			this.#pending = [];
 			socket.cork();
 			flowing = true;
 			for (const frame of pending) flowing = socket.write(frame);

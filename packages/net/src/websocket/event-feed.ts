@@ -30,6 +30,7 @@ export class EventFeed implements EventSink {
 			method: "WS",
 			path,
 			credentials,
+			about: { summary: "What changes, as it changes" },
 			open: (_context, upgrade) => {
 				const { maxBufferedBytes, maxMessageBytes } = feedLimits;
 				const connection = upgrade.accept({ maxBufferedBytes, maxMessageBytes, flush: "tick" });

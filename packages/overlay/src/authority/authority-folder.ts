@@ -1,8 +1,8 @@
-import { X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Clock, messageOf, newId, type Random } from "@warren/kernel";
-import { Authority, canonicalHost } from "@warren/net";
+import { Authority, canonicalHost, certificatesIn } from "@warren/net";
 import { z } from "zod";
 import { peerUrn, tagUrn } from "../coordinator/credentials.ts";
 import { overlayError } from "../errors.ts";
@@ -21,7 +21,14 @@ const indexSchema = z.object({
 		z.string(),
 		z.object({
 			id: z.string(),
-			serials: z.array(z.object({ serial: z.string(), notAfter: z.number() })),
+			serials: z.array(
+				z.object({
+					serial: z.string(),
+					notAfter: z.number(),
+					/** Fingerprint of the CA that signed it; not there before CAs could be replaced. */
+					by: z.string().optional(),
+				}),
+			),
 		}),
 	),
 	revoked: z.array(z.string()).default([]),
@@ -42,7 +49,8 @@ export interface IssuedPeer {
 
 /**
  * The overlay's CA as files: `ca.crt`, `ca.key`, and `index.json` (who has which certificates), each name's identity
- * kept over renewals; `ca.crl` once something is revoked. Made on one machine, carried nowhere.
+ * kept over renewals; `ca.crl` once something is revoked. Made on one machine, carried nowhere. While a CA is being
+ * replaced, `ca.crt` holds the next one and, after it, those before: whoever trusts the file trusts all of them.
  */
 export class AuthorityFolder {
 	readonly #folder: string;
@@ -82,8 +90,13 @@ export class AuthorityFolder {
 	static async open(folder: string, clock: Clock, random: Random): Promise<AuthorityFolder> {
 		const path = resolve(folder);
 		try {
-			const pem = { cert: readFileSync(join(path, "ca.crt"), "utf8"), key: readFileSync(join(path, "ca.key"), "utf8") };
-			return new AuthorityFolder(path, await Authority.load(pem, clock, random), clock, random);
+			const key = readFileSync(join(path, "ca.key"), "utf8");
+			const privateKey = createPrivateKey(key);
+			const cert = certificatesIn(readFileSync(join(path, "ca.crt"), "utf8")).find((each) =>
+				new X509Certificate(each).checkPrivateKey(privateKey),
+			);
+			if (cert === undefined) throw new Error("ca.key is none of ca.crt's");
+			return new AuthorityFolder(path, await Authority.load({ cert, key }, clock, random), clock, random);
 		} catch (cause) {
 			throw overlayError("bad_authority", `There is no usable CA in ${path}: ${messageOf(cause)}.`, {
 				fix: `Make one with: warren ca init --out ${path}`,
@@ -102,6 +115,66 @@ export class AuthorityFolder {
 
 	get notAfter(): number {
 		return this.#authority.notAfter;
+	}
+
+	/** How many CAs before this one are still trusted. */
+	get earlier(): number {
+		return certificatesIn(this.#trusted()).length - 1;
+	}
+
+	/**
+	 * Makes the next CA, for the same names, beside the one that there is; from now on it signs. The key before is gone.
+	 * @throws WarrenError `conflict` while an earlier one is not retired yet.
+	 */
+	async rotate(): Promise<AuthorityFolder> {
+		if (this.earlier > 0)
+			throw overlayError("conflict", `${this.certFile} still holds an earlier CA.`, {
+				fix: "Issue every machine's certificate anew, then: warren ca retire",
+			});
+		const { name, names } = this.#authority;
+		const { authority, pem } = await Authority.create(nextName(name), names, this.#clock, this.#random);
+		// What signed so far is known by what is signed from now on.
+		const index = this.#index();
+		const by = this.fingerprint;
+		const marked = Object.entries(index.peers).map(([peer, { id, serials }]) => {
+			return [peer, { id, serials: serials.map((each) => ({ by, ...each })) }] as const;
+		});
+		this.#save({ ...index, peers: Object.fromEntries(marked) });
+		// Cut between the two, the key is still that of the second certificate, and that one goes on.
+		write(join(this.#folder, "ca.crt"), `${pem.cert}${this.#trusted()}`, 0o644);
+		write(join(this.#folder, "ca.key"), pem.key, 0o600);
+		const next = new AuthorityFolder(this.#folder, authority, this.#clock, this.#random);
+		if (index.revoked.length > 0) await next.writeRevocations();
+		return next;
+	}
+
+	/** Machines whose every certificate is an earlier CA's. */
+	notRenewed(): string[] {
+		const now = this.#clock.now();
+		return Object.entries(this.#index().peers).flatMap(([name, { serials }]) => {
+			const valid = serials.filter((each) => each.notAfter > now);
+			const isRenewed = valid.some((each) => (each.by ?? this.fingerprint) === this.fingerprint);
+			return valid.length === 0 || isRenewed ? [] : [name];
+		});
+	}
+
+	/**
+	 * Takes earlier CAs out of `ca.crt`: what they signed counts no more wherever that file is brought.
+	 * @param force also where machines have nothing newer. @throws WarrenError `conflict`.
+	 */
+	retire(force = false): void {
+		const left = this.notRenewed();
+		if (left.length > 0 && !force)
+			throw overlayError(
+				"conflict",
+				`${left.length} machines have no certificate of the new CA: ${left.slice(0, 10).join(", ")}${left.length > 10 ? ", …" : ""}.`,
+				{ fix: "Renew them with warren ca issue-peer, or shut them out with --force." },
+			);
+		write(this.certFile, this.#authority.certPem, 0o644);
+	}
+
+	#trusted(): string {
+		return readFileSync(this.certFile, "utf8");
 	}
 
 	/**
@@ -162,11 +235,14 @@ export class AuthorityFolder {
 		// First the index: a certificate that nobody knows of could never be revoked.
 		this.#save({
 			...index,
-			peers: { ...index.peers, [name]: { id, serials: [...serials, { serial: serialNumber, notAfter }] } },
+			peers: {
+				...index.peers,
+				[name]: { id, serials: [...serials, { serial: serialNumber, notAfter, by: this.fingerprint }] },
+			},
 		});
 		write(join(out, "peer.key"), leaf.key, 0o600);
 		write(join(out, "peer.crt"), leaf.cert, 0o644);
-		if (out !== this.#folder) write(join(out, "ca.crt"), this.#authority.certPem, 0o644);
+		if (out !== this.#folder) write(join(out, "ca.crt"), this.#trusted(), 0o644);
 		return {
 			name,
 			certFile: join(out, "peer.crt"),
@@ -229,6 +305,12 @@ export class AuthorityFolder {
 	#save(index: Index): void {
 		write(join(this.#folder, "index.json"), `${JSON.stringify(index, null, "\t")}\n`, 0o600);
 	}
+}
+
+/** `Private mesh`, `Private mesh 2`, …: two CAs of one name would be told apart by their keys alone. */
+function nextName(name: string): string {
+	const [, base = name, number = "1"] = /^(.*) (\d{1,6})$/.exec(name) ?? [];
+	return `${base} ${Number(number) + 1}`;
 }
 
 /** Whole or not at all, and on disk when it returns. */

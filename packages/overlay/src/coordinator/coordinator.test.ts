@@ -295,7 +295,7 @@ describe("certificates", () => {
 		using certificates = await makeCertificates({ a: [], b: [] });
 		const revocations = await openRevocationFile(
 			await certificates.ca.writeRevocations(),
-			certificates.server.clientCa as string,
+			() => certificates.server.clientCa as string,
 		);
 		await using server = await startCoordinator({ tls: certificates.server, revocations });
 		await using one = new TestJoiner(server.url, certificates.peers["a"]);
@@ -642,7 +642,6 @@ describe("STUN and operations", () => {
 			conditions: [{ code: "coordinator-insecure" }],
 		});
 		expect((await one.call("GET", "/metrics")).body).toMatch(/warren_overlay_peers 0/);
-		expect(Object.keys((await one.call("GET", "/openapi.json")).body.paths)).toContain("/v1/mesh/register");
 		expect(
 			(await one.call("GET", "/v1/mesh/peers", undefined, { authorization: `Bearer ${adminToken}x` })).status,
 		).toBe(401);

@@ -2,7 +2,7 @@ import { type Clock, ExpiringMap } from "@warren/kernel";
 import type { OverlayPeerId } from "../protocol/peer-record.ts";
 import type { RosterMachine } from "../protocol/roster-machine.ts";
 import { coordinatorLimits } from "./limits.ts";
-import type { LivePeer } from "./registry.ts";
+import type { LivePeer } from "./live-peer.ts";
 
 export type PeerCommand = { readonly type: "holepunch_initiate" | "relay_wake" } & Record<string, unknown>;
 

@@ -4,8 +4,9 @@ import { keyBytes, keyOf } from "../addresses.ts";
 import { HeadDropQueue } from "../protocol/head-drop-queue.ts";
 import type { OverlayPeerId, WireGuardKey } from "../protocol/peer-record.ts";
 import { decodeRelayFrame, encodeRelayFrame } from "../protocol/relay-frames.ts";
+import type { LivePeer } from "./live-peer.ts";
 import type { Punches } from "./punches.ts";
-import type { LivePeer, Registry } from "./registry.ts";
+import type { Registry } from "./registry.ts";
 
 export type RelayLane = "hi" | "lo";
 

@@ -15,15 +15,15 @@ export const noRevocations: RevocationFile = {
 	onChange() {},
 };
 
-/** @throws WarrenError `bad_certificate`. */
-export async function openRevocationFile(file: string, caPem: string): Promise<RevocationFile> {
+/** @param ca as it is trusted now, one or several: it may be replaced meanwhile. @throws WarrenError `bad_certificate`. */
+export async function openRevocationFile(file: string, ca: () => string): Promise<RevocationFile> {
 	let stamp = "";
 	let serials = new Set<string>();
 	const handlers: (() => void)[] = [];
 	const refresh = async () => {
 		const { size, mtimeMs } = statSync(file);
 		if (`${size} ${mtimeMs}` === stamp) return;
-		serials = await readRevocationList(readFileSync(file, "utf8"), caPem);
+		serials = await readRevocationList(readFileSync(file, "utf8"), ca());
 		stamp = `${size} ${mtimeMs}`;
 		for (const handler of handlers) handler();
 	};

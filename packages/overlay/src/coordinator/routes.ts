@@ -1,5 +1,5 @@
 import type { Audit, CredentialKind } from "@warren/kernel";
-import { describeIdentity } from "@warren/kernel";
+import { describeIdentity, parseRequest } from "@warren/kernel";
 import { dataHeaders, type Metrics, type RequestContext, type Route } from "@warren/net";
 import { z } from "zod";
 import { parseKey } from "../addresses.ts";
@@ -11,10 +11,11 @@ import { bodyLimits, deregisterBody, heartbeatBody, punchBody, registerBody } fr
 import type { CoordinatorCredentials } from "./credentials.ts";
 import type { JoinAuthority } from "./join-authority.ts";
 import { coordinatorLimits } from "./limits.ts";
-import { coordinatorOpenApi } from "./openapi.ts";
+import type { Caller, LivePeer } from "./live-peer.ts";
+import { observedEndpoint } from "./peer-endpoints.ts";
 import type { PolicyDesk } from "./policy-desk.ts";
 import type { Punches } from "./punches.ts";
-import { type Caller, type LivePeer, observedEndpoint, type Registry } from "./registry.ts";
+import type { Registry } from "./registry.ts";
 import { type Relay, relayLimits } from "./relay.ts";
 import type { RosterSigner } from "./roster-signer.ts";
 import type { Streams } from "./streams.ts";
@@ -82,6 +83,18 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 			owner,
 			method: "POST",
 			path: "/v1/mesh/register",
+			about: {
+				summary: "Become a peer, or say again that one is",
+				body: registerBody,
+				answers: {
+					200: "peer_id, ula, network, tags, position, peers, observed_ip, observed_endpoint, stun_ports, run",
+					400: "bad key or ULA",
+					401: "join token",
+					403: "removed",
+					409: "conflict",
+					503: "exhausted",
+				},
+			},
 			credentials: member,
 			maxBodyBytes: bodyLimits.maxBodyBytes,
 			handle: async (context) => {
@@ -107,6 +120,15 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 			owner,
 			method: "POST",
 			path: "/v1/mesh/heartbeat",
+			about: {
+				summary: "Still here, reached so, with these paths",
+				body: heartbeatBody,
+				answers: {
+					200: "peers, observed_ip, observed_endpoint, pending_commands",
+					403: "another machine's peer",
+					404: "register again",
+				},
+			},
 			credentials: member,
 			maxBodyBytes: bodyLimits.maxBodyBytes,
 			handle: async (context) => {
@@ -131,6 +153,7 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 			owner,
 			method: "POST",
 			path: "/v1/mesh/deregister",
+			about: { summary: "Leave", body: deregisterBody },
 			credentials: member,
 			handle: async (context) => {
 				const body = await context.json(deregisterBody);
@@ -146,6 +169,7 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 			owner,
 			method: "POST",
 			path: "/v1/mesh/punch",
+			about: { summary: "Have both sides send at once", body: punchBody },
 			credentials: member,
 			handle: async (context) => {
 				const body = await context.json(punchBody);
@@ -164,6 +188,14 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 			owner,
 			method: "GET",
 			path: "/v1/mesh/peers/stream",
+			about: {
+				summary: "The roster as it changes, as an event stream",
+				query: streamQuery,
+				answers: {
+					200: "text/event-stream: peer_added, peer_updated, peer_removed, error, holepunch_initiate, relay_wake; with deltas=1 also peer_patched, snapshot_begin, snapshot_end, roster_resumed",
+					401: "unknown peer",
+				},
+			},
 			credentials: member,
 			stream: (context, incoming, outgoing) => {
 				const peerId = context.query.get("peer_id") ?? "";
@@ -188,6 +220,7 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 			owner,
 			method: "GET",
 			path: "/v1/mesh/roster",
+			about: { summary: "The roster, signed", query: rosterQuery },
 			credentials: member,
 			handle: (context) => {
 				const peer = registry.owned(context.query.get("peer_id") ?? "", callerOf(context));
@@ -201,6 +234,7 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 			owner,
 			method: "WS",
 			path: "/v1/mesh/relay",
+			about: { summary: "Datagrams to peers that no direct path reaches", query: relayQuery },
 			credentials: member,
 			open: (context, upgrade) => {
 				const lane = context.query.get("lane") ?? "hi";
@@ -225,6 +259,7 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 			owner,
 			method: "GET",
 			path: "/v1/mesh/peers",
+			about: { summary: "All peers" },
 			credentials: admin,
 			handle: () =>
 				Response.json(
@@ -241,6 +276,7 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 			owner,
 			method: "GET",
 			path: "/v1/mesh/topology",
+			about: { summary: "All peers with their paths" },
 			credentials: admin,
 			handle: () =>
 				Response.json(
@@ -264,6 +300,7 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 			owner,
 			method: "DELETE",
 			path: "/v1/mesh/peers/:peer",
+			about: { summary: "Remove a peer for good" },
 			credentials: admin,
 			handle: async (context) => {
 				const peerId = context.params["peer"] ?? "";
@@ -283,6 +320,7 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 			owner,
 			method: "POST",
 			path: "/v1/mesh/peers/:peer/readmit",
+			about: { summary: "Let a removed peer in again" },
 			credentials: admin,
 			handle: async (context) => {
 				const peerId = context.params["peer"] ?? "";
@@ -299,6 +337,7 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 			owner,
 			method: "GET",
 			path: "/v1/policy",
+			about: { summary: "The policy", answers: { 200: "the policy, with its ETag" } },
 			credentials: admin,
 			handle: () =>
 				new Response(policy.text, {
@@ -309,6 +348,10 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 			owner,
 			method: "PUT",
 			path: "/v1/policy",
+			about: {
+				summary: "Replace the policy",
+				answers: { 200: "replaced", 412: "stale", 422: "bad rule, or a failing test", 428: "If-Match is missing" },
+			},
 			credentials: admin,
 			maxBodyBytes: policyLimits.maxBytes + 1024,
 			handle: async (context) => {
@@ -326,6 +369,7 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 			owner,
 			method: "POST",
 			path: "/v1/policy/preview",
+			about: { summary: "What a policy would change" },
 			credentials: admin,
 			maxBodyBytes: policyLimits.maxBytes + 1024,
 			handle: async (context) =>
@@ -341,6 +385,11 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 			owner,
 			method: "GET",
 			path: "/v1/policy/explain",
+			about: {
+				summary: "Whether one peer may reach another, and by which rule",
+				query: explainQuery,
+				answers: { 200: "allowed, visible, rule, reason", 404: "unknown" },
+			},
 			credentials: admin,
 			handle: (context) => {
 				const query = explainQuery.safeParse(Object.fromEntries(context.query));
@@ -358,21 +407,32 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 		{
 			owner,
 			method: "GET",
+			path: "/v1/audit",
+			credentials: admin,
+			about: { summary: "Who did what", query: auditQuery },
+			handle: async (context) => {
+				const { limit, before, actor } = parseRequest(auditQuery, Object.fromEntries(context.query));
+				const records = await deps.audit.list({
+					limit,
+					...(before === undefined ? {} : { before }),
+					...(actor === undefined ? {} : { actor }),
+				});
+				return Response.json({ records }, { headers: dataHeaders });
+			},
+		},
+		{
+			owner,
+			method: "GET",
 			path: "/api/health",
+			about: { summary: "Health, with its conditions" },
 			credentials: member,
 			handle: () => Response.json(deps.health(), { headers: dataHeaders }),
 		},
 		{
 			owner,
 			method: "GET",
-			path: "/openapi.json",
-			credentials: member,
-			handle: () => Response.json(coordinatorOpenApi(), { headers: dataHeaders }),
-		},
-		{
-			owner,
-			method: "GET",
 			path: "/metrics",
+			about: { summary: "Metrics for Prometheus" },
 			credentials: member,
 			handle: async () =>
 				new Response(await deps.metrics.text(), {
@@ -382,6 +442,16 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 	];
 }
 
+/** As the address carries them, for the API's description. */
+const rosterQuery = z.object({ peer_id: z.string() });
+const streamQuery = z.object({ peer_id: z.string(), deltas: z.enum(["1"]).optional() });
+const relayQuery = z.object({ pubkey: z.string().describe("base64url"), lane: z.enum(["hi", "lo"]).default("hi") });
+
+const auditQuery = z.object({
+	limit: z.coerce.number().pipe(z.int().min(1).max(500)).default(100),
+	before: z.coerce.number().pipe(z.int().min(1)).optional(),
+	actor: z.string().max(200).optional(),
+});
 const explainQuery = z.object({
 	from: z.string().min(1).max(80),
 	to: z.string().min(1).max(80),

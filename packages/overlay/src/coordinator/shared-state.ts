@@ -5,7 +5,7 @@ import type { Kysely, Transaction } from "kysely";
 import type { OverlayPeerId, PeerRecord, WireGuardKey } from "../protocol/peer-record.ts";
 import type { Change, RosterJournal, RosterStart } from "../protocol/roster-machine.ts";
 import type { AddressEntry, AddressStore } from "./address-book.ts";
-import type { KeptPeer, PeerStore } from "./registry.ts";
+import type { KeptPeer, PeerStore } from "./live-peer.ts";
 
 interface Tables {
 	coordinator_shared_addresses: { wg_public_key: string; entry: string };

@@ -22,6 +22,14 @@ export const joinerConditions = {
 		advice: "Join with --tls-cert, --tls-key and --tls-ca.",
 		delayMs: 0,
 	},
+	certificate: {
+		code: "overlay-certificate",
+		severity: "warning",
+		title: "The certificate files cannot be used, and the ones from before go on: {fault}",
+		advice: "Correct the files of --tls-cert, --tls-key and --tls-ca; no restart is needed.",
+		// A certificate and its key are two files: between them they do not fit.
+		delayMs: 60_000,
+	},
 	names: {
 		code: "overlay-names-not-resolved",
 		severity: "info",

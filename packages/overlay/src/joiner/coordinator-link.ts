@@ -22,9 +22,11 @@ export const linkLimits = {
 /** The coordinators of one overlay: the one that answers, and the next when it does not. */
 export class CoordinatorLink {
 	readonly #urls: readonly string[];
-	readonly #tls: LinkTls | null;
+	#tls: LinkTls | null;
 	readonly #clock: Clock;
-	readonly #agent: Agent;
+	#agent: Agent;
+	/** With certificates from before, until what goes on over them has ended. */
+	readonly #earlier = new Set<Agent>();
 	#at = 0;
 
 	/** @param urls tried in turn. @param tls null = insecure. */
@@ -32,15 +34,33 @@ export class CoordinatorLink {
 		this.#urls = urls;
 		this.#tls = tls;
 		this.#clock = clock;
-		this.#agent = new Agent({
-			connect: { timeout: linkLimits.connectMs, ...(tls === null ? {} : { ...tls, minVersion: "TLSv1.3" as const }) },
-			headersTimeout: linkLimits.answerMs,
-			bodyTimeout: linkLimits.answerMs,
-		});
+		this.#agent = agentWith(tls);
+	}
+
+	/** null = insecure. */
+	get tls(): LinkTls | null {
+		return this.#tls;
+	}
+
+	get ca(): string | null {
+		return this.#tls?.ca ?? null;
+	}
+
+	/** From the next connection on; what is open stays. */
+	useTls(tls: LinkTls): void {
+		const before = this.#agent;
+		this.#tls = tls;
+		this.#agent = agentWith(tls);
+		this.#earlier.add(before);
+		void before.close().finally(() => this.#earlier.delete(before));
 	}
 
 	get url(): string {
 		return this.#urls[this.#at] as string;
+	}
+
+	get hasOthers(): boolean {
+		return this.#urls.length > 1;
 	}
 
 	/** Not the first that was named. */
@@ -130,7 +150,7 @@ export class CoordinatorLink {
 	}
 
 	async close(): Promise<void> {
-		await this.#agent.destroy();
+		await Promise.all([this.#agent, ...this.#earlier].map((agent) => agent.destroy()));
 	}
 
 	async #ask(
@@ -176,4 +196,12 @@ export class CoordinatorLink {
 			cause,
 		});
 	}
+}
+
+function agentWith(tls: LinkTls | null): Agent {
+	return new Agent({
+		connect: { timeout: linkLimits.connectMs, ...(tls === null ? {} : { ...tls, minVersion: "TLSv1.3" as const }) },
+		headersTimeout: linkLimits.answerMs,
+		bodyTimeout: linkLimits.answerMs,
+	});
 }

@@ -31,6 +31,8 @@ export interface JoinerOptions {
 	readonly coordinators: readonly string[];
 	/** Null = insecure. */
 	readonly tls: LinkTls | null;
+	/** The same as it is on disk now: looked at before each heartbeat. @throws Error when it cannot be read. */
+	readonly readTls?: () => LinkTls | null;
 	readonly joinToken?: string;
 	readonly name: string;
 	readonly network: string;

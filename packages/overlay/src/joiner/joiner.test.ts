@@ -104,6 +104,18 @@ describe("a joiner", () => {
 		expect(a.network.routes.size).toBe(0);
 	});
 
+	it("J1 a route that somebody removed comes back with the next word of its peer", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		await using a = await join_(folder.file("a"), [server.url], { name: "alpha" });
+		await using b = await join_(folder.file("b"), [server.url], { name: "beta" });
+		await a.device.until(() => a.device.peers.has(b.key));
+		expect(a.network.routes.delete(b.joiner.ula)).toBe(true);
+		await b.joiner.setApps([app]);
+		await a.device.until(() => a.device.peers.get(b.key)?.allowedIps.length === 2);
+		expect([...a.network.routes]).toEqual([b.joiner.ula, appUla(app.uuid)]);
+	});
+
 	it("P15 a peer whose authenticated datagrams come from elsewhere is probed there", async () => {
 		using folder = tempFolder("joiner");
 		await using server = await startCoordinator();

@@ -1,34 +1,27 @@
-import {
-	Backoff,
-	type Closeable,
-	delay,
-	HealthTable,
-	messageOf,
-	type OverlayDevice,
-	type Timer,
-	WarrenError,
-} from "@warren/kernel";
-import { canonicalUla, keyOf } from "../addresses.ts";
+import { type Closeable, HealthTable, messageOf, type OverlayDevice, type Timer, WarrenError } from "@warren/kernel";
+import { keyOf } from "../addresses.ts";
 import { parseEndpoint } from "../endpoint.ts";
-import { overlayError } from "../errors.ts";
 import type { WireGuardKey } from "../protocol/peer-record.ts";
 import { publicKeyOf } from "../protocol/probe.ts";
-import type { StreamEvent } from "../protocol/sse.ts";
 import { AppliedPeers } from "./applied-peers.ts";
 import { joinerConditions } from "./conditions.ts";
-import { beaten, punchEvent, registered } from "./coordinator-answers.ts";
+import { punchEvent } from "./coordinator-answers.ts";
 import { CoordinatorLink } from "./coordinator-link.ts";
+import { CoordinatorSession } from "./coordinator-session.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { HostChanges } from "./host-changes.ts";
 import { JoinerFiles, type JoinerIdentity } from "./joiner-files.ts";
 import { type HostedApp, type JoinerDeps, type JoinerOptions, joinerLimits } from "./joiner-options.ts";
 import { peerStatus } from "./joiner-status.ts";
+import { KeptRoster } from "./kept-roster.ts";
+import { LinkCertificate } from "./link-certificate.ts";
 import { PathDriver } from "./path-driver.ts";
 import { PeerTable } from "./peer-table.ts";
+import { Registration } from "./registration.ts";
 import { RelayLanes } from "./relay-lanes.ts";
 import { ServedApps } from "./served-apps.ts";
 import { ServedNames } from "./served-names.ts";
-import { verifyRoster } from "./signed-roster.ts";
-import { registerStaticDevice } from "./static-device.ts";
+import { StatusFile } from "./status-file.ts";
 
 /** Keeps one device in step with the overlay: registers, beats, follows the roster, finds paths, serves apps and names. */
 export class Joiner implements Closeable {
@@ -41,33 +34,21 @@ export class Joiner implements Closeable {
 	readonly #privateKey: Uint8Array;
 	readonly #key: WireGuardKey;
 	readonly #stop = new AbortController();
-	#identity: JoinerIdentity | null;
-	/** The coordinator's, of the last registration. */
-	#coordinatorRun: string | null = null;
-	#observedEndpoint: string | null = null;
+	readonly #registration: Registration;
+	readonly #session: CoordinatorSession;
+	readonly #heartbeat: Heartbeat;
+	readonly #roster: KeptRoster;
+	readonly #statusFile: StatusFile<unknown>;
+	readonly #apps: ServedApps;
 	#device: OverlayDevice | null = null;
 	#paths: PathDriver | null = null;
 	#relay: RelayLanes | null = null;
-	readonly #apps: ServedApps;
 	#host: HostChanges | null = null;
 	#peers: AppliedPeers | null = null;
 	#names: ServedNames | null = null;
-	#lastEventId: string | null = null;
-	#connected = false;
-	#streaming = false;
-	/** Ends the stream of a coordinator that another is preferred to. */
-	#elsewhere = new AbortController();
-	/** It has just been turned to again: a refusal sends this machine back. */
-	#hasReturned = false;
-	#returnAt = 0;
 	#running: Promise<void> = Promise.resolve();
 	#syncTimer: Timer | null = null;
 	#syncing: Promise<void> = Promise.resolve();
-	#rosterTimer: Timer | null = null;
-	#beatTimer: Timer | null = null;
-	#statusTimer: Timer | null = null;
-	#monotonicLag = 0;
-	#registering: Promise<void> | null = null;
 	#closing: Promise<void> | undefined;
 
 	private constructor(deps: JoinerDeps, options: JoinerOptions) {
@@ -78,10 +59,50 @@ export class Joiner implements Closeable {
 		this.#files = new JoinerFiles(options.folder, deps.logger);
 		this.#privateKey = this.#files.privateKey(deps.random);
 		this.#key = keyOf(publicKeyOf(this.#privateKey));
-		this.#identity = this.#files.identity();
 		this.#apps = new ServedApps(options.apps, options.bindAddress);
 		this.#link = new CoordinatorLink(options.coordinators, options.tls, deps.clock);
 		if (options.tls === null) this.health.raise(joinerConditions.insecure);
+		const parts = {
+			...{ clock: deps.clock, random: deps.random, logger: deps.logger, health: this.health, files: this.#files },
+			...{ link: this.#link, table: this.#table, signal: this.#stop.signal },
+		};
+		const facts = () => ({
+			listenPort: this.#device?.listenPort,
+			candidates: this.#paths?.candidates() ?? [],
+			apps: this.#apps.ulas(),
+		});
+		const onRegistered = (before: JoinerIdentity | null) => this.#onRegistered(before);
+		const registration = new Registration({ ...parts, facts, onRegistered }, options, this.#key);
+		this.#registration = registration;
+		const onEvent = (event: string, value: unknown) => this.#onEvent(event, value);
+		this.#session = new CoordinatorSession({ ...parts, registration, onEvent });
+		this.#roster = new KeptRoster({ ...parts, registration });
+		const read = options.readTls;
+		const certificate = read === undefined ? null : new LinkCertificate({ ...parts, read });
+		this.#heartbeat = new Heartbeat({
+			...parts,
+			registration,
+			session: this.#session,
+			facts: () => ({
+				...facts(),
+				paths: (this.#peers?.all() ?? [])
+					.slice(0, joinerLimits.maxPaths)
+					.map((peer) => ({ peer_id: peer.info.peer_id, direct: this.#paths?.stateOf(peer.key)?.at === "direct" })),
+				nat: this.#paths?.nat ?? null,
+				isHealthy: this.#device !== null,
+			}),
+			onBeat: () => {
+				certificate?.look();
+				if (this.#table.fade()) this.#sync();
+			},
+			onClockJump: () => this.#paths?.networkChanged(),
+			onPeers: (peers) => {
+				this.#table.replace(peers);
+				this.#sync();
+			},
+			onPunch: (command) => this.#punch(command),
+		});
+		this.#statusFile = new StatusFile(parts, () => this.#observedStatus());
 	}
 
 	/**
@@ -100,11 +121,11 @@ export class Joiner implements Closeable {
 	}
 
 	get ula(): string {
-		return this.#identity?.ula ?? "";
+		return this.#registration.ula;
 	}
 
 	get peerId(): string {
-		return this.#identity?.peer_id ?? "";
+		return this.#registration.peerId;
 	}
 
 	get publicKey(): string {
@@ -112,12 +133,16 @@ export class Joiner implements Closeable {
 	}
 
 	get connected(): boolean {
-		return this.#connected;
+		return this.#registration.isKnown;
 	}
 
-	/** Peers as the device has them. */
-	get peerCount(): number {
-		return this.#peers?.size ?? 0;
+	/** Where an app of this machine is served. For tests. */
+	appPortOf(ula: string): number | null {
+		return this.#apps.portOf(ula);
+	}
+
+	get namePort(): number | null {
+		return this.#names?.port ?? null;
 	}
 
 	close(): Promise<void> {
@@ -127,7 +152,8 @@ export class Joiner implements Closeable {
 
 	async #close(): Promise<void> {
 		this.#stop.abort(new Error("the joiner stops"));
-		for (const timer of [this.#syncTimer, this.#rosterTimer, this.#beatTimer, this.#statusTimer]) timer?.cancel();
+		this.#syncTimer?.cancel();
+		for (const part of [this.#roster, this.#heartbeat, this.#statusFile]) part.close();
 		await this.#running;
 		await this.#syncing;
 		await this.#apps.close();
@@ -140,9 +166,13 @@ export class Joiner implements Closeable {
 	}
 
 	/** Tells the coordinator that this machine goes. Its address stays its own. @throws WarrenError `coordinator_away`. */
-	async leave(): Promise<void> {
-		if (this.#identity !== null)
-			await this.#link.call("POST", "/v1/mesh/deregister", { peer_id: this.#identity.peer_id });
+	leave(): Promise<void> {
+		return this.#registration.leave();
+	}
+
+	/** Fetches and keeps the signed roster now. @throws WarrenError. */
+	saveRoster(): Promise<void> {
+		return this.#roster.save();
 	}
 
 	/** What `warren overlay status` shows; also in `status.json`. */
@@ -155,8 +185,8 @@ export class Joiner implements Closeable {
 			wg_public_key: this.#key,
 			coordinator: this.#link.url,
 			/** Where others may reach it, best guess first. */
-			endpoint: this.#options.listenEndpoint ?? this.#paths?.candidates()[0] ?? this.#observedEndpoint,
-			connected: this.#connected,
+			endpoint: this.#options.listenEndpoint ?? this.#paths?.candidates()[0] ?? this.#registration.observedEndpoint,
+			connected: this.connected,
 			interface: device?.interfaceName ?? this.#options.interfaceName,
 			listen_port: device?.listenPort ?? 0,
 			data_plane: device?.dataPlane ?? null,
@@ -169,10 +199,20 @@ export class Joiner implements Closeable {
 		};
 	}
 
+	/** Paths learn from it which peers have traffic. */
+	async #observedStatus() {
+		const status = await this.status();
+		for (const peer of status.peers) {
+			const wanted = this.#peers?.ofId(peer.peer_id);
+			if (wanted !== undefined) this.#paths?.traffic(wanted.key, peer.rx_bytes + peer.tx_bytes);
+		}
+		return status;
+	}
+
 	async #start(): Promise<void> {
-		const offline = this.#rosterOnDisk();
+		const offline = this.#roster.load();
 		try {
-			await this.#register();
+			await this.#registration.register();
 		} catch (failure) {
 			const away = failure instanceof WarrenError && (failure.status >= 500 || failure.code === "coordinator_away");
 			if (!away || offline === null) throw failure;
@@ -182,81 +222,23 @@ export class Joiner implements Closeable {
 		}
 		await this.#openDevice();
 		await this.#peers?.sync();
-		this.#running = this.#run();
-		this.#armStatus();
+		this.#heartbeat.start();
+		this.#running = this.#session.run();
+		this.#statusFile.start();
 	}
 
-	#rosterOnDisk(): unknown[] | null {
-		const signed = this.#files.signedRoster();
-		if (signed === null || this.#identity === null) return null;
-		const verified = verifyRoster(signed, this.#options.tls?.ca ?? null);
-		if (verified !== null && verified.peerId === this.#identity.peer_id) return verified.peers;
-		this.#deps.logger.warn("the roster on disk is not signed by this overlay's coordinator, and is not used");
-		return null;
-	}
-
-	/** The stream and the heartbeat may both find that they are unknown: one registration serves them. */
-	#register(): Promise<void> {
-		this.#registering ??= this.#registerNow().finally(() => {
-			this.#registering = null;
-		});
-		return this.#registering;
-	}
-
-	async #registerNow(): Promise<void> {
-		const { name, network, tags, relayOnly, listenEndpoint, softwareVersion, joinToken } = this.#options;
-		const answer = registered.parse(
-			await this.#link.call("POST", "/v1/mesh/register", {
-				wg_public_key: this.#key,
-				wg_listen_port: this.#device?.listenPort ?? (this.#options.listenPort || undefined),
-				...(listenEndpoint === undefined ? {} : { listen_endpoint: listenEndpoint }),
-				display_name: name,
-				network,
-				tags,
-				kind: "peer",
-				hosted_app_ulas: this.#apps.ulas(),
-				relay_only: relayOnly,
-				software_version: softwareVersion,
-				candidates: this.#paths?.candidates() ?? [],
-				// What it had: a coordinator without a memory gives it back.
-				...(this.#identity === null ? {} : { requested_ula: this.#identity.ula }),
-				...(joinToken === undefined ? {} : { join_token: joinToken.trim() }),
-			}),
-		);
-		const before = this.#identity;
-		this.#identity = {
-			peer_id: answer.peer_id,
-			ula: canonicalUla(answer.ula) as string,
-			network: answer.network ?? network,
-			coordinator: this.#link.url,
-		};
-		this.#files.write("identity.json", `${JSON.stringify(this.#identity)}\n`);
-		const restarted = answer.run === undefined || answer.run !== this.#coordinatorRun;
-		this.#table.replace(answer.peers, restarted ? joinerLimits.settleMs : 0);
-		this.#coordinatorRun = answer.run ?? null;
-		this.#observedEndpoint = answer.observed_endpoint ?? this.#observedEndpoint;
-		this.#lastEventId = null;
-		this.#connected = true;
-		this.health.clear(joinerConditions.coordinatorAway);
-		this.health.clear(joinerConditions.refused);
-		if (this.#device !== null && before !== null && before.ula !== this.#identity.ula)
-			await this.#moveAddress(before.ula, this.#identity.ula);
+	async #onRegistered(before: JoinerIdentity | null): Promise<void> {
+		const { identity } = this.#registration;
+		this.#session.beginAnew();
+		if (this.#device !== null && before !== null && before.ula !== this.ula)
+			await this.#moveAddress(before.ula, this.ula);
 		// The lanes belong to where the others are.
-		if (before !== null && before.coordinator !== this.#identity.coordinator) this.#relay?.redial();
+		if (before !== null && before.coordinator !== identity?.coordinator) this.#relay?.redial();
 		else this.#relay?.retryNow();
-		this.#stunPorts = answer.stun_ports;
-		void this.#paths?.useStun(new URL(this.#link.url).hostname, this.#stunPorts);
-		for (const device of this.#files.devices()) {
-			// A parent that came back brings its devices with it.
-			await registerStaticDevice(this.#link, this.#identity, device).catch((failure: unknown) =>
-				this.#deps.logger.warn("a device could not be registered", { device: device.name, fault: messageOf(failure) }),
-			);
-		}
-		this.#fetchRosterSoon();
+		this.#useStun();
+		this.#roster.saveSoon();
 		this.#sync();
 	}
-
-	#stunPorts: readonly number[] = [];
 
 	async #openDevice(): Promise<void> {
 		const { clock, random } = this.#deps;
@@ -278,9 +260,9 @@ export class Joiner implements Closeable {
 		});
 		this.#paths = paths;
 		paths.onPunch((key) => this.#askForPunch(key));
-		paths.onCandidates(() => this.#beatSoon());
+		paths.onCandidates(() => this.#heartbeat.soon());
 		relay.start();
-		if (this.#connected) void paths.useStun(new URL(this.#link.url).hostname, this.#stunPorts);
+		if (this.connected) this.#useStun();
 		const { dataPlane, fallback } = await device.status();
 		if (fallback !== null) this.health.raise(joinerConditions.dataPlane, { plane: dataPlane, fault: fallback });
 		const host = new HostChanges(this.#deps.network, device.interfaceName, this.health, this.#deps.logger);
@@ -298,26 +280,21 @@ export class Joiner implements Closeable {
 		await this.#names.open(this.ula);
 	}
 
+	#useStun(): void {
+		void this.#paths?.useStun(new URL(this.#link.url).hostname, this.#registration.stunPorts);
+	}
+
 	/** Serves these apps from now on; one that stays as it was is not disturbed. @throws WarrenError `bad_config`. */
 	setApps(apps: readonly HostedApp[]): Promise<void> {
 		const changed = this.#syncing.then(async () => {
 			await this.#apps.set(apps, this.#host);
 			if (this.#host === null) return;
 			// The addresses are ours to the others from the next heartbeat on, and left to others.
-			this.#beatSoon();
+			this.#heartbeat.soon();
 			this.#sync();
 		});
 		this.#syncing = changed.catch(() => {});
 		return changed;
-	}
-
-	/** Where an app of this machine is served. For tests. */
-	appPortOf(ula: string): number | null {
-		return this.#apps.portOf(ula);
-	}
-
-	get namePort(): number | null {
-		return this.#names?.port ?? null;
 	}
 
 	async #moveAddress(from: string, to: string): Promise<void> {
@@ -326,90 +303,13 @@ export class Joiner implements Closeable {
 		await this.#names?.open(to);
 	}
 
-	/** Stays connected until `close`: the stream, then all over again. */
-	async #run(): Promise<void> {
-		const { clock, random, logger } = this.#deps;
-		const backoff = new Backoff(joinerLimits.backoff, random);
-		const { signal } = this.#stop;
-		this.#armBeat();
-		while (!signal.aborted) {
-			const { url } = this.#link;
-			const elsewhere = this.#elsewhere.signal;
-			try {
-				if (!this.#connected) await this.#register();
-				const openedAt = clock.monotonic();
-				await this.#link.stream(
-					`/v1/mesh/peers/stream?peer_id=${this.peerId}&deltas=1`,
-					this.#lastEventId,
-					(event) => this.#onEvent(event),
-					AbortSignal.any([signal, elsewhere]),
-				);
-				if (clock.monotonic() - openedAt > joinerLimits.backoff.maxMs) backoff.reset();
-			} catch (failure) {
-				if (signal.aborted) return;
-				if (elsewhere.aborted) backoff.reset();
-				else this.#onFailure(failure, url);
-				logger.debug("the coordinator's stream ended", { fault: messageOf(failure) });
-			}
-			this.#streaming = false;
-			await delay(clock, backoff.nextMs(), signal).catch(() => {});
-		}
-	}
-
-	/** @param url of the coordinator that was asked. */
-	#onFailure(failure: unknown, url: string): void {
-		const status = failure instanceof WarrenError ? failure.status : 0;
-		// Unknown there: a coordinator that was restarted, or we were silent for too long.
-		if (status === 401 || status === 404) this.#connected = false;
-		if (status === 401 || status === 403 || status === 409)
-			this.health.raise(joinerConditions.refused, { fault: messageOf(failure) });
-		if (failure instanceof WarrenError && failure.code === "coordinator_away") {
-			this.health.raise(joinerConditions.coordinatorAway, { fault: messageOf(failure) });
-			if (this.#options.coordinators.length > 1) this.#leaveCoordinator(url);
-		} else if (this.#hasReturned && (status === 401 || status === 403 || status === 409)) {
-			this.#returnAt = this.#deps.clock.monotonic() + joinerLimits.returnPauseMs;
-			this.#leaveCoordinator(url);
-		}
-	}
-
-	#leaveCoordinator(url: string): void {
-		if (url !== this.#link.url) return;
-		this.#link.next(url);
-		this.#connected = this.#hasReturned = false;
-	}
-
-	/** With a spare coordinator: back to the one before it as soon as that answers. */
-	async #returnToEarlier(): Promise<void> {
-		if (!this.#link.isSpare || this.#deps.clock.monotonic() < this.#returnAt) return;
-		if (!(await this.#link.returnToEarlier(this.#stop.signal))) return;
-		this.#deps.logger.info("an earlier coordinator answers again", { coordinator: this.#link.url });
-		this.#connected = false;
-		this.#hasReturned = true;
-		this.#elsewhere.abort(new Error("an earlier coordinator answers again"));
-		this.#elsewhere = new AbortController();
-		await this.#register();
-		this.#hasReturned = false;
-	}
-
-	#onEvent({ event, data, id }: StreamEvent): void {
-		let value: unknown;
-		try {
-			value = JSON.parse(data);
-		} catch {
-			// One unreadable event: the next snapshot or heartbeat mends what it said.
-			return;
-		}
-		this.#streaming = true;
-		this.health.clear(joinerConditions.coordinatorAway);
-		if (event === "error") this.#connected = false;
-		else if (event === "holepunch_initiate") this.#punch(value);
+	#onEvent(event: string, value: unknown): void {
+		if (event === "holepunch_initiate") this.#punch(value);
 		else if (event === "relay_wake") return;
 		else if (this.#table.apply(event, value)) {
 			this.#sync();
-			this.#fetchRosterSoon();
+			this.#roster.saveSoon();
 		}
-		// The id only once what came before it is in the table.
-		if (id !== null) this.#lastEventId = id;
 	}
 
 	#punch(value: unknown): void {
@@ -425,76 +325,11 @@ export class Joiner implements Closeable {
 
 	#askForPunch(key: WireGuardKey): void {
 		const target = this.#peers?.ofKey(key)?.info.peer_id;
-		if (target === undefined || !this.#connected) return;
+		if (target === undefined || !this.connected) return;
 		// One that is refused or lost is asked for again by the paths themselves.
 		void this.#link
 			.call("POST", "/v1/mesh/punch", { peer_id: this.peerId, target_peer_id: target }, this.#stop.signal)
 			.catch((failure: unknown) => this.#deps.logger.debug("no punch", { fault: messageOf(failure) }));
-	}
-
-	#armBeat(): void {
-		this.#beatTimer?.cancel();
-		this.#beatTimer = this.#deps.clock.after(
-			joinerLimits.heartbeatMs * (0.9 + 0.1 * this.#deps.random.fraction()),
-			() => void this.#beat(),
-		);
-	}
-
-	#beatSoon(): void {
-		if (!this.#connected) return;
-		this.#beatTimer?.cancel();
-		this.#beatTimer = this.#deps.clock.after(200, () => void this.#beat());
-	}
-
-	async #beat(): Promise<void> {
-		const { clock } = this.#deps;
-		// A host that slept: its monotonic clock stood still while the world went on.
-		const lag = clock.now() - clock.monotonic();
-		if (this.#monotonicLag !== 0 && Math.abs(lag - this.#monotonicLag) > 5_000) this.#paths?.networkChanged();
-		this.#monotonicLag = lag;
-		if (this.#table.fade()) this.#sync();
-		const { url } = this.#link;
-		try {
-			if (this.#connected) {
-				const paths = (this.#peers?.all() ?? [])
-					.slice(0, joinerLimits.maxPaths)
-					.map((peer) => ({ peer_id: peer.info.peer_id, direct: this.#paths?.stateOf(peer.key)?.at === "direct" }));
-				const nat = this.#paths?.nat ?? null;
-				const answer = beaten.parse(
-					await this.#link.call(
-						"POST",
-						"/v1/mesh/heartbeat",
-						{
-							peer_id: this.peerId,
-							hosted_app_ulas: this.#apps.ulas(),
-							wg_listen_port: this.#device?.listenPort,
-							peer_paths: paths,
-							dataplane_healthy: this.#device !== null,
-							candidates: this.#paths?.candidates() ?? [],
-							...(nat === null ? {} : { nat }),
-							follows_stream: this.#streaming,
-						},
-						this.#stop.signal,
-					),
-				);
-				this.health.clear(joinerConditions.coordinatorAway);
-				this.#observedEndpoint = answer.observed_endpoint ?? this.#observedEndpoint;
-				if (!this.#streaming) {
-					this.#table.replace(answer.peers);
-					this.#sync();
-				}
-				for (const { type, ...command } of answer.pending_commands)
-					if (type === "holepunch_initiate") this.#punch(command);
-				await this.#returnToEarlier();
-			}
-		} catch (failure) {
-			if (this.#stop.signal.aborted) return;
-			// Of the one that was asked last: a return to an earlier one may have changed that.
-			this.#onFailure(failure, this.#hasReturned ? this.#link.url : url);
-			const again = this.#link.url;
-			if (!this.#connected) await this.#register().catch((fault: unknown) => this.#onFailure(fault, again));
-		}
-		if (!this.#stop.signal.aborted) this.#armBeat();
 	}
 
 	#sync(): void {
@@ -503,49 +338,5 @@ export class Joiner implements Closeable {
 			this.#syncTimer = null;
 			this.#syncing = this.#syncing.then(() => this.#peers?.sync());
 		});
-	}
-
-	/** The roster as it may be believed after a restart without a coordinator. */
-	#fetchRosterSoon(): void {
-		this.#rosterTimer ??= this.#deps.clock.after(joinerLimits.rosterPauseMs, () => {
-			this.#rosterTimer = null;
-			void this.saveRoster().catch((failure: unknown) =>
-				this.#deps.logger.debug("the roster was not saved", { fault: messageOf(failure) }),
-			);
-		});
-	}
-
-	/** Fetches and keeps the signed roster now. @throws WarrenError. */
-	async saveRoster(): Promise<void> {
-		const signed = await this.#link.call<Parameters<typeof verifyRoster>[0]>(
-			"GET",
-			`/v1/mesh/roster?peer_id=${this.peerId}`,
-			undefined,
-			this.#stop.signal,
-		);
-		if (verifyRoster(signed, this.#options.tls?.ca ?? null) === null)
-			throw overlayError("refused", "The coordinator's roster is not signed as it must be.");
-		this.#files.write("roster.json", `${JSON.stringify(signed)}\n`);
-	}
-
-	#armStatus(): void {
-		const write = async () => {
-			const status = await this.status();
-			for (const peer of status.peers) {
-				const wanted = this.#peers?.ofId(peer.peer_id);
-				if (wanted !== undefined) this.#paths?.traffic(wanted.key, peer.rx_bytes + peer.tx_bytes);
-			}
-			this.#files.write("status.json", `${JSON.stringify(status, null, "\t")}\n`);
-		};
-		const round = () => {
-			void write()
-				.catch((failure: unknown) =>
-					this.#deps.logger.warn("the status file could not be written", { fault: messageOf(failure) }),
-				)
-				.finally(() => {
-					if (!this.#stop.signal.aborted) this.#statusTimer = this.#deps.clock.after(joinerLimits.statusMs, round);
-				});
-		};
-		round();
 	}
 }

@@ -1,4 +1,4 @@
-import { type Clock, type Closeable, delay, type HealthTable, messageOf } from "@warren/kernel";
+import { type Clock, type Closeable, type HealthTable, messageOf } from "@warren/kernel";
 import { appUla, canonicalUla } from "../addresses.ts";
 import { labelOf, overlayDomain } from "../names/answer.ts";
 import { NameResponder } from "../names/responder.ts";
@@ -7,9 +7,6 @@ import { joinerConditions } from "./conditions.ts";
 import type { HostChanges } from "./host-changes.ts";
 import type { JoinerOptions } from "./joiner-options.ts";
 import type { ServedApps } from "./served-apps.ts";
-
-const bindTries = 20;
-const bindPauseMs = 100;
 
 export interface ServedNamesDeps {
 	readonly clock: Clock;
@@ -43,22 +40,12 @@ export class ServedNames implements Closeable {
 		const { clock, health, host, peers } = this.#deps;
 		this.#ula = ula;
 		try {
-			const options = {
+			this.#responder = await NameResponder.open(clock, {
 				host: bindAddress?.(ula) ?? ula,
 				port: namePort,
-				lookup: (name: string) => this.#resolve(name),
-				forwardsFor: (address: string) =>
-					peers.children().some((child) => canonicalUla(child.ula) === canonicalUla(address)),
-			};
-			for (let tries = 1; this.#responder === null; tries++) {
-				try {
-					this.#responder = await NameResponder.open(clock, options);
-				} catch (failure) {
-					// The system takes a moment until an address that was just given can be bound.
-					if (tries >= bindTries) throw failure;
-					await delay(clock, bindPauseMs);
-				}
-			}
+				lookup: (name) => this.#resolve(name),
+				forwardsFor: (address) => peers.children().some((child) => canonicalUla(child.ula) === canonicalUla(address)),
+			});
 			const fault = bindAddress === undefined ? await host.useNames(ula, overlayDomain) : null;
 			if (fault !== null) health.raise(joinerConditions.names, { fault, server: ula });
 		} catch (failure) {

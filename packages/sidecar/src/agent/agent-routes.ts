@@ -1,5 +1,5 @@
 import { pipeline } from "node:stream/promises";
-import { badRequest, type CredentialKind } from "@warren/kernel";
+import { type Audit, badRequest, type CredentialKind, describeIdentity, type Identity } from "@warren/kernel";
 import { dataHeaders, type RequestContext, type Route } from "@warren/net";
 import { agentError } from "./agent-errors.ts";
 import type { CodingAgents } from "./agents.ts";
@@ -27,8 +27,16 @@ const passed: readonly { readonly method: string; readonly path: RegExp }[] = [
 /** `/api/agent`: the person's coding agent on this machine. */
 export function agentRoutes(
 	agents: CodingAgents,
-	options: { readonly owner: string; readonly credentials: readonly CredentialKind[] },
+	options: { readonly owner: string; readonly credentials: readonly CredentialKind[]; readonly audit: Audit },
 ): Route[] {
+	const record = (context: RequestContext, user: Identity, action: string) =>
+		options.audit.record({
+			actor: describeIdentity(user),
+			action,
+			target: "",
+			outcome: "ok",
+			address: context.remoteAddress,
+		});
 	const facts = { owner: options.owner, credentials: options.credentials } as const;
 	const person = async (context: RequestContext) => {
 		const token = tokenOf(context);
@@ -44,15 +52,19 @@ export function agentRoutes(
 			...facts,
 			method: "GET",
 			path: "/api/agent",
+			about: { summary: "How one's coding agent is" },
 			handle: async (context) => describe((await person(context)).user.userId),
 		},
 		{
 			...facts,
 			method: "POST",
 			path: "/api/agent/start",
+			about: { summary: "Start it" },
 			handle: async (context) => {
 				const { user, token } = await person(context);
+				const isNew = agents.get(user.userId) === undefined;
 				await agents.start(user, token);
+				if (isNew) record(context, user, "agent.start");
 				return describe(user.userId);
 			},
 		},
@@ -60,9 +72,11 @@ export function agentRoutes(
 			...facts,
 			method: "POST",
 			path: "/api/agent/stop",
+			about: { summary: "Stop it" },
 			handle: async (context) => {
 				const { user } = await person(context);
 				await agents.stop(user.userId);
+				record(context, user, "agent.stop");
 				return describe(user.userId);
 			},
 		},
@@ -70,6 +84,7 @@ export function agentRoutes(
 			...facts,
 			method: "GET",
 			path: "/api/agent/log",
+			about: { summary: "What it has printed" },
 			handle: async (context) => {
 				const { user } = await person(context);
 				return Response.json({ log: agents.get(user.userId)?.log ?? "" }, { headers: dataHeaders });
@@ -79,6 +94,7 @@ export function agentRoutes(
 			...facts,
 			method: "ALL",
 			path: "/api/agent/opencode/*",
+			about: { summary: "What of the agent's own server is passed on" },
 			stream: async (context, incoming, outgoing) => {
 				const { user } = await person(context);
 				const agent = agents.get(user.userId);

@@ -1,5 +1,5 @@
 import { badRequest, type Clock, type CredentialKind, type Identity, parseRequest, type Random } from "@warren/kernel";
-import { dataHeaders, type RequestContext, type Route } from "@warren/net";
+import { dataHeaders, type RequestContext, type Route, type RouteAbout } from "@warren/net";
 import { z } from "zod";
 import type { DocumentFacts, DocumentHost } from "../document-host.ts";
 import { actionsOf, defaultPageRows, findAction, maxPageRows, parseSort } from "./actions.ts";
@@ -22,6 +22,8 @@ const workspaceBody = z.strictObject({
 	name: z.string().trim().min(1).max(120),
 	tables: z.record(z.string(), z.unknown()).default({}),
 });
+/** What a workspace takes depends on its own schema: its own description says it. */
+const anyBody = z.unknown();
 const renameBody = z.strictObject({ name: z.string().trim().min(1).max(120) });
 const rowsQuery = z.object({
 	limit: z.coerce.number().pipe(z.int().min(1).max(maxPageRows)).default(defaultPageRows),
@@ -34,11 +36,13 @@ export function workspaceRoutes(deps: WorkspaceRouteDeps): Route[] {
 	const facts = { owner: deps.owner, credentials: deps.credentials, maxBodyBytes } as const;
 	const reading = (
 		path: string,
+		about: RouteAbout,
 		read: (workspace: Workspace, context: RequestContext, document: DocumentFacts) => unknown,
 	): Route => ({
 		...facts,
 		method: "GET",
 		path: `/workspaces/:workspace${path}`,
+		about,
 		handle: (context) =>
 			withWorkspace(deps, context, false, async (workspace, document) => json(200, read(workspace, context, document))),
 	});
@@ -46,13 +50,15 @@ export function workspaceRoutes(deps: WorkspaceRouteDeps): Route[] {
 		method: "POST" | "PUT" | "PATCH" | "DELETE",
 		path: string,
 		status: number,
+		summary: string,
 		write: (workspace: Workspace, input: unknown, context: RequestContext) => unknown,
 	): Route => ({
 		...facts,
 		method,
 		path: `/workspaces/:workspace${path}`,
+		about: { summary, ...(method === "DELETE" ? {} : { body: anyBody }) },
 		handle: async (context) => {
-			const input = method === "DELETE" ? null : await context.json(z.unknown());
+			const input = method === "DELETE" ? null : await context.json(anyBody);
 			// Answered only once it is on disk.
 			return withWorkspace(deps, context, true, async (workspace) => json(status, write(workspace, input, context)));
 		},
@@ -60,17 +66,24 @@ export function workspaceRoutes(deps: WorkspaceRouteDeps): Route[] {
 	const param = (context: RequestContext, name: string) => context.params[name] ?? "";
 	return [
 		...documentRoutes(deps, facts),
-		reading("", (workspace, _context, document) => ({ ...describe(document), tables: workspace.tables() })),
-		reading("/openapi.json", (workspace, _context, document) => workspaceOpenApi(document, workspace)),
-		reading("/tables", (workspace) => ({ tables: workspace.tables() })),
-		reading("/tables/:table", (workspace, context) => workspace.table(param(context, "table"))),
-		writing("PUT", "/tables/:table", 200, (workspace, input, context) =>
+		reading("", { summary: "A workspace with its tables" }, (workspace, _context, document) => ({
+			...describe(document),
+			tables: workspace.tables(),
+		})),
+		reading("/openapi.json", { summary: "The description of a workspace's own API" }, (workspace, _context, document) =>
+			workspaceOpenApi(document, workspace),
+		),
+		reading("/tables", { summary: "Tables" }, (workspace) => ({ tables: workspace.tables() })),
+		reading("/tables/:table", { summary: "A table's schema" }, (workspace, context) =>
+			workspace.table(param(context, "table")),
+		),
+		writing("PUT", "/tables/:table", 200, "Make or change a table", (workspace, input, context) =>
 			workspace.defineTable(param(context, "table"), input),
 		),
-		writing("DELETE", "/tables/:table", 204, (workspace, _input, context) =>
+		writing("DELETE", "/tables/:table", 204, "Remove a table", (workspace, _input, context) =>
 			workspace.dropTable(param(context, "table")),
 		),
-		reading("/tables/:table/rows", (workspace, context) => {
+		reading("/tables/:table/rows", { summary: "Rows", query: rowsQuery }, (workspace, context) => {
 			const { limit, after, sort } = parseRequest(rowsQuery, Object.fromEntries(context.query));
 			return workspace.rows(param(context, "table"), {
 				limit,
@@ -79,20 +92,22 @@ export function workspaceRoutes(deps: WorkspaceRouteDeps): Route[] {
 				...(sort === undefined ? {} : { sort: parseSort(sort) }),
 			});
 		}),
-		writing("POST", "/tables/:table/rows", 201, (workspace, input, context) =>
+		writing("POST", "/tables/:table/rows", 201, "Add a row", (workspace, input, context) =>
 			workspace.insert(param(context, "table"), input),
 		),
-		reading("/tables/:table/rows/:row", (workspace, context) =>
+		reading("/tables/:table/rows/:row", { summary: "One row" }, (workspace, context) =>
 			workspace.row(param(context, "table"), param(context, "row")),
 		),
-		writing("PATCH", "/tables/:table/rows/:row", 200, (workspace, input, context) =>
+		writing("PATCH", "/tables/:table/rows/:row", 200, "Change a row", (workspace, input, context) =>
 			workspace.update(param(context, "table"), param(context, "row"), input),
 		),
-		writing("DELETE", "/tables/:table/rows/:row", 204, (workspace, _input, context) =>
+		writing("DELETE", "/tables/:table/rows/:row", 204, "Remove a row", (workspace, _input, context) =>
 			workspace.delete(param(context, "table"), param(context, "row")),
 		),
-		reading("/actions", (workspace) => ({ actions: actionsOf(workspace).map(({ run: _run, ...action }) => action) })),
-		writing("POST", "/actions/:action", 200, (workspace, input, context) => ({
+		reading("/actions", { summary: "Actions" }, (workspace) => ({
+			actions: actionsOf(workspace).map(({ run: _run, ...action }) => action),
+		})),
+		writing("POST", "/actions/:action", 200, "Run an action", (workspace, input, context) => ({
 			result: findAction(workspace, param(context, "action")).run(workspace, input),
 		})),
 	];

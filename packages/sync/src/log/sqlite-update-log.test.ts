@@ -1,5 +1,6 @@
+import { cpSync } from "node:fs";
 import { systemClock } from "@warren/kernel";
-import { openSqliteTables } from "@warren/store";
+import { openSqliteTables, type Statements } from "@warren/store";
 import { tempFolder, VirtualClock } from "@warren/testkit";
 import { expect, it } from "vitest";
 import { syncLogSchema } from "./schema.ts";
@@ -72,5 +73,53 @@ it("an update that is too large for one value stands in pieces, which go when it
 	expect((await log.read("a", 0, 100)).map((each) => [...each.update])).toEqual([[...large]]);
 	expect(await log.compact("a", { upto: 1, update: large, coverage: new Uint8Array(2), hash: "h" }, 0)).toBe(true);
 	expect(pieces()).toEqual([]);
+	await tables.close();
+});
+
+it("a compaction that is cut at any of its steps leaves the log as it was, or compacted", async () => {
+	using folder = tempFolder("sync-log");
+	const path = folder.file("sync.db");
+	const tables = await openSqliteTables(path, [syncLogSchema]);
+	let steps: number | null = null;
+	/** What a machine finds on its disk that stopped here. */
+	const cut = () => {
+		if (steps === null) return;
+		const to = folder.file(`step-${steps++}.db`);
+		for (const part of ["", "-wal"]) cpSync(`${path}${part}`, `${to}${part}`);
+	};
+	const watched: Statements = {
+		run: (sql, ...values) => {
+			const changes = tables.statements.run(sql, ...values);
+			cut();
+			return changes;
+		},
+		all: (sql, ...values) => tables.statements.all(sql, ...values),
+		transaction: (work) => {
+			const result = tables.statements.transaction(work);
+			cut();
+			return result;
+		},
+	};
+	const log = new SqliteUpdateLog(watched, systemClock);
+	const update = (byte: number) => ({ update: new Uint8Array([byte]), owner: "user:a" });
+	await log.append([{ room: "a", updates: [update(1), update(2), update(3)] }]);
+	const snapshot = { upto: 2, update: new Uint8Array([1, 2]), coverage: new Uint8Array([9]), hash: "h" };
+	steps = 0;
+	expect(await log.compact("a", snapshot, 0)).toBe(true);
+	expect(steps).toBeGreaterThanOrEqual(6);
+	const found: string[] = [];
+	for (let step = 0; step < steps; step++) {
+		const after = await openSqliteTables(folder.file(`step-${step}.db`), [syncLogSchema]);
+		const stopped = new SqliteUpdateLog(after.statements, systemClock);
+		const head = await stopped.head("a");
+		const whole = head.snapshot === null ? null : await stopped.snapshot("a");
+		const tail = await stopped.read("a", head.snapshot?.upto ?? 0, 1_000);
+		expect([...(whole ?? []), ...tail.flatMap((each) => [...each.update])], `step ${step}`).toEqual([1, 2, 3]);
+		expect(head.head).toBe(3);
+		found.push(head.snapshot === null ? "as it was" : "compacted");
+		await after.close();
+	}
+	expect(new Set(found.slice(0, -1))).toEqual(new Set(["as it was"]));
+	expect(found.at(-1)).toBe("compacted");
 	await tables.close();
 });

@@ -185,7 +185,7 @@ export class RoomMachine {
 		const live = [...this.#members.values()].filter((member) => member.progress.at === "live");
 		if (live.length > 0) this.#effects.push({ type: "deliver", to: live.map((member) => member.socket), updates });
 		this.#acknowledge(updates);
-		for (const member of this.#members.values()) this.#continue(member);
+		for (const member of this.#timed) this.#continue(member);
 	}
 
 	/** Other relays' updates, on disk, which come next in the log. @returns what is wrong with one, or null. */
@@ -200,7 +200,7 @@ export class RoomMachine {
 		}
 		const live = [...this.#members.values()].filter((member) => member.progress.at === "live");
 		if (live.length > 0) this.#effects.push({ type: "deliver", to: live.map((member) => member.socket), updates });
-		for (const member of this.#members.values()) this.#continue(member);
+		for (const member of this.#timed) this.#continue(member);
 		return null;
 	}
 

@@ -48,14 +48,9 @@ export class Committer implements Closeable {
 		this.#schedule();
 	}
 
-	/** Commits what waits now. */
+	/** Commits what waits now, and what comes meanwhile. */
 	async flush(): Promise<void> {
-		while (this.#running !== null || this.#waiting.size > 0) {
-			this.#running ??= this.#commit().finally(() => {
-				this.#running = null;
-			});
-			await this.#running;
-		}
+		while (this.#running !== null || this.#waiting.size > 0) await this.#flushOnce();
 	}
 
 	/** Resolves when the commit that is on its way now has ended; at once when there is none. */
@@ -68,16 +63,25 @@ export class Committer implements Closeable {
 	}
 
 	#schedule(): void {
-		if (this.#scheduled || this.#running !== null) return;
+		if (this.#scheduled || this.#running !== null || this.#waiting.size === 0) return;
 		this.#scheduled = true;
 		const flush = () => {
 			this.#scheduled = false;
-			void this.flush();
+			void this.#flushOnce();
 		};
 		const delayMs = this.#window.delayMs(this.#clock.monotonic());
 		if (delayMs > 0) this.#clock.after(delayMs, flush);
 		// The rest of this turn's messages come along.
 		else setImmediate(flush);
+	}
+
+	/** What comes while it is written and told waits for the next window: at once after this flush it would come alone. */
+	#flushOnce(): Promise<void> {
+		this.#running ??= this.#commit().finally(() => {
+			this.#running = null;
+			this.#schedule();
+		});
+		return this.#running;
 	}
 
 	async #commit(): Promise<void> {

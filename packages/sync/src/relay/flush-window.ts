@@ -1,7 +1,7 @@
 import { relayLimits } from "./relay-limits.ts";
 
-/** Twenty times its cost keeps commits and fan-out at about a twentieth of the time, until the wait would be felt. */
-const restFactor = 20;
+/** Thirty times its cost keeps commits and fan-out at about a thirtieth of the time, until the wait would be felt. */
+const restFactor = 30;
 /** From one busy window to the next: a short exchange stays quick, a steady load is at its full window after a few. */
 const growth = 1.5;
 

@@ -3,7 +3,7 @@ export const relayLimits = {
 	/** Nothing waits after an idle moment; under load, updates wait for others to share their commit: so long at least… */
 	minWindowMs: 5,
 	/** …and so long at most, from an update's arrival until the last reader has been told. */
-	maxDelayMs: 42,
+	maxDelayMs: 46,
 	/** Rooms open at a time; those that nobody uses are closed first. */
 	maxOpenRooms: 20_000,
 	/** Sockets of one person (of one owner), over all rooms; the links of a sidecar among them. */

@@ -123,7 +123,7 @@ describe("the parts of a relay", () => {
 		expect(flush(2)).toBe(0);
 		expect(flush(2)).toBe(relayLimits.minWindowMs);
 		for (let i = 0; i < 20; i++) flush(0.5);
-		expect(flush(0.5)).toBe(10);
+		expect(flush(0.5)).toBe(15);
 	});
 
 	it("keep the last reader's wait within its bound, unless flushes alone take half of it (S4)", () => {

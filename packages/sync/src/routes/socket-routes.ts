@@ -10,7 +10,7 @@ import { actor, type SyncRoutesDeps, type SyncRoutesOptions } from "./exchange.t
 /** Awareness clients that a socket with acknowledgements may speak for: a link carries those of a whole sidecar. */
 const linkClients = 64;
 
-const acceptOptions = { maxMessageBytes: syncLimits.maxMessageBytes, flush: "now" } as const;
+const acceptOptions = { maxMessageBytes: syncLimits.maxMessageBytes, flush: "tick" } as const;
 
 /** The documents themselves: a socket each, or many on one. */
 export function socketRoutes(deps: SyncRoutesDeps, options: SyncRoutesOptions): Route[] {

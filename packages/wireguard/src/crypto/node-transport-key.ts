@@ -4,7 +4,7 @@ import type { MakeTransportKey } from "../protocol/primitives.ts";
 
 const tagLength = { authTagLength: tagBytes } as const;
 
-/** Data messages through node:crypto: a cipher and two copies a packet. The portable data plane's. */
+/** Data messages through node:crypto: a cipher and two copies a packet. For a node binary that keeps its OpenSSL to itself. */
 export function nodeTransportKeys(arena: Uint8Array): MakeTransportKey {
 	return (bytes) => {
 		const key = Uint8Array.from(bytes);

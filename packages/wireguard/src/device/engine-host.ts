@@ -8,7 +8,7 @@ import {
 } from "@warren/kernel";
 import { nodePrimitives } from "../crypto/node-primitives.ts";
 import { nodeTransportKeys } from "../crypto/node-transport-key.ts";
-import { openOpenssl } from "../crypto/openssl.ts";
+import { type Openssl, openOpenssl } from "../crypto/openssl.ts";
 import { newArena } from "../engine/arena.ts";
 import { Engine } from "../engine/engine.ts";
 import type { UdpIo } from "../engine/packet-io.ts";
@@ -75,11 +75,11 @@ export async function openEngineHost(deps: EngineHostDeps, options: EngineOption
 		throw failure;
 	}
 	const allowance = new Allowance();
-	const openssl = isOffload ? openOpenssl() : undefined;
+	const openssl = isOffload ? openOpenssl() : opensslIfThere();
 	const engine = new Engine(
 		{
 			p: openssl?.primitives ?? nodePrimitives,
-			makeKey: openssl?.transportKeys(arena.bytes) ?? nodeTransportKeys(arena.bytes),
+			makeKey: (openssl?.transportKeys ?? nodeTransportKeys)(arena.bytes),
 			random: deps.random,
 			clock: deps.clock,
 			timestamps,
@@ -142,6 +142,15 @@ export async function openEngineHost(deps: EngineHostDeps, options: EngineOption
 			}
 		},
 	};
+}
+
+/** A node binary may keep its OpenSSL to itself: node:crypto does the same, at three times the cost a packet. */
+function opensslIfThere(): Openssl | null {
+	try {
+		return openOpenssl();
+	} catch {
+		return null;
+	}
 }
 
 function feed(engine: Engine, tun: Tun, udp: Socket, lost: () => void): void {

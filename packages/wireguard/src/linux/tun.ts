@@ -2,6 +2,7 @@ import koffi from "koffi";
 import { type Arena, regions, virtioHeaderBytes } from "../engine/arena.ts";
 import type { TunIo } from "../engine/packet-io.ts";
 import { type Cidr } from "../protocol/cidr.ts";
+import { giveV6Address } from "./interface-address.ts";
 import { errors, type Libc, must, SystemCallError, u32Bytes } from "./libc.ts";
 import { limitSegments } from "./segment-limit.ts";
 
@@ -137,7 +138,6 @@ export function setAddress(view: DataView, offset: number, value: number): void 
 
 function configure(libc: Libc, { name, mtu, addresses }: TunOptions): number {
 	const v4 = must(libc, libc.socket(2, 2 | 0x80000, 0), "socket");
-	const v6 = libc.socket(10, 2 | 0x80000, 0);
 	try {
 		const withNumber = (request: number, value: number, call: string) => {
 			const bytes = interfaceRequest(name);
@@ -151,28 +151,19 @@ function configure(libc: Libc, { name, mtu, addresses }: TunOptions): number {
 		withNumber(0x8914, up, `bringing ${name} up`);
 		let v4Count = 0;
 		for (const address of addresses) {
-			if (address.version === 4) {
-				const label = v4Count === 0 ? name : `${name}:${v4Count}`;
-				v4Count += 1;
-				setV4(libc, v4, label, 0x8916, address.words[0] as number);
-				const mask = address.length === 0 ? 0 : (0xffff_ffff << (32 - address.length)) >>> 0;
-				setV4(libc, v4, label, 0x891c, mask);
-			} else {
-				if (v6 < 0) throw new SystemCallError(`a v6 address for ${name}`, errors.EAFNOSUPPORT);
-				const request = new Uint8Array(24);
-				const view = new DataView(request.buffer);
-				address.words.forEach((word, at) => {
-					view.setUint32(at * 4, word);
-				});
-				view.setUint32(16, address.length, true);
-				view.setUint32(20, index, true);
-				must(libc, libc.ioctl(v6, 0x8916, request), `giving ${name} its v6 address`);
+			if (address.version === 6) {
+				giveV6Address(libc, index, name, address);
+				continue;
 			}
+			const label = v4Count === 0 ? name : `${name}:${v4Count}`;
+			v4Count += 1;
+			setV4(libc, v4, label, 0x8916, address.words[0] as number);
+			const mask = address.length === 0 ? 0 : (0xffff_ffff << (32 - address.length)) >>> 0;
+			setV4(libc, v4, label, 0x891c, mask);
 		}
 		return index;
 	} finally {
 		libc.close(v4);
-		if (v6 >= 0) libc.close(v6);
 	}
 }
 

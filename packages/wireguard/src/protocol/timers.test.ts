@@ -1,7 +1,9 @@
+import { VirtualClock } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 import { exchange, fromA, fromB, TestMachine, twoMachines } from "../machine.testing.ts";
 import { specification } from "./constants.ts";
 import { kindOf } from "./messages.ts";
+import { Timestamps } from "./timestamps.ts";
 
 const run = TestMachine.run;
 
@@ -169,5 +171,65 @@ describe("timers", () => {
 		expect(ab.sessions.current).toBeNull();
 		a.send(ab, fromA);
 		expect(exchange(both)).toEqual(["initiation", "response", "transport"]);
+	});
+
+	it("T8 H6 a clock that is set back disturbs no session, and later handshakes are taken", async () => {
+		const { clock, a, b, ab, ba, both } = connected();
+		const wall = clock.now.bind(clock);
+		const month = 30 * 86_400_000;
+		clock.now = () => wall() - month;
+		for (const each of both) each.device.tick(each.now);
+		a.send(ab, fromA);
+		b.send(ba, fromB);
+		expect(exchange(both)).toEqual(["transport", "transport"]);
+		// The initiator's next stamp is a month before the one that the other saw last, by its clock.
+		const before = ab.sessions.current;
+		await run(clock, specification.rekeyAfterMs, both);
+		a.send(ab, fromA);
+		expect(exchange(both)).toEqual(["initiation", "transport", "response", "transport"]);
+		expect(ab.sessions.current).not.toBe(before);
+		// Set right again: as far ahead as a sleep, so both begin anew.
+		clock.now = wall;
+		await run(clock, 5000, both);
+		for (const each of both) each.device.tick(each.now);
+		expect([ab.sessions.current, ba.sessions.current]).toEqual([null, null]);
+		a.send(ab, fromA);
+		expect(exchange(both)).toEqual(["initiation", "response", "transport"]);
+	});
+
+	it("T8 a correction of the clock by less than 15 s is no sleep", async () => {
+		const { clock, a, ab, both } = connected();
+		const wall = clock.now.bind(clock);
+		let set = 0;
+		clock.now = () => wall() + set;
+		for (const by of [14_000, -14_000, 10_000]) {
+			set += by;
+			a.device.tick(a.now);
+			expect(ab.sessions.current, `${by} ms`).not.toBeNull();
+		}
+		a.send(ab, fromA);
+		expect(exchange(both)).toEqual(["transport"]);
+	});
+
+	it("H6 a machine that starts again with its clock a year back is taken for what it has on disk, and not without that", async () => {
+		let floor = { seconds: 0, nanos: 0 };
+		const clock = new VirtualClock();
+		const start = (from: typeof floor, keep = (until: typeof floor) => void (floor = until)) =>
+			new TestMachine(clock, 1, new Timestamps(from, keep));
+		const b = new TestMachine(clock, 2);
+		const talk = (a: TestMachine) => {
+			const ab = a.addPeer(b, "10.0.0.2/32");
+			a.send(ab, fromA);
+			return exchange([a, b]);
+		};
+		const first = start(floor);
+		b.addPeer(first, "10.0.0.1/32");
+		expect(talk(first)).toEqual(["initiation", "response", "transport"]);
+		const wall = clock.now.bind(clock);
+		clock.now = () => wall() - 365 * 86_400_000;
+		await clock.advance(1000);
+		expect(talk(start({ seconds: 0, nanos: 0 }, () => {}))).toEqual(["initiation"]);
+		await clock.advance(1000);
+		expect(talk(start(floor))).toEqual(["initiation", "response", "transport"]);
 	});
 });

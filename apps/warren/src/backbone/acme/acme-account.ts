@@ -1,4 +1,4 @@
-import type { FrontTls } from "@warren/backbone";
+import type { FrontTls, SharedSecrets } from "@warren/backbone";
 import { messageOf } from "@warren/kernel";
 import type { Client } from "acme-client";
 import type { DataFolder } from "../../config/data-folder.ts";
@@ -8,15 +8,44 @@ import { acmeError } from "./errors.ts";
 /** The authority's answers are waited for this often and long (RFC 8555 §7.5.1): about two minutes in all. */
 const polling = { backoffAttempts: 12, backoffMin: 500, backoffMax: 15_000 };
 
-/** An account at a certificate authority (RFC 8555). Its key lies beside the certificates; the rest is there. */
+/** Where the key of an account is kept. */
+export interface AccountKeyStore {
+	read(): Promise<string | null>;
+	/** @returns the one that stands: another node may have been faster. */
+	keep(pem: string): Promise<string>;
+}
+
+/** In the data folder, beside the certificates. */
+export function ownAccountKey(data: DataFolder): AccountKeyStore {
+	return {
+		read: async () => data.read("backbone", "acme", "account.key"),
+		keep: async (pem) => {
+			data.write(pem, "backbone", "acme", "account.key");
+			return pem;
+		},
+	};
+}
+
+const sharedName = "acme.account";
+
+/** In the tables of all nodes: the authority counts orders by account. */
+export function sharedAccountKey(secrets: SharedSecrets): AccountKeyStore {
+	const read = async () => (await secrets.read(sharedName))?.text ?? null;
+	return {
+		read,
+		keep: async (pem) => ((await secrets.write(sharedName, pem, 0)) ? pem : ((await read()) ?? pem)),
+	};
+}
+
+/** An account at a certificate authority (RFC 8555). Its key is kept; the rest is there. */
 export class AcmeAccount {
-	readonly #data: DataFolder;
+	readonly #keys: AccountKeyStore;
 	readonly #directory: string;
 	readonly #email: string | undefined;
 	#client: Promise<Client> | null = null;
 
-	constructor(data: DataFolder, directory: string, email: string | undefined) {
-		this.#data = data;
+	constructor(keys: AccountKeyStore, directory: string, email: string | undefined) {
+		this.#keys = keys;
 		this.#directory = directory;
 		this.#email = email;
 	}
@@ -54,11 +83,9 @@ export class AcmeAccount {
 
 	async #open(): Promise<Client> {
 		const acme = await import("acme-client");
-		let accountKey = this.#data.read("backbone", "acme", "account.key");
-		if (accountKey === null) {
-			accountKey = (await acme.crypto.createPrivateEcdsaKey("P-256")).toString();
-			this.#data.write(accountKey, "backbone", "acme", "account.key");
-		}
+		const accountKey =
+			(await this.#keys.read()) ??
+			(await this.#keys.keep((await acme.crypto.createPrivateEcdsaKey("P-256")).toString()));
 		const client = new acme.Client({ directoryUrl: this.#directory, accountKey, ...polling });
 		// The same key finds the same account.
 		await client.createAccount({

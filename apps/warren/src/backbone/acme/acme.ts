@@ -1,12 +1,14 @@
 import { X509Certificate } from "node:crypto";
-import type { Backbone, Certificates } from "@warren/backbone";
+import type { Backbone, Certificates, SharedSecrets } from "@warren/backbone";
 import { type Closeable, type HealthTable, Lifetime } from "@warren/kernel";
+import type { Bus } from "@warren/store";
 import type { RoleDeps } from "../../cli/run-role.ts";
 import { type BackboneConfig, isPublicName } from "../../config/backbone-config.ts";
 import type { DataFolder } from "../../config/data-folder.ts";
-import { AcmeAccount } from "./acme-account.ts";
+import { AcmeAccount, ownAccountKey, sharedAccountKey } from "./acme-account.ts";
 import { CertificateKeeper, type WantedCertificate } from "./certificate-keeper.ts";
 import { alpnSolver, dnsSolver, HttpSolver } from "./challenges.ts";
+import { SharedOrders } from "./shared-orders.ts";
 
 /** Certificates of a public authority for the domain, its services and their own names, while this is open. */
 export async function openAcme(
@@ -17,18 +19,27 @@ export async function openAcme(
 		readonly health: HealthTable;
 		readonly backbone: Backbone;
 		readonly certificates: Certificates;
+		/** What the nodes of a cluster share; null = this is the only one. */
+		readonly shared: { readonly secrets: SharedSecrets; readonly bus: Bus; readonly node: string } | null;
 	},
 ): Promise<Closeable & { readonly httpPort: number | null }> {
-	const { data, health, backbone, certificates } = parts;
+	const { data, health, backbone, certificates, shared } = parts;
 	const lifetime = new Lifetime();
 	try {
-		const account = new AcmeAccount(data, config.acmeDirectory, config.acmeEmail);
+		const accountKey = shared === null ? ownAccountKey(data) : sharedAccountKey(shared.secrets);
+		const account = new AcmeAccount(accountKey, config.acmeDirectory, config.acmeEmail);
 		const direct =
 			config.acmeHttpPort === undefined
 				? alpnSolver(certificates)
 				: lifetime.own(await HttpSolver.open(config.host, config.acmeHttpPort));
 		const dns = config.acmeDnsHook === undefined ? null : dnsSolver(config.acmeDnsHook);
 		const wildcard = `*.${config.domain}`;
+		const orders =
+			shared === null
+				? null
+				: lifetime.own(new SharedOrders({ ...deps, ...shared, others: () => backbone.otherNodes() }, direct));
+		const obtain = ({ names }: WantedCertificate) =>
+			account.order(names, dns !== null && names.includes(wildcard) ? dns : (orders?.solver ?? direct));
 		const keeper = lifetime.own(
 			new CertificateKeeper({
 				...deps,
@@ -43,7 +54,7 @@ export async function openAcme(
 					data.write(tls.key, "backbone", "acme", `${name}.key`);
 					data.write(tls.cert, "backbone", "acme", `${name}.crt`);
 				},
-				obtain: ({ names }) => account.order(names, dns !== null && names.includes(wildcard) ? dns : direct),
+				obtain: (wanted) => orders?.obtain(wanted, () => obtain(wanted)) ?? obtain(wanted),
 				install: ({ names }, tls) => {
 					for (const name of names) certificates.setFor(name, tls);
 				},

@@ -116,8 +116,8 @@ function LiveDocument({ id, document }: { id: string; document: OpenDocument }) 
 				record={record}
 				overlay={overlay === "history" ? undefined : overlay}
 				onClose={() => setOverlay(undefined)}
-				onDeleted={() => {
-					void document.forget();
+				onDeleted={(isGone) => {
+					if (isGone) void document.forget();
 					navigate("/docs", { replace: true });
 				}}
 			/>

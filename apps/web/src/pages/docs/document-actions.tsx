@@ -1,6 +1,5 @@
 import { Braces, Download, FileDown, Pencil, Share2, Trash2 } from "lucide-react";
-import { documentPath, refreshDocuments, renameDocument } from "../../api/documents.ts";
-import { hub } from "../../api/hub.ts";
+import { deleteDocument, refreshDocuments, renameDocument } from "../../api/documents.ts";
 import type { DocumentRecord } from "../../api/hub-types.ts";
 import { loadChunk } from "../../chunks/load-chunk.ts";
 import type { ExportFormat } from "../../documents/export.ts";
@@ -63,7 +62,8 @@ export function DocumentDialogs(props: {
 	record: DocumentRecord;
 	overlay: DocumentOverlay | undefined;
 	onClose: () => void;
-	onDeleted?: () => void;
+	/** @param isGone false = it goes when the hub is back, and may be kept until then. */
+	onDeleted?: (isGone: boolean) => void;
 }) {
 	const { record, overlay, onClose } = props;
 	return (
@@ -78,10 +78,10 @@ export function DocumentDialogs(props: {
 				title={t.deleteTitle(record.title)}
 				action={t.delete}
 				onConfirm={async () => {
-					await hub.request(documentPath(record.id), { method: "DELETE" });
-					props.onDeleted?.();
-					await refreshDocuments();
-					toast.add({ title: t.deleted(record.title), type: "info" });
+					const isGone = await deleteDocument(record.id);
+					props.onDeleted?.(isGone);
+					if (isGone) await refreshDocuments();
+					toast.add({ title: (isGone ? t.deleted : t.deletionWaits)(record.title), type: "info" });
 				}}
 			>
 				{t.deleteBody(record.title)}

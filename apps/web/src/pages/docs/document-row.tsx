@@ -1,13 +1,14 @@
-import { Ellipsis, type LucideIcon } from "lucide-react";
+import { Ellipsis, type LucideIcon, Undo2 } from "lucide-react";
 import { useState } from "react";
 import { Link, useLocation } from "wouter";
-import type { DocumentRecord } from "../../api/hub-types.ts";
+import { keepDocument } from "../../api/documents.ts";
+import type { ListedDocument } from "../../api/pending-documents.ts";
 import { Menu, MenuItem, MenuSeparator } from "../../ui/menu.tsx";
 import { agoOf } from "../../ui/time.ts";
 import { t } from "../text/docs.ts";
 import { DocumentDialogs, DocumentMenuItems, type DocumentOverlay } from "./document-actions.tsx";
 
-export function DocumentRow(props: { record: DocumentRecord; icon: LucideIcon; href: string }) {
+export function DocumentRow(props: { record: ListedDocument; icon: LucideIcon; href: string }) {
 	const { record, icon: Icon, href } = props;
 	const [, navigate] = useLocation();
 	const [overlay, setOverlay] = useState<DocumentOverlay>();
@@ -22,6 +23,7 @@ export function DocumentRow(props: { record: DocumentRecord; icon: LucideIcon; h
 					<span>{t.changed(agoOf(record.updatedAt))}</span>
 					{record.access !== "owner" && <span className="tag">{t.shared}</span>}
 					{record.access === "read-only" && <span className="tag">{t.readOnly}</span>}
+					{record.deletionWaits === true && <span className="tag">{t.deletedLater}</span>}
 				</p>
 			</div>
 			<Menu
@@ -36,7 +38,13 @@ export function DocumentRow(props: { record: DocumentRecord; icon: LucideIcon; h
 					{t.open}
 				</MenuItem>
 				<MenuSeparator />
-				<DocumentMenuItems record={record} onOverlay={setOverlay} />
+				{record.deletionWaits === true ? (
+					<MenuItem icon={<Undo2 size={16} />} onSelect={() => void keepDocument(record.id)}>
+						{t.keepAfterAll}
+					</MenuItem>
+				) : (
+					<DocumentMenuItems record={record} onOverlay={setOverlay} />
+				)}
 			</Menu>
 			<DocumentDialogs record={record} overlay={overlay} onClose={() => setOverlay(undefined)} />
 		</li>

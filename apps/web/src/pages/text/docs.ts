@@ -24,6 +24,9 @@ export const t = {
 	deleteBody: (title: string) =>
 		`${title} and its history go from the hub and from everybody it is shared with. This cannot be undone.`,
 	deleted: (title: string) => `${title} is deleted`,
+	deletionWaits: (title: string) => `${title} is deleted when the hub is back`,
+	deletedLater: "deleted when the hub is back",
+	keepAfterAll: "Keep it",
 
 	back: "All documents",
 	titleField: "Document title",

@@ -1,6 +1,6 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { Caller } from "../../identity/callers.ts";
-import type { Agent } from "../agents.ts";
+import type { Agent } from "../agents/agent.ts";
 import type { Front } from "../front.ts";
 import type { Exchange } from "../inspector.ts";
 import type { ActiveService } from "../services.ts";
@@ -225,7 +225,7 @@ export class Http2Exchange {
 		if (to !== null && !to.destroyed)
 			to.close(this.request.stream.rstCode === 0 && this.#status !== 0 ? constants.NGHTTP2_NO_ERROR : code);
 		const { front } = this.#deps;
-		front.finished(this.request.service, this.#status, this.request.caller);
+		front.finished(this.request.service, this.#status);
 		this.request.exchange?.done(this.#status, front.now - this.#startedAt);
 		this.#deps.over(this);
 	}

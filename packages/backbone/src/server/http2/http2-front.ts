@@ -8,9 +8,10 @@ import {
 import type { Socket } from "node:net";
 import { type Closeable, delay, type Logger, messageOf, type SpanFacts, type Timer } from "@warren/kernel";
 import type { Caller } from "../../identity/callers.ts";
+import { BandwidthWindow } from "../../protocol/bandwidth-window.ts";
 import { agentHeader, agentNameHeader, tunnelPath } from "../../protocol/endpoint.ts";
 import { headLimits, isMethod, isTarget } from "../../protocol/request-head.ts";
-import type { AgentPool } from "../agents.ts";
+import type { AgentPool } from "../agents/agent-pool.ts";
 import { cookieToken, isSameOrigin, swapFields, takeUrlToken } from "../credentials.ts";
 import type { Front, Running } from "../front.ts";
 import type { Inspector } from "../inspector.ts";
@@ -37,8 +38,8 @@ export const http2Limits = {
 	/** Of headers and state of one connection. */
 	maxSessionMegabytes: 64,
 	streamWindowBytes: upstreamLimits.windowBytes,
-	/** Of an agent: half of it, each round trip, is what one link can carry. */
-	agentStreamWindowBytes: 4 * 1024 * 1024,
+	/** Of an agent's streams: up to here it follows what the line carries in a round trip. */
+	maxAgentStreamWindowBytes: 16 * 1024 * 1024,
 	/** Above many of those: one link that nobody reads must leave room for the others. */
 	agentWindowBytes: 32 * 1024 * 1024,
 	/** Until then a connection has the 64 KiB of the standard: bodies of nobody are not held. */
@@ -60,7 +61,8 @@ interface Session {
 	readonly pinned: string | null;
 	/** Something of it was let in: it may send more at once. */
 	admitted: boolean;
-	isAgent: boolean;
+	/** Null = a client's. */
+	agentWindow: BandwidthWindow | null;
 	streams: number;
 	resets: number;
 	settings: number;
@@ -103,7 +105,7 @@ export class Http2Front implements Closeable {
 			streamResetRate: http2Limits.maxResets / (http2Limits.windowMs / 1000),
 		} as Parameters<typeof performServerHandshake>[1]);
 		const counts = { streams: 0, resets: 0, settings: 0, pings: 0, windowAt: front.now };
-		const session: Session = { http2, socket, pinned, admitted: false, isAgent: false, ...counts };
+		const session: Session = { http2, socket, pinned, admitted: false, agentWindow: null, ...counts };
 		this.#sessions.add(session);
 		http2.on("error", () => http2.destroy());
 		http2.on("close", () => this.#sessions.delete(session));
@@ -121,7 +123,7 @@ export class Http2Front implements Closeable {
 			stream.on("error", () => {});
 			stream.on("close", () => {
 				session.streams -= 1;
-				if (stream.rstCode !== constants.NGHTTP2_NO_ERROR && !session.isAgent)
+				if (stream.rstCode !== constants.NGHTTP2_NO_ERROR && session.agentWindow === null)
 					this.#count(session, "resets", http2Limits.maxResets);
 			});
 			// A client's first frames are older than its knowledge of our limit.
@@ -176,12 +178,10 @@ export class Http2Front implements Closeable {
 
 	#admit(session: Session, isAgent: boolean): void {
 		if (session.http2.destroyed) return;
-		if (isAgent && !session.isAgent) {
-			session.isAgent = true;
-			session.http2.settings({
-				maxConcurrentStreams: http2Limits.maxAgentStreams,
-				initialWindowSize: http2Limits.agentStreamWindowBytes,
-			});
+		if (isAgent && session.agentWindow === null) {
+			const { streamWindowBytes, maxAgentStreamWindowBytes, maxAgentStreams } = http2Limits;
+			session.agentWindow = new BandwidthWindow(streamWindowBytes, maxAgentStreamWindowBytes);
+			session.http2.settings({ maxConcurrentStreams: maxAgentStreams });
 			session.admitted = true;
 			session.http2.setLocalWindowSize(http2Limits.agentWindowBytes);
 		}
@@ -355,6 +355,17 @@ export class Http2Front implements Closeable {
 		this.#admit(session, true);
 		stream.respond({ ":status": 200, "content-type": "application/octet-stream" });
 		await endpoint.park(stream, admission, facts);
+		stream.on("data", (bytes: Buffer) => this.#widen(session, bytes.length));
+	}
+
+	/** Rule L6. */
+	#widen({ http2, agentWindow }: Session, bytes: number): void {
+		const { clock } = this.#deps.front();
+		if (agentWindow?.received(bytes, clock.monotonic()) !== true || http2.destroyed) return;
+		http2.ping(() => {
+			const initialWindowSize = agentWindow.answered(clock.monotonic());
+			if (initialWindowSize !== null && !http2.destroyed) http2.settings({ initialWindowSize });
+		});
 	}
 }
 

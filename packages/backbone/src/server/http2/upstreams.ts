@@ -1,7 +1,8 @@
 import { type ClientHttp2Session, connect } from "node:http2";
 import { ResetCode } from "../../protocol/frames.ts";
 import { LinkDuplex } from "../../tunnel/link-duplex.ts";
-import type { Agent, AgentPool } from "../agents.ts";
+import type { Agent } from "../agents/agent.ts";
+import type { AgentPool } from "../agents/agent-pool.ts";
 import { takeLink } from "../stream-ports.ts";
 
 export const upstreamLimits = {

@@ -1,9 +1,12 @@
-import { type Authenticator, type Clock, equalSecrets, hashToken, RateLimit } from "@warren/kernel";
+import type { Clock } from "./clock.ts";
+import type { Authenticator } from "./identity.ts";
+import { RateLimit } from "./rate-limit.ts";
+import { equalSecrets, hashToken } from "./secrets.ts";
 
 const failures = { perSecond: 0.2, burst: 10, maxKeys: 10_000 };
 
-/** The administrators' tokens, kept as their hashes. */
-export function adminAuthenticator(tokenHashes: readonly string[], clock: Clock): Authenticator {
+/** A role's administrators by their tokens, kept as their hashes. @param name of the role, as the audit shows it. */
+export function adminAuthenticator(tokenHashes: readonly string[], clock: Clock, name: string): Authenticator {
 	const tries = new RateLimit(clock, failures);
 	return {
 		kinds: ["admin"],
@@ -19,7 +22,7 @@ export function adminAuthenticator(tokenHashes: readonly string[], clock: Clock)
 				};
 			const given = hashToken(credential.token);
 			if (tokenHashes.some((hash) => equalSecrets(given, hash)))
-				return { ok: true, kind: "admin", identity: { kind: "operator", name: "backbone" } };
+				return { ok: true, kind: "admin", identity: { kind: "operator", name } };
 			tries.take(remoteAddress);
 			return null;
 		},

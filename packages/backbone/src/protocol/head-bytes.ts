@@ -1,0 +1,71 @@
+import { isReservedName } from "./reserved-names.ts";
+
+const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+/** RFC 9110 §5.6.2. */
+export function isToken(text: string): boolean {
+	return tokenPattern.test(text);
+}
+
+/** Whether a head holds bytes that no field may hold, a CR without its LF, or an LF without its CR. */
+export function hasBadBytes(text: string): boolean {
+	// A loop: it takes a fifth of the time of the pattern that says the same.
+	for (let at = 0; at < text.length; at++) {
+		const code = text.charCodeAt(at);
+		if (code >= 0x20 ? code !== 0x7f : code === 0x09) continue;
+		if (code !== 0x0d || text.charCodeAt(at + 1) !== 0x0a) return true;
+		at += 1;
+	}
+	return false;
+}
+
+/** A field's name in small letters, and what becomes of its line. */
+export interface FieldName {
+	readonly lower: string;
+	/** `read`: it means something here. `drop`: it ends at this hop. `pass`: it travels on as it came. */
+	readonly fate: "read" | "drop" | "pass";
+}
+
+/** How names are written nearly always: found without a closer look. Any other spelling is judged each time. */
+const commonNames = [
+	"accept-encoding accept-language accept-ranges age alt-svc cache-control content-disposition content-encoding",
+	"content-language content-security-policy content-type date dnt etag expires if-modified-since if-none-match",
+	"last-event-id last-modified link location pragma priority range referer referrer-policy sec-ch-ua sec-ch-ua-mobile",
+	"sec-ch-ua-platform sec-fetch-dest sec-fetch-site sec-fetch-user sec-websocket-extensions sec-websocket-protocol",
+	"sec-websocket-version server set-cookie strict-transport-security upgrade-insecure-requests user-agent vary",
+	"x-content-type-options x-frame-options x-powered-by x-request-id x-requested-with",
+].flatMap((line) => line.split(" "));
+
+/** Judges the names of fields. */
+export class FieldNames {
+	readonly #read: ReadonlySet<string>;
+	readonly #dropped: ReadonlySet<string>;
+	readonly #usual: ReadonlyMap<string, FieldName>;
+
+	/** @param read names that mean something. @param dropped names that end here; what is reserved ends here, too. */
+	constructor(read: readonly string[], dropped: readonly string[]) {
+		this.#read = new Set(read);
+		this.#dropped = new Set(dropped);
+		const spellings = [...read, ...dropped, ...commonNames].flatMap((name) => [name, capitalized(name)]);
+		this.#usual = new Map(spellings.map((name) => [name, this.#judge(name)]));
+	}
+
+	/** @returns null when it is not a token. */
+	of(name: string): FieldName | null {
+		return this.#usual.get(name) ?? (isToken(name) ? this.#judge(name) : null);
+	}
+
+	drops(lower: string): boolean {
+		return this.#dropped.has(lower);
+	}
+
+	#judge(name: string): FieldName {
+		const lower = name.toLowerCase();
+		if (this.#read.has(lower)) return { lower, fate: "read" };
+		return { lower, fate: this.#dropped.has(lower) || isReservedName(name) ? "drop" : "pass" };
+	}
+}
+
+function capitalized(name: string): string {
+	return name.replace(/(?<![a-z])[a-z]/g, (letter) => letter.toUpperCase());
+}

@@ -1,0 +1,43 @@
+import { parseResponseHead, type ResponseHead } from "../../protocol/response-head.ts";
+
+const maxResponseHeadBytes = 64 * 1024;
+
+/** An answer's head, and what came with it. */
+export interface WholeHead {
+	readonly head: ResponseHead;
+	/** Null = nothing more came yet. */
+	readonly rest: Buffer | null;
+}
+
+/** Gathers a service's answer until its head is whole. */
+export class AnswerHead {
+	#held: Buffer | null = null;
+
+	/** @param method of the request. @returns null while it is not whole; a string is what is wrong with it. */
+	feed(piece: Buffer, method: string): WholeHead | string | null {
+		const bytes = this.#held === null ? piece : Buffer.concat([this.#held, piece]);
+		const end = bytes.indexOf("\r\n\r\n");
+		if (end === -1) {
+			if (bytes.length > maxResponseHeadBytes) return `its head is larger than ${maxResponseHeadBytes} bytes`;
+			this.#held = bytes;
+			return null;
+		}
+		this.#held = null;
+		const head = parseResponseHead(bytes.toString("latin1", 0, end + 4), method);
+		if (typeof head === "string") return head;
+		return { head, rest: end + 4 === bytes.length ? null : bytes.subarray(end + 4) };
+	}
+}
+
+/** As the client gets it. @param facts what this hop adds. */
+export function answerText(
+	head: ResponseHead,
+	facts: { readonly rechunked: boolean; readonly afterUrlToken: boolean; readonly keepAlive: boolean },
+): string {
+	return (
+		`HTTP/1.1 ${head.statusLine}\r\n${head.kept}` +
+		(facts.rechunked ? "Transfer-Encoding: chunked\r\n" : "") +
+		(facts.afterUrlToken ? "Referrer-Policy: no-referrer\r\n" : "") +
+		(facts.keepAlive ? "\r\n" : "Connection: close\r\n\r\n")
+	);
+}

@@ -1,0 +1,109 @@
+import type { Clock, HealthTable, Random, Timer } from "@warren/kernel";
+import { joinerConditions } from "./conditions.ts";
+import { beaten } from "./coordinator-answers.ts";
+import type { CoordinatorLink } from "./coordinator-link.ts";
+import type { CoordinatorSession } from "./coordinator-session.ts";
+import { joinerLimits } from "./joiner-options.ts";
+import type { OwnFacts, Registration } from "./registration.ts";
+
+export interface HeartbeatDeps {
+	readonly clock: Clock;
+	readonly random: Random;
+	readonly health: HealthTable;
+	readonly link: CoordinatorLink;
+	readonly registration: Registration;
+	readonly session: CoordinatorSession;
+	readonly facts: () => OwnFacts & {
+		readonly paths: readonly { readonly peer_id: string; readonly direct: boolean }[];
+		readonly nat: string | null;
+		readonly isHealthy: boolean;
+	};
+	/** Before each beat, also while no coordinator knows this machine. */
+	readonly onBeat: () => void;
+	/** The host slept, or its clock was set. */
+	readonly onClockJump: () => void;
+	/** The whole roster, where no stream brings changes. */
+	readonly onPeers: (peers: readonly unknown[]) => void;
+	readonly onPunch: (command: unknown) => void;
+	/** The joiner stops. */
+	readonly signal: AbortSignal;
+}
+
+const beatSoonMs = 200;
+/** Wall and monotonic clock apart by so much more, or less, than at the last beat. */
+const jumpMs = 5_000;
+
+/** Tells the coordinator every 20 s that this machine is there, and what has changed about it. */
+export class Heartbeat {
+	readonly #deps: HeartbeatDeps;
+	#timer: Timer | null = null;
+	#clockDistance: number | null = null;
+
+	constructor(deps: HeartbeatDeps) {
+		this.#deps = deps;
+	}
+
+	start(): void {
+		const { clock, random } = this.#deps;
+		this.#timer?.cancel();
+		this.#timer = clock.after(joinerLimits.heartbeatMs * (0.9 + 0.1 * random.fraction()), () => void this.#beat());
+	}
+
+	/** Something that others should know has changed. */
+	soon(): void {
+		if (!this.#deps.registration.isKnown) return;
+		this.#timer?.cancel();
+		this.#timer = this.#deps.clock.after(beatSoonMs, () => void this.#beat());
+	}
+
+	close(): void {
+		this.#timer?.cancel();
+	}
+
+	async #beat(): Promise<void> {
+		const { link, registration, session, signal, onBeat } = this.#deps;
+		this.#lookAtClock();
+		onBeat();
+		const { url } = link;
+		try {
+			if (registration.isKnown) {
+				await this.#tell();
+				await session.returnToEarlier();
+			}
+		} catch (failure) {
+			if (signal.aborted) return;
+			session.failed(failure, session.blamed(url));
+			const again = link.url;
+			if (!registration.isKnown) await registration.register().catch((fault: unknown) => session.failed(fault, again));
+		}
+		if (!signal.aborted) this.start();
+	}
+
+	/** A host that slept: its monotonic clock stood still while the world went on. */
+	#lookAtClock(): void {
+		const { clock, onClockJump } = this.#deps;
+		const distance = clock.now() - clock.monotonic();
+		if (this.#clockDistance !== null && Math.abs(distance - this.#clockDistance) > jumpMs) onClockJump();
+		this.#clockDistance = distance;
+	}
+
+	async #tell(): Promise<void> {
+		const { health, link, registration, session, signal, facts, onPeers, onPunch } = this.#deps;
+		const { apps, listenPort, paths, isHealthy, candidates, nat } = facts();
+		const body = {
+			peer_id: registration.peerId,
+			hosted_app_ulas: apps,
+			wg_listen_port: listenPort,
+			peer_paths: paths,
+			dataplane_healthy: isHealthy,
+			candidates,
+			...(nat === null ? {} : { nat }),
+			follows_stream: session.isStreaming,
+		};
+		const answer = beaten.parse(await link.call("POST", "/v1/mesh/heartbeat", body, signal));
+		health.clear(joinerConditions.coordinatorAway);
+		registration.observedEndpoint = answer.observed_endpoint ?? registration.observedEndpoint;
+		if (!session.isStreaming) onPeers(answer.peers);
+		for (const { type, ...command } of answer.pending_commands) if (type === "holepunch_initiate") onPunch(command);
+	}
+}
