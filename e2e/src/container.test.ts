@@ -53,7 +53,7 @@ describe("the container", () => {
 	let health: string[] = [];
 	let entry: string[] = [];
 	let command: string[] = [];
-	let running: ChildProcess | undefined;
+	const started: ChildProcess[] = [];
 
 	/** Program and words of something inside; its mounts are its own, and go with it. */
 	const inside = (words: readonly string[], env: Readonly<Record<string, string>> = {}) => {
@@ -83,7 +83,8 @@ describe("the container", () => {
 		for (const { word, rest } of instructions()) await carryOut(word, rest);
 	}, 25 * minutes);
 	afterAll(async () => {
-		if (running?.exitCode === null && running.kill("SIGTERM")) await once(running, "exit");
+		for (const child of started)
+			if (child.exitCode === null && child.signalCode === null && child.kill("SIGTERM")) await once(child, "exit");
 		folder?.[Symbol.dispose]();
 	});
 
@@ -116,7 +117,7 @@ describe("the container", () => {
 		environment = { ...environment, WARREN_DATA: `/data/${role}` };
 		expect(await finish(...health), "not yet").not.toMatchObject({ code: 0 });
 		const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
-		running = child;
+		started.push(child);
 		const exited = once(child, "exit");
 		const [line] = await once(createInterface({ input: child.stdout }), "line");
 		const { url } = JSON.parse(line as string) as { url: string };
