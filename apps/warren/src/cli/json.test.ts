@@ -35,6 +35,8 @@ const asked: Readonly<Record<string, readonly [args: string, refusal?: string]>>
 	"ca issue-peer": ["--name attic --ca-dir TMP/ca --out TMP/attic"],
 	"ca list": ["--ca-dir TMP/ca"],
 	"ca revoke": ["attic --ca-dir TMP/ca"],
+	"ca rotate": ["--ca-dir TMP/ca"],
+	"ca retire": ["--ca-dir TMP/ca --force"],
 	"coordinator peers": ["--coordinator http://127.0.0.1:9", "not_running"],
 	"coordinator remove": ["attic --coordinator http://127.0.0.1:9", "not_running"],
 	"coordinator readmit": ["attic --coordinator http://127.0.0.1:9", "not_running"],
