@@ -132,7 +132,10 @@ describe("warren expose", () => {
 		expect((await ask(node, port)).status).toBe(503);
 		expect(await listed(node)).toEqual([]);
 		expect(readFileSync(`${node.data}/exposed.json`, "utf8")).toBe("[]\n");
-		expect(await warren(node, "web", "--off")).toMatchObject({ code: 1, stderr: expect.stringContaining("\"unknown_service\"") });
+		expect(await warren(node, "web", "--off")).toMatchObject({
+			code: 1,
+			stderr: expect.stringContaining('"unknown_service"'),
+		});
 	});
 
 	it("gives a joined machine's ports names at the first machine, TCP as well; a name that moves keeps its address", {
