@@ -292,8 +292,16 @@ describe("the coding agent", () => {
 		expect((await local("GET", "/api/agent")).body).toMatchObject({ since: before, sessionEnded: false });
 	});
 
-	it("is started again when it is killed, with the same conversations", { timeout: 120_000 }, async (test) => {
+	it("is started again when it is killed, with the same conversations; a project's own configuration stays off", {
+		timeout: 120_000,
+	}, async (test) => {
 		test.skip(missing !== null, missing ?? "");
+		const callsBefore = registry.asked.length;
+		const agents = join(home.path, "data", "agents");
+		const [own] = readdirSync(agents);
+		const project = join(agents, own as string, ".opencode", "plugins");
+		mkdirSync(project, { recursive: true });
+		writeFileSync(join(project, "project.js"), calling(registry.origin, "project"));
 		const sessions = (await local("GET", "/api/agent/opencode/session")).body.length;
 		expect(sessions).toBeGreaterThan(0);
 		const [pid] = agentProcesses();
@@ -302,6 +310,9 @@ describe("the coding agent", () => {
 		await running();
 		expect((await local("GET", "/api/agent/opencode/session")).body).toHaveLength(sessions);
 		expect(textOf((await ask("hello")).body)).toContain("It is done.");
+		// Plugins are taken together: once the synced one has called, the project's would have.
+		await vi.waitFor(() => expect(registry.asked.slice(callsBefore)).toContainEqual(calledBy("synced")), soon);
+		expect(registry.asked).not.toContainEqual(calledBy("project"));
 	});
 
 	it("ends with the sidecar, and leaves no process behind", { timeout: 60_000 }, async (test) => {
