@@ -1,12 +1,13 @@
 import { readFile, writeFile } from "node:fs/promises";
+import type { RequestListener } from "node:http";
 import { join } from "node:path";
-import { type StartedNode, startNode } from "@warren/testkit";
+import { hostilePeer, type StartedNode, startNode } from "@warren/testkit";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
 import { eventually, expectAccessible, newContext, newPage, originOf, sizes, violationsOf } from "./ui-pages.ts";
 
-/** What a terminal's page offers beside typing: keys of a phone, scrollback, files, links for others, looks. */
+/** What a terminal's page offers beside typing: keys of a phone, scrollback, files, links for others, looks, skew. */
 const missing = browserMissing();
 
 describe("a terminal's page", () => {
@@ -203,6 +204,24 @@ describe("a terminal's page", () => {
 		const dark = () => page.evaluate(() => getComputedStyle(document.documentElement).colorScheme);
 		await expect.poll(dark, eventually).toBe("dark");
 		await expectAccessible(page, "settings in the dark by choice");
+	});
+
+	it("a machine that is older than this page says so where it is chosen", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		const identify: RequestListener = (_request, response) => {
+			response.setHeader("content-type", "application/json");
+			response.end(JSON.stringify({ app: "warren", version: "0.0.9" }));
+		};
+		await using old = await hostilePeer(identify, { identifies: false });
+		const added = await node.fetch("/api/peers", {
+			method: "POST",
+			headers: { "content-type": "application/json" },
+			body: JSON.stringify({ host: old.host, port: old.port, name: "attic" }),
+		});
+		expect(added.status).toBe(201);
+		await page.goto(`${originOf(node)}/machines`);
+		await page.getByText("older: 0.0.9").first().waitFor();
+		await expectAccessible(page, "an older machine");
 	});
 
 	it("raised no fault in the page", (test) => {
