@@ -52,13 +52,13 @@ export class LocalNode {
 }
 
 /** Runs a command against the local node and closes the connection after it. */
-export async function withLocalNode(
+export async function withLocalNode<T>(
 	flags: { readonly data?: string },
-	action: (node: LocalNode) => Promise<void>,
-): Promise<void> {
+	action: (node: LocalNode) => Promise<T>,
+): Promise<T> {
 	const node = new LocalNode(dataFolderOf(flags));
 	try {
-		await action(node);
+		return await action(node);
 	} finally {
 		await node.close();
 	}
