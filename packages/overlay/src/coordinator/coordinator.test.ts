@@ -481,6 +481,9 @@ describe("policy", () => {
 			lost: [],
 			gainedCount: 1,
 			lostCount: 0,
+			ports: [],
+			portsCount: 0,
+			portsLostCount: 0,
 		});
 		expect((await a.admin("GET", "/v1/policy/explain?from=a&to=b")).body).toMatchObject({ allowed: false, rule: null });
 		expect((await a.admin("PUT", "/v1/policy", wanted, { "if-match": now.etag })).status).toBe(200);
