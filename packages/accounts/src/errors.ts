@@ -23,5 +23,8 @@ export const accountsError = defineErrors({
 	hub_unreachable: { status: 503, retryable: true },
 	hub_refused: { status: 502 },
 	bad_ticket: { status: 401, fix: "Sign in again with user and PIN, or get a new ticket from the hub." },
-	wrong_authority: { status: 502, fix: "Make sure that the URL is your own hub's, and ask for a new code." },
+	wrong_authority: {
+		status: 502,
+		fix: "Make sure that the URL is your own hub's, and make a new code there with: warren invite",
+	},
 });

@@ -1,15 +1,24 @@
 import { useState } from "react";
-import { Copyable } from "../ui/copyable.tsx";
+import type { MachineId } from "../api/machine.ts";
+import { useMachineName } from "../api/warren.tsx";
 import { Dialog } from "../ui/dialog.tsx";
 import { Field } from "../ui/field.tsx";
 import { exactInput, Form, SubmitButton, TextField, textOf, useSubmit } from "../ui/form.tsx";
 import { StatusDot } from "../ui/status-dot.tsx";
-import { type Exposed, exposePort } from "./services-api.ts";
+import { Addresses, stateOf } from "./exposed-facts.tsx";
+import { type Exposed, exposePort, usePrincipals } from "./services-api.ts";
 import { t } from "./text.ts";
 
-/** What `warren expose NAME PORT` does, as a sheet. */
-export function ExposePort({ open, onClose }: { open: boolean; onClose: () => void }) {
+/** What `warren expose NAME PORT` does on a machine, as a sheet. @param props.standing what is changed; none = a new name. */
+export function ExposePort(props: {
+	machine: MachineId;
+	open: boolean;
+	standing?: Exposed | undefined;
+	onClose: () => void;
+}) {
+	const { machine, open, standing, onClose } = props;
 	const [done, setDone] = useState<Exposed>();
+	const machineName = useMachineName(machine);
 	const close = () => {
 		setDone(undefined);
 		onClose();
@@ -20,28 +29,45 @@ export function ExposePort({ open, onClose }: { open: boolean; onClose: () => vo
 			onClose={close}
 			title={
 				done === undefined
-					? t.exposeTitle
-					: done.state === "online"
+					? standing === undefined
+						? t.exposeTitle(machineName)
+						: t.changeTitle(standing.name)
+					: stateOf(done).state === "up"
 						? t.exposed(done.name)
 						: t.exposedWaiting(done.name)
 			}
 			{...(done === undefined ? { lead: t.exposeLead } : {})}
 		>
-			{done === undefined ? <ExposeForm onDone={setDone} /> : <Outcome exposed={done} onClose={close} />}
+			{done === undefined ? (
+				<ExposeForm machine={machine} standing={standing} onDone={setDone} />
+			) : (
+				<Outcome exposed={done} onClose={close} />
+			)}
 		</Dialog>
 	);
 }
 
-function ExposeForm({ onDone }: { onDone: (exposed: Exposed) => void }) {
-	const submission = useSubmit(async (form) =>
-		onDone(await exposePort(textOf(form, "name"), Number(form.get("port")), form.get("who") === "everybody")),
-	);
+function ExposeForm(props: { machine: MachineId; standing: Exposed | undefined; onDone: (exposed: Exposed) => void }) {
+	const { machine, standing, onDone } = props;
+	const [who, setWho] = useState(standing?.public === true ? "everybody" : "granted");
+	const submission = useSubmit(async (form) => {
+		const everybody = who === "everybody";
+		const chosen = [...form.getAll("grant"), ...textOf(form, "grants").split(/[\s,]+/)].map(String).filter(Boolean);
+		onDone(
+			await exposePort(machine, standing?.name ?? textOf(form, "name"), {
+				port: Number(form.get("port")),
+				public: everybody,
+				kind: standing?.kind ?? (form.get("kind") === "tcp" ? "tcp" : "http"),
+				grant: everybody ? [] : chosen,
+			}),
+		);
+	});
 	return (
 		<Form
 			submission={submission}
 			action={
 				<SubmitButton submission={submission} end>
-					{t.exposeSubmit}
+					{standing === undefined ? t.exposeSubmit : t.save}
 				</SubmitButton>
 			}
 		>
@@ -56,6 +82,7 @@ function ExposeForm({ onDone }: { onDone: (exposed: Exposed) => void }) {
 					title={t.nameHint}
 					maxLength={63}
 					required
+					{...(standing === undefined ? {} : { value: standing.name, readOnly: true })}
 				/>
 				<TextField
 					mono
@@ -66,29 +93,63 @@ function ExposeForm({ onDone }: { onDone: (exposed: Exposed) => void }) {
 					inputMode="numeric"
 					min={1}
 					max={65535}
+					defaultValue={standing?.port}
 					required
 				/>
 			</div>
+			{standing === undefined && (
+				<Field label={t.kind}>
+					{(ids) => (
+						<select {...ids} className="select" name="kind">
+							<option value="http">{t.kinds.http}</option>
+							<option value="tcp">{t.kinds.tcp}</option>
+						</select>
+					)}
+				</Field>
+			)}
 			<Field label={t.who}>
 				{(ids) => (
-					<select {...ids} className="select" name="who">
+					<select {...ids} className="select" value={who} onChange={(event) => setWho(event.target.value)}>
 						<option value="granted">{t.granted}</option>
 						<option value="everybody">{t.everybody}</option>
 					</select>
 				)}
 			</Field>
+			{who === "granted" && <GrantChoice />}
 		</Form>
 	);
 }
 
+/** Beside those who have a grant already. Where the backbone is another machine's, principals are known by identifier alone. */
+function GrantChoice() {
+	const { data, isPending } = usePrincipals();
+	if (isPending) return null;
+	if (data === undefined)
+		return <TextField {...exactInput} mono label={t.grants} hint={t.grantsHint} name="grants" maxLength={4000} />;
+	const active = data.filter(({ state }) => state === "active");
+	if (active.length === 0) return <p className="small muted">{t.noPrincipals}</p>;
+	return (
+		<fieldset className="stack tight">
+			<legend className="label">{t.grants}</legend>
+			{active.map(({ principal_id: id, name, email }) => (
+				<label key={id} className="row">
+					<input className="check" type="checkbox" name="grant" value={id} />
+					<span>
+						{name} <span className="small muted">{email}</span>
+					</span>
+				</label>
+			))}
+		</fieldset>
+	);
+}
+
 function Outcome({ exposed, onClose }: { exposed: Exposed; onClose: () => void }) {
+	const { state, word, note } = stateOf(exposed);
 	return (
 		<div className="stack tight">
-			<StatusDot state={exposed.state === "online" ? "up" : "warn"}>
-				{exposed.state === "online" ? t.online : exposed.state}
-			</StatusDot>
-			{exposed.reason !== null && <p className="muted">{exposed.reason}</p>}
-			<Copyable block text={exposed.url} label={t.address} />
+			<StatusDot state={state}>{word}</StatusDot>
+			{note !== null && <p className="muted">{note}</p>}
+			<Addresses exposed={exposed} />
 			<div className="row end">
 				<button type="button" className="button primary" onClick={onClose}>
 					{t.ok}

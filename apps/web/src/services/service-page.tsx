@@ -21,11 +21,9 @@ export function ServicePage({ name }: { name: string }) {
 		<div className="page">
 			<header className="page-head">
 				<div>
-					<p>
-						<Link className="link" href="/services">
-							<ArrowLeft size={15} aria-hidden="true" /> {t.back}
-						</Link>
-					</p>
+					<Link className="link row small back" href="/services">
+						<ArrowLeft size={15} aria-hidden="true" /> {t.back}
+					</Link>
 					<h1>{name}</h1>
 				</div>
 				{service !== undefined && <StatusDot state={healthOf(service).state}>{healthOf(service).word}</StatusDot>}

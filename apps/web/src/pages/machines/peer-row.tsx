@@ -1,7 +1,7 @@
-import { Ellipsis, LogOut, RefreshCw, SquareTerminal, Trash2 } from "lucide-react";
+import { Ellipsis, Globe, LogOut, RefreshCw, SquareTerminal, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { Link, useLocation } from "wouter";
-import { self, terminalsPath } from "../../api/machine.ts";
+import { self, servicesPath, terminalsPath } from "../../api/machine.ts";
 import type { Peer } from "../../api/types.ts";
 import { skewOf } from "../../api/version.ts";
 import { api, credentials, queryClient, useCredential } from "../../api/warren.tsx";
@@ -71,6 +71,11 @@ export function PeerRow({ peer }: { peer: Peer }) {
 					<MenuItem icon={<SquareTerminal size={16} />} onSelect={() => navigate(terminalsPath(peer.id))}>
 						{t.open}
 					</MenuItem>
+					{signedIn && (
+						<MenuItem icon={<Globe size={16} />} onSelect={() => navigate(servicesPath(peer.id))}>
+							{t.services}
+						</MenuItem>
+					)}
 					<MenuItem
 						icon={<RefreshCw size={16} />}
 						onSelect={() =>
