@@ -82,14 +82,22 @@ interface FirstKey {
 	readonly made: boolean;
 }
 
-type Opening = RoleDeps & {
+type Opening = Pick<RoleDeps, "clock" | "random" | "logger"> & {
 	readonly data: DataFolder;
 	readonly health: HealthTable;
 	readonly lifetime: Lifetime;
 };
 
-/** On this data folder alone, or shared with other nodes. @throws WarrenError `store_unreadable`, `store_newer`, `cluster_mismatch`. */
-export async function openBackboneState(base: Opening, config: BackboneConfig): Promise<BackboneState> {
+/**
+ * On this data folder alone, or shared with other nodes.
+ * @param more schemas of tables beside the backbone's, where it shares them. @throws WarrenError `store_unreadable`, `store_newer`,
+ *   `cluster_mismatch`.
+ */
+export async function openBackboneState(
+	base: Opening,
+	config: BackboneConfig,
+	more: readonly Schema[] = [],
+): Promise<BackboneState> {
 	const { clock, logger, data, lifetime } = base;
 	const schemas = [backboneSchema, auditSchema];
 	if (config.cluster === null) {
@@ -104,7 +112,7 @@ export async function openBackboneState(base: Opening, config: BackboneConfig): 
 		base,
 		config.cluster,
 		"backbone",
-		[...schemas, identitySchema],
+		[...schemas, identitySchema, ...more],
 		registryMaxAgeMs,
 	);
 	const own = tables as unknown as Tables<OwnTables>;
@@ -146,11 +154,18 @@ async function agree(
 			});
 	}
 	const shared = new SharedSecrets({ db: own, clock, random }, secrets.masterSecret);
-	// A cluster of before the keys were shared has them in `jwt.key` of each node: any node brings it in.
-	const isTheirs = row === null || equalSecrets(keyHash, row.key_hash);
-	const first = jwtKey !== null && isTheirs ? { pem: jwtKey.pem, from: clock.now() } : null;
-	const signingKeys = await sharedSigningKeys(shared, first);
+	const signingKeys = await sharedSigningKeys(shared, firstKeys());
 	return { ...secrets, signingKeys, shared };
+
+	function firstKeys(): readonly StoredSigningKey[] | null {
+		if (jwtKey === null) return null;
+		// What a node alone has signed with until now is good for whoever has fetched it.
+		const kept = row === null ? data.read("backbone", "jwt.keys") : null;
+		if (kept !== null) return JSON.parse(kept) as StoredSigningKey[];
+		// A cluster of before the keys were shared has them in `jwt.key` of each node: any node brings it in.
+		const isTheirs = row === null || equalSecrets(keyHash, row.key_hash);
+		return isTheirs ? [{ pem: jwtKey.pem, from: clock.now() }] : null;
+	}
 }
 
 /** From the environment, else kept in the data folder, else made. @param adminHash of the other nodes. */

@@ -216,6 +216,8 @@ function auditRoute(audit: Audit): Route {
 		handle: async ({ query }) => {
 			const { limit, before, actor } = parseRequest(auditQuery, Object.fromEntries(query));
 			const records = await audit.list({
+				// Other roles may write into the same table.
+				role: "gateway",
 				limit,
 				...(before === undefined ? {} : { before }),
 				...(actor === undefined ? {} : { actor }),
