@@ -1,7 +1,7 @@
 import { noNats, noPostgres } from "@warren/testkit";
 import { fetch } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Cluster } from "./cluster.ts";
+import { type Cluster, setupOf, startHubs } from "./cluster.ts";
 
 /** Hubs of one cluster whose clocks are minutes apart, from each other and from the database's. */
 const missing = noPostgres() ?? noNats();
@@ -38,8 +38,8 @@ describe.skipIf(missing !== null)(
 		] as const;
 
 		beforeAll(async () => {
-			cluster = await Cluster.start(2, [], [-5 * minuteMs, 6 * minuteMs]);
-			const setup = cluster.at(ahead).setupUrl?.split("#setup=")[1] as string;
+			cluster = await startHubs(2, [], { offMs: [-5 * minuteMs, 6 * minuteMs] });
+			const setup = setupOf(cluster);
 			// Made by the one that is ahead, shown to the one that is behind.
 			const answer = await fetch(`${cluster.at(behind).origin}/auth/signup`, {
 				method: "POST",
