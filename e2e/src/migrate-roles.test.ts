@@ -16,7 +16,8 @@ import {
 	tempFolder,
 } from "@warren/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { WebSocket } from "ws";
+import { GatewayMesh } from "./gateway-mesh.ts";
+import { visit } from "./visit.ts";
 
 const reason = noPostgres() ?? noNats();
 const admin = "an-administrator-of-tests";
@@ -101,15 +102,12 @@ describe.skipIf(reason !== null)(
 			const secret = "a-secret-of-a-mesh";
 			const queued = (from: number, to: number) => Array.from({ length: to - from }, (_, at) => `m${from + at}`);
 			const flags = ["gateway", "--messages-per-minute", "1000000"];
-			await running(flags, async (origin) => {
+			await running(flags, async (origin, port) => {
 				for (const meshId of ["a", "b"])
 					expect((await call(origin, "POST", "/register", { meshId, secret, name: meshId })).status).toBe(200);
 				// Messages wait for who has said that it takes them so.
-				using b = new Mesh(origin, "b", secret);
-				await b.in;
-				await b.leave();
-				using a = new Mesh(origin, "a", secret);
-				await a.in;
+				await (await GatewayMesh.meet(port, "b", secret)).leave();
+				using a = await GatewayMesh.meet(port, "a", secret);
 				for (const id of queued(0, 20)) expect(await a.relay(id, "b")).toBe("queued");
 			});
 			// Enough of them to be in the middle for a while.
@@ -134,9 +132,8 @@ describe.skipIf(reason !== null)(
 				false,
 				true,
 			]);
-			await running([...flags, ...backends("gateway")], async (origin) => {
-				using a = new Mesh(origin, "a", secret);
-				await a.in;
+			await running([...flags, ...backends("gateway")], async (origin, port) => {
+				using a = await GatewayMesh.meet(port, "a", secret);
 				expect(await a.relay("m20", "b")).toBe("queued");
 				expect(await rolesInAudit(origin, "/admin/api/audit")).toEqual(["gateway"]);
 				expect(await refused("gateway", "folder")).toContain("is in use by process");
@@ -144,9 +141,9 @@ describe.skipIf(reason !== null)(
 			});
 			const here = await once("folder");
 			expect(here.sums["gateway_meshes"]).toEqual(there.sums["gateway_meshes"]);
-			await running(flags, async (origin) => {
-				using b = new Mesh(origin, "b", secret);
-				await b.until(21);
+			await running(flags, async (_origin, port) => {
+				using b = await GatewayMesh.meet(port, "b", secret);
+				await b.until(() => b.got.length >= 21);
 				expect(b.got).toEqual(queued(0, 21));
 			});
 			const again = await refused("gateway", "database");
@@ -230,7 +227,10 @@ describe.skipIf(reason !== null)(
 					{ BACKBONE_SERVICE_TOKEN: made.token },
 				);
 				expect(agent.pid).toBeGreaterThan(0);
-				await expect.poll(() => visit(port, made.credential), { timeout: 30_000 }).toBe("200 served /");
+				const headers = { "x-backbone-principal": made.credential };
+				await expect
+					.poll(() => visit(port, "web.localhost", "/", headers), { timeout: 30_000 })
+					.toEqual({ status: 200, body: "served /" });
 			};
 			try {
 				const there = await moved("backbone", "database");
@@ -268,76 +268,3 @@ describe.skipIf(reason !== null)(
 		});
 	},
 );
-
-/** As the public calls a service by its name. */
-async function visit(port: number, credential: string): Promise<string> {
-	const { request } = await import("node:http");
-	return new Promise((resolve) => {
-		const asked = request(
-			{ host: "127.0.0.1", port, headers: { host: "web.localhost", "x-backbone-principal": credential } },
-			(answer) => {
-				let body = "";
-				answer.setEncoding("utf8").on("data", (text: string) => (body += text));
-				answer.on("end", () => resolve(`${answer.statusCode} ${body}`));
-			},
-		);
-		asked.on("error", (fault) => resolve(fault.message));
-		asked.end();
-	});
-}
-
-/** A mesh that sends, and keeps what it gets. */
-class Mesh implements Disposable {
-	readonly got: string[] = [];
-	readonly in: Promise<void>;
-	readonly #socket: WebSocket;
-	readonly #receipts = new Map<string, (outcome: string) => void>();
-	readonly #watchers = new Set<() => void>();
-
-	constructor(origin: string, meshId: string, secret: string) {
-		const socket = new WebSocket(`${origin.replace("http", "ws")}/gateway`);
-		this.#socket = socket;
-		socket.on("open", () =>
-			socket.send(JSON.stringify({ type: "gateway_auth", meshId, secret, features: ["receipts", "queue"] })),
-		);
-		this.in = new Promise((resolve, reject) => {
-			socket.on("error", reject);
-			socket.on("close", (code) => reject(new Error(`closed ${code}`)));
-			socket.on("message", (data) => {
-				const message = JSON.parse(String(data)) as { type: string; id: string; outcome: string };
-				if (message.type === "gateway_auth_ok") resolve();
-				if (message.type === "gateway_receipt") this.#receipts.get(message.id)?.(message.outcome);
-				if (message.type !== "gateway_incoming") return;
-				this.got.push(message.id);
-				for (const watcher of this.#watchers) watcher();
-			});
-		});
-		this.in.catch(() => {});
-	}
-
-	relay(id: string, targetMeshId: string): Promise<string> {
-		const outcome = new Promise<string>((resolve) => this.#receipts.set(id, resolve));
-		this.#socket.send(JSON.stringify({ type: "gateway_relay", id, targetMeshId, payload: { id } }));
-		return outcome;
-	}
-
-	async until(count: number): Promise<void> {
-		if (this.got.length >= count) return;
-		await new Promise<void>((resolve) =>
-			this.#watchers.add(() => {
-				if (this.got.length >= count) resolve();
-			}),
-		);
-	}
-
-	/** Resolves once the gateway has said goodbye. */
-	async leave(): Promise<void> {
-		const closed = new Promise((resolve) => this.#socket.once("close", resolve));
-		this.#socket.close();
-		await closed;
-	}
-
-	[Symbol.dispose](): void {
-		this.#socket.terminate();
-	}
-}

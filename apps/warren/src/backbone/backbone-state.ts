@@ -8,6 +8,7 @@ import {
 	sharedSigningKeys,
 } from "@warren/backbone";
 import {
+	type Clock,
 	defineErrors,
 	equalSecrets,
 	type HealthTable,
@@ -25,6 +26,7 @@ import {
 	MemoryKeyValue,
 	openSqliteTables,
 	type Schema,
+	SharedClock,
 	type Tables,
 	whileAlone,
 } from "@warren/store";
@@ -66,6 +68,8 @@ export interface BackboneState {
 	readonly tables: Tables<OwnTables>;
 	readonly bus: Bus;
 	readonly kv: KeyValue;
+	/** What a node dates, the others judge: theirs, or this machine's where it is the only one. */
+	readonly clock: Clock;
 	readonly nodeId: string;
 	readonly masterSecret: string;
 	readonly signingKeys: SigningKeyStore;
@@ -106,7 +110,7 @@ export async function openBackboneState(
 		const kv = lifetime.own(new MemoryKeyValue(clock, logger));
 		const { jwtKey, ...secrets } = ownSecrets(base, config, null);
 		const signingKeys = ownSigningKeys(data, jwtKey as FirstKey, clock.now());
-		return { tables, bus, kv, ...secrets, signingKeys, shared: null };
+		return { tables, bus, kv, clock, ...secrets, signingKeys, shared: null };
 	}
 	const { tables, bus, keyValue } = await openSharedState<OwnTables & IdentityTable>(
 		base,
@@ -116,8 +120,9 @@ export async function openBackboneState(
 		registryMaxAgeMs,
 	);
 	const own = tables as unknown as Tables<OwnTables>;
-	const agreed = await whileAlone(tables, clock, () => agree(base, config, tables, own));
-	return { tables: own, bus, kv: keyValue, ...agreed };
+	const shared = lifetime.own(await SharedClock.open(tables.db, base));
+	const agreed = await whileAlone(tables, clock, () => agree({ ...base, clock: shared }, config, tables, own));
+	return { tables: own, bus, kv: keyValue, clock: shared, ...agreed };
 }
 
 /** The first node makes the installation; the others must have its secrets, or credentials of one would be none at the next. */
