@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { Lifetime } from "@warren/kernel";
 import { noNats, noPostgres, type StartedServer, startServer } from "@warren/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { print, RoleCluster, stall } from "./role-cluster.ts";
+import { Cluster, print, stall } from "./cluster.ts";
 
 const reason = noPostgres() ?? noNats();
 const admin = "an-administrator-of-tests";
@@ -11,7 +11,7 @@ const admin = "an-administrator-of-tests";
 describe.skipIf(reason !== null)(
 	"three backbones over one PostgreSQL and one NATS (skipped where one of them is not installed)",
 	() => {
-		let cluster: RoleCluster;
+		let cluster: Cluster;
 		let lifetime: Lifetime;
 		let target: number;
 		let credential: string;
@@ -51,7 +51,7 @@ describe.skipIf(reason !== null)(
 
 		beforeAll(async () => {
 			lifetime = new Lifetime();
-			cluster = await RoleCluster.start(3, {
+			cluster = await Cluster.start(3, {
 				role: "backbone",
 				flags: ["--http", "--stream-ports", "0-0"],
 				env: { BACKBONE_ADMIN_TOKEN: admin },

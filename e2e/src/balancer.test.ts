@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { freePort, noNats, noPostgres, tempFolder } from "@warren/testkit";
 import { Agent, fetch } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Cluster } from "./cluster.ts";
+import { type Cluster, setupOf, startHubs } from "./cluster.ts";
 import { SyncClient } from "./sync-client.ts";
 
 const person = { name: "Ada", email: "ada@example.test", password: "correct horse battery" };
@@ -24,12 +24,11 @@ describe.skipIf(reason !== null)(
 		beforeAll(async () => {
 			port = await freePort();
 			const publicUrl = `https://hub.example.com:${port}`;
-			cluster = await Cluster.start(3, ["--public-url", publicUrl, "--trusted-proxy", "127.0.0.1/32"]);
-			const setup = cluster.at(2).setupUrl as string;
-			expect(setup.startsWith(`${publicUrl}/#setup=`)).toBe(true);
+			cluster = await startHubs(3, ["--public-url", publicUrl, "--trusted-proxy", "127.0.0.1/32"]);
+			expect(String(cluster.at(2).ready["setupUrl"]).startsWith(`${publicUrl}/#setup=`)).toBe(true);
 			const signed = await fetch(`${cluster.at(0).origin}/auth/signup`, {
 				method: "POST",
-				headers: { "content-type": "application/json", "x-warren-setup": setup.split("#setup=")[1] as string },
+				headers: { "content-type": "application/json", "x-warren-setup": setupOf(cluster) },
 				body: JSON.stringify(person),
 			});
 			token = ((await signed.json()) as { token: string }).token;
@@ -69,7 +68,7 @@ describe.skipIf(reason !== null)(
 			};
 			await word("first");
 			for (const index of [0, 1, 2]) {
-				await cluster.at(index).hub.kill("SIGKILL");
+				await cluster.at(index).process.kill("SIGKILL");
 				await word(`without ${index}`);
 				const answer = await fetch(`${origin}/rooms/${room}`, {
 					dispatcher: agent,

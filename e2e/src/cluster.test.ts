@@ -1,9 +1,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
-import { type FaultRelay, noNats, noPostgres, startCommand, tempFolder } from "@warren/testkit";
+import { noNats, noPostgres, startCommand, tempFolder } from "@warren/testkit";
 import { fetch } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import { Cluster } from "./cluster.ts";
+import { type Cluster, print, setupOf, stall, startHubs } from "./cluster.ts";
 import { SyncClient } from "./sync-client.ts";
 
 const reason = noPostgres() ?? noNats();
@@ -33,8 +33,8 @@ describe.skipIf(reason !== null)(
 				.token as string;
 
 		beforeAll(async () => {
-			cluster = await Cluster.start();
-			const setup = cluster.at(2).setupUrl?.split("#setup=")[1] as string;
+			cluster = await startHubs();
+			const setup = setupOf(cluster);
 			const answer = await fetch(`${cluster.at(0).origin}/auth/signup`, {
 				method: "POST",
 				headers: { "content-type": "application/json", "x-warren-setup": setup },
@@ -64,7 +64,7 @@ describe.skipIf(reason !== null)(
 			const startedAt = performance.now();
 			expect((await call(0, "DELETE", `/me/devices/${other}`)).status).toBeLessThan(300);
 			expect(await closed.codes).toEqual([4401, 4401, 4401]);
-			print("a revocation at all three instances", performance.now() - startedAt);
+			print("hub, a revocation at all three instances", performance.now() - startedAt);
 			for (const index of [0, 1, 2]) expect((await call(index, "GET", "/me", undefined, token)).status).toBe(401);
 		});
 
@@ -80,7 +80,7 @@ describe.skipIf(reason !== null)(
 				const startedAt = performance.now();
 				await call(0, "DELETE", `/me/devices/${other}`);
 				expect(await closed.codes).toEqual([4401]);
-				print("a revocation at an instance without NATS", performance.now() - startedAt);
+				print("hub, a revocation at an instance without NATS", performance.now() - startedAt);
 			} finally {
 				toNats.faults.stalled = false;
 				toNats.cut();
@@ -144,13 +144,13 @@ describe.skipIf(reason !== null)(
 				const startedAt = performance.now();
 				await fault();
 				await progress();
-				print(what, performance.now() - startedAt);
+				print(`hub, ${what}`, performance.now() - startedAt);
 				await repair?.();
 			};
 			for (const index of [0, 1, 2]) {
 				await recovery(
 					`kill -9 of instance ${index}`,
-					async () => void (await cluster.at(index).hub.kill("SIGKILL")),
+					async () => void (await cluster.at(index).process.kill("SIGKILL")),
 					() => cluster.add(index),
 				);
 			}
@@ -177,7 +177,7 @@ describe.skipIf(reason !== null)(
 			for (const index of [0, 1, 2]) {
 				await recovery(
 					`instance ${index} stops`,
-					async () => void (await cluster.at(index).hub.kill("SIGTERM")),
+					async () => void (await cluster.at(index).process.kill("SIGTERM")),
 					() => cluster.add(index),
 				);
 			}
@@ -220,14 +220,4 @@ function sockets(origins: readonly string[], room: string, token: string) {
 	);
 	const codes = Promise.all(opened.map((ws) => new Promise<number>((resolve) => ws.once("close", resolve))));
 	return { open, codes };
-}
-
-/** Silent from now on, for what is open and what comes; or as it was. */
-function stall(relay: FaultRelay, stalled: boolean): void {
-	relay.faults.stalled = stalled;
-	relay.cut();
-}
-
-function print(what: string, ms: number): void {
-	process.stdout.write(`recovery: ${what}: ${Math.round(ms)} ms\n`);
 }

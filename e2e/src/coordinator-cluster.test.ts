@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { noNats, noPostgres, tempFolder } from "@warren/testkit";
 import { Agent, fetch } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { print, RoleCluster, stall } from "./role-cluster.ts";
+import { Cluster, print, stall } from "./cluster.ts";
 
 const reason = noPostgres() ?? noNats();
 const adminToken = "an-administrators-token";
@@ -20,7 +20,7 @@ interface Event {
 describe.skipIf(reason !== null)(
 	"two coordinators over one PostgreSQL (skipped where PostgreSQL or nats-server is missing)",
 	() => {
-		let cluster: RoleCluster;
+		let cluster: Cluster;
 		const folder = tempFolder("coordinator-cluster");
 		const file = (...names: string[]) => readFileSync(join(folder.path, ...names), "utf8");
 		const tlsOf = (peer: string) => ({
@@ -152,7 +152,7 @@ describe.skipIf(reason !== null)(
 			);
 			writeFileSync(folder.file("policy.json"), everybody);
 			const [cert, key] = ["crt", "key"].map((each) => folder.file(`coordinator/peer.${each}`));
-			cluster = await RoleCluster.start(2, {
+			cluster = await Cluster.start(2, {
 				role: "coordinator",
 				flags: [
 					"--tls-cert",

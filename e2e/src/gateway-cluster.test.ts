@@ -1,7 +1,7 @@
 import { type FaultRelay, noNats, noPostgres } from "@warren/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import { print, RoleCluster, stall } from "./role-cluster.ts";
+import { Cluster, print, stall } from "./cluster.ts";
 
 const reason = noPostgres() ?? noNats();
 const secret = "a-secret-of-a-mesh";
@@ -122,7 +122,7 @@ class Mesh implements Disposable {
 describe.skipIf(reason !== null)(
 	"three gateways over one PostgreSQL (skipped where PostgreSQL or nats-server is missing)",
 	() => {
-		let cluster: RoleCluster;
+		let cluster: Cluster;
 		const ports = () => cluster.instances.map(({ port }) => port);
 		/** Who leads, as the database has it. */
 		const leader = async () => {
@@ -132,7 +132,7 @@ describe.skipIf(reason !== null)(
 		const only = (index: number) => () => [cluster.at(index).port];
 
 		beforeAll(async () => {
-			cluster = await RoleCluster.start(3, {
+			cluster = await Cluster.start(3, {
 				role: "gateway",
 				flags: ["--messages-per-minute", "1000000"],
 				withoutNats: true,

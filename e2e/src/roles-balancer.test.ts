@@ -8,7 +8,7 @@ import { Authority, dialWebSocket } from "@warren/net";
 import { freePort, noNats, noPostgres, type StartedServer, startServer, tempFolder } from "@warren/testkit";
 import { Agent, fetch } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { RoleCluster } from "./role-cluster.ts";
+import { Cluster } from "./cluster.ts";
 
 /** The balancers of examples/cluster in front of backbones and gateways: as they are, but for names, ports and certificate. */
 const examples = fileURLToPath(new URL("../../examples/cluster/", import.meta.url));
@@ -26,8 +26,8 @@ describe.skipIf(missing !== null)(
 		const folder = tempFolder("roles-balancer");
 		const lifetime = new Lifetime();
 		const ports: Record<string, number> = {};
-		let backbones: RoleCluster;
-		let gateways: RoleCluster;
+		let backbones: Cluster;
+		let gateways: Cluster;
 		let ca: string;
 		let token: string;
 		let target: number;
@@ -36,13 +36,13 @@ describe.skipIf(missing !== null)(
 		beforeAll(async () => {
 			for (const name of [...Object.keys(programs), "coordinators"]) ports[name] = await freePort();
 			[backbones, gateways] = await Promise.all([
-				RoleCluster.start(3, {
+				Cluster.start(3, {
 					role: "backbone",
 					flags: ["--http", "--domain", "localhost", "--trusted-proxy", "127.0.0.1/32"],
 					env: { BACKBONE_ADMIN_TOKEN: adminToken },
 					copied: ["backbone/master.secret", "backbone/jwt.key"],
 				}),
-				RoleCluster.start(3, { role: "gateway", flags: ["--trusted-proxy", "127.0.0.1/32"], withoutNats: true }),
+				Cluster.start(3, { role: "gateway", flags: ["--trusted-proxy", "127.0.0.1/32"], withoutNats: true }),
 			]);
 			const hosts = ["localhost", "web.localhost", "gateway.example.com"];
 			const { authority, pem } = await Authority.create("test", hosts, systemClock, systemRandom);

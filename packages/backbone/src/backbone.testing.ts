@@ -184,9 +184,14 @@ export class TestBackbone implements AsyncDisposable {
 	async agent(
 		service: string,
 		port: number,
-		options: Partial<ServiceAgentOptions> & { kind?: ServiceKind; transport?: Transport; via?: number } = {},
+		options: Partial<ServiceAgentOptions> & {
+			kind?: ServiceKind;
+			transport?: Transport;
+			via?: number;
+			tracer?: Tracer;
+		} = {},
 	): Promise<ServiceAgent> {
-		const { kind, via, ...rest } = options;
+		const { kind, via, tracer = null, ...rest } = options;
 		const token = options.token ?? (await this.token(service, kind));
 		let online = () => {};
 		const settled = new Promise<void>((resolve) => (online = resolve));
@@ -195,6 +200,7 @@ export class TestBackbone implements AsyncDisposable {
 				clock: systemClock,
 				random: systemRandom,
 				logger: silentLogger,
+				tracer,
 				changed: (each) => {
 					if (each.status.state !== "connecting") online();
 				},

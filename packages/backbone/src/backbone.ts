@@ -189,6 +189,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 			...{ clock, random, pool, key: hopKey },
 			self: () => (cluster === null ? null : (registry?.self ?? null)),
 			isDraining: () => front.draining,
+			tracer: deps.tracer ?? null,
 		});
 		lifetime.own(hops);
 		const http2 = new Http2Front({ front: () => front, endpoint, pool, inspector, logger });

@@ -8,6 +8,7 @@ export { type AgentState, ServiceAgent, type ServiceAgentOptions } from "./agent
 export type { Target } from "./agent/target-stream.ts";
 export { Visitor, type VisitorOptions } from "./agent/visitor.ts";
 export { type Backbone, type BackboneDeps, type BackboneOptions, openBackbone } from "./backbone.ts";
+export { standingNodes } from "./cluster/node-lease.ts";
 export { type SharedSecret, SharedSecrets } from "./cluster/shared-secrets.ts";
 export { sharedSigningKeys } from "./cluster/shared-signing-keys.ts";
 export { SigningKey } from "./identity/signing-key.ts";

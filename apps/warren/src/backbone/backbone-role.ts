@@ -44,13 +44,13 @@ export async function openBackboneRole(
 		readonly adminTokenHashes?: readonly string[];
 	} = {},
 ): Promise<BackboneRole> {
-	const { clock, random, logger } = deps;
+	const { random, logger } = deps;
 	const lifetime = new Lifetime();
 	try {
 		const data = shared.data ?? lifetime.own(DataFolder.open(config.data));
-		const health = shared.health ?? new HealthTable(clock);
+		const health = shared.health ?? new HealthTable(deps.clock);
 		const state = await openBackboneState({ ...deps, data, health, lifetime }, config);
-		const { tables, bus, kv, nodeId, masterSecret, signingKeys, adminToken } = state;
+		const { tables, bus, kv, clock, nodeId, masterSecret, signingKeys, adminToken } = state;
 		const tls = await backboneTls(deps, config, data, health);
 		const backbone = await openBackbone(
 			{
@@ -88,7 +88,9 @@ export async function openBackboneRole(
 		const sharing = state.shared === null ? null : { secrets: state.shared, bus, node: nodeId };
 		const acme =
 			config.acme && certificates !== null
-				? lifetime.own(await openAcme(deps, config, { data, health, backbone, certificates, shared: sharing }))
+				? lifetime.own(
+						await openAcme({ ...deps, clock }, config, { data, health, backbone, certificates, shared: sharing }),
+					)
 				: null;
 		// Only now: a token of a start that failed was shown to nobody.
 		if (adminToken !== null) data.write(`${state.adminHash}\n`, "backbone", "admin.hash");

@@ -8,6 +8,7 @@ import {
 	sharedSigningKeys,
 } from "@warren/backbone";
 import {
+	type Clock,
 	defineErrors,
 	equalSecrets,
 	type HealthTable,
@@ -25,6 +26,7 @@ import {
 	MemoryKeyValue,
 	openSqliteTables,
 	type Schema,
+	SharedClock,
 	type Tables,
 	whileAlone,
 } from "@warren/store";
@@ -66,6 +68,8 @@ export interface BackboneState {
 	readonly tables: Tables<OwnTables>;
 	readonly bus: Bus;
 	readonly kv: KeyValue;
+	/** What a node dates, the others judge: theirs, or this machine's where it is the only one. */
+	readonly clock: Clock;
 	readonly nodeId: string;
 	readonly masterSecret: string;
 	readonly signingKeys: SigningKeyStore;
@@ -82,14 +86,22 @@ interface FirstKey {
 	readonly made: boolean;
 }
 
-type Opening = RoleDeps & {
+type Opening = Pick<RoleDeps, "clock" | "random" | "logger"> & {
 	readonly data: DataFolder;
 	readonly health: HealthTable;
 	readonly lifetime: Lifetime;
 };
 
-/** On this data folder alone, or shared with other nodes. @throws WarrenError `store_unreadable`, `store_newer`, `cluster_mismatch`. */
-export async function openBackboneState(base: Opening, config: BackboneConfig): Promise<BackboneState> {
+/**
+ * On this data folder alone, or shared with other nodes.
+ * @param more schemas of tables beside the backbone's, where it shares them. @throws WarrenError `store_unreadable`, `store_newer`,
+ *   `cluster_mismatch`.
+ */
+export async function openBackboneState(
+	base: Opening,
+	config: BackboneConfig,
+	more: readonly Schema[] = [],
+): Promise<BackboneState> {
 	const { clock, logger, data, lifetime } = base;
 	const schemas = [backboneSchema, auditSchema];
 	if (config.cluster === null) {
@@ -98,18 +110,19 @@ export async function openBackboneState(base: Opening, config: BackboneConfig): 
 		const kv = lifetime.own(new MemoryKeyValue(clock, logger));
 		const { jwtKey, ...secrets } = ownSecrets(base, config, null);
 		const signingKeys = ownSigningKeys(data, jwtKey as FirstKey, clock.now());
-		return { tables, bus, kv, ...secrets, signingKeys, shared: null };
+		return { tables, bus, kv, clock, ...secrets, signingKeys, shared: null };
 	}
 	const { tables, bus, keyValue } = await openSharedState<OwnTables & IdentityTable>(
 		base,
 		config.cluster,
 		"backbone",
-		[...schemas, identitySchema],
+		[...schemas, identitySchema, ...more],
 		registryMaxAgeMs,
 	);
 	const own = tables as unknown as Tables<OwnTables>;
-	const agreed = await whileAlone(tables, clock, () => agree(base, config, tables, own));
-	return { tables: own, bus, kv: keyValue, ...agreed };
+	const shared = lifetime.own(await SharedClock.open(tables.db, base));
+	const agreed = await whileAlone(tables, clock, () => agree({ ...base, clock: shared }, config, tables, own));
+	return { tables: own, bus, kv: keyValue, clock: shared, ...agreed };
 }
 
 /** The first node makes the installation; the others must have its secrets, or credentials of one would be none at the next. */
@@ -146,11 +159,18 @@ async function agree(
 			});
 	}
 	const shared = new SharedSecrets({ db: own, clock, random }, secrets.masterSecret);
-	// A cluster of before the keys were shared has them in `jwt.key` of each node: any node brings it in.
-	const isTheirs = row === null || equalSecrets(keyHash, row.key_hash);
-	const first = jwtKey !== null && isTheirs ? { pem: jwtKey.pem, from: clock.now() } : null;
-	const signingKeys = await sharedSigningKeys(shared, first);
+	const signingKeys = await sharedSigningKeys(shared, firstKeys());
 	return { ...secrets, signingKeys, shared };
+
+	function firstKeys(): readonly StoredSigningKey[] | null {
+		if (jwtKey === null) return null;
+		// What a node alone has signed with until now is good for whoever has fetched it.
+		const kept = row === null ? data.read("backbone", "jwt.keys") : null;
+		if (kept !== null) return JSON.parse(kept) as StoredSigningKey[];
+		// A cluster of before the keys were shared has them in `jwt.key` of each node: any node brings it in.
+		const isTheirs = row === null || equalSecrets(keyHash, row.key_hash);
+		return isTheirs ? [{ pem: jwtKey.pem, from: clock.now() }] : null;
+	}
 }
 
 /** From the environment, else kept in the data folder, else made. @param adminHash of the other nodes. */

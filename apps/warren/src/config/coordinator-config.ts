@@ -114,6 +114,19 @@ export function parseCoordinatorConfig(
 	return { ...config, ...(config.data === undefined ? {} : { data: resolve(config.data) }), shared };
 }
 
+/** Where its state is, in a folder and in a database, for who moves it; it serves nothing. @throws WarrenError `bad_config`. */
+export function parseCoordinatorPlaces(
+	flags: Readonly<Record<string, unknown>>,
+	environment: Readonly<Record<string, string | undefined>>,
+): Pick<CoordinatorConfig, "data" | "shared" | "json"> {
+	const settings = readSettings(coordinatorSettings, flags, environment);
+	return {
+		...(settings.data === undefined ? {} : { data: resolve(settings.data) }),
+		json: settings.json,
+		shared: parseDatabase({ ...settings, host: "127.0.0.1" }, flags),
+	};
+}
+
 function splitBind(bind: string): { host: string; port: number } {
 	const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(bind.trim());
 	if (match === null || Number(match[3]) > 65_535)

@@ -5,6 +5,7 @@ import {
 	type Clock,
 	defineErrors,
 	delay,
+	HealthTable,
 	hashToken,
 	Lifetime,
 	messageOf,
@@ -26,7 +27,7 @@ import {
 	StunServer,
 	sharedCoordinatorSchema,
 } from "@warren/overlay";
-import { AuditLog, type AuditTable, auditSchema, openSqliteTables } from "@warren/store";
+import { AuditLog, type AuditTable, auditSchema, openSqliteTables, SharedClock } from "@warren/store";
 import type { RoleDeps, RunningRole } from "../cli/run-role.ts";
 import { openLedRole } from "../cluster/led-role.ts";
 import type { DatabaseConfig } from "../config/cluster-config.ts";
@@ -131,23 +132,25 @@ async function openLed(
 	shared: DatabaseConfig,
 	lifetime: Lifetime,
 ): Promise<Running> {
-	const { clock, random, logger } = deps;
+	const { random, logger } = deps;
 	const role = "coordinator";
-	const stun = config.stun ? lifetime.own(await StunServer.open(config.host, config.stunPort, clock)) : null;
+	const stun = config.stun ? lifetime.own(await StunServer.open(config.host, config.stunPort, deps.clock)) : null;
 	const stunPorts = stun?.ports ?? [];
 	const first = config.policyFile === undefined ? null : readPolicyFile(config.policyFile);
 	const led = await openLedRole<AuditTable>(deps, {
 		...{ role, host: config.host, port: config.port, shared, maxConnections },
 		schemas: [auditSchema, sharedCoordinatorSchema],
 		serve: async ({ db }, epoch, own) => {
+			const health = new HealthTable(deps.clock);
+			const clock = own.own(await SharedClock.open(db, { ...deps, health }));
 			const state = await SharedCoordinatorState.load(db, { clock, logger }, role, epoch, newId(random, 8));
 			// The file is the first policy's; after that the one in the database counts.
 			if (state.policy === null && first !== null) state.savePolicy(first);
 			const policy = state.policy ?? first;
 			const { listener } = await serve(
-				deps,
+				{ ...deps, clock },
 				config,
-				{ audit: new AuditLog(db, clock, logger, { role: "coordinator" }), addresses: null, shared: state },
+				{ health, audit: new AuditLog(db, clock, logger, { role: "coordinator" }), addresses: null, shared: state },
 				{
 					...(policy === null ? {} : { policy }),
 					savePolicy: (text) => state.savePolicy(text),
@@ -169,7 +172,7 @@ async function openLed(
 async function serve(
 	deps: RoleDeps,
 	config: CoordinatorConfig,
-	state: Pick<CoordinatorDeps, "audit" | "addresses" | "shared">,
+	state: Pick<CoordinatorDeps, "audit" | "addresses" | "shared" | "health">,
 	options: Omit<CoordinatorOptions, "tls" | "host" | "defaultTags">,
 	where: { readonly host: string; readonly port: number },
 	lifetime: Lifetime,

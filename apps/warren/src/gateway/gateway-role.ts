@@ -20,7 +20,7 @@ import {
 	type Tracer,
 } from "@warren/kernel";
 import { dataHeaders, describedRoutes, HostTable, Listener, Metrics, type Route, type TlsIdentity } from "@warren/net";
-import { AuditLog, type AuditTable, auditSchema, openSqliteTables } from "@warren/store";
+import { AuditLog, type AuditTable, auditSchema, openSqliteTables, SharedClock } from "@warren/store";
 import { z } from "zod";
 import { openLedRole } from "../cluster/led-role.ts";
 import type { DatabaseConfig } from "../config/cluster-config.ts";
@@ -113,7 +113,8 @@ async function openAlone(
 	);
 	const store = openSqliteGatewayStore(tables.statements, deps.logger);
 	const audit = new AuditLog(tables.db, deps.clock, deps.logger, { role: "gateway" });
-	const { listener } = await serve(deps, config, { store, audit }, { host: config.host, port: config.port }, lifetime);
+	const state = { store, audit, health: new HealthTable(deps.clock) };
+	const { listener } = await serve(deps, config, state, { host: config.host, port: config.port }, lifetime);
 	return { port: listener.port, listener };
 }
 
@@ -132,9 +133,11 @@ async function openLed(
 		schemas: [gatewaySchema, auditSchema],
 		maxConnections: config.maxConnections + 100,
 		serve: async ({ db }, epoch, own) => {
+			const health = new HealthTable(deps.clock);
+			const clock = own.own(await SharedClock.open(db, { ...deps, health }));
 			const store = await openPostgresGatewayStore(db, role, epoch, deps.logger);
-			const audit = new AuditLog(db, deps.clock, deps.logger, { role: "gateway" });
-			const { listener, server } = await serve(deps, config, { store, audit }, { host: "127.0.0.1", port: 0 }, own);
+			const state = { store, audit: new AuditLog(db, clock, deps.logger, { role: "gateway" }), health };
+			const { listener, server } = await serve({ ...deps, clock }, config, state, { host: "127.0.0.1", port: 0 }, own);
 			return { listener, close: () => server.close() };
 		},
 	});
@@ -145,12 +148,11 @@ async function openLed(
 async function serve(
 	deps: GatewayDeps,
 	config: GatewayConfig,
-	{ store, audit }: { readonly store: GatewayStore; readonly audit: Audit },
+	{ store, audit, health }: { readonly store: GatewayStore; readonly audit: Audit; readonly health: HealthTable },
 	where: { readonly host: string | undefined; readonly port: number },
 	lifetime: Lifetime,
 ): Promise<{ readonly listener: Listener; readonly server: GatewayServer }> {
 	const { clock, logger } = deps;
-	const health = new HealthTable(clock);
 	const { payloadBytes, messagesPerMinute, maxConnections } = config;
 	const server = new GatewayServer(
 		{ ...deps, health, store, audit },
@@ -216,6 +218,8 @@ function auditRoute(audit: Audit): Route {
 		handle: async ({ query }) => {
 			const { limit, before, actor } = parseRequest(auditQuery, Object.fromEntries(query));
 			const records = await audit.list({
+				// Other roles may write into the same table.
+				role: "gateway",
 				limit,
 				...(before === undefined ? {} : { before }),
 				...(actor === undefined ? {} : { actor }),

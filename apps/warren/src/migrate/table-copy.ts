@@ -1,5 +1,5 @@
 import { engineOf, type Schema } from "@warren/store";
-import { type Kysely, sql, type Transaction } from "kysely";
+import { type Kysely, type RawBuilder, sql, type Transaction } from "kysely";
 import { forPostgres, forSqlite, type Meaning, meaningOf, TableSum } from "./row-values.ts";
 
 type Db = Kysely<any>;
@@ -10,6 +10,14 @@ export interface CopiedTable {
 	/** By name; types are PostgreSQL's. */
 	readonly columns: readonly { readonly name: string; readonly type: string }[];
 	readonly key: readonly string[];
+	/** Which of the database's rows are the role's; null = all. Others may keep theirs in the same table. */
+	readonly own?: RawBuilder<boolean>;
+	/** Columns of JSON text, which each side may spell in another order. */
+	readonly json?: readonly string[];
+	/** What stands for nothing, by column. */
+	readonly empty?: Readonly<Record<string, string>>;
+	/** In the table of progress; its name unless told. */
+	readonly mark?: string;
 }
 
 interface ProgressTable {
@@ -40,13 +48,20 @@ const batchBlobRows = 16;
 /** Of the engines, of the migration itself, and of what only several instances have. */
 const notCopied = /^(kysely_|sqlite_|migrate_|cluster_)/;
 
-/** The folder's tables; a database may hold other roles' beside them. @throws Error naming what it lacks. */
-export async function tablesOf(postgres: Db, sqlite: Db): Promise<CopiedTable[]> {
+/** Roles that write into one audit where they share a database; whatever none of them wrote is the hub's. */
+const otherRoles = ["backbone", "gateway", "coordinator"];
+const auditTable = "audit_records";
+
+/**
+ * The folder's tables; a database may hold other roles' beside them.
+ * @param role whose. @param except tables that are moved otherwise. @throws Error naming what the database lacks.
+ */
+export async function tablesOf(role: string, postgres: Db, sqlite: Db, except?: RegExp): Promise<CopiedTable[]> {
 	const [there, here] = await Promise.all([postgres.introspection.getTables(), sqlite.introspection.getTables()]);
 	const names = (tables: typeof there) =>
 		tables
 			.map((each) => each.name)
-			.filter((name) => !notCopied.test(name))
+			.filter((name) => !notCopied.test(name) && except?.test(name) !== true)
 			.sort();
 	const own = new Set(names(here));
 	const lacking = own.difference(new Set(names(there)));
@@ -60,12 +75,26 @@ export async function tablesOf(postgres: Db, sqlite: Db): Promise<CopiedTable[]>
 			.map(({ name, columns }) => ({
 				name,
 				columns: columns
+					// Records of several roles are numbered by whoever holds them.
+					.filter((column) => name !== auditTable || column.name !== "id")
 					.map((column) => ({ name: column.name, type: column.dataType }))
 					.sort((a, b) => (a.name < b.name ? -1 : 1)),
 				key: keys.get(name) ?? [],
+				...(name === auditTable ? auditOf(role) : {}),
 			})),
 		parents,
 	);
+}
+
+function auditOf(role: string): Pick<CopiedTable, "own" | "empty" | "mark"> {
+	const others = sql.join(otherRoles.map((each) => sql.val(each)));
+	const isOther = otherRoles.includes(role);
+	return {
+		own: isOther ? sql<boolean>`role = ${role}` : sql<boolean>`role not in (${others})`,
+		// What was written before records had a role is the log's owner's.
+		empty: { role },
+		mark: isOther ? `${auditTable} of ${role}` : auditTable,
+	};
 }
 
 /** A row that names another must come after it. */
@@ -91,6 +120,24 @@ async function parentsOf(postgres: Db): Promise<ReadonlyMap<string, string[]>> {
 	return parents;
 }
 
+/** How far a target has come with these tables; beside them may stand another role's progress. */
+export function marksOf(target: Db, tables: readonly CopiedTable[]) {
+	const names = tables.map(markOf);
+	return {
+		begun: async () =>
+			(await target
+				.selectFrom("migrate_progress")
+				.select("table_name")
+				.where("table_name", "in", names)
+				.executeTakeFirst()) !== undefined,
+		remove: () => target.deleteFrom("migrate_progress").where("table_name", "in", names).execute(),
+	};
+}
+
+function markOf({ name, mark }: CopiedTable): string {
+	return mark ?? name;
+}
+
 /** Copies what is not there yet; a kill in between costs the last batch. @returns rows copied now. */
 export async function copyTable(
 	table: CopiedTable,
@@ -101,7 +148,7 @@ export async function copyTable(
 	const progress = await (to as Kysely<ProgressTable>)
 		.selectFrom("migrate_progress")
 		.selectAll()
-		.where("table_name", "=", table.name)
+		.where("table_name", "=", markOf(table))
 		.executeTakeFirst();
 	if (progress?.finished === 1) return 0;
 	let after = progress === undefined ? null : (JSON.parse(progress.last_key) as unknown[]);
@@ -113,10 +160,10 @@ export async function copyTable(
 		const finished = rows.length < batchOf(table) ? 1 : 0;
 		await to.transaction().execute(async (work: Transaction<any>) => {
 			const values = rows.map((row) =>
-				Object.fromEntries(table.columns.map(({ name, type }) => [name, write(meaningOf(type, row[name]))])),
+				Object.fromEntries(table.columns.map((column) => [column.name, write(valueOf(table, column, row))])),
 			);
 			if (values.length > 0) await work.insertInto(table.name).values(values).execute();
-			const mark = { table_name: table.name, last_key: JSON.stringify(after), finished };
+			const mark = { table_name: markOf(table), last_key: JSON.stringify(after), finished };
 			await work
 				.insertInto("migrate_progress")
 				.values(mark)
@@ -136,7 +183,7 @@ export async function sumOf(table: CopiedTable, db: Db): Promise<TableSum> {
 	const sum = new TableSum();
 	for (let after: unknown[] | null = null; ; ) {
 		const rows: Record<string, unknown>[] = await readBatch(table, db, after);
-		for (const row of rows) sum.add(table.columns.map(({ name, type }): Meaning => meaningOf(type, row[name])));
+		for (const row of rows) sum.add(table.columns.map((column) => valueOf(table, column, row)));
 		if (rows.length < batchOf(table)) return sum;
 		after = keyOf(table, rows.at(-1) as Record<string, unknown>);
 	}
@@ -144,8 +191,7 @@ export async function sumOf(table: CopiedTable, db: Db): Promise<TableSum> {
 
 /** Whether a side holds anything of these tables. @returns the first that does, or null. */
 export async function firstWithRows(tables: readonly CopiedTable[], db: Db): Promise<string | null> {
-	for (const { name } of tables)
-		if ((await db.selectFrom(name).select(sql`1`.as("one")).limit(1).executeTakeFirst()) !== undefined) return name;
+	for (const table of tables) if ((await rowsOf(table, db, 1).executeTakeFirst()) !== undefined) return table.name;
 	return null;
 }
 
@@ -154,7 +200,7 @@ async function readBatch(
 	db: Db,
 	after: readonly unknown[] | null,
 ): Promise<Record<string, unknown>[]> {
-	let query = db.selectFrom(table.name).selectAll().limit(batchOf(table));
+	let query = rowsOf(table, db, batchOf(table));
 	for (const column of table.key) query = query.orderBy(column);
 	if (after !== null && after.length > 0) {
 		const columns = sql.join(table.key.map((column) => sql.ref(column)));
@@ -162,6 +208,28 @@ async function readBatch(
 		query = query.where(sql<boolean>`(${columns}) > (${values})`);
 	}
 	return query.execute() as Promise<Record<string, unknown>[]>;
+}
+
+function rowsOf(table: CopiedTable, db: Db, limit: number) {
+	const query = db.selectFrom(table.name).selectAll().limit(limit);
+	return table.own === undefined || engineOf(db) === "sqlite" ? query : query.where(table.own);
+}
+
+/** The same on both sides. */
+function valueOf(
+	{ json, empty }: CopiedTable,
+	{ name, type }: CopiedTable["columns"][number],
+	row: Readonly<Record<string, unknown>>,
+): Meaning {
+	const meaning = meaningOf(type, row[name]);
+	if (json?.includes(name) === true) return inOneSpelling(String(meaning));
+	return meaning === "" ? (empty?.[name] ?? "") : meaning;
+}
+
+/** Of a flat object. */
+function inOneSpelling(text: string): string {
+	const value = JSON.parse(text) as Record<string, unknown>;
+	return JSON.stringify(Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))));
 }
 
 function keyOf(table: CopiedTable, row: Record<string, unknown>): unknown[] {

@@ -126,7 +126,13 @@ export function verifyTicket(
 	const payload = parsed.data;
 	if (payload.node !== audience) return no("other-node", "This ticket is for another machine.");
 	if (payload.exp <= now) return no("expired", "This ticket has ended.");
-	if (payload.iat > now + ticketSkewMs) return no("early", "This ticket is dated in the future: a clock is wrong.");
+	if (payload.iat > now + ticketSkewMs) {
+		const minutes = Math.round((payload.iat - now) / 60_000);
+		return no(
+			"early",
+			`This ticket is dated ${minutes} minutes ahead of this machine's clock: set this machine's and the hub's by NTP, or sign in here with the PIN.`,
+		);
+	}
 	if (revocations.has(payload.ticketId)) return no("revoked", "This ticket was revoked.");
 	return { ok: true, payload };
 }

@@ -337,6 +337,8 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 				const { limit, before, actor } = parseRequest(auditQuery, Object.fromEntries(context.query));
 				return show(context, {
 					records: await deps.audit.list({
+						// Other roles may write into the same table.
+						role: "backbone",
 						limit,
 						...(before === undefined ? {} : { before }),
 						...(actor === undefined ? {} : { actor }),

@@ -9,6 +9,7 @@ import {
 	newId,
 	type Random,
 	type Timer,
+	type Tracer,
 } from "@warren/kernel";
 import { FrameType, type OpenRequest, type Welcome } from "../protocol/frames.ts";
 import { type LinkOwner, TunnelLink } from "../tunnel/link.ts";
@@ -49,6 +50,8 @@ export interface ServiceAgentDeps {
 	readonly random: Random;
 	readonly logger: Logger;
 	readonly changed: (agent: ServiceAgent) => void;
+	/** Null or absent = nobody asked for traces. */
+	readonly tracer?: Tracer | null | undefined;
 }
 
 /**
@@ -194,10 +197,13 @@ export class ServiceAgent implements LinkOwner, Closeable {
 	onOpen(link: TunnelLink, open: OpenRequest): void {
 		this.#idle.delete(link);
 		const { target } = this.#options;
+		const { clock, tracer } = this.#deps;
+		// Without its request's own word a connection belongs to no trace.
+		const span = open.traceparent === undefined ? null : (tracer?.begin(open.traceparent) ?? null);
 		link.user =
 			open.kind === "udp"
-				? new UdpTargetStream(link, target, this.#deps.clock)
-				: new TargetStream(link, open, target, this.#deps.clock);
+				? new UdpTargetStream(link, target, clock)
+				: new TargetStream(link, open, target, clock, span);
 		if (this.#idle.size < this.#leastIdle) this.#leastIdle = this.#idle.size;
 		this.#balance();
 	}

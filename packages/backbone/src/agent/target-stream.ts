@@ -1,6 +1,6 @@
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { connect, isIP, type Socket } from "node:net";
-import type { Clock, Timer } from "@warren/kernel";
+import type { Clock, Span, Timer } from "@warren/kernel";
 import { type OpenRequest, ResetCode } from "../protocol/frames.ts";
 import { proxyLine } from "../protocol/proxy-protocol.ts";
 import type { StreamUser, TunnelLink } from "../tunnel/link.ts";
@@ -21,15 +21,19 @@ export class TargetStream implements StreamUser {
 	readonly #socket: Socket;
 	#connecting: Timer | null;
 	#failed = false;
+	/** Of the connection's beginning: what passes through it is not read here. */
+	readonly #span: Span | null;
 
-	constructor(link: TunnelLink, open: OpenRequest, target: Target, clock: Clock) {
+	constructor(link: TunnelLink, open: OpenRequest, target: Target, clock: Clock, span: Span | null = null) {
 		this.#link = link;
+		this.#span = span;
 		const socket = connect({ host: target.host, port: target.port, allowHalfOpen: true, noDelay: true });
 		this.#socket = socket;
 		this.#connecting = clock.after(connectTimeoutMs, () => this.#fail(ResetCode.timeout, "the target did not answer"));
 		socket.on("connect", () => {
 			this.#connecting?.cancel();
 			this.#connecting = null;
+			this.#endSpan(null);
 		});
 		socket.on("data", (chunk: Buffer) => {
 			if (!link.write(chunk)) socket.pause();
@@ -56,6 +60,7 @@ export class TargetStream implements StreamUser {
 	onBroken(): void {
 		this.#failed = true;
 		this.#connecting?.cancel();
+		this.#endSpan(ResetCode.cancelled);
 		this.#socket.resetAndDestroy();
 	}
 
@@ -63,16 +68,27 @@ export class TargetStream implements StreamUser {
 		if (this.#socket.isPaused()) this.#socket.resume();
 	}
 
-	#fail(code: number, reason: string): void {
+	#fail(code: keyof typeof faults, reason: string): void {
 		this.#connecting?.cancel();
 		this.#connecting = null;
 		if (this.#failed) return;
 		this.#failed = true;
+		this.#endSpan(code);
 		// After both directions have ended the link is somebody else's.
 		if (this.#link.user === this) this.#link.reset(code, reason);
 		this.#socket.destroy();
 	}
+
+	/** The first word counts: a connection that stood once has been made. */
+	#endSpan(code: keyof typeof faults | null): void {
+		this.#span?.end({
+			name: "connect service",
+			attributes: { "warren.role": "agent", ...(code === null ? {} : { "error.type": faults[code] }) },
+		});
+	}
 }
+
+const faults = { 1: "cancelled", 2: "refused", 3: "timeout", 4: "target_lost", 5: "protocol", 6: "limit" } as const;
 
 /** A visitor's datagrams: one DATA frame each. */
 export class UdpTargetStream implements StreamUser {

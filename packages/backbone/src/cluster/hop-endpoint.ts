@@ -7,6 +7,7 @@ import {
 	newSecret,
 	type Random,
 	type Timer,
+	type Tracer,
 } from "@warren/kernel";
 import { tunnelProtocol } from "../protocol/endpoint.ts";
 import { type OpenRequest, ResetCode } from "../protocol/frames.ts";
@@ -35,6 +36,7 @@ export interface HopEndpointDeps {
 	/** This node's lease; null = it has lost its name, and takes nothing. */
 	readonly self: () => NodeLease | null;
 	readonly isDraining: () => boolean;
+	readonly tracer: Tracer | null;
 }
 
 const maxNonces = 200_000;
@@ -120,11 +122,27 @@ export class HopEndpoint implements Closeable {
 	#open(hop: TunnelLink, open: OpenRequest, service: string): void {
 		const agents = this.#deps.pool.of(service);
 		const stream = new WaitingStream(hop);
+		const span = open.traceparent === undefined ? null : (this.#deps.tracer?.begin(open.traceparent) ?? null);
+		const end = (fault: string | null) =>
+			span?.end({
+				name: "hop service",
+				attributes: {
+					"warren.role": "backbone",
+					"warren.service": service,
+					...(fault === null ? {} : { "error.type": fault }),
+				},
+			});
 		const taken = (lease: Lease | null) => {
 			if (stream.isOver) {
 				if (lease !== null) lease.agent.onIdle(lease.link);
-			} else if (lease === null) hop.reset(ResetCode.refused, `no agent of "${service}" at this node`);
-			else stream.join(lease.link, open);
+				end("cancelled");
+			} else if (lease === null) {
+				hop.reset(ResetCode.refused, `no agent of "${service}" at this node`);
+				end("no_agent");
+			} else {
+				stream.join(lease.link, span === null ? open : { ...open, traceparent: span.traceparent });
+				end(null);
+			}
 		};
 		const lease = agents.take(false, null, true);
 		if (lease !== null) return taken(lease);

@@ -1,3 +1,5 @@
+import type { KeyValue } from "@warren/store";
+
 /** A node of the cluster, as all others know it: its lease in the registry. */
 export interface NodeLease {
 	readonly node: string;
@@ -39,3 +41,8 @@ export const agentsPrefix = "backbone.agents.";
 export const nodeKey = (node: string): string => `${nodesPrefix}${node}`;
 export const agentKey = (lease: Pick<AgentLease, "node" | "service" | "agent">): string =>
 	`${agentsPrefix}${lease.node}.${lease.service}.${lease.agent}`;
+
+/** Names of the nodes whose leases stand. @throws WarrenError `store_away`. */
+export async function standingNodes(kv: KeyValue): Promise<string[]> {
+	return (await kv.list(nodesPrefix)).map(({ key }) => key.slice(nodesPrefix.length));
+}

@@ -19,7 +19,7 @@ afterEach(() => lifetime.close());
 
 const secrets = (secret = masterSecret) =>
 	new SharedSecrets({ db: shared.tables.db, clock, random: systemRandom }, secret);
-const first = () => ({ pem: SigningKey.generate(), from: clock.now() });
+const first = () => [{ pem: SigningKey.generate(), from: clock.now() }];
 const kids = (keys: SigningKeys) => keys.jwks().keys.map((each) => each["kid"]);
 const kidOf = (token: string) =>
 	(JSON.parse(Buffer.from(token.split(".")[0] ?? "", "base64url").toString()) as { kid: string }).kid;

@@ -6,11 +6,11 @@ const name = "jwt-keys";
 
 /**
  * The signing keys that all nodes share. Whoever replaces one does it for all of them.
- * @param first what the first node begins with; null = they must stand already. @throws WarrenError `no_signing_keys`.
+ * @param first what the first node begins with, oldest first; null = they must stand already. @throws WarrenError `no_signing_keys`.
  */
 export async function sharedSigningKeys(
 	secrets: SharedSecrets,
-	first: StoredSigningKey | null,
+	first: readonly StoredSigningKey[] | null,
 ): Promise<SigningKeyStore> {
 	let version = 0;
 	const reload = async (): Promise<readonly StoredSigningKey[]> => {
@@ -19,7 +19,7 @@ export async function sharedSigningKeys(
 		version = found.version;
 		return JSON.parse(found.text) as StoredSigningKey[];
 	};
-	if (first !== null && (await secrets.read(name)) === null) await secrets.write(name, JSON.stringify([first]), 0);
+	if (first !== null && (await secrets.read(name)) === null) await secrets.write(name, JSON.stringify(first), 0);
 	const keys = await reload();
 	return { keys, save: (changed) => secrets.write(name, JSON.stringify(changed), version), reload };
 }

@@ -51,6 +51,8 @@ export interface OpenRequest {
 	readonly client?: { readonly address: string; readonly port: number };
 	/** Where that client arrived. */
 	readonly local?: { readonly address: string; readonly port: number };
+	/** W3C Trace Context of the request for which the stream was begun; absent where nobody traces. */
+	readonly traceparent?: string;
 }
 
 /** What an agent is told when its link stands. */

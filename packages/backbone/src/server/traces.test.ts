@@ -2,10 +2,13 @@ import { once } from "node:events";
 import { connect, createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 import type { SpanFacts, Tracer } from "@warren/kernel";
+import { RawClient } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { TestBackbone } from "../backbone.testing.ts";
+import { SharedState, TestBackbone } from "../backbone.testing.ts";
 
 interface Begun {
+	/** Which process it would be. */
+	readonly of: string;
 	readonly parent: string | undefined;
 	readonly traceparent: string;
 	facts: SpanFacts | null;
@@ -14,10 +17,10 @@ interface Begun {
 const spans: Begun[] = [];
 let ended: (() => void)[] = [];
 /** Keeps what was begun; each span is told apart by its number. */
-const tracer: Tracer = {
+const tracerOf = (of: string): Tracer => ({
 	begin: (parent) => {
 		const span: Begun = {
-			parent,
+			...{ of, parent },
 			traceparent: `00-${"a".repeat(32)}-${String(spans.length + 1).padStart(16, "0")}-01`,
 			facts: null,
 		};
@@ -30,7 +33,8 @@ const tracer: Tracer = {
 			},
 		};
 	},
-};
+});
+const tracer = tracerOf("node");
 const whenEnded = (span: Begun | undefined) =>
 	new Promise<void>((resolve) => {
 		const look = () => (span?.facts == null ? ended.push(look) : resolve());
@@ -107,3 +111,51 @@ describe("a request to a service", () => {
 		}
 	});
 });
+
+describe("the way of a request", () => {
+	const spanOf = (name: string) => spans.find((span) => span.of === name);
+
+	it("L7: through a hop and an agent is one chain of spans; a connection that is used again makes none", async () => {
+		await using shared = disposable(await SharedState.open());
+		const nodeAt = (nodeId: string) =>
+			TestBackbone.open({ nodeId, cluster: { url: null, ca: null } }, shared.own, { tracer: tracerOf(nodeId) });
+		await using entry = await nodeAt("entry");
+		await using other = await nodeAt("other");
+		const { port } = await other.http((_request, response) => response.end("ok"));
+		await other.agent("far", port, { tracer: tracerOf("agent"), token: await other.token("far") });
+		// The route is known a moment later.
+		const ask = async () => {
+			const text = await RawClient.exchange(
+				{ port: entry.port },
+				`GET / HTTP/1.1\r\nHost: far.mos.test\r\nTraceparent: ${client}\r\nConnection: close\r\n\r\n`,
+			);
+			return Number(text.slice(9, 12));
+		};
+		await expect.poll(() => (spans.splice(0), ask())).toBe(200);
+		for (const name of ["entry", "other", "agent"]) await whenEnded(spanOf(name));
+		expect(spanOf("entry")?.parent).toBe(client);
+		expect(spanOf("other")?.parent).toBe(spanOf("entry")?.traceparent);
+		expect(spanOf("agent")?.parent).toBe(spanOf("other")?.traceparent);
+		expect([spanOf("other")?.facts, spanOf("agent")?.facts]).toEqual([
+			{ name: "hop service", attributes: { "warren.role": "backbone", "warren.service": "far" } },
+			{ name: "connect service", attributes: { "warren.role": "agent" } },
+		]);
+		const before = spans.length;
+		expect(await ask()).toBe(200);
+		expect(spans.slice(before).map((span) => span.of)).toEqual(["entry"]);
+	});
+
+	it("to a target that refuses says so at the agent", async () => {
+		const { server, port } = await backbone.http(() => {});
+		await new Promise((resolve) => server.close(resolve));
+		await backbone.agent("gone", port, { tracer: tracerOf("agent") });
+		spans.length = 0;
+		await backbone.raw("GET / HTTP/1.1\r\nHost: gone.mos.test\r\nConnection: close\r\n\r\n");
+		await whenEnded(spanOf("agent"));
+		expect(spanOf("agent")?.facts?.attributes?.["error.type"]).toBe("refused");
+	});
+});
+
+function disposable(own: SharedState): AsyncDisposable & { readonly own: SharedState } {
+	return { own, [Symbol.asyncDispose]: () => own.close() };
+}

@@ -43,6 +43,8 @@ export interface CoordinatorDeps {
 	readonly revocations?: RevocationFile;
 	/** Of several coordinators the one that leads: where the others find everything. */
 	readonly shared?: SharedCoordinatorState;
+	/** Where conditions of whoever opens it stand too; its own unless told. */
+	readonly health?: HealthTable;
 }
 
 export interface CoordinatorOptions {
@@ -99,7 +101,7 @@ export class Coordinator implements Closeable {
 	static async open(deps: CoordinatorDeps, options: CoordinatorOptions): Promise<Coordinator> {
 		const { clock, random } = deps;
 		const lifetime = new Lifetime();
-		const health = new HealthTable(clock);
+		const health = deps.health ?? new HealthTable(clock);
 		const metrics = new Metrics();
 		const roster = new RosterMachine(parse(options.policy ?? defaultDeny), () => newId(random, 8));
 		const shared = deps.shared ?? null;

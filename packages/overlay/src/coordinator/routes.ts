@@ -413,6 +413,8 @@ export function coordinatorRoutes(deps: CoordinatorRouteDeps): Route[] {
 			handle: async (context) => {
 				const { limit, before, actor } = parseRequest(auditQuery, Object.fromEntries(context.query));
 				const records = await deps.audit.list({
+					// Other roles may write into the same table.
+					role: "coordinator",
 					limit,
 					...(before === undefined ? {} : { before }),
 					...(actor === undefined ? {} : { actor }),

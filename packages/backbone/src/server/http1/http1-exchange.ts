@@ -109,7 +109,7 @@ export class Http1Exchange implements StreamUser {
 			// One write for all that is there.
 			link.channel.cork();
 			if (lease.warm) link.user = this;
-			else link.open({ kind: "http" }, this);
+			else link.open({ kind: "http", ...(this.#span === null ? {} : { traceparent: this.#span.traceparent }) }, this);
 			link.writeText(this.#forwarded);
 			if (pending !== null) this.fromClient(pending);
 			link.channel.uncork();
