@@ -226,7 +226,7 @@ describe("warren backbone and warren agent", () => {
 		const server = await startBackbone();
 		const { token } = await api(server, "POST", "/admin/api/tokens", { service_name: "web" });
 		const file = folder.file("agents.json");
-		const service = { service: "web", target: `127.0.0.1:${await httpService("ok")}`, token, links: 10_000 };
+		const service = { service: "web", target: `127.0.0.1:${await httpService("ok")}`, token, transport: "parked", links: 10_000 };
 		writeFileSync(file, JSON.stringify({ backbone: `http://127.0.0.1:${server.ready["port"]}`, services: [service] }));
 		await start(["agent", "--config", file]);
 		const links = async () => (await api(server, "GET", "/admin/api/services")).services[0].agents[0]?.links as number;

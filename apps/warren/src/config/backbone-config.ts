@@ -265,7 +265,7 @@ export function parseAgentConfig(
 			service: each.service,
 			target: each.target,
 			token,
-			transport: each.transport ?? file.transport ?? "parked",
+			transport: each.transport ?? file.transport ?? "shared",
 			name: each.name ?? null,
 			proxyProtocol: each.proxyProtocol,
 			...(each.links === undefined ? {} : { links: each.links }),

@@ -43,7 +43,7 @@ export const serviceAgentLimits = {
 } as const;
 
 /** What a server answers that knows no shared connections. */
-const beforeShared: ReadonlySet<number> = new Set([404, 405, 426]);
+const beforeShared: ReadonlySet<number> = new Set([400, 404, 405, 426]);
 
 /** `stopped`: for good, with the reason; the token is refused, or another agent took over. */
 export type AgentState =

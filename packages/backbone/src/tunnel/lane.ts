@@ -64,11 +64,11 @@ export class Lane implements LinkChannel {
 			return this.#flowing();
 		}
 		if (this.#heldBytes === 0) {
-			this.shared.sendRecord(LaneRecord.blocked, this.number, 0);
 			const now = this.#credit;
 			this.#credit = 0;
 			if (now > 0) this.shared.send(this.number, bytes.subarray(0, now));
 			this.#hold(bytes.subarray(now));
+			this.shared.sendRecord(LaneRecord.blocked, this.number, 0);
 		} else this.#hold(bytes);
 		this.#owesRoom = true;
 		return false;
