@@ -226,7 +226,13 @@ describe("warren backbone and warren agent", () => {
 		const server = await startBackbone();
 		const { token } = await api(server, "POST", "/admin/api/tokens", { service_name: "web" });
 		const file = folder.file("agents.json");
-		const service = { service: "web", target: `127.0.0.1:${await httpService("ok")}`, token, links: 10_000 };
+		const service = {
+			service: "web",
+			target: `127.0.0.1:${await httpService("ok")}`,
+			token,
+			transport: "parked",
+			links: 10_000,
+		};
 		writeFileSync(file, JSON.stringify({ backbone: `http://127.0.0.1:${server.ready["port"]}`, services: [service] }));
 		await start(["agent", "--config", file]);
 		const links = async () => (await api(server, "GET", "/admin/api/services")).services[0].agents[0]?.links as number;
@@ -278,7 +284,7 @@ describe("warren backbone and warren agent", () => {
 		);
 		const token = /"token":"([^"]+)"/.exec(made)?.[1] as string;
 		const target = await httpService("ok");
-		for (const transport of ["parked", "http2"]) {
+		for (const transport of ["shared", "parked", "http2"]) {
 			const agent = await start(
 				[
 					"agent",

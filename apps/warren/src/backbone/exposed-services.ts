@@ -227,7 +227,7 @@ function agentOf(exposed: Exposed, { url, ca }: ServicePlace): AgentServiceConfi
 		service: exposed.name,
 		target: { host: "127.0.0.1", port: exposed.port },
 		token: exposed.token,
-		transport: "parked",
+		transport: "shared",
 		// A process that was killed may still be counted: this one takes over.
 		name: "expose",
 		proxyProtocol: false,

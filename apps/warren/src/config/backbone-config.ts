@@ -153,7 +153,7 @@ const target = z
 		const match = targetPattern.exec(text) as RegExpExecArray;
 		return { host: (match[1] ?? match[2]) as string, port: Number(match[3]) };
 	});
-const transport = z.enum(["parked", "websocket", "http2"]);
+const transport = z.enum(["parked", "shared", "websocket", "http2"]);
 
 const agentServiceSchema = z.object({
 	service: z.string().min(1),
@@ -183,7 +183,7 @@ export interface AgentServiceConfig {
 	readonly service: string;
 	readonly target: { readonly host: string; readonly port: number };
 	readonly token: string;
-	readonly transport: "parked" | "websocket" | "http2";
+	readonly transport: "parked" | "shared" | "websocket" | "http2";
 	readonly name: string | null;
 	readonly proxyProtocol: boolean;
 	readonly links?: number;
@@ -265,7 +265,7 @@ export function parseAgentConfig(
 			service: each.service,
 			target: each.target,
 			token,
-			transport: each.transport ?? file.transport ?? "parked",
+			transport: each.transport ?? file.transport ?? "shared",
 			name: each.name ?? null,
 			proxyProtocol: each.proxyProtocol,
 			...(each.links === undefined ? {} : { links: each.links }),
