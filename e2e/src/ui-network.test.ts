@@ -129,7 +129,7 @@ describe.each(Object.keys(sizes))("the edge's pages on a %s", (size) => {
 		await page.getByRole("button", { name: "Review and save" }).click();
 		await page.getByText("+ burrow ↔ den").waitFor();
 		await page.getByRole("button", { name: "Save", exact: true }).click();
-		await page.getByText("The policy is in force").first().waitFor();
+		await page.getByRole("dialog").waitFor({ state: "detached" });
 		// Narrowed to a port: the pair stays, and what closes between them is named.
 		await page.getByText("Rules", { exact: true }).click();
 		await page.getByRole("combobox", { name: "Protocol" }).selectOption("tcp");
@@ -139,7 +139,7 @@ describe.each(Object.keys(sizes))("the edge's pages on a %s", (size) => {
 		await page.getByText("− tcp 0-21, 23-65535").waitFor();
 		await page.getByRole("button", { name: "Save and close ports of 1 pair" }).waitFor();
 		await expectAccessible(page, "access, ports in the preview");
-		await page.getByRole("button", { name: "Close" }).click();
+		await page.getByRole("button", { name: "Close", exact: true }).click();
 		await page.getByRole("button", { name: "Discard changes" }).click();
 		await expect
 			.poll(() => page.evaluate(askNode, "/api/network/explain?from=burrow&to=den"), eventually)

@@ -148,7 +148,7 @@ describe("joining", () => {
 		expect(await warren([...args, "--data", elsewhere.path], env)).toMatchObject({ code: 0 });
 	});
 
-	it("at an older machine, which takes nobody in, and at one that is no Warren", async () => {
+	it("at an older machine, which takes nobody in, and at one that is no Warren", { timeout: 120_000 }, async () => {
 		for (const [status, type, body] of [
 			[404, "application/json", '{"error":"not_found","message":"There is nothing here."}'],
 			[200, "text/html", "<h1>It works</h1>"],
@@ -228,7 +228,7 @@ describe("starting", () => {
 		expectTold(result, /disk|full|cannot be written/i, /[Ff]ree disk space|free disk space/);
 	});
 
-	it("on a port that another program has", async () => {
+	it("on a port that another program has", { timeout: 120_000 }, async () => {
 		const taken = createHttpServer();
 		await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
 		const port = String((taken.address() as AddressInfo).port);
@@ -245,7 +245,7 @@ describe("starting", () => {
 			/(may not be used|cannot be written|cannot be used)/,
 			/permissions/,
 		],
-	] as const)("as a user who may not: %s", async ([_title, args, happened, fix], context) => {
+	] as const)("as a user who may not: %s", { timeout: 120_000 }, async ([_title, args, happened, fix], context) => {
 		using folder = tempFolder("theirs");
 		const nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
 		const can = spawnSync(nobody[0] as string, [...nobody.slice(1), process.execPath, main, "--version"]).status === 0;

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { parseConfig } from "@warren/kernel";
+import { defineErrors, parseConfig } from "@warren/kernel";
 import { z } from "zod";
 import { type ClusterConfig, clusterFields, clusterVariables, parseCluster } from "./cluster-config.ts";
 import { defaultDataFolder } from "./data-folder.ts";
@@ -271,6 +271,41 @@ export function parseAgentConfig(
 			...(each.links === undefined ? {} : { links: each.links }),
 		};
 	});
+}
+
+/** `warren forward`, and `warren whoami --service`: somebody who reaches services of a backbone. */
+const forwardSchema = z.object({
+	backbone: z.string().default(""),
+	ca: z.string().optional(),
+	credential: z.string().default(""),
+	host: z.string().min(1).default("127.0.0.1"),
+	json: z.boolean().default(false),
+	logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
+});
+
+export const forwardSettings = {
+	name: "forward",
+	schema: forwardSchema,
+	variables: {
+		backbone: "BACKBONE_URL",
+		ca: "BACKBONE_CA",
+		credential: "BACKBONE_CREDENTIAL",
+		host: "WARREN_FORWARD_HOST",
+		json: "WARREN_JSON",
+		logLevel: "WARREN_LOG_LEVEL",
+	},
+	secrets: ["credential"],
+} as const;
+
+const credentialError = defineErrors({
+	no_credential: { status: 401, fix: "Set it to the credential from POST /principals, or from the Services page." },
+});
+
+/** @throws WarrenError `bad_config`, `unsafe_config`, `no_credential`. */
+export function parseForwardConfig(flags: Readonly<Record<string, unknown>>, environment: Environment) {
+	const { backbone, ca, credential, ...rest } = readSettings(forwardSettings, flags, environment);
+	if (credential === "") throw credentialError("no_credential", "BACKBONE_CREDENTIAL is not set.");
+	return { ...rest, credential, backbone: backboneUrl(backbone), ca: ca === undefined ? null : readText(ca) };
 }
 
 /** @throws WarrenError `bad_config`, `unsafe_config`: a token must not travel in the clear. */

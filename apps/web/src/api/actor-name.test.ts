@@ -31,6 +31,7 @@ describe("who did it", () => {
 	it("acted on what has a name, too", () => {
 		expect(targetName("d1", names)).toBe("Pixel");
 		expect(targetName("user:u1", names)).toBe("Ada Lovelace");
+		expect(targetName("admin/api/grants/n1/web", names)).toBe("admin/api/grants/burrow/web");
 		expect(targetName("warren.0", names)).toBe("warren.0");
 	});
 });

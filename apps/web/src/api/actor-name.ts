@@ -17,7 +17,10 @@ export function actorName(actor: string, names: Names): string {
 	return actor === "anonymous" ? t.anonymous : actor;
 }
 
-/** What was acted on, by its name where it has one. */
+/** What was acted on, with the names of those in it that have one. */
 export function targetName(target: string, names: Names): string {
-	return names.get(target.replace(/^[a-z]+:/, "")) ?? target;
+	return target
+		.split(/([ /])/)
+		.map((word) => names.get(word.replace(/^[a-z]+:/, "")) ?? word)
+		.join("");
 }

@@ -1,13 +1,23 @@
 import { useState } from "react";
 import type { MachineId } from "../api/machine.ts";
 import { useMachineName } from "../api/warren.tsx";
-import { Dialog } from "../ui/dialog.tsx";
-import { Field } from "../ui/field.tsx";
 import { exactInput, Form, SubmitButton, TextField, textOf, useSubmit } from "../ui/form.tsx";
+import { MadeDialog } from "../ui/made-dialog.tsx";
+import { SelectField } from "../ui/select-field.tsx";
 import { StatusDot } from "../ui/status-dot.tsx";
 import { Addresses, stateOf } from "./exposed-facts.tsx";
 import { type Exposed, exposePort, usePrincipals } from "./services-api.ts";
 import { t } from "./text.ts";
+
+type Who = "granted" | "everybody";
+const whos = [
+	["granted", t.granted],
+	["everybody", t.everybody],
+] as const;
+const kinds = [
+	["http", t.kinds.http],
+	["tcp", t.kinds.tcp],
+] as const;
 
 /** What `warren expose NAME PORT` does on a machine, as a sheet. @param props.standing what is changed; none = a new name. */
 export function ExposePort(props: {
@@ -17,39 +27,25 @@ export function ExposePort(props: {
 	onClose: () => void;
 }) {
 	const { machine, open, standing, onClose } = props;
-	const [done, setDone] = useState<Exposed>();
 	const machineName = useMachineName(machine);
-	const close = () => {
-		setDone(undefined);
-		onClose();
-	};
 	return (
-		<Dialog
+		<MadeDialog<Exposed>
 			open={open}
-			onClose={close}
-			title={
-				done === undefined
-					? standing === undefined
-						? t.exposeTitle(machineName)
-						: t.changeTitle(standing.name)
-					: stateOf(done).state === "up"
-						? t.exposed(done.name)
-						: t.exposedWaiting(done.name)
-			}
-			{...(done === undefined ? { lead: t.exposeLead } : {})}
-		>
-			{done === undefined ? (
-				<ExposeForm machine={machine} standing={standing} onDone={setDone} />
-			) : (
-				<Outcome exposed={done} onClose={close} />
-			)}
-		</Dialog>
+			onClose={onClose}
+			title={standing === undefined ? t.exposeTitle(machineName) : t.changeTitle(standing.name)}
+			lead={t.exposeLead}
+			form={(onMade) => <ExposeForm machine={machine} standing={standing} onDone={onMade} />}
+			shown={(exposed, close) => ({
+				title: stateOf(exposed).state === "up" ? t.exposed(exposed.name) : t.exposedWaiting(exposed.name),
+				body: <Outcome exposed={exposed} onClose={close} />,
+			})}
+		/>
 	);
 }
 
 function ExposeForm(props: { machine: MachineId; standing: Exposed | undefined; onDone: (exposed: Exposed) => void }) {
 	const { machine, standing, onDone } = props;
-	const [who, setWho] = useState(standing?.public === true ? "everybody" : "granted");
+	const [who, setWho] = useState<Who>(standing?.public === true ? "everybody" : "granted");
 	const submission = useSubmit(async (form) => {
 		const everybody = who === "everybody";
 		const chosen = [...form.getAll("grant"), ...textOf(form, "grants").split(/[\s,]+/)].map(String).filter(Boolean);
@@ -97,24 +93,8 @@ function ExposeForm(props: { machine: MachineId; standing: Exposed | undefined; 
 					required
 				/>
 			</div>
-			{standing === undefined && (
-				<Field label={t.kind}>
-					{(ids) => (
-						<select {...ids} className="select" name="kind">
-							<option value="http">{t.kinds.http}</option>
-							<option value="tcp">{t.kinds.tcp}</option>
-						</select>
-					)}
-				</Field>
-			)}
-			<Field label={t.who}>
-				{(ids) => (
-					<select {...ids} className="select" value={who} onChange={(event) => setWho(event.target.value)}>
-						<option value="granted">{t.granted}</option>
-						<option value="everybody">{t.everybody}</option>
-					</select>
-				)}
-			</Field>
+			{standing === undefined && <SelectField label={t.kind} name="kind" options={kinds} />}
+			<SelectField label={t.who} options={whos} value={who} onChoose={setWho} />
 			{who === "granted" && <GrantChoice />}
 		</Form>
 	);

@@ -1,5 +1,5 @@
 import "./services.css";
-import { ArrowLeft, Ellipsis, Pencil, Plus, Power, Share2 } from "lucide-react";
+import { ArrowLeft, Pencil, Plus, Power, Share2 } from "lucide-react";
 import { useState } from "react";
 import { Link, useLocation, useSearch } from "wouter";
 import { type MachineId, self, servicesPath } from "../api/machine.ts";
@@ -111,14 +111,7 @@ function ExposedRow({ machine, exposed }: { machine: MachineId; exposed: Exposed
 				<span className="small muted block">{t.kinds[exposed.kind]}</span>
 			</td>
 			<td className="cell-actions">
-				<Menu
-					label={t.actions(name)}
-					trigger={
-						<button type="button" className="icon-button">
-							<Ellipsis size={17} />
-						</button>
-					}
-				>
+				<Menu label={t.actions(name)}>
 					<MenuItem
 						icon={<Pencil size={16} />}
 						onSelect={() => navigate(`${servicesPath(machine)}?expose=${encodeURIComponent(name)}`)}

@@ -1,4 +1,4 @@
-import { Ellipsis, Plus, Power, Settings, Share2, Trash2 } from "lucide-react";
+import { Plus, Power, Settings, Share2, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { Link, useLocation } from "wouter";
 import { self } from "../api/machine.ts";
@@ -79,14 +79,7 @@ function ServiceRow({ service, here }: { service: Service; here: Exposed | undef
 				)}
 			</td>
 			<td className="cell-actions">
-				<Menu
-					label={t.actions(name)}
-					trigger={
-						<button type="button" className="icon-button">
-							<Ellipsis size={17} />
-						</button>
-					}
-				>
+				<Menu label={t.actions(name)}>
 					<MenuItem icon={<Settings size={16} />} onSelect={() => navigate(serviceHref(name))}>
 						{t.settings}
 					</MenuItem>

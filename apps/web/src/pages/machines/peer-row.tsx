@@ -1,4 +1,4 @@
-import { Ellipsis, Globe, LogOut, RefreshCw, SquareTerminal, Trash2 } from "lucide-react";
+import { Globe, LogOut, RefreshCw, SquareTerminal, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { Link, useLocation } from "wouter";
 import { self, servicesPath, terminalsPath } from "../../api/machine.ts";
@@ -60,14 +60,7 @@ export function PeerRow({ peer }: { peer: Peer }) {
 			<td className="cell-source">{peer.sources.join(", ") || peer.source}</td>
 			<td className="cell-access">{signedIn ? t.signedIn : <Link href={terminalsPath(peer.id)}>{t.signIn}</Link>}</td>
 			<td className="cell-actions">
-				<Menu
-					label={t.actions(peer.name)}
-					trigger={
-						<button type="button" className="icon-button">
-							<Ellipsis size={17} />
-						</button>
-					}
-				>
+				<Menu label={t.actions(peer.name)}>
 					<MenuItem icon={<SquareTerminal size={16} />} onSelect={() => navigate(terminalsPath(peer.id))}>
 						{t.open}
 					</MenuItem>

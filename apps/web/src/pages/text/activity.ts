@@ -35,7 +35,12 @@ export const t = {
 		share: "shared link",
 		mesh: "warren",
 	},
-	operators: { setup: "setup link", console: "a command on this machine", administrator: "administrator" },
+	operators: {
+		setup: "setup link",
+		console: "a command on this machine",
+		administrator: "administrator",
+		backbone: "this machine",
+	},
 	anonymous: "nobody",
 	outcomes: { ok: "ok", refused: "refused", failed: "failed" },
 	roles: {
