@@ -30,7 +30,7 @@ describe.skipIf(reason !== null)(
 				body: JSON.stringify(person),
 			});
 			token = ((await signed.json()) as { token: string }).token;
-		}, 90_000);
+		}, 180_000);
 		afterAll(async () => {
 			await cluster?.[Symbol.asyncDispose]();
 		});
@@ -90,7 +90,7 @@ describe.skipIf(reason !== null)(
 			const args = ["-c", folder.file("nginx.conf"), "-p", folder.path];
 			await using _running = await runBalancer(nginx as string, args, port);
 			await works(readFileSync(cert, "utf8"), "by-nginx");
-		}, 90_000);
+		}, 180_000);
 
 		it("HAProxy does the same", async (context) => {
 			context.skip(haproxy === undefined, "haproxy is not installed (Debian's package: haproxy)");
@@ -103,7 +103,7 @@ describe.skipIf(reason !== null)(
 			writeFileSync(folder.file("haproxy.cfg"), site);
 			await using _running = await runBalancer(haproxy as string, ["-db", "-f", folder.file("haproxy.cfg")], port);
 			await works(readFileSync(cert, "utf8"), "by-haproxy");
-		}, 90_000);
+		}, 180_000);
 
 		it("Caddy does the same", async (context) => {
 			context.skip(caddy === undefined, "caddy is not installed (Debian's package: caddy)");
@@ -118,7 +118,7 @@ describe.skipIf(reason !== null)(
 			const args = ["run", "--config", folder.file("Caddyfile"), "--adapter", "caddyfile"];
 			await using _running = await runBalancer(caddy as string, args, port, { HOME: folder.file("home") });
 			await works(readFileSync(cert, "utf8"), "by-caddy");
-		}, 90_000);
+		}, 180_000);
 	},
 );
 
