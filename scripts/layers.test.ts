@@ -27,7 +27,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
 	wireguard: { may: ["kernel", "net", "store"], why: "domains never import each other" },
 	testkit: { may: ["kernel", "net", "store"], why: "what tests share stands on the base alone" },
 	edge: {
-		may: ["kernel", "net", "store", "accounts", "ai", "sync", "sync/protocol"],
+		may: ["kernel", "net", "store", "accounts", "ai", "sync", "sync/protocol", "sync/testing"],
 		why: "roles are compositions of the packages",
 	},
 	cli: {
@@ -166,16 +166,21 @@ describe("the layers", () => {
 	it("each package has one door that lists its names (and one more for its protocol)", () => {
 		for (const each of packages.filter((candidate) => candidate.folder.includes("/packages/"))) {
 			const doors = Object.keys(each.manifest["exports"] as object);
-			// The joiner's process is on every machine, and must not load the coordinator.
-			const further = each.name === "overlay" ? ["./joiner"] : [];
 			expect(
-				doors.filter((door) => ![".", "./protocol", ...further].includes(door)),
+				doors.filter((door) => ![".", "./protocol", ...(furtherDoors[each.name] ?? [])].includes(door)),
 				each.name,
 			).toEqual([]);
 			expect(readFileSync(join(each.folder, "src/index.ts"), "utf8"), each.name).not.toMatch(/export \*/);
 		}
 	});
 });
+
+const furtherDoors: Readonly<Record<string, readonly string[]>> = {
+	// The joiner's process is on every machine, and must not load the coordinator.
+	overlay: ["./joiner"],
+	// The client by which tests say exactly what they mean to, at this hub and at the one on Workers.
+	sync: ["./testing"],
+};
 
 function sourcesUnder(folder: string): string[] {
 	return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {

@@ -1,18 +1,16 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { freePort, noNats, noPostgres, tempFolder } from "@warren/testkit";
 import { Agent, fetch } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { balancers, nginxAround, runBalancer, toLoopback } from "./balancer.ts";
 import { type Cluster, setupOf, startHubs } from "./cluster.ts";
 import { SyncClient } from "./sync-client.ts";
 
 const person = { name: "Ada", email: "ada@example.test", password: "correct horse battery" };
 const examples = fileURLToPath(new URL("../../examples/cluster/", import.meta.url));
-const nginx = ["/usr/sbin/nginx", "/usr/bin/nginx"].find((each) => existsSync(each));
-const caddy = ["/usr/bin/caddy", "/usr/local/bin/caddy"].find((each) => existsSync(each));
-const haproxy = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy"].find((each) => existsSync(each));
+const { nginx, caddy, haproxy } = balancers;
 const reason = noPostgres() ?? noNats();
 
 describe.skipIf(reason !== null)(
@@ -32,7 +30,7 @@ describe.skipIf(reason !== null)(
 				body: JSON.stringify(person),
 			});
 			token = ((await signed.json()) as { token: string }).token;
-		}, 90_000);
+		}, 180_000);
 		afterAll(async () => {
 			await cluster?.[Symbol.asyncDispose]();
 		});
@@ -88,20 +86,11 @@ describe.skipIf(reason !== null)(
 				.replace("listen 443 ssl", `listen 127.0.0.1:${port} ssl`)
 				.replace("/etc/ssl/hub.example.com.crt", cert)
 				.replace("/etc/ssl/hub.example.com.key", key);
-			const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-				.map((each) => `${each}_temp_path ${folder.file(each)};`)
-				.join(" ");
-			const main = `daemon off; master_process off; pid ${folder.file("pid")}; error_log ${folder.file("log")};
-events {} http { access_log off; ${paths} ${site} }`;
-			writeFileSync(folder.file("nginx.conf"), main);
-			const child = spawn(nginx as string, ["-c", folder.file("nginx.conf"), "-p", folder.path], { stdio: "ignore" });
-			try {
-				await listening(port);
-				await works(readFileSync(cert, "utf8"), "by-nginx");
-			} finally {
-				await ended(child);
-			}
-		}, 90_000);
+			writeFileSync(folder.file("nginx.conf"), nginxAround(site, folder.file));
+			const args = ["-c", folder.file("nginx.conf"), "-p", folder.path];
+			await using _running = await runBalancer(nginx as string, args, port);
+			await works(readFileSync(cert, "utf8"), "by-nginx");
+		}, 180_000);
 
 		it("HAProxy does the same", async (context) => {
 			context.skip(haproxy === undefined, "haproxy is not installed (Debian's package: haproxy)");
@@ -112,14 +101,9 @@ events {} http { access_log off; ${paths} ${site} }`;
 				.replace("bind :443 ssl crt /etc/ssl/warren", `bind 127.0.0.1:${port} ssl crt ${folder.file("hub.pem")}`)
 				.replace("bind :8888", `bind 127.0.0.1:${await freePort()}`);
 			writeFileSync(folder.file("haproxy.cfg"), site);
-			const child = spawn(haproxy as string, ["-db", "-f", folder.file("haproxy.cfg")], { stdio: "ignore" });
-			try {
-				await listening(port);
-				await works(readFileSync(cert, "utf8"), "by-haproxy");
-			} finally {
-				await ended(child);
-			}
-		}, 90_000);
+			await using _running = await runBalancer(haproxy as string, ["-db", "-f", folder.file("haproxy.cfg")], port);
+			await works(readFileSync(cert, "utf8"), "by-haproxy");
+		}, 180_000);
 
 		it("Caddy does the same", async (context) => {
 			context.skip(caddy === undefined, "caddy is not installed (Debian's package: caddy)");
@@ -131,24 +115,12 @@ events {} http { access_log off; ${paths} ${site} }`;
 			);
 			writeFileSync(folder.file("Caddyfile"), site);
 			mkdirSync(folder.file("home"));
-			const child = spawn(caddy as string, ["run", "--config", folder.file("Caddyfile"), "--adapter", "caddyfile"], {
-				stdio: "ignore",
-				env: { PATH: process.env["PATH"] ?? "", HOME: folder.file("home") },
-			});
-			try {
-				await listening(port);
-				await works(readFileSync(cert, "utf8"), "by-caddy");
-			} finally {
-				await ended(child);
-			}
-		}, 90_000);
+			const args = ["run", "--config", folder.file("Caddyfile"), "--adapter", "caddyfile"];
+			await using _running = await runBalancer(caddy as string, args, port, { HOME: folder.file("home") });
+			await works(readFileSync(cert, "utf8"), "by-caddy");
+		}, 180_000);
 	},
 );
-
-function toLoopback(_host: string, options: { readonly all?: boolean }, done: (...answer: any[]) => void): void {
-	if (options.all === true) done(null, [{ address: "127.0.0.1", family: 4 }]);
-	else done(null, "127.0.0.1", 4);
-}
 
 function selfSigned(folder: string): { cert: string; key: string } {
 	const [cert, key] = [`${folder}/hub.crt`, `${folder}/hub.key`];
@@ -157,34 +129,4 @@ function selfSigned(folder: string): { cert: string; key: string } {
 	const made = spawnSync("openssl", ["req", "-x509", ...curve, "-nodes", "-keyout", key, "-out", cert, ...subject]);
 	expect(made.status, String(made.stderr)).toBe(0);
 	return { cert, key };
-}
-
-const maxTries = 400;
-
-/** Resolves once somebody accepts there; a refusal is followed by the next try, 20 s long. */
-function listening(port: number): Promise<void> {
-	let tries = 0;
-	return new Promise((resolve, reject) => {
-		const tryOnce = () => {
-			const socket = connect(port, "127.0.0.1");
-			socket.once("connect", () => {
-				socket.destroy();
-				resolve();
-			});
-			socket.once("error", (fault) => {
-				tries += 1;
-				if (tries < maxTries) setTimeout(tryOnce, 50);
-				else reject(fault);
-			});
-		};
-		tryOnce();
-	});
-}
-
-function ended(child: ChildProcess): Promise<void> {
-	return new Promise((resolve) => {
-		child.once("exit", () => resolve());
-		child.kill("SIGTERM");
-		if (child.exitCode !== null) resolve();
-	});
 }

@@ -22,6 +22,8 @@ export interface Instance {
 	readonly ready: Readonly<Record<string, unknown>>;
 	readonly toDatabase: FaultRelay;
 	readonly toNats: FaultRelay;
+	/** By which the other instances reach this one; null = as its clients do. */
+	readonly fromOthers: FaultRelay | null;
 }
 
 export interface ClusterOptions {
@@ -32,6 +34,8 @@ export interface ClusterOptions {
 	readonly copied?: readonly string[];
 	/** It needs the database alone. */
 	readonly withoutNats?: boolean;
+	/** Flags by which an instance says where the others reach it. */
+	readonly reachedAt?: (port: number) => readonly string[];
 	/** How far each instance's clock is off. */
 	readonly offMs?: readonly number[];
 	/** How far the database's is. */
@@ -78,9 +82,22 @@ export class Cluster implements AsyncDisposable {
 		const home = this.home(index);
 		this.#copy(home);
 		const port = before?.port ?? (await freePort());
-		const process = this.run(home, port, this.backends(toDatabase, toNats), this.#options.offMs?.[index] ?? 0);
+		const { reachedAt, offMs } = this.#options;
+		const fromOthers =
+			before?.fromOthers ?? (reachedAt === undefined ? null : await faultRelay({ host: "127.0.0.1", port }));
+		const where = fromOthers === null ? [] : (reachedAt?.(fromOthers.port) ?? []);
+		const process = this.run(home, port, [...this.backends(toDatabase, toNats), ...where], offMs?.[index] ?? 0);
 		const ready = await process.line<Readonly<Record<string, unknown>>>();
-		const instance = { index, process, port, origin: `http://127.0.0.1:${port}`, ready, toDatabase, toNats };
+		const instance = {
+			index,
+			process,
+			port,
+			origin: `http://127.0.0.1:${port}`,
+			ready,
+			toDatabase,
+			toNats,
+			fromOthers,
+		};
 		this.instances[index] = instance;
 		return instance;
 	}
@@ -139,11 +156,12 @@ export class Cluster implements AsyncDisposable {
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {
-		for (const { process, toDatabase, toNats } of this.instances) {
+		for (const { process, toDatabase, toNats, fromOthers } of this.instances) {
 			// What waits for a backend that a test has stopped must not make its end wait.
 			await process.kill("SIGKILL");
 			await toDatabase.close();
 			await toNats.close();
+			await fromOthers?.close();
 		}
 		await this.nats[Symbol.asyncDispose]();
 		this.postgres[Symbol.dispose]();

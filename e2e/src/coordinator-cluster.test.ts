@@ -1,15 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
 import { request as httpsRequest } from "node:https";
-import { join } from "node:path";
-import { noNats, noPostgres, tempFolder } from "@warren/testkit";
+import { noNats, noPostgres } from "@warren/testkit";
 import { Agent, fetch } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Cluster, print, stall } from "./cluster.ts";
+import { type Cluster, print, stall } from "./cluster.ts";
+import { coordinatorAdmin as adminToken, Coordinators } from "./coordinators.ts";
 
 const reason = noPostgres() ?? noNats();
-const adminToken = "an-administrators-token";
-const everybody = '{"acls":[{"action":"accept","src":["*"],"dst":["*"]}]}';
 
 interface Event {
 	readonly id: string | undefined;
@@ -21,22 +18,9 @@ describe.skipIf(reason !== null)(
 	"two coordinators over one PostgreSQL (skipped where PostgreSQL or nats-server is missing)",
 	() => {
 		let cluster: Cluster;
-		const folder = tempFolder("coordinator-cluster");
-		const file = (...names: string[]) => readFileSync(join(folder.path, ...names), "utf8");
-		const tlsOf = (peer: string) => ({
-			ca: file("ca", "ca.crt"),
-			cert: file(peer, "peer.crt"),
-			key: file(peer, "peer.key"),
-			servername: "localhost",
-		});
+		let coordinators: Coordinators;
+		const tlsOf = (peer: string) => coordinators.tlsOf(peer);
 		const agents = new Map<string, Agent>();
-
-		async function ca(...args: string[]): Promise<void> {
-			const { spawnSync } = await import("node:child_process");
-			const main = new URL("../../apps/warren/src/main.ts", import.meta.url).pathname;
-			const done = spawnSync(process.execPath, [main, "ca", ...args], { encoding: "utf8" });
-			expect(done.status, done.stderr).toBe(0);
-		}
 
 		const call = async (peer: string, index: number, method: string, path: string, body?: unknown, headers = {}) => {
 			const dispatcher = agents.get(peer) ?? new Agent({ connect: tlsOf(peer) });
@@ -130,49 +114,15 @@ describe.skipIf(reason !== null)(
 				.toBe(200);
 			return answer as { status: number; body: any };
 		};
-		const leader = async () => {
-			const { address } = await cluster.leadership("coordinator");
-			return cluster.instances.findIndex(({ port }) => address.endsWith(`:${port}`));
-		};
+		const leader = () => coordinators.leader();
 
 		beforeAll(async () => {
-			await ca("init", "--out", folder.file("ca"), "--host", "localhost");
-			for (const peer of ["one", "two", "three", "late"])
-				await ca("issue-peer", "--name", peer, "--ca-dir", folder.file("ca"), "--out", folder.file(peer));
-			await ca(
-				"issue-peer",
-				"--name",
-				"coordinator",
-				"--host",
-				"localhost",
-				"--ca-dir",
-				folder.file("ca"),
-				"--out",
-				folder.file("coordinator"),
-			);
-			writeFileSync(folder.file("policy.json"), everybody);
-			const [cert, key] = ["crt", "key"].map((each) => folder.file(`coordinator/peer.${each}`));
-			cluster = await Cluster.start(2, {
-				role: "coordinator",
-				flags: [
-					"--tls-cert",
-					cert as string,
-					"--tls-key",
-					key as string,
-					"--tls-ca",
-					folder.file("ca/ca.crt"),
-					"--policy-file",
-					folder.file("policy.json"),
-					"--no-stun",
-				],
-				env: { WARREN_ADMIN_TOKEN: adminToken },
-				withoutNats: true,
-			});
+			coordinators = await Coordinators.start(["one", "two", "three", "late"]);
+			cluster = coordinators.cluster;
 		}, 90_000);
 		afterAll(async () => {
 			for (const agent of agents.values()) await agent.destroy();
-			await cluster?.[Symbol.asyncDispose]();
-			folder[Symbol.dispose]();
+			await coordinators?.[Symbol.asyncDispose]();
 		}, 60_000);
 
 		it("a machine is the same at both: its certificate, its address, its observed address, and who it sees", async () => {

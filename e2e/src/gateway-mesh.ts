@@ -8,8 +8,12 @@ export class GatewayMesh implements Disposable {
 	readonly #receipts = new Map<string, (outcome: string) => void>();
 	readonly #watchers = new Set<() => void>();
 
+	/** Resolves with the end of its socket. */
+	readonly ended: Promise<number>;
+
 	private constructor(socket: WebSocket) {
 		this.#socket = socket;
+		this.ended = new Promise((resolve) => socket.once("close", resolve));
 	}
 
 	/** Resolves once it is signed in. @throws Error when it is refused. */
@@ -45,9 +49,8 @@ export class GatewayMesh implements Disposable {
 
 	/** Resolves once the gateway has said goodbye. */
 	async leave(): Promise<void> {
-		const closed = new Promise((resolve) => this.#socket.once("close", resolve));
 		this.#socket.close();
-		await closed;
+		await this.ended;
 	}
 
 	[Symbol.dispose](): void {

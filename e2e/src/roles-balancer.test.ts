@@ -1,21 +1,20 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { type AddressInfo, connect } from "node:net";
+import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { Lifetime, systemClock, systemRandom } from "@warren/kernel";
 import { Authority, dialWebSocket } from "@warren/net";
 import { freePort, noNats, noPostgres, type StartedServer, startServer, tempFolder } from "@warren/testkit";
 import { Agent, fetch } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { balancers, nginxAround, runBalancer, toLoopback } from "./balancer.ts";
 import { Cluster } from "./cluster.ts";
+import { Coordinators } from "./coordinators.ts";
 
 /** The balancers of examples/cluster in front of backbones and gateways: as they are, but for names, ports and certificate. */
 const examples = fileURLToPath(new URL("../../examples/cluster/", import.meta.url));
-const programs = {
-	nginx: ["/usr/sbin/nginx", "/usr/bin/nginx"].find((each) => existsSync(each)),
-	haproxy: ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy"].find((each) => existsSync(each)),
-};
 const adminToken = "an-administrator-of-tests";
 const missing = noPostgres() ?? noNats();
 
@@ -28,14 +27,16 @@ describe.skipIf(missing !== null)(
 		const ports: Record<string, number> = {};
 		let backbones: Cluster;
 		let gateways: Cluster;
+		let coordinators: Coordinators;
 		let ca: string;
 		let token: string;
 		let target: number;
 		let http: Agent;
 
 		beforeAll(async () => {
-			for (const name of [...Object.keys(programs), "coordinators"]) ports[name] = await freePort();
-			[backbones, gateways] = await Promise.all([
+			for (const name of ["nginx", "haproxy", "coordinators"]) ports[name] = await freePort();
+			[coordinators, backbones, gateways] = await Promise.all([
+				Coordinators.start(["machine"]),
 				Cluster.start(3, {
 					role: "backbone",
 					flags: ["--http", "--domain", "localhost", "--trusted-proxy", "127.0.0.1/32"],
@@ -73,6 +74,7 @@ describe.skipIf(missing !== null)(
 			await lifetime.close();
 			await backbones?.[Symbol.asyncDispose]();
 			await gateways?.[Symbol.asyncDispose]();
+			await coordinators?.[Symbol.asyncDispose]();
 			folder[Symbol.dispose]();
 		}, 60_000);
 
@@ -96,25 +98,25 @@ describe.skipIf(missing !== null)(
 			}
 			return text;
 		};
+		const withCoordinators = (text: string) => {
+			for (const [at, port] of [8889, 8890].entries()) {
+				expect(text).toContain(`127.0.0.1:${port}`);
+				text = text.replaceAll(`127.0.0.1:${port}`, `127.0.0.1:${coordinators.cluster.at(at).port}`);
+			}
+			return text;
+		};
 		const configurations = {
 			nginx: (port: number) => {
 				const site = withPlaces("roles-nginx.conf")
 					.replaceAll("listen 443 ssl", `listen 127.0.0.1:${port} ssl`)
 					.replace(/\/etc\/ssl\/\S+\.crt/g, folder.file("leaf.crt"))
 					.replace(/\/etc\/ssl\/\S+\.key/g, folder.file("leaf.key"));
-				const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-					.map((each) => `${each}_temp_path ${folder.file(each)};`)
-					.join(" ");
 				const file = folder.file("nginx.conf");
-				writeFileSync(
-					file,
-					`daemon off; master_process off; pid ${folder.file("pid")}; error_log ${folder.file("log")};
-events {} http { access_log off; ${paths} ${site} }`,
-				);
+				writeFileSync(file, nginxAround(site, folder.file));
 				return ["-c", file, "-p", folder.path];
 			},
 			haproxy: (port: number) => {
-				const site = withPlaces("haproxy.cfg")
+				const site = withCoordinators(withPlaces("haproxy.cfg"))
 					.replace("bind :443 ssl crt /etc/ssl/warren", `bind 127.0.0.1:${port} ssl crt ${folder.file("leaf.pem")}`)
 					.replace("bind :8888", `bind 127.0.0.1:${ports["coordinators"]}`);
 				const file = folder.file("haproxy.cfg");
@@ -123,18 +125,37 @@ events {} http { access_log off; ${paths} ${site} }`,
 			},
 		} as const;
 
-		async function start(name: keyof typeof programs): Promise<number> {
+		async function start(name: "nginx" | "haproxy"): Promise<number> {
 			const port = ports[name] as number;
-			const child = spawn(programs[name] as string, configurations[name](port), { stdio: "ignore" });
-			lifetime.defer(() => ended(child));
-			await listening(port);
+			const running = await runBalancer(balancers[name] as string, configurations[name](port), port);
+			lifetime.defer(async () => running[Symbol.asyncDispose]());
 			return port;
 		}
+
+		/** A machine by its own certificate, whatever stands between; and again without whoever led. */
+		async function machineComesBack(port: number) {
+			const dispatcher = new Agent({ connect: { ...coordinators.tlsOf("machine"), lookup: toLoopback } as never });
+			lifetime.defer(() => dispatcher.destroy());
+			const body = JSON.stringify({ wg_public_key: key, display_name: "machine" });
+			const register = async () => {
+				const init = { method: "POST", dispatcher, body, headers: { "content-type": "application/json" } };
+				const answer = await fetch(`https://localhost:${port}/v1/mesh/register`, init).catch(() => null);
+				return answer?.status === 200 ? ((await answer.json()) as { ula: string }).ula : null;
+			};
+			await expect.poll(register, { timeout: 30_000 }).toMatch(/^fd/);
+			const before = await register();
+			const { cluster } = coordinators;
+			const leading = await coordinators.leader();
+			await cluster.at(leading).process.kill("SIGKILL");
+			await expect.poll(register, { timeout: 30_000 }).toBe(before);
+			await cluster.add(leading);
+		}
+		const key = randomBytes(32).toString("base64");
 
 		it.for(["nginx", "haproxy"] as const)(
 			"%s: an agent and its visitors by one name, without any one backbone",
 			async (name, context) => {
-				context.skip(programs[name] === undefined, `${name} is not installed (Debian's package)`);
+				context.skip(balancers[name] === undefined, `${name} is not installed (Debian's package)`);
 				const port = await start(name);
 				const args = [
 					"agent",
@@ -168,7 +189,7 @@ events {} http { access_log off; ${paths} ${site} }`,
 		it.for(["nginx", "haproxy"] as const)(
 			"%s: a mesh registers and connects at the gateway's name",
 			async (name, context) => {
-				context.skip(programs[name] === undefined, `${name} is not installed (Debian's package)`);
+				context.skip(balancers[name] === undefined, `${name} is not installed (Debian's package)`);
 				const port = ports[name] as number;
 				const origin = `https://gateway.example.com:${port}`;
 				const registered = await fetch(`${origin}/register`, {
@@ -191,40 +212,56 @@ events {} http { access_log off; ${paths} ${site} }`,
 				await connection.close();
 			},
 		);
+
+		it("HAProxy passes a coordinator's TLS on, from the machine to whoever leads", async (context) => {
+			context.skip(balancers.haproxy === undefined, "haproxy is not installed (Debian's package)");
+			await machineComesBack(ports["coordinators"] as number);
+		});
+
+		it("nginx does the same", async (context) => {
+			const { nginx, nginxStream } = balancers;
+			context.skip(nginx === undefined, "nginx is not installed (Debian's package)");
+			context.skip(nginxStream === undefined, "nginx's module stream is not installed (libnginx-mod-stream)");
+			const port = await freePort();
+			const part = withCoordinators(readFileSync(`${examples}roles-nginx-stream.conf`, "utf8"));
+			expect(part).toContain("listen 8888;");
+			const file = folder.file("nginx-stream.conf");
+			const site = part.replace(/^#.*\n/gm, "").replace("listen 8888;", `listen 127.0.0.1:${port};`);
+			writeFileSync(file, nginxAround(site.trim(), folder.file, `load_module ${nginxStream};\n`));
+			const running = await runBalancer(nginx as string, ["-c", file, "-p", folder.path], port);
+			lifetime.defer(async () => running[Symbol.asyncDispose]());
+			await machineComesBack(port);
+		});
+
+		it("systemd takes the units as they are", (context) => {
+			const verify = "/usr/bin/systemd-analyze";
+			context.skip(spawnSync(verify, ["--version"]).status !== 0, "systemd-analyze is not installed");
+			for (const unit of ["warren-role@.service", "warren-hub@.service"]) {
+				const done = spawnSync(verify, ["verify", `${examples}${unit}`], { encoding: "utf8" });
+				// What is said of other units of this machine is theirs.
+				const said = `${done.stdout}${done.stderr}`.split("\n").filter((line) => line.includes("warren"));
+				expect(said).toEqual([]);
+			}
+		});
+
+		it("vps.sh is a script that the shell takes, and sets up what the balancers' files expect", () => {
+			const file = `${examples}vps.sh`;
+			const parsed = spawnSync("sh", ["-n", file], { encoding: "utf8" });
+			expect([parsed.status, parsed.stderr]).toEqual([0, ""]);
+			const text = readFileSync(file, "utf8");
+			const portsOf = (role: string) =>
+				new RegExp(`for port in ([\\d ]+); do\n(?:\tfolder=.*\n)?\tunit "${role}-`).exec(text)?.[1]?.split(" ");
+			for (const [role, files] of [
+				["backbone", ["roles-nginx.conf", "haproxy.cfg"]],
+				["gateway", ["roles-nginx.conf", "haproxy.cfg"]],
+				["coordinator", ["roles-nginx-stream.conf", "haproxy.cfg"]],
+			] as const) {
+				const found = portsOf(role) ?? [];
+				expect(found.length, role).toBeGreaterThan(1);
+				for (const each of files)
+					for (const port of found)
+						expect(readFileSync(`${examples}${each}`, "utf8"), `${each} ${role}`).toContain(`127.0.0.1:${port}`);
+			}
+		});
 	},
 );
-
-function toLoopback(_host: string, options: { readonly all?: boolean }, done: (...answer: any[]) => void): void {
-	if (options.all === true) done(null, [{ address: "127.0.0.1", family: 4 }]);
-	else done(null, "127.0.0.1", 4);
-}
-
-const maxTries = 400;
-
-/** Resolves once somebody accepts there; a refusal is followed by the next try, 20 s long. */
-function listening(port: number): Promise<void> {
-	let tries = 0;
-	return new Promise((resolve, reject) => {
-		const tryOnce = () => {
-			const socket = connect(port, "127.0.0.1");
-			socket.once("connect", () => {
-				socket.destroy();
-				resolve();
-			});
-			socket.once("error", (fault) => {
-				tries += 1;
-				if (tries < maxTries) setTimeout(tryOnce, 50);
-				else reject(fault);
-			});
-		};
-		tryOnce();
-	});
-}
-
-function ended(child: ChildProcess): Promise<void> {
-	return new Promise((resolve) => {
-		child.once("exit", () => resolve());
-		child.kill("SIGTERM");
-		if (child.exitCode !== null) resolve();
-	});
-}

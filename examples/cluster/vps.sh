@@ -1,6 +1,6 @@
 #!/bin/sh
 # One VPS (Debian, as root): PostgreSQL, NATS, three backbones, three gateways and two coordinators on loopback, for
-# roles-nginx.conf. Run it again after a change: what is there stays. `warren` must be installed for all users.
+# roles-nginx.conf and roles-nginx-stream.conf. Run it again after a change: what is there stays. `warren` must be installed for all users.
 #   DOMAIN=mos.example.com sh vps.sh
 set -eu
 
@@ -13,8 +13,8 @@ command -v warren >/dev/null || { echo 'warren is not installed' >&2; exit 1; }
 id warren >/dev/null 2>&1 || useradd --system --home-dir /var/lib/warren --create-home warren
 install -d -m 0700 -o warren -g warren /var/lib/warren
 install -d -m 0700 /etc/warren
-sudo -u postgres psql -tAc "select 1 from pg_roles where rolname = 'warren'" | grep -q 1 || sudo -u postgres createuser warren
-sudo -u postgres psql -tAc "select 1 from pg_database where datname = 'warren'" | grep -q 1 || sudo -u postgres createdb -O warren warren
+runuser -u postgres -- psql -tAc "select 1 from pg_roles where rolname = 'warren'" | grep -q 1 || runuser -u postgres -- createuser warren
+runuser -u postgres -- psql -tAc "select 1 from pg_database where datname = 'warren'" | grep -q 1 || runuser -u postgres -- createdb -O warren warren
 grep -qs '^jetstream' /etc/nats-server.conf || printf 'jetstream { store_dir: /var/lib/nats }\nlisten: 127.0.0.1:4222\n' >>/etc/nats-server.conf
 systemctl enable --now postgresql nats-server
 systemctl restart nats-server
@@ -27,8 +27,8 @@ secret() { # NAME: made once, kept 0600
 certificates() { # the overlay's CA and the coordinators' certificate, made once
 	ca=/var/lib/warren/overlay-ca
 	[ -s "$ca/ca.key" ] && return
-	sudo -u warren warren ca init --out "$ca" --host "$DOMAIN" --host localhost
-	sudo -u warren warren ca issue-peer --name coordinator --host "$DOMAIN" --host localhost --ca-dir "$ca" --out /var/lib/warren/coordinator-tls
+	runuser -u warren -- warren ca init --out "$ca" --host "$DOMAIN" --host localhost
+	runuser -u warren -- warren ca issue-peer --name coordinator --host "$DOMAIN" --host localhost --ca-dir "$ca" --out /var/lib/warren/coordinator-tls
 }
 
 unit() { # ROLE-PORT FLAGS…
@@ -65,8 +65,8 @@ for port in 4000 4001 4002; do
 	unit "gateway-$port" gateway --host 127.0.0.1 --port "$port" --data "/var/lib/warren/gateway-$port" --trusted-proxy 127.0.0.1/32
 done
 tls=/var/lib/warren/coordinator-tls
-for port in 8888 8889; do
+for port in 8889 8890; do
 	unit "coordinator-$port" coordinator --host 127.0.0.1 --port "$port" --no-stun \
 		--tls-cert "$tls/peer.crt" --tls-key "$tls/peer.key" --tls-ca "$tls/ca.crt"
 done
-echo "Backbones, gateways and coordinators run. Put roles-nginx.conf into place, with your names and certificates."
+echo "Backbones, gateways and coordinators run. Put roles-nginx.conf and roles-nginx-stream.conf into place, with your names and certificates."

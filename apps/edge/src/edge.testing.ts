@@ -1,6 +1,5 @@
-import { once } from "node:events";
 import { join } from "node:path";
-import { ackSubprotocol, type ClientFrame, decodeFrame, encodeStep1 } from "@warren/sync/protocol";
+import { WireClient as SyncWireClient } from "@warren/sync/testing";
 import { Workerd } from "@warren/testkit";
 import { WebSocket } from "ws";
 import { WebsocketProvider as Provider1 } from "y-websocket-1";
@@ -163,68 +162,9 @@ function until(
 	});
 }
 
-/** A socket without a document, for saying exactly what a test means to say. */
-export class WireClient implements Disposable {
-	readonly ws: WebSocket;
-	readonly frames: ClientFrame[] = [];
-	readonly closed: Promise<{ code: number; reason: string }>;
-	readonly #waiting = new Set<() => void>();
-
+/** A socket without a document, at this hub. */
+export class WireClient extends SyncWireClient {
 	constructor(edge: TestEdge, room: string, token: string, headers: Readonly<Record<string, string>> = {}) {
-		const protocols = [ackSubprotocol, "warren.v1", ...(token === "" ? [] : [`bearer.${token}`])];
-		this.ws = new WebSocket(`${edge.wsUrl}/rooms/${room}/sync`, protocols, {
-			headers,
-			// Who is closed before it said anything gets its code at once, and the end of the connection late.
-			closeTimeout: 1_000,
-		} as object);
-		this.ws.on("error", () => {});
-		this.ws.on("message", (data: Buffer) => {
-			const frame = decodeFrame(new Uint8Array(data));
-			if (frame.type === "error") throw new Error(frame.message);
-			this.frames.push(frame);
-			for (const check of [...this.#waiting]) check();
-		});
-		this.closed = new Promise((resolve) => {
-			this.ws.once("close", (code, reason) => resolve({ code, reason: reason.toString() }));
-		});
-	}
-
-	/** Updates of this socket that are on disk, as the server counts them. */
-	get durable(): number {
-		return this.frames.reduce((count, frame) => (frame.type === "durable" ? frame.count : count), 0);
-	}
-
-	get text(): string {
-		const doc = new Y.Doc();
-		for (const frame of this.frames) if (frame.type === "update") Y.applyUpdate(doc, frame.update);
-		return doc.getText("t").toJSON();
-	}
-
-	async sync(): Promise<this> {
-		if (this.ws.readyState !== this.ws.OPEN) await once(this.ws, "open");
-		this.send(encodeStep1(new Uint8Array([0])));
-		await this.until(() => this.frames.some((frame) => frame.type === "update" && frame.answer));
-		return this;
-	}
-
-	send(message: Uint8Array): void {
-		this.ws.send(message);
-	}
-
-	/** Asked after each message. */
-	until(holds: () => boolean): Promise<void> {
-		return new Promise((resolve) => {
-			const check = () => {
-				if (!holds()) return;
-				this.#waiting.delete(check);
-				resolve();
-			};
-			this.#waiting.add(check);
-			check();
-		});
-	}
-
-	[Symbol.dispose](): void {
-		this.ws.terminate();
+		super(edge.wsUrl, room, { token, headers });
 	}
 }

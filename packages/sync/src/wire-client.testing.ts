@@ -3,6 +3,9 @@ import { WebSocket } from "ws";
 import * as Y from "yjs";
 import { ackSubprotocol, type ClientFrame, decodeFrame, encodeStep1 } from "./protocol/index.ts";
 
+/** Who comes: a user of the test's own hub, or whoever a token stands for; an empty one is none. */
+export type WireVisitor = string | { readonly token: string; readonly headers?: Readonly<Record<string, string>> };
+
 /** A socket without a document, for saying exactly what a test means to say. */
 export class WireClient implements Disposable {
 	readonly ws: WebSocket;
@@ -12,10 +15,15 @@ export class WireClient implements Disposable {
 	readonly closed: Promise<{ code: number; reason: string }>;
 	readonly #waiting = new Set<() => void>();
 
-	constructor(hubWsUrl: string, room: string, user = "alice", protocol: string = ackSubprotocol) {
-		this.ws = new WebSocket(`${hubWsUrl}/rooms/${room}/sync`, [protocol, "warren.v1", `bearer.session-${user}`], {
+	constructor(hubWsUrl: string, room: string, who: WireVisitor = "alice", protocol: string = ackSubprotocol) {
+		const { token, headers = {} } = typeof who === "string" ? { token: `session-${who}` } : who;
+		const bearer = token === "" ? [] : [`bearer.${token}`];
+		this.ws = new WebSocket(`${hubWsUrl}/rooms/${room}/sync`, [protocol, "warren.v1", ...bearer], {
+			headers,
 			maxPayload: 512 * 1024 * 1024,
-		});
+			// Who is closed before it said anything gets its code at once, and the end of the connection late.
+			closeTimeout: 1_000,
+		} as object);
 		this.ws.on("error", () => {});
 		this.ws.on("message", (data: Buffer) => {
 			const frame = decodeFrame(new Uint8Array(data));
@@ -31,6 +39,11 @@ export class WireClient implements Disposable {
 
 	get durable(): number {
 		return this.frames.reduce((count, frame) => (frame.type === "durable" ? frame.count : count), 0);
+	}
+
+	/** Of the text that tests write. */
+	get text(): string {
+		return this.doc.getText("t").toJSON();
 	}
 
 	updates(): Uint8Array[] {

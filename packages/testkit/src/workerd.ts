@@ -1,4 +1,5 @@
-import { Miniflare } from "miniflare";
+import { Miniflare, type MiniflareOptions } from "miniflare";
+import { tempFolder } from "./temp-folder.ts";
 import { bundleWorker } from "./worker-bundle.ts";
 
 export interface WorkerdOptions {
@@ -21,9 +22,11 @@ export const workerdCompatibility = {
 export class Workerd implements AsyncDisposable {
 	readonly port: number;
 	readonly #miniflare: Miniflare;
+	readonly #scratch: Disposable;
 
-	private constructor(miniflare: Miniflare, port: number) {
+	private constructor(miniflare: Miniflare, scratch: Disposable, port: number) {
 		this.#miniflare = miniflare;
+		this.#scratch = scratch;
 		this.port = port;
 	}
 
@@ -31,7 +34,8 @@ export class Workerd implements AsyncDisposable {
 	static async start(entry: string, options: WorkerdOptions): Promise<Workerd> {
 		const { outbound } = options;
 		const contents = await (bundled.get(entry) ?? bundle(entry));
-		const miniflare = new Miniflare({
+		const scratch = tempFolder("workerd");
+		const miniflare = within(scratch.path, {
 			modules: [{ type: "ESModule", path: "worker.js", contents }],
 			compatibilityDate: workerdCompatibility.date,
 			compatibilityFlags: [...workerdCompatibility.flags],
@@ -47,15 +51,31 @@ export class Workerd implements AsyncDisposable {
 			...(outbound === undefined ? {} : { outboundService: (request: never) => outbound(request) as never }),
 		});
 		const url = await miniflare.unsafeGetDirectURL();
-		return new Workerd(miniflare, Number(url.port));
+		return new Workerd(miniflare, scratch, Number(url.port));
 	}
 
 	get origin(): string {
 		return `http://localhost:${this.port}`;
 	}
 
-	[Symbol.asyncDispose](): Promise<void> {
-		return this.#miniflare.dispose();
+	async [Symbol.asyncDispose](): Promise<void> {
+		await this.#miniflare.dispose();
+		this.#scratch[Symbol.dispose]();
+	}
+}
+
+/**
+ * It chooses a folder below the system's temporary one when it is made, and at its end removes it without waiting: a
+ * process that ends first leaves it there. So it is given a place that is ours to remove.
+ */
+function within(folder: string, options: MiniflareOptions): Miniflare {
+	const before = process.env["TMPDIR"];
+	process.env["TMPDIR"] = folder;
+	try {
+		return new Miniflare(options);
+	} finally {
+		if (before === undefined) delete process.env["TMPDIR"];
+		else process.env["TMPDIR"] = before;
 	}
 }
 

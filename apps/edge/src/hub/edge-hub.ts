@@ -1,9 +1,10 @@
 import { type Accounts, type AccountsTables, accountsSchema, isRevoked, openAccounts } from "@warren/accounts";
 import { type AiTables, aiSchema, FetchUpstream, openAi } from "@warren/ai";
 import { closeCodes, type Logger, newSecret, type Random } from "@warren/kernel";
-import { dataHeaders, FetchListener, HostTable, type Route } from "@warren/net";
+import { dataHeaders, describedRoutes, FetchListener, HostTable, type Route } from "@warren/net";
 import { AuditLog, type AuditTable, auditSchema, openObjectTables } from "@warren/store";
 import { DocumentsList, documentRoutes, type SyncTables, syncSchema } from "@warren/sync";
+import manifest from "../../package.json" with { type: "json" };
 import type { EdgeConfig } from "../config/edge-config.ts";
 import type { ObjectClock } from "../object-clock.ts";
 import { type DurableStorage, type RoomStub, socketPair } from "../platform.ts";
@@ -68,13 +69,16 @@ export async function openEdgeHub(deps: EdgeHubDeps, config: EdgeConfig): Promis
 			corsOrigins: config.corsOrigins,
 			remoteAddressOf: (request) => request.headers.get(addressHeader) ?? "unknown",
 			pair: socketPair,
-			routes: [
-				aboutRoute(config),
-				...accounts.routes(),
-				...ai.routes(),
-				...documentRoutes({ documents, history: roomContents(roomOf), audit }, options),
-				doors.route(options),
-			],
+			routes: describedRoutes(
+				[
+					aboutRoute(config),
+					...accounts.routes(),
+					...ai.routes(),
+					...documentRoutes({ documents, history: roomContents(roomOf), audit }, options),
+					doors.route(options),
+				],
+				{ owner: "hub", title: "Warren hub on Workers", version: manifest.version },
+			),
 		},
 	);
 	accounts.onRevoked((revoked) => {
