@@ -450,6 +450,43 @@ describe.each(["shared", "parked"] as const)("over %s", (transport) => {
 	}
 
 	describe("limits", () => {
+		it("a head above 32 KiB, or of more than 100 fields, is 431 and never reaches a service; just below it does", async () => {
+			// Node's own server takes half of that.
+			let reached = 0;
+			const service = await backbone.tcp((socket) => {
+				let seen = "";
+				socket.on("data", (chunk: Buffer) => {
+					seen += chunk.toString("latin1");
+					if (!seen.endsWith("\r\n\r\n")) return;
+					seen = "";
+					reached += 1;
+					socket.write(answer("ok"));
+				});
+			});
+			await backbone.agent("web", service.port);
+			const head = (bytes: number) => {
+				const start = "GET / HTTP/1.1\r\nHost: web.mos.test\r\nConnection: close\r\n";
+				// Single fields have a limit below it: several share the rest.
+				let fields = "";
+				for (let each = 0; start.length + fields.length + 2 < bytes; each++) {
+					const left = bytes - start.length - fields.length - 2;
+					const size = left > 8_100 ? 4_000 : left;
+					fields += `X-${each}: ${"x".repeat(size - `X-${each}: \r\n`.length)}\r\n`;
+				}
+				return `${start}${fields}\r\n`;
+			};
+			const status = async (text: string) => (await backbone.raw(text)).slice(9, 12);
+			expect(head(32 * 1024)).toHaveLength(32 * 1024);
+			expect(await status(head(32 * 1024))).toBe("200");
+			expect(await status(head(32 * 1024 + 512))).toBe("431");
+			// Not even ended: it is refused as soon as it is too large.
+			expect(await status(head(64 * 1024).slice(0, 40 * 1024))).toBe("431");
+			const many = (count: number) => get(Array.from({ length: count - 2 }, (_, each) => `x-${each}: 1\r\n`).join(""));
+			expect(await status(many(100))).toBe("200");
+			expect(await status(many(101))).toBe("431");
+			expect(reached).toBe(2);
+		});
+
 		it("a slow head is told 408, and an unused connection ends", async () => {
 			const clock = new VirtualClock();
 			await using quick = await TestBackbone.open({}, undefined, { clock });
