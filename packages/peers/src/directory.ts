@@ -144,7 +144,10 @@ export class PeerDirectory {
 	/** @throws WarrenError `bad_request`, `peer_exists`. */
 	async add(host: string, port: number, name: string | undefined): Promise<PeerRow> {
 		const canonical = parsePeerHost(host);
-		if (canonical === null) throw peerError("bad_request", `"${host.slice(0, 80)}" is not a host name or an address.`);
+		if (canonical === null)
+			throw peerError("bad_request", `"${host.slice(0, 80)}" is not a host name or an address.`, {
+				fix: "Give it without https:// and without a path: atlas.local, 192.168.1.7 or fd00::1.",
+			});
 		const address = { host: canonical, port };
 		if (this.#deps.isSelf(address)) throw peerError("bad_request", `${addressKey(address)} is this machine itself.`);
 		await this.#deps.manual.add(address, name ?? canonical);
