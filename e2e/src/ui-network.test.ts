@@ -129,7 +129,7 @@ describe.each(Object.keys(sizes))("the edge's pages on a %s", (size) => {
 		await page.getByRole("button", { name: "Review and save" }).click();
 		await page.getByText("+ burrow ↔ den").waitFor();
 		await page.getByRole("button", { name: "Save", exact: true }).click();
-		await page.getByRole("dialog").waitFor({ state: "detached" });
+		await page.getByRole("dialog", { name: "What this changes" }).waitFor({ state: "detached" });
 		// Narrowed to a port: the pair stays, and what closes between them is named.
 		await page.getByText("Rules", { exact: true }).click();
 		await page.getByRole("combobox", { name: "Protocol" }).selectOption("tcp");

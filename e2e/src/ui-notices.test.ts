@@ -109,6 +109,44 @@ describe("notices of terminals", () => {
 			.toEqual([expect.stringMatching(/^sleep finished in worker \| It ran for 1\d s/)]);
 	});
 
+	it("with the page closed the worker shows what the machine sends, and a page in sight is left in peace", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		const registered = Promise.withResolvers<string>();
+		const session = await page.context().newCDPSession(page);
+		session.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => {
+			const [first] = registrations;
+			if (first !== undefined) registered.resolve(first.registrationId);
+		});
+		await session.send("ServiceWorker.enable");
+		const registrationId = await registered.promise;
+		const push = (tag: string) =>
+			session.send("ServiceWorker.deliverPushMessage", {
+				origin: originOf(node),
+				registrationId,
+				data: JSON.stringify({
+					title: "Bell on atlas",
+					body: "A terminal there asks for you.",
+					tag,
+					path: "/machines",
+				}),
+			});
+		const shown = () =>
+			page.evaluate(async () => {
+				const registration = await navigator.serviceWorker.getRegistration();
+				return ((await registration?.getNotifications()) ?? [])
+					.map(({ tag }) => tag)
+					.filter((tag) => /^push/.test(tag));
+			});
+		await page.goto(`${originOf(node)}/settings`);
+		await page.getByRole("heading", { name: "Notifications" }).waitFor();
+		await push("push-in-sight");
+		// No window of this machine is left: the one that looks on is about something else.
+		await page.goto("about:blank");
+		await push("push-closed");
+		await page.goto(`${originOf(node)}/settings`);
+		await expect.poll(shown, eventually).toEqual(["push-closed"]);
+	});
+
 	it("raised no fault in the page", (test) => {
 		test.skip(missing !== null, missing ?? "");
 		expect(faults).toEqual([]);

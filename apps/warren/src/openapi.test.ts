@@ -16,6 +16,7 @@ import { openCoordinator } from "./coordinator/coordinator-role.ts";
 import { openGateway } from "./gateway/gateway-role.ts";
 import { openHub } from "./hub/hub-role.ts";
 import { openNode } from "./node/node-role.ts";
+import { openPushPart } from "./push/push-part.ts";
 import { openRoomsPart } from "./rooms/rooms-part.ts";
 import { openSidecarRole } from "./sidecar/sidecar-role.ts";
 
@@ -51,7 +52,7 @@ const roles: Readonly<Record<string, (data: string) => Promise<Opened>>> = {
 			webFolder: `${data}-none`,
 		};
 		const config = parseNodeConfig(flags, { WARREN_PIN: "lovelace-1815" });
-		const always = [openRoomsPart, exposePart(null), consolePart(null)];
+		const always = [openRoomsPart, exposePart(null), consolePart(null), openPushPart];
 		const { listener, close } = await openNode(deps, config, { always });
 		return { url: `http://127.0.0.1:${listener.port}`, routes: listener.routes(), close };
 	},

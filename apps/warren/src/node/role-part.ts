@@ -1,16 +1,8 @@
 import type { Duplex } from "node:stream";
 import type { NodeAccess, SetupLink } from "@warren/access";
 import type { EnrolledTables } from "@warren/accounts";
-import type {
-	Authenticator,
-	CredentialKind,
-	EventSink,
-	Fingerprint,
-	NodeId,
-	PeerSource,
-	PeerTunnel,
-} from "@warren/kernel";
-import type { Authority, Listener, Route } from "@warren/net";
+import type { Authenticator, CredentialKind, Fingerprint, NodeId, PeerSource, PeerTunnel } from "@warren/kernel";
+import type { Authority, EventFeed, Listener, Route } from "@warren/net";
 import type { Kysely } from "kysely";
 import type { NodeConfig } from "../config/node-config.ts";
 import type { RoleBase } from "../role-base.ts";
@@ -18,7 +10,7 @@ import type { RoleBase } from "../role-base.ts";
 /** What a node has opened before its roles are composed. */
 export interface NodeBase extends RoleBase {
 	readonly db: Kysely<EnrolledTables>;
-	readonly feed: EventSink;
+	readonly feed: EventFeed;
 	readonly access: NodeAccess;
 	/** The setup link as the hub sees it: the same secret, a door of its own. */
 	readonly hubSetup: SetupLink;

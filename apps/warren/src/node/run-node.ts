@@ -5,6 +5,7 @@ import { type NodeConfig, parseNodeConfig } from "../config/node-config.ts";
 import { consolePart } from "../console/console-part.ts";
 import { edgePart } from "../edge/edge-part.ts";
 import { hubPart } from "../hub/hub-part.ts";
+import { openPushPart } from "../push/push-part.ts";
 import { openRoomsPart } from "../rooms/rooms-part.ts";
 import { processesPart } from "../supervisor/processes-part.ts";
 import { runSupervised } from "../supervisor/supervised-role.ts";
@@ -14,7 +15,7 @@ import { type NodeParts, type NodeReady, openNode } from "./node-role.ts";
 export async function runNode(flags: Record<string, unknown>): Promise<void> {
 	const config = parseNodeConfig(flags, process.env);
 	await runRole("node", config, (deps) =>
-		open(deps, config, { always: [openRoomsPart, exposePart(null), consolePart(null)] }),
+		open(deps, config, { always: [openRoomsPart, exposePart(null), consolePart(null), openPushPart] }),
 	);
 }
 
@@ -24,7 +25,7 @@ export async function runPrivate(flags: Record<string, unknown>): Promise<void> 
 	await runSupervised("private", config, (deps, processes) =>
 		open(deps, config, {
 			first: [hubPart(processes), edgePart],
-			always: [processesPart(processes), openRoomsPart, exposePart(processes), consolePart(processes)],
+			always: [processesPart(processes), openRoomsPart, exposePart(processes), consolePart(processes), openPushPart],
 		}),
 	);
 }

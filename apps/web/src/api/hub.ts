@@ -1,4 +1,4 @@
-import { useQuery } from "@tanstack/react-query";
+import { queryOptions, useQuery } from "@tanstack/react-query";
 import { useSyncExternalStore } from "react";
 import { guessDeviceName } from "../shell/device-name.ts";
 import { type Account, AccountStore, accountStorageKey } from "./account.ts";
@@ -44,18 +44,26 @@ export interface Discovery {
 	roles: string[];
 }
 
-export function useDiscovery() {
-	return useQuery({
-		queryKey: [self, "discovery"],
-		queryFn: ({ signal }) => api.request<Discovery>(self, "/", { signal, authorization: null }),
-		staleTime: 5 * 60_000,
-		retry: false,
-	});
-}
+const discovery = queryOptions({
+	queryKey: [self, "discovery"],
+	queryFn: ({ signal }) => api.request<Discovery>(self, "/", { signal, authorization: null }),
+	staleTime: 5 * 60_000,
+	retry: false,
+});
+
+export const useDiscovery = () => useQuery(discovery);
 
 /** Where accounts and documents come from: this machine, the one that it joined, or nowhere. Unknown counts as there. */
-export function useHubRole(): "hub" | "member" | "none" | "unknown" {
-	const roles = useDiscovery().data?.roles;
-	if (roles === undefined) return "unknown";
-	return roles.includes("hub") ? "hub" : roles.includes("member") ? "member" : "none";
+export type HubRole = "hub" | "member" | "none" | "unknown";
+
+export const useHubRole = (): HubRole => roleOf(useDiscovery().data);
+
+/** The same, waited for: what is done once in a life must not depend on which answer came first. */
+export async function askHubRole(): Promise<HubRole> {
+	return roleOf(await queryClient.fetchQuery(discovery).catch(() => undefined));
+}
+
+function roleOf(said: Discovery | undefined): HubRole {
+	if (said === undefined) return "unknown";
+	return said.roles.includes("hub") ? "hub" : said.roles.includes("member") ? "member" : "none";
 }

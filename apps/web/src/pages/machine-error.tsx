@@ -2,6 +2,7 @@ import { ApiError } from "../api/exchange.ts";
 import { type MachineId, self } from "../api/machine.ts";
 import { useMachineName } from "../api/warren.tsx";
 import { ErrorNotice, StaleNotice } from "../ui/states.tsx";
+import { t } from "../ui/text.ts";
 import { PinCard } from "./pin-card.tsx";
 
 /** Why a machine's data is not here (or not fresh): the certificate's full stop, old data with its age, or the error. */
@@ -11,5 +12,5 @@ export function MachineError(props: { machine: MachineId; failure: unknown; data
 		return <PinCard peer={props.machine} name={name} />;
 	}
 	if (props.dataAt > 0) return <StaleNotice failure={props.failure} at={props.dataAt} onRetry={props.onRetry} />;
-	return <ErrorNotice failure={props.failure} title={`${name} does not answer as it should`} onRetry={props.onRetry} />;
+	return <ErrorNotice failure={props.failure} title={t.machineFailed(name)} onRetry={props.onRetry} />;
 }

@@ -2,7 +2,7 @@ import { useState } from "react";
 import { useLocation } from "wouter";
 import { tryEnrolWithAccount } from "../api/enrolment.ts";
 import { ApiError } from "../api/exchange.ts";
-import { useHubRole } from "../api/hub.ts";
+import { askHubRole, useHubRole } from "../api/hub.ts";
 import { self } from "../api/machine.ts";
 import type { Device } from "../api/types.ts";
 import { api, credentials } from "../api/warren.tsx";
@@ -35,7 +35,7 @@ export function SetupPage({ secret, onDone }: { secret: string; onDone: () => vo
 		<MachineSetup
 			secret={secret}
 			withStep={hasHub}
-			onDone={() => (hasHub ? setMachineDone(true) : finish())}
+			onDone={async () => (["hub", "unknown"].includes(await askHubRole()) ? setMachineDone(true) : finish())}
 			onSignIn={() => {
 				onDone();
 				navigate("/", { replace: true });
@@ -78,7 +78,7 @@ function FirstAccount(props: { secret: string; step?: string; onDone: () => Prom
 	);
 }
 
-function MachineSetup(props: { secret: string; withStep: boolean; onDone: () => void; onSignIn: () => void }) {
+function MachineSetup(props: { secret: string; withStep: boolean; onDone: () => Promise<void>; onSignIn: () => void }) {
 	const submission = useSubmit(async (form) => {
 		const pin = secretOf(form, "pin");
 		if (pin !== secretOf(form, "again")) throw new Error(t.differ);
@@ -90,7 +90,7 @@ function MachineSetup(props: { secret: string; withStep: boolean; onDone: () => 
 			authorization: null,
 		});
 		credentials.put(self, { token, deviceId: device.id, machineName: location.host, savedAt: Date.now() });
-		props.onDone();
+		await props.onDone();
 	});
 	const spent = submission.failure instanceof ApiError && submission.failure.status === 401;
 	if (spent)

@@ -67,3 +67,16 @@ self.addEventListener("notificationclick", (event) => {
 		})(),
 	);
 });
+
+// What the machine sends while no page is open. A page in sight tells by itself; one behind it has the same tag.
+self.addEventListener("push", (event) => {
+	const { title, body, tag, path } = event.data?.json() ?? {};
+	if (typeof title !== "string") return;
+	event.waitUntil(
+		(async () => {
+			const windows = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
+			if (windows.some((each) => each.visibilityState === "visible")) return;
+			await self.registration.showNotification(title, { body, tag, icon: "/icon-192.png", data: { path } });
+		})(),
+	);
+});

@@ -17,7 +17,7 @@ export function notify(machine: MachineId, event: Noteworthy, session: string): 
 	if (watching) return;
 	if (event.type === "command-finished" && event.durationMs < shortCommandMs) return;
 	const title = event.type === "bell" ? t.bellIn(session) : t.finishedIn(event.command, session);
-	const body = event.type === "bell" ? "Something there asks for you." : `It ran for ${spanOf(event.durationMs)}.`;
+	const body = event.type === "bell" ? t.bellBody : t.finishedBody(spanOf(event.durationMs));
 	if (document.visibilityState === "visible") {
 		toast.add({ title, description: body, type: "info", data: { href: path } });
 		return;

@@ -40,6 +40,8 @@ export const t = {
 		trust: "Trust this warren on a device",
 		notices: "Notifications",
 	},
+	bellBody: "Something there asks for you.",
+	finishedBody: (span: string) => `It ran for ${span}.`,
 	bellIn: (session: string) => `Bell in ${session}`,
 	finishedIn: (command: string, session: string) => `${command || "Command"} finished in ${session}`,
 	stopped: "This page stopped working",

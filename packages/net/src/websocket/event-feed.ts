@@ -14,13 +14,21 @@ export const feedLimits = {
 /** Live events to every page that listens: one frame an event, built once for all. */
 export class EventFeed implements EventSink {
 	readonly #listeners = new Set<WebSocketConnection>();
+	readonly #watchers = new Set<(event: LiveEvent) => void>();
 	/** Equal events of one turn of the event loop are told once. */
 	#queued = new Set<string>();
 
 	publish(event: LiveEvent): void {
+		for (const watcher of this.#watchers) watcher(event);
 		if (this.#listeners.size === 0) return;
 		if (this.#queued.size === 0) setImmediate(() => this.#flush());
 		this.#queued.add(JSON.stringify(event));
+	}
+
+	/** In this process, also while no page listens. @returns what ends it. */
+	watch(watcher: (event: LiveEvent) => void): () => void {
+		this.#watchers.add(watcher);
+		return () => void this.#watchers.delete(watcher);
 	}
 
 	/** `WS path`: JSON text frames, server to client. Revocation and draining are the listener's. */

@@ -7,6 +7,7 @@ import { clockOf, useNow } from "../../ui/countdown.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
 import { QrCode } from "../../ui/qr.tsx";
 import { ErrorNotice, Notice, Skeletons } from "../../ui/states.tsx";
+import { t as ui } from "../../ui/text.ts";
 import { t } from "../text/account.ts";
 
 interface Offer {
@@ -129,7 +130,7 @@ function OnePairing({ onAgain, onClose }: { onAgain: () => void; onClose: () => 
 			{offer.fingerprint !== null && (
 				<div className="stack tight">
 					<p className="small muted">{t.pairPrint}</p>
-					<Copyable text={offer.fingerprint} label="fingerprint" />
+					<Copyable text={offer.fingerprint} label={ui.values.fingerprint} />
 				</div>
 			)}
 		</div>

@@ -1,4 +1,7 @@
 import { useState } from "react";
+import { self } from "../../api/machine.ts";
+import { useCredential } from "../../api/warren.tsx";
+import { startPush, stopPush } from "../../pwa/push.ts";
 import { askForNotifications } from "../../shell/notifications.ts";
 import { setPreferences, usePreferences } from "../../shell/preferences.ts";
 import { Notice } from "../../ui/states.tsx";
@@ -7,6 +10,8 @@ import { t } from "../text/settings.ts";
 export function Notifications() {
 	const { notifications } = usePreferences();
 	const [denied, setDenied] = useState(false);
+	const [silent, setSilent] = useState(false);
+	const onDevice = useCredential(self) !== undefined;
 	if (!("Notification" in window)) return null;
 	return (
 		<section className="section" aria-labelledby="notifications">
@@ -27,10 +32,14 @@ export function Notifications() {
 							const granted = wanted && (await askForNotifications());
 							setDenied(wanted && !granted);
 							setPreferences({ notifications: granted });
+							if (!onDevice) return;
+							if (granted) setSilent(!(await startPush().catch(() => false)));
+							else await stopPush().catch(() => {});
 						}}
 					/>
 				</label>
 			</div>
+			{silent && <p className="small muted">{t.notificationsOpen}</p>}
 			{denied && <Notice tone="warn" title={t.notificationsDenied} />}
 		</section>
 	);

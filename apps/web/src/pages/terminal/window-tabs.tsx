@@ -21,7 +21,7 @@ export function WindowTabs({ tmux, onDone }: { tmux: Tmux; onDone: () => void })
 					>
 						<span className="index">{window.index}</span>
 						<span className="clip">{window.name}</span>
-						{window.bell && <span className="tag live">bell</span>}
+						{window.bell && <span className="tag live">{t.bell}</span>}
 					</button>
 				))}
 			</div>

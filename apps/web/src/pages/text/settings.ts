@@ -11,7 +11,10 @@ export const t = {
 	larger: "Larger",
 	screenReader: "Mirror the terminal for screen readers",
 	notifications: "Notifications",
-	notificationsLead: "When this page is in the background: a bell, or a command that took longer than 10 s and ended.",
+	notificationsLead:
+		"When nobody looks at this page, or it is closed: a bell, or a command that took longer than 10 s and ended.",
+	notificationsOpen:
+		"This browser reaches no push service: it tells you while the page is open, if only in the background.",
 	notificationsOn: "Show notifications",
 	notificationsDenied: "This browser refuses notifications from here; its site settings allow them again.",
 	devices: "Devices",

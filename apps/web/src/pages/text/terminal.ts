@@ -1,6 +1,7 @@
 export const t = {
 	back: "All sessions",
 	terminal: (name: string) => `Terminal ${name}`,
+	bell: "bell",
 	windows: "Windows",
 	newWindow: "New window",
 	connecting: "Connecting",
