@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import longerTests from "./scripts/longer-tests.json" with { type: "json" };
 
 /** These lay interfaces into the machine's own network, which breaks off what a browser beside them is fetching. */
 const network = ["e2e/src/network/!(nat|stock-device).test.ts"];
@@ -21,11 +22,12 @@ export default defineConfig({
 						"apps/*/src/**/*.test.{ts,tsx}",
 						"scripts/**/*.test.ts",
 						"e2e/**/*.test.ts",
-						"bench/*.test.ts",
 					],
-					exclude: ["**/node_modules/**", ...network],
+					exclude: ["**/node_modules/**", ...network, ...longerTests],
 				},
 			},
+			// Clusters, proxies, NATs, benches: scripts/test.mjs leaves them to CI.
+			{ extends: true, test: { name: "longer", include: longerTests } },
 			{
 				extends: true,
 				// After the others, one at a time.

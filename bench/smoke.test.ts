@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { run } from "@warren/net";
 import { noNats, noPostgres } from "@warren/testkit";
-import { beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { obstacle } from "./overlay/hosts.ts";
 
 /** Benches that nobody runs rot: one short round each, without peers and without verdicts. */
@@ -18,11 +18,6 @@ async function smoke(file: string): Promise<string> {
 }
 
 describe("the benches still run", () => {
-	beforeEach((test) => {
-		const wanted = process.env["CI"] !== undefined || process.env["WARREN_LONG_TESTS"] !== undefined;
-		test.skip(!wanted, "CI runs the benches; here WARREN_LONG_TESTS=1 does");
-	});
-
 	it("terminal", { timeout: 150_000 }, async (test) => {
 		test.skip(!hasTmux, "tmux is not installed");
 		expect(await smoke("terminal/run.ts")).toMatch(/key → glyph p50/);

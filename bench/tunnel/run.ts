@@ -31,7 +31,7 @@ const seconds = Number(values.seconds ?? (smoke ? 0.3 : 5));
 const concurrencies = smoke ? [8] : [1, 48, 256];
 const rtts = values.rtts?.split(",").map(Number) ?? (smoke ? [0, 2] : [0, 20, 50, 100]);
 const largeBytes = smoke ? 2_000_000 : 100_000_000;
-const transports = smoke ? ["parked"] : ["parked", "websocket", "http2"];
+const transports = smoke ? ["shared", "parked"] : ["shared", "parked", "websocket", "http2"];
 const streamsBesideStalled = 50;
 const parked = smoke ? 64 : 1000;
 /** What a parked connection may still be doing when it is counted. */

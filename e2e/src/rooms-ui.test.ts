@@ -1,30 +1,11 @@
-import { AxeBuilder } from "@axe-core/playwright";
 import { type StartedNode, type StartedServer, startNode, startServer, tempFolder } from "@warren/testkit";
-import type { BrowserContextOptions, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
+import { expectAccessible, newContext, newPage, sizes } from "./ui-pages.ts";
 
 /** Two warrens that meet at a gateway, each seen by its own person. */
 const missing = browserMissing();
-
-const sizes: Readonly<Record<string, BrowserContextOptions>> = {
-	desktop: { viewport: { width: 1280, height: 800 }, colorScheme: "light" },
-	phone: { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, colorScheme: "dark" },
-};
-
-async function expectAccessible(page: Page, where: string): Promise<void> {
-	await page.evaluate(() =>
-		Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => {}))),
-	);
-	const { violations, passes } = await new AxeBuilder({ page }).analyze();
-	expect(passes.length, where).toBeGreaterThan(5);
-	expect(
-		violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`),
-		where,
-	).toEqual([]);
-	// Nothing is wider than the screen.
-	expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), where).toBe(true);
-}
 
 describe.each(Object.keys(sizes))("rooms on a %s", (size) => {
 	const folder = tempFolder("rooms-ui");
@@ -62,9 +43,7 @@ describe.each(Object.keys(sizes))("rooms on a %s", (size) => {
 		await api(there, "POST", "/api/gateway/register", { gatewayUrl: gatewayUrl(), name: "Burrow" });
 		thereRoom = (await api(there, "POST", "/api/rooms", { name: "general", federated: true }))["room"].id;
 		browser = await launchBrowser({ ca: here.ca });
-		page = await (await browser.newContext(sizes[size] as BrowserContextOptions)).newPage();
-		page.setDefaultTimeout(10_000);
-		page.on("pageerror", (error) => faults.push(error.message));
+		page = await newPage(await newContext(browser, sizes[size]), faults);
 	}, 60_000);
 	afterAll(async () => {
 		await browser?.close();
@@ -84,7 +63,7 @@ describe.each(Object.keys(sizes))("rooms on a %s", (size) => {
 		if (size === "phone") await page.getByRole("link", { name: "More" }).click();
 		await page.getByRole("link", { name: "Rooms" }).first().click();
 		await page.getByText("No room on atlas yet").waitFor();
-		await expectAccessible(page, "no rooms");
+		await expectAccessible(page, "rooms, no rooms");
 		await page.getByRole("button", { name: "No gateway" }).click();
 		await page.getByRole("textbox", { name: "Address" }).fill(gatewayUrl());
 		await page.getByRole("button", { name: "Register and connect" }).click();
@@ -93,7 +72,7 @@ describe.each(Object.keys(sizes))("rooms on a %s", (size) => {
 		await page.getByRole("button", { name: "New room" }).click();
 		await page.getByRole("textbox", { name: "Name" }).fill("general");
 		await page.getByRole("checkbox", { name: "Share with other warrens" }).check();
-		await expectAccessible(page, "new room");
+		await expectAccessible(page, "rooms, new room");
 		await page.getByRole("button", { name: "Create" }).click();
 		await page.getByRole("heading", { name: "general" }).waitFor();
 	});
@@ -109,7 +88,7 @@ describe.each(Object.keys(sizes))("rooms on a %s", (size) => {
 		await opened().getByText("<img src=x onerror=alert(1)> & hello back").waitFor();
 		await page.getByText("from Burrow", { exact: true }).waitFor();
 		await page.getByRole("img", { name: "signed", exact: true }).waitFor();
-		await expectAccessible(page, "conversation");
+		await expectAccessible(page, "rooms, conversation");
 	});
 
 	it("an edit and a deletion follow", async (test) => {
@@ -138,7 +117,7 @@ describe.each(Object.keys(sizes))("rooms on a %s", (size) => {
 		await page.getByText("1 unread").waitFor({ state: "attached" });
 		const nav = page.getByRole("navigation", { name: "Main" });
 		await nav.getByRole("link", { name: size === "phone" ? /^More 1 new message/ : /^Rooms 1 new message/ }).waitFor();
-		await expectAccessible(page, "list");
+		await expectAccessible(page, "rooms, list");
 		await page.getByRole("link", { name: /general/ }).click();
 		await opened().getByText("are you there?").waitFor();
 		await expect.poll(() => page.getByText("1 unread").count(), { timeout: 10_000 }).toBe(0);
@@ -165,7 +144,7 @@ describe.each(Object.keys(sizes))("rooms on a %s", (size) => {
 		const dialog = page.getByRole("dialog", { name: "Members of family" });
 		await dialog.getByText("Bob").waitFor();
 		await dialog.getByText("made it").waitFor();
-		await expectAccessible(page, "members");
+		await expectAccessible(page, "rooms, members");
 		await dialog.getByRole("button", { name: "Remove Bob" }).click();
 		await expect.poll(() => dialog.getByText("Bob").count(), { timeout: 10_000 }).toBe(0);
 		expect(await dialog.getByRole("button", { name: /^Remove/ }).count()).toBe(0);
@@ -179,7 +158,7 @@ describe.each(Object.keys(sizes))("rooms on a %s", (size) => {
 		const dialog = page.getByRole("dialog", { name: "Gateway" });
 		const { own } = await api(there, "GET", "/api/gateway/trust");
 		await dialog.getByText(own.fingerprint).waitFor();
-		await expectAccessible(page, "gateway");
+		await expectAccessible(page, "rooms, gateway");
 		await dialog.getByRole("button", { name: "Block Burrow" }).click();
 		await dialog.getByText("blocked", { exact: true }).waitFor();
 		const burrow = (await api(there, "GET", "/api/gateway/status"))["meshId"];
@@ -202,7 +181,7 @@ describe.each(Object.keys(sizes))("rooms on a %s", (size) => {
 		await page.getByRole("img", { name: "waiting for the gateway" }).nth(1).waitFor();
 		if (size === "phone") await page.getByRole("link", { name: "All rooms" }).click();
 		await page.getByText("2 waiting to be sent").waitFor();
-		await expectAccessible(page, "gateway away");
+		await expectAccessible(page, "rooms, gateway away");
 		gateway = await startServer(["gateway", "--data", folder.path, "--host", "127.0.0.1", "--port", port]);
 		await expect.poll(async () => (await heardThere()).slice(-2), { timeout: 25_000 }).toEqual(["one", "two"]);
 		await page.getByRole("button", { name: "Gateway connected" }).waitFor({ timeout: 25_000 });

@@ -1,8 +1,8 @@
-import { AxeBuilder } from "@axe-core/playwright";
 import { type FakeProvider, fakeProvider, type SeenRequest, type StartedNode, startNode } from "@warren/testkit";
-import type { BrowserContext, BrowserContextOptions, Page } from "playwright-core";
+import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
+import { expectAccessible, newContext, newPage, sizes } from "./ui-pages.ts";
 
 /** Chat as a person uses it, in front of a fake of the providers. */
 const missing = browserMissing();
@@ -20,11 +20,6 @@ const markdown = [
 	"|---|---|",
 	"| 1 | 2 |",
 ].join("\n");
-
-const sizes: Readonly<Record<string, BrowserContextOptions>> = {
-	desktop: { viewport: { width: 1280, height: 800 }, colorScheme: "light" },
-	phone: { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, colorScheme: "dark" },
-};
 
 describe.each(Object.keys(sizes))("chat on a %s", (size) => {
 	let fake: FakeProvider;
@@ -73,19 +68,12 @@ describe.each(Object.keys(sizes))("chat on a %s", (size) => {
 		const me = await node.fetch("/me", { headers: { authorization: `Bearer ${token}` } });
 		const { user, deviceId } = (await me.json()) as { user: { id: string }; deviceId: string };
 		browser = await launchBrowser({ ca: node.ca });
-		context = await browser.newContext(sizes[size] as BrowserContextOptions);
+		context = await newContext(browser, sizes[size]);
 		const account = { token, deviceId, userId: user.id, name: person.name, email: person.email, savedAt: 1 };
 		await context.addInitScript((kept) => {
 			localStorage.setItem("warren.account.v1", kept);
-			document.addEventListener("securitypolicyviolation", (event) =>
-				console.error(`policy: ${event.violatedDirective}`),
-			);
 		}, JSON.stringify(account));
-		page = await context.newPage();
-		page.on("pageerror", (error) => faults.push(error.message));
-		page.on("console", (message) => {
-			if (message.type() === "error" && message.text().startsWith("policy:")) faults.push(message.text());
-		});
+		page = await newPage(context, faults);
 	}, 90_000);
 
 	afterAll(async () => {
@@ -115,6 +103,7 @@ describe.each(Object.keys(sizes))("chat on a %s", (size) => {
 		await page.goto(`${node.origin}/chat`);
 		await page.getByText("No provider can be used yet").waitFor();
 		await page.getByText("warren keys set").first().waitFor();
+		await expectAccessible(page, "chat, no provider");
 
 		await page.getByRole("button", { name: "New chat" }).first().click();
 		await page.getByRole("button", { name: "Your own keys" }).click();
@@ -139,11 +128,7 @@ describe.each(Object.keys(sizes))("chat on a %s", (size) => {
 		]);
 		await answer.getByText("<img src=x onerror=alert(1)>").waitFor();
 		await page.getByRole("heading", { level: 1, name: "Tell me something" }).waitFor();
-		const { violations, passes } = await new AxeBuilder({ page }).analyze();
-		expect(passes.length).toBeGreaterThan(5);
-		expect(
-			violations.map(({ id, nodes }) => `${id}: ${nodes.map((each) => each.html.slice(0, 160)).join(" | ")}`),
-		).toEqual([]);
+		await expectAccessible(page, "chat");
 
 		await page.getByRole("combobox", { name: "Model" }).fill("fault-slow");
 		await send("Go on");

@@ -129,6 +129,18 @@ describe.each(Object.keys(sizes))("the edge's pages on a %s", (size) => {
 		await page.getByRole("button", { name: "Review and save" }).click();
 		await page.getByText("+ burrow ↔ den").waitFor();
 		await page.getByRole("button", { name: "Save", exact: true }).click();
+		await page.getByRole("dialog").waitFor({ state: "detached" });
+		// Narrowed to a port: the pair stays, and what closes between them is named.
+		await page.getByText("Rules", { exact: true }).click();
+		await page.getByRole("combobox", { name: "Protocol" }).selectOption("tcp");
+		await page.getByRole("textbox", { name: "Ports" }).fill("22");
+		await page.getByRole("button", { name: "Review and save" }).click();
+		await page.getByText("Ports change between 1 pair").waitFor();
+		await page.getByText("− tcp 0-21, 23-65535").waitFor();
+		await page.getByRole("button", { name: "Save and close ports of 1 pair" }).waitFor();
+		await expectAccessible(page, "access, ports in the preview");
+		await page.getByRole("button", { name: "Close", exact: true }).click();
+		await page.getByRole("button", { name: "Discard changes" }).click();
 		await expect
 			.poll(() => page.evaluate(askNode, "/api/network/explain?from=burrow&to=den"), eventually)
 			.toMatchObject({ allowed: true });
@@ -272,6 +284,9 @@ describe.each(Object.keys(sizes))("the edge's pages on a %s", (size) => {
 			.getByRole("row", { name: /Coordinator.*overlay\.policy/ })
 			.first()
 			.waitFor();
+		// People and devices by their names: an identifier says nothing to anybody.
+		await page.getByRole("cell", { name: owner.name, exact: true }).first().waitFor();
+		expect(await page.getByRole("cell", { name: /^(user|device|node|operator):/ }).count()).toBe(0);
 		await expectAccessible(page, "activity of all roles");
 
 		// Done elsewhere: the row comes by itself.

@@ -34,6 +34,7 @@ const AgentPage = lazyPage(async () => (await import("./agent/agent-page.tsx")).
 const NetworkPage = lazyPage(async () => (await import("./network/network-page.tsx")).NetworkPage);
 const AccessPage = lazyPage(async () => (await import("./access/access-page.tsx")).AccessPage);
 const ServicesPage = lazyPage(async () => (await import("./services/services-page.tsx")).ServicesPage);
+const ExposedPage = lazyPage(async () => (await import("./services/exposed-page.tsx")).ExposedPage);
 const ServicePage = lazyPage(async () => (await import("./services/service-page.tsx")).ServicePage);
 const MorePage = lazyPage(async () => (await import("./pages/more.tsx")).MorePage);
 const RoomsPage = lazyPage(async () => (await import("./rooms/rooms-page.tsx")).RoomsPage);
@@ -113,6 +114,9 @@ function Pages({ arrival }: { arrival: Arrival }) {
 					</Route>
 					<Route path="/m/:machine/activity">
 						{({ machine }) => inMachine(machine, <ActivityPage machine={machine} />)}
+					</Route>
+					<Route path="/m/:machine/services">
+						{({ machine }) => inMachine(machine, <ExposedPage key={machine} machine={machine} />)}
 					</Route>
 					<Route path="/machines">{inMachine(self, <MachinesPage />)}</Route>
 					<Route path="/access">{inMachine(self, <AccessPage />)}</Route>

@@ -89,6 +89,8 @@ export class BusThatFails extends MemoryBus {
 export class TestBackbone implements AsyncDisposable {
 	readonly backbone: Backbone;
 	readonly audit: AuditLog;
+	/** Of agents that say nothing else. */
+	transport: Transport = "shared";
 	readonly #lifetime: Lifetime;
 
 	private constructor(backbone: Backbone, audit: AuditLog, lifetime: Lifetime) {
@@ -208,7 +210,7 @@ export class TestBackbone implements AsyncDisposable {
 			{
 				url: new URL(`http://127.0.0.1:${via ?? this.port}`),
 				tls: {},
-				transport: "parked",
+				transport: this.transport,
 				service,
 				token,
 				name: null,

@@ -40,6 +40,32 @@ describe("parseConfig", () => {
 });
 
 describe("parseRequest", () => {
+	it("says in words what each value must be", () => {
+		const body = z.strictObject({
+			name: z.string().min(1).max(5),
+			tags: z.array(z.string()).max(2),
+			size: z.enum(["small", "large"]),
+			count: z.coerce.number().pipe(z.int().min(1)),
+		});
+		const said = (input: object) => {
+			try {
+				return parseRequest(body, { name: "a", tags: [], size: "small", count: 1, ...input });
+			} catch (refused) {
+				return (refused as WarrenError).message;
+			}
+		};
+		expect(said({ name: undefined })).toBe("name: is missing; it must be text");
+		expect(said({ name: 7 })).toBe("name: must be text (was 7)");
+		expect(said({ name: "" })).toBe('name: must have at least 1 character (was "")');
+		expect(said({ name: "abcdef" })).toBe('name: must have at most 5 characters (was "abcdef")');
+		expect(said({ tags: ["a", "b", "c"] })).toBe("tags: must have at most 2 items");
+		expect(said({ size: "huge" })).toBe('size: must be "small" or "large" (was "huge")');
+		expect(said({ count: "many" })).toBe('count: must be a number (was "many")');
+		expect(said({ count: "1.5" })).toBe('count: must be a whole number (was "1.5")');
+		expect(said({ count: 0 })).toBe("count: must be at least 1 (was 0)");
+		expect(said({ colour: "red" })).toBe('the body: has what is not known here: "colour"');
+	});
+
 	it("is a 400 with the same facts", () => {
 		expect(() => parseRequest(schema, { port: -0.5 })).toThrow(
 			expect.objectContaining({ code: "bad_request", status: 400, message: expect.stringContaining("-0.5") }),

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { defineErrors, type WarrenError } from "./errors.ts";
+import { ruleWords } from "./rule-words.ts";
 
 const fail = defineErrors({ bad_config: { status: 500 }, bad_request: { status: 400 } });
 
@@ -14,7 +15,7 @@ export function parseConfig<S extends z.ZodType>(
 	role: string,
 	nameOf: (field: string) => string = (field) => field,
 ): z.infer<S> {
-	const parsed = schema.safeParse(input);
+	const parsed = schema.safeParse(input, { error: ruleWords });
 	if (parsed.success) return parsed.data;
 	throw fail("bad_config", `${role}: the configuration is not usable: ${problems(parsed.error, input, nameOf)}`, {
 		fix: `Correct it and start again; "warren ${role} --help" lists the settings.`,
@@ -26,7 +27,7 @@ export function parseConfig<S extends z.ZodType>(
  * @throws WarrenError `bad_request`, 400.
  */
 export function parseRequest<S extends z.ZodType>(schema: S, input: unknown): z.infer<S> {
-	const parsed = schema.safeParse(input);
+	const parsed = schema.safeParse(input, { error: ruleWords });
 	if (parsed.success) return parsed.data;
 	throw badRequest(problems(parsed.error, input));
 }

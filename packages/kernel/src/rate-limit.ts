@@ -1,11 +1,21 @@
 import type { Clock } from "./clock.ts";
 import { evictOldest } from "./evict-oldest.ts";
 
-/** A token bucket per key (address, principal). Bounded: the least recently used key is forgotten. */
+/** Whoever was put last in line is left there for so long: moving it each time costs more than all the rest. */
+const placedForMs = 1_000;
+
+interface Bucket {
+	tokens: number;
+	at: number;
+	/** When it was last put at the end of the line. */
+	placedAt: number;
+}
+
+/** A token bucket per key (address, principal). Bounded: the least recently used key is forgotten, to the second. */
 export class RateLimit {
 	readonly #clock: Clock;
 	readonly #limits: RateLimits;
-	readonly #buckets = new Map<string, { tokens: number; at: number }>();
+	readonly #buckets = new Map<string, Bucket>();
 
 	constructor(clock: Clock, limits: RateLimits) {
 		this.#clock = clock;
@@ -35,13 +45,17 @@ export class RateLimit {
 		return Math.max(0, Math.ceil(((cost - tokens) / this.#limits.perSecond) * 1000 - 1e-6));
 	}
 
-	#refill(key: string): { tokens: number; at: number } {
+	#refill(key: string): Bucket {
 		const now = this.#clock.monotonic();
 		const found = this.#buckets.get(key);
-		const bucket = found ?? { tokens: this.#limits.burst, at: now };
+		const bucket = found ?? { tokens: this.#limits.burst, at: now, placedAt: now };
 		bucket.tokens = Math.min(this.#limits.burst, bucket.tokens + ((now - bucket.at) / 1000) * this.#limits.perSecond);
 		bucket.at = now;
-		this.#buckets.delete(key);
+		if (found !== undefined) {
+			if (now - bucket.placedAt < placedForMs) return bucket;
+			bucket.placedAt = now;
+			this.#buckets.delete(key);
+		}
 		this.#buckets.set(key, bucket);
 		evictOldest(this.#buckets, this.#limits.maxKeys);
 		return bucket;

@@ -23,6 +23,7 @@ export { openRevocationFile } from "./coordinator/revocation-file.ts";
 export { SharedCoordinatorState, sharedCoordinatorSchema } from "./coordinator/shared-state.ts";
 export { StunServer } from "./coordinator/stun-server.ts";
 export { overlayError } from "./errors.ts";
+export { labelOf, overlayDomain } from "./names/answer.ts";
 export type { OverlayPeerId, PeerRecord, Ula, WireGuardKey } from "./protocol/peer-record.ts";
 export { defaultDeny, type Policy, type PolicyReading, readPolicy, tagPattern } from "./protocol/policy.ts";
 export { RosterMachine, rosterLimits } from "./protocol/roster-machine.ts";

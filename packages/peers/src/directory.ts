@@ -14,7 +14,7 @@ import { addressKey, type PeerAddress, parsePeerHost, peerIdOf } from "./address
 import { PeerDialer } from "./dialer.ts";
 import { peerError } from "./errors.ts";
 import { askSources, joinAnswers, type KnownPeer } from "./known-peers.ts";
-import { type OverlayLane, type PathKind, type PeerPath, pathKey, pathKind } from "./path.ts";
+import { isOfOverlay, type OverlayLane, type PathKind, type PeerPath, pathKey, pathKind } from "./path.ts";
 import { pinMismatch } from "./pin-mismatch.ts";
 import type { Pin, Pins } from "./pins.ts";
 import { type ProbeResult, probe, probeFixes } from "./probe.ts";
@@ -51,6 +51,8 @@ export interface PeerRow {
 	readonly path?: PathKind;
 	/** WebSockets that the relay has open to it, by the path of each; only those that have any. */
 	readonly connections?: Readonly<Partial<Record<PathKind, number>>>;
+	/** Its address on the overlay, when it told one. */
+	readonly ula?: string;
 	/** Why it is believed: this warren's CA, or the certificate of its first contact. */
 	readonly trust: "warren" | "pin";
 	readonly pin?: Pin;
@@ -142,7 +144,10 @@ export class PeerDirectory {
 	/** @throws WarrenError `bad_request`, `peer_exists`. */
 	async add(host: string, port: number, name: string | undefined): Promise<PeerRow> {
 		const canonical = parsePeerHost(host);
-		if (canonical === null) throw peerError("bad_request", `"${host.slice(0, 80)}" is not a host name or an address.`);
+		if (canonical === null)
+			throw peerError("bad_request", `"${host.slice(0, 80)}" is not a host name or an address.`, {
+				fix: "Give it without https:// and without a path: atlas.local, 192.168.1.7 or fd00::1.",
+			});
 		const address = { host: canonical, port };
 		if (this.#deps.isSelf(address)) throw peerError("bad_request", `${addressKey(address)} is this machine itself.`);
 		await this.#deps.manual.add(address, name ?? canonical);
@@ -181,6 +186,7 @@ export class PeerDirectory {
 			name: peer.name,
 			...peer.address,
 			...(result.ok && outcome === null ? { path: this.kindOf(path), ...reachedAt(path, key) } : {}),
+			...ulaOf(peer),
 			trust: this.dialer.provesItself(peer) ? "warren" : "pin",
 			source: peer.source,
 			sources: peer.sources,
@@ -337,6 +343,11 @@ export class PeerDirectory {
 		};
 		return this.#known.peers;
 	}
+}
+
+function ulaOf({ address, others }: KnownPeer): { readonly ula?: string } {
+	const ula = [address, ...others].find(({ host }) => isOfOverlay(host))?.host;
+	return ula === undefined ? {} : { ula };
 }
 
 function reachedAt(path: PeerPath, key: string): { readonly reachedAt?: string } {

@@ -6,7 +6,7 @@ export const syncError = defineErrors({
 		status: 400,
 		fix: "A document's id is 1 to 128 letters, digits, dots, dashes, tildes and underscores, and begins with a letter or digit.",
 	},
-	unknown_document: { status: 404 },
+	unknown_document: { status: 404, fix: "The list of documents may have changed: fetch it again." },
 	document_exists: { status: 409, fix: "Choose another id." },
 	document_forbidden: { status: 403, fix: "Ask its owner to share it with you." },
 	quarantined: { status: 503, retryable: true, fix: "Restore one of its checkpoints." },

@@ -13,8 +13,9 @@ export class SimulatedSocket implements SyncSocket {
 	#onMessage: ((message: Uint8Array) => void) | undefined;
 	readonly #onClose: ((clean: boolean) => void)[] = [];
 
-	send(outgoing: Pick<Outgoing, "messages">): void {
+	send(outgoing: Pick<Outgoing, "messages">): boolean {
 		if (this.open) this.peer?.inbox.push(...outgoing.messages.map((each) => each.slice()));
+		return true;
 	}
 
 	close(): void {

@@ -7,7 +7,7 @@ export const terminalError = defineErrors({
 	unknown_session: { status: 404, fix: "The list of sessions may have changed: fetch it again." },
 	unknown_window: { status: 404, fix: "The list of windows may have changed: fetch it again." },
 	unknown_pane: { status: 404, fix: "The list of panes may have changed: fetch it again." },
-	unknown_share: { status: 404 },
+	unknown_share: { status: 404, fix: "The list of shares may have changed: fetch it again." },
 	session_exists: { status: 409, fix: "Choose another name." },
 	file_exists: { status: 409, fix: "Choose another name: an upload never writes over a file." },
 	no_space: { status: 409, fix: "Close a pane, or make the terminal larger." },

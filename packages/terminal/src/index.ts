@@ -3,9 +3,9 @@
  * wire document and machines are behind the door `./protocol`, for browsers too.
  */
 export { installLine, terminalConditions } from "./conditions.ts";
+export { terminalRoutes } from "./routes/terminal-routes.ts";
 export { type TerminalTables, terminalSchema } from "./schema.ts";
 export { type Share, Shares, shareLimits, shareTokenPrefix } from "./shares.ts";
-export { terminalRoutes } from "./terminal-routes.ts";
 export {
 	type SessionListing,
 	type SessionView,

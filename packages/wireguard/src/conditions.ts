@@ -6,7 +6,15 @@ export const wireguardConditions = {
 		code: "overlay-slow-data-plane",
 		severity: "info",
 		title: "The overlay on {interface} runs on its {plane} data plane, not at full speed: {reason}",
-		advice: "A kernel of 5.1 or later has the offloads; containers and some virtual networks take them away.",
+		advice:
+			"A kernel of 5.1 or later has the offloads, and nftables lets its own WireGuard serve; containers may take both away.",
+		delayMs: 0,
+	},
+	rulesRefused: {
+		code: "overlay-rules-refused",
+		severity: "error",
+		title: "This host's packet filter refuses the overlay's rules on {interface}: {reason}",
+		advice: "Correct what it says, or join with --data-plane offload. Nothing changes in the overlay here until then.",
 		delayMs: 0,
 	},
 	dataPlaneDead: {

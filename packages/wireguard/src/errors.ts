@@ -15,6 +15,7 @@ export const wireguardError = defineErrors({
 	bad_timestamp_file: { status: 500 },
 	not_supported: { status: 501 },
 	no_tun: { status: 503 },
+	no_kernel_wireguard: { status: 503, fix: "Use the data plane auto, which takes the fastest one that this host has." },
 	device_failed: { status: 500, retryable: true },
 	closed: { status: 500 },
 });

@@ -3,9 +3,5 @@
  * nothing about who is a peer or which path is best: that is the overlay's.
  */
 export { wireguardConditions } from "./conditions.ts";
-export {
-	type OverlayDeviceDeps,
-	type OverlayDeviceDetails,
-	type OverlayDeviceOptions,
-	openOverlayDevice,
-} from "./device/overlay-device.ts";
+export { openOverlayDevice } from "./device/open-device.ts";
+export type { OverlayDeviceDeps, OverlayDeviceDetails, OverlayDeviceOptions } from "./device/overlay-device.ts";

@@ -196,6 +196,7 @@ export class LabDevice {
 	#next = 1;
 	readonly #waiting = new Map<number, (answer: { result?: unknown; error?: string }) => void>();
 	#onEvent: () => void = () => {};
+	#onEach: () => void = () => {};
 
 	private constructor(child: ChildProcess, publicKey: Uint8Array) {
 		this.process = child;
@@ -215,6 +216,7 @@ export class LabDevice {
 			else if ("event" in message) {
 				device.events.push(message as never);
 				device.#onEvent();
+				device.#onEach();
 			} else {
 				device.#waiting.get(message["id"] as number)?.(message);
 				device.#waiting.delete(message["id"] as number);
@@ -245,15 +247,21 @@ export class LabDevice {
 		return this.call("status");
 	}
 
-	/** Resolves with the first event, past or future, that fits. */
-	async event(fits: (event: string, args: readonly unknown[]) => boolean): Promise<readonly unknown[]> {
+	/** Resolves with the first event, past or future, that fits; `at` counts them from the start. */
+	async event(fits: (event: string, args: readonly unknown[], at: number) => boolean): Promise<readonly unknown[]> {
 		for (;;) {
-			const found = this.events.find(({ event, args }) => fits(event, args));
+			const found = this.events.find(({ event, args }, at) => fits(event, args, at));
 			if (found !== undefined) return found.args;
 			await new Promise<void>((resolve) => {
 				this.#onEvent = resolve;
 			});
 		}
+	}
+
+	/** Calls back after each event, from the ones that have been on. */
+	follow(handler: () => void): void {
+		this.#onEach = handler;
+		handler();
 	}
 
 	/** Ends it as an operator would. */

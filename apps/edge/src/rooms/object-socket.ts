@@ -51,15 +51,17 @@ export class ObjectSocket implements SyncSocket {
 		this.#socket.serializeAttachment(attached);
 	}
 
-	send(outgoing: Outgoing): void {
+	send(outgoing: Outgoing): boolean {
 		for (const message of outgoing.messages) {
-			if (this.#closed) return;
+			if (this.#closed) break;
 			if (message.length > maxMessageBytes) {
 				const text = `a message of ${message.length} bytes; ${maxMessageBytes} is the most here`;
-				return this.close(closeCodes.forbidden, "room_full", text);
+				this.close(closeCodes.forbidden, "room_full", text);
+				break;
 			}
 			this.#socket.send(message);
 		}
+		return true;
 	}
 
 	close(code: number, error: string, message: string): void {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { defineErrors } from "@warren/kernel";
 import type { NodeConfig } from "../config/node-config.ts";
-import { isLoopback } from "../config/server-config.ts";
+import { localHost } from "../config/server-config.ts";
 import { edgeFiles } from "../edge/edge-config.ts";
 import { backboneConsoleToken } from "../edge/edge-part.ts";
 import type { NodeBase } from "../node/role-part.ts";
@@ -31,10 +31,8 @@ export class BackboneBeside {
 		const { authority } = this.#base;
 		const { state, port } = this.#row() ?? {};
 		if (authority === null || state !== "running" || port === undefined) return null;
-		const { host } = this.#config;
-		const name = host === undefined || isLoopback(host) || host === "0.0.0.0" || host === "::" ? "localhost" : host;
 		return {
-			url: `https://${name.includes(":") ? `[${name}]` : name}:${port}`,
+			url: `https://${localHost(this.#config.host)}:${port}`,
 			ca: this.ca(),
 			token: backboneConsoleToken(this.#base),
 		};

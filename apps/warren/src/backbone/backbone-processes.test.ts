@@ -197,6 +197,36 @@ describe("warren backbone and warren agent", () => {
 		expect(await server.exited).toBe(0);
 	});
 
+	it("warren whoami --service shows what the service would be told, and why it would not be let in", {
+		timeout: 120_000,
+	}, async () => {
+		const server = await startBackbone();
+		await api(server, "POST", "/admin/api/tokens", { service_name: "web" });
+		const made = await api(server, "POST", "/principals", { name: "Ada", email: "ada@example.com" });
+		const whoami = async (credential: string, ...more: string[]) => {
+			const args = ["whoami", "--service", "web", "--backbone", `http://127.0.0.1:${server.ready["port"]}`, ...more];
+			const child = spawn(process.execPath, [main, ...args], {
+				stdio: ["ignore", "pipe", "pipe"],
+				env: { PATH: process.env["PATH"] ?? "", HOME: folder.path, BACKBONE_CREDENTIAL: credential },
+			});
+			let [out, log] = ["", ""];
+			child.stdout.setEncoding("utf8").on("data", (text: string) => (out += text));
+			child.stderr.setEncoding("utf8").on("data", (text: string) => (log += text));
+			const [code] = (await once(child, "close")) as [number];
+			return { code, out, log };
+		};
+		expect(await whoami(made.credential)).toMatchObject({ code: 1, out: "", log: expect.stringContaining("grant") });
+		await api(server, "POST", "/admin/api/grants", { principal_id: made.principal_id, service: "web" });
+		const told = await whoami(made.credential);
+		expect(told).toMatchObject({ code: 0, log: "" });
+		for (const line of [`x-mosb-sub: ${made.principal_id}`, "x-mosb-name: Ada", "x-mosb-email: ada@example.com"])
+			expect(told.out).toContain(`${line}\n`);
+		expect(told.out).toMatch(/^x-mosb-jwt: \S+\.\S+\.\S+$/m);
+		const json = JSON.parse((await whoami(made.credential, "--json")).out) as { headers: Record<string, string> };
+		expect(json.headers).toMatchObject({ "x-mosb-sub": made.principal_id });
+		expect(await whoami("mosb_pr_nonsense")).toMatchObject({ code: 1, out: "" });
+	});
+
 	it("an agent file is read again without a drop: a changed target takes the next request", {
 		timeout: 120_000,
 	}, async () => {
@@ -226,7 +256,13 @@ describe("warren backbone and warren agent", () => {
 		const server = await startBackbone();
 		const { token } = await api(server, "POST", "/admin/api/tokens", { service_name: "web" });
 		const file = folder.file("agents.json");
-		const service = { service: "web", target: `127.0.0.1:${await httpService("ok")}`, token, links: 10_000 };
+		const service = {
+			service: "web",
+			target: `127.0.0.1:${await httpService("ok")}`,
+			token,
+			transport: "parked",
+			links: 10_000,
+		};
 		writeFileSync(file, JSON.stringify({ backbone: `http://127.0.0.1:${server.ready["port"]}`, services: [service] }));
 		await start(["agent", "--config", file]);
 		const links = async () => (await api(server, "GET", "/admin/api/services")).services[0].agents[0]?.links as number;
@@ -278,7 +314,7 @@ describe("warren backbone and warren agent", () => {
 		);
 		const token = /"token":"([^"]+)"/.exec(made)?.[1] as string;
 		const target = await httpService("ok");
-		for (const transport of ["parked", "http2"]) {
+		for (const transport of ["shared", "parked", "http2"]) {
 			const agent = await start(
 				[
 					"agent",

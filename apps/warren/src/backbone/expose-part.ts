@@ -1,11 +1,13 @@
 import { memberCredentials } from "@warren/access";
 import { defineErrors, describeIdentity, messageOf } from "@warren/kernel";
 import { dataHeaders, type RequestContext } from "@warren/net";
+import { labelOf } from "@warren/overlay";
 import { z } from "zod";
 import { certifyEdge } from "../edge/edge-part.ts";
 import { readMembership } from "../hub/membership.ts";
 import type { NodeBase, OpenPart } from "../node/role-part.ts";
 import { writeApps } from "../overlay/apps-file.ts";
+import { OverlayView } from "../overlay/overlay-view.ts";
 import type { Processes } from "../supervisor/supervised-role.ts";
 import { BackboneBeside } from "./backbone-beside.ts";
 import { ExposedServices } from "./exposed-services.ts";
@@ -31,7 +33,15 @@ export function exposePart(processes: Processes | null): OpenPart {
 				: null;
 		const desk = membership === null ? null : lifetime.own(new MemberServiceDesk(data, membership));
 		const own = desk ?? (hubDesk as HubServiceDesk).of(base.nodeId, true);
-		const services = lifetime.own(new ExposedServices({ ...base, desk: own, onApps: (apps) => writeApps(data, apps) }));
+		const overlay = new OverlayView(base);
+		const services = lifetime.own(
+			new ExposedServices({
+				...base,
+				desk: own,
+				onApps: (apps) => writeApps(data, apps),
+				isMachine: (label) => label === labelOf(config.name) || overlay.isMachine(label),
+			}),
+		);
 		own.watch(() => {
 			services
 				.backboneChanged()

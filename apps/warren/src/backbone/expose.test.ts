@@ -96,6 +96,7 @@ describe("warren expose", () => {
 					uuid: expect.stringMatching(/^[0-9a-f-]{36}$/),
 					address: expect.stringMatching(/^fd5a:1f02:/),
 					port: 8730,
+					host: "web.warren.internal",
 				},
 				url: `https://web.localhost:${port}`,
 			});

@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 import { type Clock, type Closeable, defineErrors, WarrenError } from "@warren/kernel";
-import { appPort, appUla } from "@warren/overlay";
+import { appPort, appUla, overlayDomain } from "@warren/overlay";
 import { z } from "zod";
 import type { RoleDeps } from "../cli/run-role.ts";
 import type { AgentServiceConfig } from "../config/backbone-config.ts";
@@ -51,7 +51,13 @@ export interface ExposedService {
 	readonly public: boolean;
 	readonly url: string;
 	/** Its address on the overlay, the same on whichever machine it runs; null until it has one. */
-	readonly overlay: { readonly uuid: string; readonly address: string; readonly port: number } | null;
+	readonly overlay: {
+		readonly uuid: string;
+		readonly address: string;
+		readonly port: number;
+		/** The same address by name, on machines of the overlay; null where a machine is called so. */
+		readonly host: string | null;
+	} | null;
 	readonly state: "online" | "connecting" | "stopped";
 	/** Why it is not online; null when it is, or nothing is known yet. */
 	readonly reason: string | null;
@@ -64,7 +70,9 @@ export interface ExposedServicesDeps extends RoleDeps {
 	readonly data: DataFolder;
 	readonly desk: ServiceDesk;
 	/** What the overlay serves at the services' own addresses. */
-	readonly onApps: (apps: readonly { readonly uuid: string; readonly port: number }[]) => void;
+	readonly onApps: (apps: readonly { readonly uuid: string; readonly port: number; readonly name: string }[]) => void;
+	/** Whether a machine of the overlay goes by this name: that one answers to it there. */
+	readonly isMachine: (label: string) => boolean;
 }
 
 /**
@@ -163,7 +171,8 @@ export class ExposedServices implements Closeable {
 
 	#shown({ name, kind, port, public: isPublic, url, uuid }: Exposed): Omit<ExposedService, "target"> {
 		const address = uuid === null ? null : appUla(uuid);
-		const overlay = uuid === null || address === null ? null : { uuid, address, port: appPort };
+		const host = this.#deps.isMachine(name) ? null : `${name}.${overlayDomain}`;
+		const overlay = uuid === null || address === null ? null : { uuid, address, port: appPort, host };
 		const shown = { name, kind, port, public: isPublic, url, overlay };
 		const state = this.#stateOf(name);
 		if (state === undefined) return { ...shown, state: "connecting", reason: "The backbone does not run." };
@@ -178,7 +187,7 @@ export class ExposedServices implements Closeable {
 	}
 
 	#tellApps(): void {
-		this.#deps.onApps(this.#list.flatMap(({ uuid, port }) => (uuid === null ? [] : [{ uuid, port }])));
+		this.#deps.onApps(this.#list.flatMap(({ uuid, port, name }) => (uuid === null ? [] : [{ uuid, port, name }])));
 	}
 
 	async #serve(): Promise<void> {
@@ -218,7 +227,7 @@ function agentOf(exposed: Exposed, { url, ca }: ServicePlace): AgentServiceConfi
 		service: exposed.name,
 		target: { host: "127.0.0.1", port: exposed.port },
 		token: exposed.token,
-		transport: "parked",
+		transport: "shared",
 		// A process that was killed may still be counted: this one takes over.
 		name: "expose",
 		proxyProtocol: false,

@@ -5,13 +5,18 @@ import { countBuffersAsHeap } from "@warren/net";
 import type { Command } from "commander";
 import { Agent, request } from "undici";
 import { openAgents } from "../backbone/agent-role.ts";
-import { agentSettings, backboneUrl, parseAgentConfig, parseAgentRun, readText } from "../config/backbone-config.ts";
+import {
+	agentSettings,
+	forwardSettings,
+	parseAgentConfig,
+	parseAgentRun,
+	parseForwardConfig,
+} from "../config/backbone-config.ts";
 import { runRole } from "./run-role.ts";
 import { withVariables } from "./variables.ts";
 
 const agentError = defineErrors({
 	agent_stopped: { status: 500 },
-	no_credential: { status: 401 },
 	refused: { status: 400 },
 });
 const reloadPollMs = 500;
@@ -38,15 +43,15 @@ export function addAgentCommands(program: Command): void {
 		.option("--json", "one JSON line when ready, JSON logs");
 	withVariables(agent, agentSettings).action((flags: AgentFlags) => runAgent(flags));
 
-	program
+	const forwarding = program
 		.command("forward <service> <localport>")
 		.description("A port of this machine that leads to a TCP service; the credential comes from BACKBONE_CREDENTIAL")
 		.option("--backbone <url>", "the backbone [BACKBONE_URL]")
 		.option("--ca <file>", "CA of the backbone, PEM [BACKBONE_CA]")
 		.option("--host <address>", "address to listen on, 127.0.0.1 unless told")
 		.option("--log-level <level>", "debug, info, warn or error")
-		.option("--json", "one JSON line when ready, JSON logs")
-		.action((service: string, port: string, flags: ForwardFlags) => forward(service, port, flags));
+		.option("--json", "one JSON line when ready, JSON logs");
+	withVariables(forwarding, forwardSettings).action(forward);
 }
 
 async function runAgent(flags: AgentFlags): Promise<void> {
@@ -106,63 +111,34 @@ async function runAgent(flags: AgentFlags): Promise<void> {
 	});
 }
 
-interface ForwardFlags {
-	readonly backbone?: string;
-	readonly ca?: string;
-	readonly host?: string;
-	readonly json?: boolean;
-	readonly logLevel?: "debug" | "info" | "warn" | "error";
-}
-
-async function forward(service: string, port: string, flags: ForwardFlags): Promise<void> {
+async function forward(service: string, port: string, flags: Record<string, unknown>): Promise<void> {
 	const localPort = Number(port);
 	if (!Number.isInteger(localPort) || localPort < 0 || localPort > 65535)
 		throw agentError("refused", `"${port}" is not a port.`, { fix: "Give a number from 0 to 65535." });
-	const ca = flags.ca ?? process.env["BACKBONE_CA"];
-	await runRole("forward", { logLevel: flags.logLevel ?? "info", json: flags.json === true }, async (deps) => {
-		const opened = await Forwarder.open(deps, {
-			target: {
-				url: backboneUrl(flags.backbone ?? process.env["BACKBONE_URL"] ?? ""),
-				tls: ca === undefined ? {} : { ca: readText(ca) },
-			},
-			service,
-			credential: ownCredential(),
-			host: flags.host ?? "127.0.0.1",
-			port: localPort,
-		});
+	const { backbone, ca, credential, host, ...run } = parseForwardConfig(flags, process.env);
+	await runRole("forward", run, async (deps) => {
+		const target = { url: backbone, tls: ca === null ? {} : { ca } };
+		const opened = await Forwarder.open(deps, { target, service, credential, host, port: localPort });
 		if (!opened.ok) throw agentError("refused", `The backbone does not let you to "${service}": ${opened.message}`);
 		const { forwarder } = opened;
 		return {
 			ready: { service, port: forwarder.port, pid: process.pid },
-			greeting: `${service} is at ${flags.host ?? "127.0.0.1"}:${forwarder.port}. Stop with Ctrl-C.\n`,
+			greeting: `${service} is at ${host}:${forwarder.port}. Stop with Ctrl-C.\n`,
 			close: () => forwarder.close(),
 		};
 	});
 }
 
-function ownCredential(): string {
-	const credential = process.env["BACKBONE_CREDENTIAL"];
-	if (credential !== undefined && credential !== "") return credential;
-	throw agentError("no_credential", "BACKBONE_CREDENTIAL is not set.", {
-		fix: "Set it to the credential from POST /principals.",
-	});
-}
-
-export interface ServiceWhoamiFlags {
+export interface ServiceWhoamiFlags extends Record<string, unknown> {
 	readonly service: string;
-	readonly backbone?: string;
-	readonly ca?: string;
-	readonly json?: boolean;
 }
 
 /** What a service of the backbone would be told about whoever holds BACKBONE_CREDENTIAL. */
 export async function whoamiAtService(flags: ServiceWhoamiFlags): Promise<void> {
-	const credential = ownCredential();
-	const url = backboneUrl(flags.backbone ?? process.env["BACKBONE_URL"] ?? "");
-	const ca = flags.ca ?? process.env["BACKBONE_CA"];
-	const agent = new Agent({ connect: ca === undefined ? {} : { ca: readText(ca) } });
+	const { backbone, ca, credential, json } = parseForwardConfig(flags, process.env);
+	const agent = new Agent({ connect: ca === null ? {} : { ca } });
 	try {
-		const answer = await request(new URL(`/principals/whoami?service=${encodeURIComponent(flags.service)}`, url), {
+		const answer = await request(new URL(`/principals/whoami?service=${encodeURIComponent(flags.service)}`, backbone), {
 			dispatcher: agent,
 			headers: { "x-backbone-principal": credential, accept: "application/json" },
 		});
@@ -170,7 +146,7 @@ export async function whoamiAtService(flags: ServiceWhoamiFlags): Promise<void> 
 		if (answer.statusCode !== 200)
 			throw agentError("refused", body.message ?? `The backbone answered ${answer.statusCode}.`);
 		const lines = Object.entries(body.headers ?? {}).map(([name, value]) => `${name}: ${value}`);
-		process.stdout.write(`${flags.json === true ? JSON.stringify(body) : lines.join("\n")}\n`);
+		process.stdout.write(`${json ? JSON.stringify(body) : lines.join("\n")}\n`);
 	} finally {
 		await agent.close();
 	}

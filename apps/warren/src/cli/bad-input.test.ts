@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { formatJoinCode, joinFingerprint } from "@warren/accounts";
 import { type Clock, newSecret, systemClock, systemRandom } from "@warren/kernel";
@@ -50,6 +51,13 @@ function expectTold(
 	expect(result.stderr).not.toMatch(/unexpected failure|\n\s+at /);
 	expect([result.code, result.stdout]).toEqual([1, ""]);
 }
+
+/** Through this a command has a disk of that size at the folder. */
+const onDiskOf = (size: string, folder: string) => [
+	...["unshare", "-m", "sh", "-c", `mount -t tmpfs -o size=${size} none "$0" && exec "$@"`],
+	folder,
+];
+const canMount = (mount: readonly string[]) => spawnSync(mount[0] as string, [...mount.slice(1), "true"]).status === 0;
 
 const join = (url: string, code = someCode) => warren(["join", url, "--no-start"], { WARREN_JOIN_CODE: code });
 
@@ -114,6 +122,57 @@ describe("joining", () => {
 		expectTold(twice, /belongs to a warren already/, /--data DIR/);
 	});
 
+	it("with a code whose ten minutes are over", { timeout: 120_000 }, async () => {
+		await using first = await startNode({ command: ["up"], env: alone });
+		const { code } = JSON.parse((await warren(["invite", "--json", "--data", first.data])).stdout) as { code: string };
+		const tables = new DatabaseSync(`${first.data}/hub.db`, { timeout: 10_000 });
+		expect(tables.prepare("UPDATE accounts_machine_invites SET expires_at = ?").run(Date.now() - 1).changes).toBe(1);
+		tables.close();
+		expectTold(await join(first.origin, code), /good for ten minutes, and ended/, /new code/);
+	});
+
+	it("onto a full disk, which leaves the code good for the next try", { timeout: 120_000 }, async (context) => {
+		using folder = tempFolder("full");
+		const mount = onDiskOf("40k", folder.path);
+		context.skip(!canMount(mount), "a disk of its own needs root and unshare");
+		await using first = await startNode({ command: ["up"], env: alone });
+		const { code } = JSON.parse((await warren(["invite", "--json", "--data", first.data])).stdout) as { code: string };
+		const args = ["join", first.origin, "--no-start", "--name", "attic"];
+		const env = { WARREN_JOIN_CODE: code };
+		expectTold(
+			await warren([...args, "--data", folder.file("data")], env, mount),
+			/disk|full|cannot be written/i,
+			/[Ff]ree disk space/,
+		);
+		using elsewhere = tempFolder("roomy");
+		expect(await warren([...args, "--data", elsewhere.path], env)).toMatchObject({ code: 0 });
+	});
+
+	it("at an older machine, which takes nobody in, and at one that is no Warren", { timeout: 120_000 }, async () => {
+		for (const [status, type, body] of [
+			[404, "application/json", '{"error":"not_found","message":"There is nothing here."}'],
+			[200, "text/html", "<h1>It works</h1>"],
+		] as const) {
+			const { authority } = await Authority.create("Theirs", [], systemClock, systemRandom);
+			const leaf = await authority.issue({ name: "atlas", hosts: ["127.0.0.1"] });
+			const server = createServer({ cert: leaf.cert + authority.certPem, key: leaf.key }, (_request, response) => {
+				response.writeHead(status, { "content-type": type });
+				response.end(body);
+			});
+			await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+			const { port } = server.address() as AddressInfo;
+			const code = formatJoinCode({ secret: newSecret(systemRandom), fingerprint: joinFingerprint(authority.certPem) });
+			expectTold(await join(`https://127.0.0.1:${port}`, code), new RegExp(`127\\.0\\.0\\.1:${port}`), /warren up/);
+			server.closeAllConnections();
+			server.close();
+		}
+	});
+
+	it("at a machine of another warren", { timeout: 120_000 }, async () => {
+		await using other = await startNode({ command: ["up"], env: alone });
+		expectTold(await join(other.origin), /is not of the warren that this code is for/, /warren invite/);
+	});
+
 	it("without a network", async (context) => {
 		const can = spawnSync("unshare", ["-n", "true"]).status === 0;
 		context.skip(!can, "a process without a network needs root and unshare");
@@ -163,11 +222,36 @@ describe("starting", () => {
 
 	it.for(["32k", "600k"])("on a disk of %s that is full", async (size, context) => {
 		using folder = tempFolder("full");
-		const mount = ["unshare", "-m", "sh", "-c", `mount -t tmpfs -o size=${size} none "$0" && exec "$@"`, folder.path];
-		const can = spawnSync(mount[0] as string, [...mount.slice(1), "true"]).status === 0;
-		context.skip(!can, "a disk of its own needs root and unshare");
+		const mount = onDiskOf(size, folder.path);
+		context.skip(!canMount(mount), "a disk of its own needs root and unshare");
 		const result = await warren(["up", ...local, "--data", folder.file("data")], {}, mount);
 		expectTold(result, /disk|full|cannot be written/i, /[Ff]ree disk space|free disk space/);
+	});
+
+	it("on a port that another program has", { timeout: 120_000 }, async () => {
+		const taken = createHttpServer();
+		await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+		const port = String((taken.address() as AddressInfo).port);
+		using folder = tempFolder("taken");
+		const result = await warren(["up", "--host", "127.0.0.1", "--port", port, "--data", folder.path]);
+		expectTold(result, new RegExp(`${port}.*(taken|in use)`), /--port/);
+		taken.close();
+	});
+
+	it.for([
+		[
+			"in another user's data folder",
+			["--port", "0"],
+			/(may not be used|cannot be written|cannot be used)/,
+			/permissions/,
+		],
+	] as const)("as a user who may not: %s", { timeout: 120_000 }, async ([_title, args, happened, fix], context) => {
+		using folder = tempFolder("theirs");
+		const nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
+		const can = spawnSync(nobody[0] as string, [...nobody.slice(1), process.execPath, main, "--version"]).status === 0;
+		context.skip(!can, "another user needs root, setpriv, and a checkout that everybody may read");
+		const result = await warren(["up", "--host", "127.0.0.1", "--data", folder.path, ...args], {}, nobody);
+		expectTold(result, happened, fix);
 	});
 });
 

@@ -123,22 +123,32 @@ export function addCoordinatorCommand(program: Command): void {
 			print(command, { policy: JSON.parse(text) as unknown, etag }, text);
 		}),
 	);
-	asClient(policy.command("preview <file>").description("Which pairs of peers a policy would gain and lose")).action(
-		(file: string, _flags: ClientFlags, command: Command) =>
-			withCoordinator(flagsOf(command), async (client) => {
-				const { text } = await client.text("POST", "/v1/policy/preview", readFileSync(file, "utf8"));
-				const change = JSON.parse(text) as {
-					gained: string[][];
-					lost: string[][];
-					gainedCount: number;
-					lostCount: number;
-				};
-				const lines = [
-					...change.gained.map((pair) => `+ ${pair.join(" ↔ ")}`),
-					...change.lost.map((pair) => `- ${pair.join(" ↔ ")}`),
-				];
-				print(command, change, [...lines, `${change.gainedCount} pairs gained, ${change.lostCount} lost`].join("\n"));
-			}),
+	asClient(
+		policy
+			.command("preview <file>")
+			.description("Which pairs of peers, and which ports between them, a policy would gain and lose"),
+	).action((file: string, _flags: ClientFlags, command: Command) =>
+		withCoordinator(flagsOf(command), async (client) => {
+			const { text } = await client.text("POST", "/v1/policy/preview", readFileSync(file, "utf8"));
+			const change = JSON.parse(text) as {
+				gained: string[][];
+				lost: string[][];
+				gainedCount: number;
+				lostCount: number;
+				ports: { from: string; to: string; both: boolean; gained: string[]; lost: string[] }[];
+				portsCount: number;
+			};
+			const lines = [
+				...change.gained.map((pair) => `+ ${pair.join(" ↔ ")}`),
+				...change.lost.map((pair) => `- ${pair.join(" ↔ ")}`),
+				...(change.ports ?? []).flatMap(({ from, to, both, gained, lost }) => {
+					const pair = `${from} ${both ? "↔" : "→"} ${to}`;
+					return [...gained.map((each) => `+ ${pair}: ${each}`), ...lost.map((each) => `- ${pair}: ${each}`)];
+				}),
+			];
+			const sum = `${change.gainedCount} pairs gained, ${change.lostCount} lost, ports changed between ${change.portsCount ?? 0}`;
+			print(command, change, [...lines, sum].join("\n"));
+		}),
 	);
 	asClient(
 		policy.command("set <file>").description("Replace it, unless somebody else has meanwhile; its own tests must pass"),

@@ -69,12 +69,21 @@ function renderOne(service: ExposedService): string {
 		`${service.kind === "tcp" && !service.public ? service.name : service.url}  leads to port ${service.port} of this machine.`,
 		state,
 		...(service.target === "up" ? [] : [`Nothing listens on port ${service.port} yet: start the service.`]),
-		...(service.overlay === null ? [] : [`On the private network: ${overlayOf(service.overlay)}`]),
+		...(service.overlay === null
+			? []
+			: [`On the private network: ${overlayOf(service.overlay)}${addressOf(service.overlay)}`]),
 	].join("\n");
 }
 
-function overlayOf({ address, port }: NonNullable<ExposedService["overlay"]>): string {
-	return `[${address}]:${port}`;
+type Overlay = NonNullable<ExposedService["overlay"]>;
+
+function overlayOf({ address, port, host }: Overlay): string {
+	return `${host ?? `[${address}]`}:${port}`;
+}
+
+/** Beside the name: for machines whose system asks elsewhere for names. */
+function addressOf({ address, port, host }: Overlay): string {
+	return host === null ? "" : `, which is [${address}]:${port}`;
 }
 
 function renderList({ services }: { readonly services: readonly ExposedService[] }): string {

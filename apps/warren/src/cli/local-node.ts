@@ -1,13 +1,11 @@
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { defineErrors, messageOf, WarrenError } from "@warren/kernel";
 import { Agent, request } from "undici";
-import { readConsole } from "../config/console-file.ts";
+import { localUrl, readConsole } from "../config/console-file.ts";
 import { dataFolderOf } from "./data-folder-of.ts";
 
 const localError = defineErrors({ not_running: { status: 503 } });
 
-/** The node of this machine, as its commands reach it: over loopback, trusting its own CA. */
+/** The node of this machine, as its commands reach it: where it listens, trusting its own CA. */
 export class LocalNode {
 	readonly url: string;
 	readonly #token: string;
@@ -19,12 +17,9 @@ export class LocalNode {
 		const file = readConsole(dataPath);
 		this.url = file.url;
 		this.#token = file.token;
-		this.#base = `${file.secure ? "https" : "http"}://localhost:${file.port}`;
-		const ca = join(dataPath, "ca", "ca.crt");
-		// With certificate files of the operator's own there is no CA to check: it is loopback, and the token is this node's.
-		this.#agent = new Agent({
-			connect: existsSync(ca) ? { ca: readFileSync(ca, "utf8") } : { rejectUnauthorized: false },
-		});
+		this.#base = localUrl(file);
+		// With certificate files of the operator's own there is no CA to check: it is this machine, and the token is this node's.
+		this.#agent = new Agent({ connect: file.ca === null ? { rejectUnauthorized: false } : { ca: file.ca } });
 	}
 
 	/** @throws WarrenError as the node answered, or `not_running`. */
@@ -57,13 +52,13 @@ export class LocalNode {
 }
 
 /** Runs a command against the local node and closes the connection after it. */
-export async function withLocalNode(
+export async function withLocalNode<T>(
 	flags: { readonly data?: string },
-	action: (node: LocalNode) => Promise<void>,
-): Promise<void> {
+	action: (node: LocalNode) => Promise<T>,
+): Promise<T> {
 	const node = new LocalNode(dataFolderOf(flags));
 	try {
-		await action(node);
+		return await action(node);
 	} finally {
 		await node.close();
 	}

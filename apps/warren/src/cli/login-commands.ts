@@ -7,7 +7,7 @@ import type { Command } from "commander";
 import { renderUnicodeCompact } from "uqr";
 import { z } from "zod";
 import { cloudHub } from "../config/cloud-hub.ts";
-import { type ConsoleFile, readConsole } from "../config/console-file.ts";
+import { type ConsoleFile, localUrl, readConsole } from "../config/console-file.ts";
 import { type Login, readLogin, removeLogin, writeLogin } from "../config/login-file.ts";
 import { type DeviceCode, signInByCode } from "../login/device-flow.ts";
 import { loginError, type TrustedHub, trustHub } from "../login/hub-trust.ts";
@@ -129,7 +129,7 @@ function knownHubs(data: string): TrustedHub[] {
 	if (membership !== undefined) hubs.push(membership);
 	const ca = readFileIn(data, "ca", "ca.crt");
 	const console = consoleOf(data);
-	if (console !== null) hubs.push({ hubUrl: `${console.secure ? "https" : "http"}://localhost:${console.port}`, ca });
+	if (console !== null) hubs.push({ hubUrl: localUrl(console), ca });
 	return hubs;
 }
 

@@ -1,10 +1,13 @@
-import { silentLogger, systemClock } from "@warren/kernel";
+import { silentLogger, systemClock, WarrenError } from "@warren/kernel";
 import { leaveOverlay } from "@warren/overlay/joiner";
+import type { PeerRow } from "@warren/peers";
 import type { Command } from "commander";
 import { renderUnicodeCompact } from "uqr";
 import { joinerSettings, overlayFolder, parseJoinerConfig, readLinkTls } from "../config/joiner-config.ts";
 import { openJoiner } from "../overlay/joiner-role.ts";
 import { addStockDevice, type JoinerStatus, readJoinerStatus } from "../overlay/stock-device.ts";
+import { withTunnels } from "../overlay/tunnelled-peers.ts";
+import { withLocalNode } from "./local-node.ts";
 import { runRole } from "./run-role.ts";
 import { renderAge, renderTable } from "./table.ts";
 import { withVariables } from "./variables.ts";
@@ -49,8 +52,8 @@ export function addOverlayCommands(program: Command): void {
 		.description("Peers and paths, as the joiner of this machine wrote them last")
 		.option("--data <dir>", "where state lives [WARREN_DATA]")
 		.option("--json", "the result as JSON")
-		.action((flags: { data?: string; json?: boolean }) => {
-			const status = readJoinerStatus(overlayFolder(flags, process.env));
+		.action(async (flags: { data?: string; json?: boolean }) => {
+			const status = withTunnels(readJoinerStatus(overlayFolder(flags, process.env)), await reachedPeers(flags));
 			process.stdout.write(flags.json === true ? `${JSON.stringify(status)}\n` : `${describe(status)}\n`);
 		});
 	withOverlayFlags(overlay.command("leave"))
@@ -85,6 +88,19 @@ export function addOverlayCommands(program: Command): void {
 					`\n${renderUnicodeCompact(text, { border: 1 })}\nScan it with the WireGuard app, or save the text for wg-quick. It is shown this once.\n`,
 				);
 		});
+}
+
+/** How the node beside the joiner reaches machines; nothing where it is a joiner alone. */
+async function reachedPeers(flags: { data?: string }): Promise<readonly PeerRow[]> {
+	try {
+		return await withLocalNode(
+			flags,
+			async (node) => (await node.call<{ peers: PeerRow[] }>("GET", "/api/peers")).peers,
+		);
+	} catch (fault) {
+		if (fault instanceof WarrenError && fault.code === "not_running") return [];
+		throw fault;
+	}
 }
 
 /** After this the joiner has missed three of its five-second rounds. */

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { parseConfig } from "@warren/kernel";
+import { defineErrors, parseConfig } from "@warren/kernel";
 import { z } from "zod";
 import { type ClusterConfig, clusterFields, clusterVariables, parseCluster } from "./cluster-config.ts";
 import { defaultDataFolder } from "./data-folder.ts";
@@ -153,7 +153,7 @@ const target = z
 		const match = targetPattern.exec(text) as RegExpExecArray;
 		return { host: (match[1] ?? match[2]) as string, port: Number(match[3]) };
 	});
-const transport = z.enum(["parked", "websocket", "http2"]);
+const transport = z.enum(["parked", "shared", "websocket", "http2"]);
 
 const agentServiceSchema = z.object({
 	service: z.string().min(1),
@@ -183,7 +183,7 @@ export interface AgentServiceConfig {
 	readonly service: string;
 	readonly target: { readonly host: string; readonly port: number };
 	readonly token: string;
-	readonly transport: "parked" | "websocket" | "http2";
+	readonly transport: "parked" | "shared" | "websocket" | "http2";
 	readonly name: string | null;
 	readonly proxyProtocol: boolean;
 	readonly links?: number;
@@ -265,12 +265,47 @@ export function parseAgentConfig(
 			service: each.service,
 			target: each.target,
 			token,
-			transport: each.transport ?? file.transport ?? "parked",
+			transport: each.transport ?? file.transport ?? "shared",
 			name: each.name ?? null,
 			proxyProtocol: each.proxyProtocol,
 			...(each.links === undefined ? {} : { links: each.links }),
 		};
 	});
+}
+
+/** `warren forward`, and `warren whoami --service`: somebody who reaches services of a backbone. */
+const forwardSchema = z.object({
+	backbone: z.string().default(""),
+	ca: z.string().optional(),
+	credential: z.string().default(""),
+	host: z.string().min(1).default("127.0.0.1"),
+	json: z.boolean().default(false),
+	logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
+});
+
+export const forwardSettings = {
+	name: "forward",
+	schema: forwardSchema,
+	variables: {
+		backbone: "BACKBONE_URL",
+		ca: "BACKBONE_CA",
+		credential: "BACKBONE_CREDENTIAL",
+		host: "WARREN_FORWARD_HOST",
+		json: "WARREN_JSON",
+		logLevel: "WARREN_LOG_LEVEL",
+	},
+	secrets: ["credential"],
+} as const;
+
+const credentialError = defineErrors({
+	no_credential: { status: 401, fix: "Set it to the credential from POST /principals, or from the Services page." },
+});
+
+/** @throws WarrenError `bad_config`, `unsafe_config`, `no_credential`. */
+export function parseForwardConfig(flags: Readonly<Record<string, unknown>>, environment: Environment) {
+	const { backbone, ca, credential, ...rest } = readSettings(forwardSettings, flags, environment);
+	if (credential === "") throw credentialError("no_credential", "BACKBONE_CREDENTIAL is not set.");
+	return { ...rest, credential, backbone: backboneUrl(backbone), ca: ca === undefined ? null : readText(ca) };
 }
 
 /** @throws WarrenError `bad_config`, `unsafe_config`: a token must not travel in the clear. */

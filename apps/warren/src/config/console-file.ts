@@ -7,8 +7,12 @@ import type { DataFolder } from "./data-folder.ts";
 const fileName = "console.json";
 const consoleSchema = z.object({
 	url: z.string(),
+	/** Where this machine reaches it, as a URL spells it. */
+	host: z.string().default("localhost"),
 	port: z.int(),
 	secure: z.boolean(),
+	/** PEM of what its certificate chains to; null with certificate files of the operator's own. */
+	ca: z.string().nullable().default(null),
 	pid: z.int(),
 	token: z.string(),
 });
@@ -34,4 +38,8 @@ export function readConsole(dataPath: string): ConsoleFile {
 		});
 	}
 	return parsed.data;
+}
+
+export function localUrl({ secure, host, port }: ConsoleFile): string {
+	return `${secure ? "https" : "http"}://${host}:${port}`;
 }

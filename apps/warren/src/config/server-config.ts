@@ -87,3 +87,9 @@ export function isLoopback(host: string): boolean {
 	const name = canonicalHost(host);
 	return name === "localhost" || name === "::1" || /^127(\.\d{1,3}){3}$/.test(name);
 }
+
+/** Where this very machine reaches what listens on `host`, as a URL spells it; undefined = on all addresses. */
+export function localHost(host: string | undefined): string {
+	if (host === undefined || isLoopback(host) || host === "0.0.0.0" || host === "::") return "localhost";
+	return host.includes(":") ? `[${host}]` : host;
+}

@@ -24,7 +24,18 @@ export interface RoleSettings<S extends z.ZodObject = z.ZodObject> {
 
 /** The file of settings, by role: `{"gateway": {"port": 4001}}`. */
 const fileVariable = "WARREN_CONFIG";
-const roleNames = ["node", "hub", "sidecar", "gateway", "coordinator", "backbone", "overlay", "agent", "edge"] as const;
+const roleNames = [
+	"node",
+	"hub",
+	"sidecar",
+	"gateway",
+	"coordinator",
+	"backbone",
+	"overlay",
+	"agent",
+	"forward",
+	"edge",
+] as const;
 const othersMayRead = 0o077;
 
 /**

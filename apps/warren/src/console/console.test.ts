@@ -34,7 +34,7 @@ describe("the policy, asked of the node", () => {
 		const { body: now } = await ask("GET", "/api/network/policy");
 		expect(JSON.parse(now["text"] as string)).toEqual({ acls: [everybody] });
 		const preview = await ask("POST", "/api/network/policy/preview", { text: tagged([]) });
-		expect(preview).toMatchObject({ status: 200, body: { gainedCount: 0, lostCount: 0 } });
+		expect(preview).toMatchObject({ status: 200, body: { gainedCount: 0, lostCount: 0, portsCount: 0 } });
 
 		const wanted = tagged([everybody, { action: "accept", src: ["tag:phone"], dst: ["tag:machine"], ports: [22] }]);
 		const without = await ask("PUT", "/api/network/policy", { text: wanted });

@@ -3,7 +3,7 @@ import { defineErrors, WarrenError } from "@warren/kernel";
 import { Agent } from "undici";
 import type { ConsoleAddress } from "../backbone/backbone-console.ts";
 import type { NodeConfig } from "../config/node-config.ts";
-import { isLoopback } from "../config/server-config.ts";
+import { localHost } from "../config/server-config.ts";
 import { CoordinatorClient } from "../coordinator/coordinator-client.ts";
 import { edgeFiles } from "../edge/edge-config.ts";
 import { backboneConsoleToken } from "../edge/edge-part.ts";
@@ -117,9 +117,7 @@ export class EdgeDoors {
 			.find(({ name }) => name === role);
 		if (row?.state !== "running" || row.port === undefined)
 			throw doorError("edge_down", `The ${role} of this machine is down${row?.error ? `: ${row.error}` : "."}`);
-		const { host } = this.#config;
-		const name = host === undefined || isLoopback(host) || host === "0.0.0.0" || host === "::" ? "localhost" : host;
-		return `https://${name.includes(":") ? `[${name}]` : name}:${row.port}`;
+		return `https://${localHost(this.#config.host)}:${row.port}`;
 	}
 }
 

@@ -5,7 +5,7 @@ import { agentRoutes } from "@warren/sidecar";
 import { DiscoveryView, OwnPresence, type SyncRelay } from "@warren/sync";
 import { BackboneBeside } from "../backbone/backbone-beside.ts";
 import type { NodeConfig } from "../config/node-config.ts";
-import { isLoopback } from "../config/server-config.ts";
+import { localHost } from "../config/server-config.ts";
 import type { NodeBase, OpenPart, RolePart } from "../node/role-part.ts";
 import { openCodingAgents } from "../sidecar/coding-agents.ts";
 import { advertised, candidateOf } from "../sidecar/hub-sync.ts";
@@ -118,12 +118,11 @@ function presentNodes(relay: SyncRelay, ownerId: () => Promise<string>, self: st
 
 /** The hub beside this agent, over loopback where it listens there. */
 function ownHub({ port, authority, urls }: NodeBase, { host }: NodeConfig) {
-	const here = host === undefined || isLoopback(host) || host === "0.0.0.0" || host === "::";
-	const name = here ? "localhost" : (host as string);
+	const name = localHost(host);
 	const { protocol } = new URL(urls[0] as string);
 	return {
-		url: `${protocol}//${name.includes(":") ? `[${name}]` : name}:${port}`,
+		url: `${protocol}//${name}:${port}`,
 		ca: authority?.certPem ?? null,
-		loopback: here,
+		loopback: name === "localhost",
 	};
 }

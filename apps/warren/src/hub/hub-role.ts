@@ -6,6 +6,7 @@ import type { RoleDeps } from "../cli/run-role.ts";
 import { publishConsole } from "../config/console-file.ts";
 import { DataFolder } from "../config/data-folder.ts";
 import type { HubConfig } from "../config/hub-config.ts";
+import { localHost } from "../config/server-config.ts";
 import { refuseLeft } from "../migrate/left-database.ts";
 import { openCertificates, ownNames } from "../node/certificates.ts";
 import { machineRoutes } from "../node/machine-routes.ts";
@@ -145,7 +146,10 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 	}
 	lifetime.defer(hub.drain);
 	metrics.gauge("websockets", "Open WebSockets of this hub.", () => listener.webSocketCount);
-	publishConsole(data, lifetime, { url: own, port, secure: listener.secure, pid: process.pid, token: console.token });
+	publishConsole(data, lifetime, {
+		...{ url: own, host: localHost(config.host), port, secure: listener.secure },
+		...{ ca: certificates?.ca?.certPem ?? null, pid: process.pid, token: console.token },
+	});
 	return {
 		listener,
 		ready: {

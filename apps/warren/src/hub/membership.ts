@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { joinWarren, ticketKeySchema } from "@warren/accounts";
 import { defineErrors, parseConfig } from "@warren/kernel";
 import { createCsr } from "@warren/net";
@@ -10,6 +11,9 @@ const membershipError = defineErrors({
 });
 
 const fileName = "membership.json";
+const reserveFile = "join.reserve";
+/** More than what is kept once this machine has joined. */
+const reserveBytes = 64 * 1024;
 const membershipSchema = z.object({
 	hubUrl: z.url(),
 	/** PEM of the warren's CA. */
@@ -47,7 +51,11 @@ export async function becomeMember(
 		throw membershipError("already_joined", `${data.path} is the first machine of a warren of its own.`);
 	const url = originOf(hubUrl);
 	const { csr, key } = await createCsr(facts.name);
-	const joined = await joinWarren(url, code, { ...facts, csr });
+	// A code works once: a full disk is met before it is spent.
+	data.write("0".repeat(reserveBytes), reserveFile);
+	const joined = await joinWarren(url, code, { ...facts, csr }).finally(() =>
+		rmSync(data.file(reserveFile), { force: true }),
+	);
 	const membership: Membership = {
 		// As it was typed: that is how this machine reaches it.
 		hubUrl: url,

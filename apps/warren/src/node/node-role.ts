@@ -48,10 +48,11 @@ import type { Kysely } from "kysely";
 import { publishConsole } from "../config/console-file.ts";
 import { DataFolder } from "../config/data-folder.ts";
 import { type NodeConfig, systemUser } from "../config/node-config.ts";
+import { localHost } from "../config/server-config.ts";
 import { measureHealth } from "../health-metrics.ts";
 import { openMemberPart } from "../hub/member-part.ts";
 import { readMembership } from "../hub/membership.ts";
-import { overlayLanes } from "../overlay/overlay-lanes.ts";
+import { OverlayView } from "../overlay/overlay-view.ts";
 import { version } from "../version.ts";
 import { openCertificates, ownAddresses, ownNames } from "./certificates.ts";
 import { MachineName } from "./machine-name.ts";
@@ -268,7 +269,10 @@ async function compose(
 		listener.disconnect(byPin, closeCodes.signIn, "the PIN was changed");
 	});
 	metrics.gauge("websockets", "Open WebSockets of this node, relayed ones included.", () => listener.webSocketCount);
-	publishConsole(data, lifetime, { url, port, secure: listener.secure, pid: process.pid, token: access.consoleToken });
+	publishConsole(data, lifetime, {
+		...{ url, host: localHost(config.host), port, secure: listener.secure },
+		...{ ca: certificates?.ca?.certPem ?? null, pid: process.pid, token: access.consoleToken },
+	});
 	return {
 		listener,
 		firstCredentials: access.created && config.pin === undefined ? made : null,
@@ -323,13 +327,14 @@ async function openPeers(
 	lifetime.defer(() => stopping.abort());
 	void tailscale.candidates(stopping.signal);
 	const pins = await Pins.open(db, clock);
+	const overlay = new OverlayView(base);
 	const directory = await PeerDirectory.open({
 		db,
 		clock,
 		pins,
 		ca,
 		tunnel,
-		laneOf: overlayLanes(base),
+		laneOf: (address) => overlay.laneOf(address),
 		manual: new ManualPeers(db, clock),
 		sources: [...sources, tailscale],
 		isSelf: (address) =>

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { dataFolderOf } from "../cli/data-folder-of.ts";
 import type { RoleDeps, RunningRole } from "../cli/run-role.ts";
 import { type JoinerConfig, parseJoinerConfig } from "../config/joiner-config.ts";
-import { isLoopback } from "../config/server-config.ts";
+import { localHost } from "../config/server-config.ts";
 import { RoleSlots } from "../supervisor/role-slots.ts";
 import { runSupervised } from "../supervisor/supervised-role.ts";
 import { appsFile, readApps } from "./apps-file.ts";
@@ -52,18 +52,17 @@ function joinerFlags(data: string, host: unknown = process.env["WARREN_HOST"]): 
 	const tls = { tlsCert: join(data, "tls", "node.crt"), tlsKey: join(data, "tls", "node.key") };
 	const file = join(data, "membership.json");
 	if (!existsSync(file))
-		return { data, coordinator: [`https://${ownHost(host)}:${port}`], ...tls, tlsCa: join(data, "ca", "ca.crt") };
+		return {
+			data,
+			coordinator: [`https://${localHost(typeof host === "string" ? host : undefined)}:${port}`],
+			...tls,
+			tlsCa: join(data, "ca", "ca.crt"),
+		};
 	const membership = parseConfig(membershipSchema, JSON.parse(readFileSync(file, "utf8")), "join");
 	const tlsCa = join(data, "overlay", "ca.crt");
 	mkdirSync(join(data, "overlay"), { recursive: true, mode: 0o700 });
 	writeFileSync(tlsCa, membership.ca, { mode: 0o600 });
 	return { data, coordinator: [`https://${new URL(membership.hubUrl).hostname}:${port}`], ...tls, tlsCa };
-}
-
-/** Where the edge process beside this one listens: at one address alone, when it was given one. */
-function ownHost(host: unknown): string {
-	if (typeof host !== "string" || isLoopback(host) || host === "0.0.0.0" || host === "::") return "localhost";
-	return host.includes(":") ? `[${host}]` : host;
 }
 
 function own({ name, json, logLevel }: Record<string, unknown>): Record<string, unknown> {

@@ -13,6 +13,10 @@ export interface PolicyPreview {
 	lost: string[][];
 	gainedCount: number;
 	lostCount: number;
+	/** What peers may open to each other, in words, where it changes; `both`: and the other way round. */
+	ports: { from: string; to: string; both: boolean; gained: string[]; lost: string[] }[];
+	portsCount: number;
+	portsLostCount: number;
 }
 
 export interface PolicyVersion {

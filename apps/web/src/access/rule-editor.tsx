@@ -2,6 +2,7 @@ import { ArrowDown, ArrowUp, Plus, X } from "lucide-react";
 import type { ReactNode } from "react";
 import { Field } from "../ui/field.tsx";
 import { exactInput } from "../ui/form.tsx";
+import { SelectField } from "../ui/select-field.tsx";
 import { emptyRule, emptyTest, type PolicyDraft, type RuleFields, type TestFields, tagsIn } from "./policy-text.ts";
 import { t } from "./text.ts";
 
@@ -90,14 +91,14 @@ function Rule(props: {
 			<fieldset>
 				<legend>{t.rules.rule(number)}</legend>
 				<div className="rule-fields">
-					<Choice
+					<SelectField
 						label={t.rules.action}
 						value={rule.action}
 						options={[
 							["accept", t.rules.accept],
 							["deny", t.rules.deny],
 						]}
-						onChange={(action) => onChange({ action })}
+						onChoose={(action) => onChange({ action })}
 					/>
 					<Words
 						label={t.rules.from}
@@ -113,7 +114,7 @@ function Rule(props: {
 						value={rule.dst}
 						onChange={(dst) => onChange({ dst })}
 					/>
-					<Choice
+					<SelectField
 						label={t.rules.proto}
 						value={rule.proto}
 						options={[
@@ -122,7 +123,7 @@ function Rule(props: {
 							["udp", "UDP"],
 							["icmp", "ICMP"],
 						]}
-						onChange={(proto) => onChange({ proto })}
+						onChoose={(proto) => onChange({ proto })}
 					/>
 					<Words
 						label={t.rules.ports}
@@ -130,7 +131,7 @@ function Rule(props: {
 						value={rule.ports}
 						onChange={(ports) => onChange({ ports })}
 					/>
-					<Choice
+					<SelectField
 						label={t.rules.direction}
 						value={rule.direction}
 						options={[
@@ -138,7 +139,7 @@ function Rule(props: {
 							["both", t.rules.both],
 							["forward", t.rules.forward],
 						]}
-						onChange={(direction) => onChange({ direction })}
+						onChoose={(direction) => onChange({ direction })}
 					/>
 				</div>
 			</fieldset>
@@ -170,7 +171,7 @@ function Test(props: {
 				<legend>{t.tests.test(number)}</legend>
 				<div className="test-fields">
 					<Words label={t.tests.src} hint={t.rules.from} tags value={test.src} onChange={(src) => onChange({ src })} />
-					<Choice
+					<SelectField
 						label={t.tests.proto}
 						value={test.proto}
 						options={[
@@ -178,7 +179,7 @@ function Test(props: {
 							["udp", "UDP"],
 							["icmp", "ICMP"],
 						]}
-						onChange={(proto) => onChange({ proto })}
+						onChoose={(proto) => onChange({ proto })}
 					/>
 					<Words
 						label={t.tests.accept}
@@ -218,32 +219,6 @@ function Words(props: {
 					{...(props.tags ? { list: "policy-tags" } : {})}
 					onChange={(event) => props.onChange(event.target.value)}
 				/>
-			)}
-		</Field>
-	);
-}
-
-function Choice<T extends string>(props: {
-	label: string;
-	value: T;
-	options: readonly (readonly [T, string])[];
-	onChange: (value: T) => void;
-}) {
-	return (
-		<Field label={props.label}>
-			{(ids) => (
-				<select
-					{...ids}
-					className="select"
-					value={props.value}
-					onChange={(event) => props.onChange(event.target.value as T)}
-				>
-					{props.options.map(([value, label]) => (
-						<option key={value} value={value}>
-							{label}
-						</option>
-					))}
-				</select>
 			)}
 		</Field>
 	);

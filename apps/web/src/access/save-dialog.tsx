@@ -31,11 +31,12 @@ export function SaveDialog(props: {
 		}
 	}
 	const lost = preview?.lostCount ?? 0;
+	const closed = preview?.portsLostCount ?? 0;
 	return (
 		<Dialog open={preview !== undefined} onClose={props.onClose} title={t.preview.title}>
 			{preview !== undefined && (
 				<>
-					{preview.gainedCount === 0 && lost === 0 && <p className="muted">{t.preview.same}</p>}
+					{preview.gainedCount + lost + preview.portsCount === 0 && <p className="muted">{t.preview.same}</p>}
 					<Pairs
 						title={t.preview.gained(preview.gainedCount)}
 						pairs={preview.gained}
@@ -43,21 +44,49 @@ export function SaveDialog(props: {
 						sign="+"
 					/>
 					<Pairs title={t.preview.lost(lost)} pairs={preview.lost} count={lost} sign="−" />
+					<Ports preview={preview} />
 				</>
 			)}
 			{failure !== undefined && <ErrorNotice failure={failure} />}
 			<div className="row end">
 				<button
 					type="button"
-					className={lost > 0 ? "button danger solid" : "button primary"}
+					className={lost + closed > 0 ? "button danger solid" : "button primary"}
 					disabled={busy}
 					aria-busy={busy}
 					onClick={() => void save()}
 				>
-					{lost > 0 ? t.preview.saveLosing(lost) : t.preview.save}
+					{lost > 0 ? t.preview.saveLosing(lost) : closed > 0 ? t.preview.saveClosing(closed) : t.preview.save}
 				</button>
 			</div>
 		</Dialog>
+	);
+}
+
+function Ports({ preview: { ports, portsCount } }: { preview: PolicyPreview }) {
+	if (portsCount === 0) return null;
+	return (
+		<section className="stack tight">
+			<h3>{t.preview.ports(portsCount)}</h3>
+			<ul className="pair-list mono small" data-sign="±">
+				{ports.map(({ from, to, both, gained, lost }) => (
+					<li key={`${from} ${to}`}>
+						{from} {both ? "↔" : "→"} {to}
+						{gained.map((each) => (
+							<span key={each} className="gained">
+								+ {each}
+							</span>
+						))}
+						{lost.map((each) => (
+							<span key={each} className="lost">
+								− {each}
+							</span>
+						))}
+					</li>
+				))}
+				{portsCount > ports.length && <li>{t.preview.more(portsCount - ports.length)}</li>}
+			</ul>
+		</section>
 	);
 }
 

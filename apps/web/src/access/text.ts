@@ -53,11 +53,13 @@ export const t = {
 	refused: "This policy is not saved",
 	preview: {
 		title: "What this changes",
-		same: "No pair of machines gains or loses the other. Ports and directions may change.",
+		same: "Nothing changes between the machines that are here now.",
 		gained: (count: number) => `${count} ${count === 1 ? "pair" : "pairs"} gained`,
 		lost: (count: number) => `${count} ${count === 1 ? "pair" : "pairs"} lost`,
+		ports: (count: number) => `Ports change between ${count} ${count === 1 ? "pair" : "pairs"}`,
 		more: (count: number) => `and ${count} more`,
 		save: "Save",
+		saveClosing: (count: number) => `Save and close ports of ${count} ${count === 1 ? "pair" : "pairs"}`,
 		saveLosing: (count: number) => `Save and part ${count} ${count === 1 ? "pair" : "pairs"}`,
 	},
 	conflict: {

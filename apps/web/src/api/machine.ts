@@ -33,3 +33,6 @@ export const terminalsPath = (machine: MachineId) => `/m/${encodeURIComponent(ma
 export const terminalPath = (machine: MachineId, session: string) =>
 	`/m/${encodeURIComponent(machine)}/terminals/${encodeURIComponent(session)}`;
 export const activityPath = (machine: MachineId) => `/m/${encodeURIComponent(machine)}/activity`;
+/** Of this machine: all that the backbone knows. Of another: the ports that it exposes itself. */
+export const servicesPath = (machine: MachineId) =>
+	machine === self ? "/services" : `/m/${encodeURIComponent(machine)}/services`;

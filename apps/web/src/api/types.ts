@@ -97,6 +97,8 @@ export interface Peer {
 	rttMs?: number;
 	/** How this node reaches it now. */
 	path?: "direct" | "overlay" | "relayed" | "tunnel";
+	/** Its address on the overlay. */
+	ula?: string;
 	lastSeenAt?: number;
 	checkedAt?: number;
 	error?: ErrorFacts;

@@ -1,28 +1,26 @@
-import { useState } from "react";
 import { queryClient } from "../api/warren.tsx";
 import { Copyable } from "../ui/copyable.tsx";
-import { Dialog } from "../ui/dialog.tsx";
 import { exactInput, Form, SubmitButton, TextField, textOf, useSubmit } from "../ui/form.tsx";
+import { MadeDialog } from "../ui/made-dialog.tsx";
 import { QrCode } from "../ui/qr.tsx";
 import { type AddedDevice, addDevice, networkKey } from "./network-api.ts";
 import { t } from "./text.ts";
 
 /** A phone with the stock WireGuard app: its configuration as a QR code, once. */
 export function AddDevice({ open, onClose, endpoint }: { open: boolean; onClose: () => void; endpoint: string }) {
-	const [made, setMade] = useState<AddedDevice>();
-	const close = () => {
-		setMade(undefined);
-		onClose();
-	};
 	return (
-		<Dialog
+		<MadeDialog<AddedDevice>
 			open={open}
-			onClose={close}
-			title={made === undefined ? t.device.title : t.device.madeTitle(made.name)}
-			lead={made === undefined ? t.device.lead : t.device.once}
-		>
-			{made === undefined ? <DeviceForm endpoint={endpoint} onMade={setMade} /> : <Made device={made} onDone={close} />}
-		</Dialog>
+			onClose={onClose}
+			title={t.device.title}
+			lead={t.device.lead}
+			form={(onMade) => <DeviceForm endpoint={endpoint} onMade={onMade} />}
+			shown={(device, close) => ({
+				title: t.device.madeTitle(device.name),
+				lead: t.device.once,
+				body: <Made device={device} onDone={close} />,
+			})}
+		/>
 	);
 }
 

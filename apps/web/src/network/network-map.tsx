@@ -6,6 +6,9 @@ import { t } from "./text.ts";
 const wide = { width: 760, height: 340, across: 250, down: 105 };
 const small = { width: 380, height: 320, across: 120, down: 105 };
 type Sheet = typeof wide;
+/** Three stand in a row: no empty sky above them. */
+const maxInRow = 3;
+const rowSheet = { height: 170, down: 40 };
 /** More would be a knot; the table has them all. */
 const maxDrawn = 32;
 const maxLabel = 18;
@@ -17,9 +20,10 @@ interface Spot {
 
 /** The network as a picture: this machine in the middle, the others around it, lines as packets go. */
 export function NetworkMap({ rows, edges }: { rows: readonly OverlayRow[]; edges: readonly Edge[] }) {
-	const sheet = useNarrow() ? small : wide;
-	const { width, height } = sheet;
 	const drawn = rows.slice(0, maxDrawn);
+	const inRow = drawn.length <= maxInRow && drawn.every(({ parent }) => parent === undefined);
+	const sheet = { ...(useNarrow() ? small : wide), ...(inRow ? rowSheet : {}) };
+	const { width, height } = sheet;
 	const spots = placesOf(drawn, sheet);
 	return (
 		<figure className="card network-map">
@@ -69,7 +73,8 @@ function placesOf(rows: readonly OverlayRow[], sheet: Sheet): ReadonlyMap<string
 	for (const row of machines) if (row.isSelf) places.set(row.id, centre);
 	for (const [index, row] of around.entries()) {
 		const only = around.length === 1 && !hasSelf;
-		const angle = ((index + 0.5) / around.length) * 2 * Math.PI - Math.PI / 2;
+		// One beside this machine stands to its right.
+		const angle = around.length === 1 ? 0 : ((index + 0.5) / around.length) * 2 * Math.PI - Math.PI / 2;
 		places.set(row.id, only ? centre : at(sheet, centre, angle, sheet.across, sheet.down));
 	}
 	for (const parent of machines) {

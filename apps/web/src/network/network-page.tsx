@@ -2,7 +2,7 @@ import "./network.css";
 import { Network, Smartphone } from "lucide-react";
 import { useRef, useState } from "react";
 import { useLocation, useSearch } from "wouter";
-import { queryClient } from "../api/warren.tsx";
+import { queryClient, usePeers } from "../api/warren.tsx";
 import { Copyable } from "../ui/copyable.tsx";
 import { Empty, ErrorNotice, Notice, Skeletons, StaleNotice } from "../ui/states.tsx";
 import { t as ui } from "../ui/text.ts";
@@ -53,7 +53,10 @@ export function NetworkPage() {
 }
 
 function View({ view, stale }: { view: NetworkView; stale: boolean }) {
-	const rows = rowsOf(view);
+	const tunnelled = usePeers().data?.peers.flatMap(({ path, ula }) =>
+		path === "tunnel" && ula !== undefined ? [ula] : [],
+	);
+	const rows = rowsOf(view, tunnelled);
 	const names = rows.map((row) => row.name);
 	const [chosen, setPair] = useState<Partial<Pair>>({});
 	const reach = useRef<HTMLDivElement>(null);

@@ -33,6 +33,16 @@ describe("the rows of the network", () => {
 		expect(rowsOf(network).map(({ id }) => id)).toEqual(["a", "m", "z", "phone"]);
 	});
 
+	it("show a machine that is reached by its tunnel alone as such, however its address is spelled", () => {
+		const network = view(
+			[known("b", { ula: "fd5a:1f00:0000:0002::1" })],
+			[seen("b", { ula: "fd5a:1f00:0000:0002::1", path: "relay" })],
+		);
+		const [, row] = rowsOf(network, ["fd5a:1f00:0:2::1"]);
+		expect(row).toMatchObject({ id: "b", path: "tunnel", why: t.why.tunnel });
+		expect(rowsOf(network)[1]?.path).toBe("relay");
+	});
+
 	it("say why a path is what it is", () => {
 		const to = { address: "fd00::1", port: 51820 };
 		expect(rowOf(view([known("b")], [seen("b", { endpoint: to })]), "b")?.why).toBe(t.why.directTo("[fd00::1]:51820"));

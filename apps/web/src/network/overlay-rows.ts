@@ -25,9 +25,13 @@ export interface OverlayRow {
 /** The status file is written every five seconds: after three of them the joiner does not run. */
 export const joinerStaleMs = 15_000;
 
-/** This machine first, then the others by name, devices after the machine that they are behind. */
-export function rowsOf(view: NetworkView): OverlayRow[] {
+/**
+ * This machine first, then the others by name, devices after the machine that they are behind.
+ * @param tunnelled addresses of machines that this one reaches by their tunnels: no packet of the overlay gets there now.
+ */
+export function rowsOf(view: NetworkView, tunnelled: readonly string[] = []): OverlayRow[] {
 	const { joiner, coordinator } = view;
+	const tunnels = new Set(tunnelled.map(sameSpelling));
 	const own = new Map(joiner?.peers.map((peer) => [peer.peer_id, peer]));
 	const known = new Map(coordinator?.peers.map((peer) => [peer.peer_id, peer]));
 	const me = joiner === null ? undefined : known.get(joiner.peer_id);
@@ -35,11 +39,12 @@ export function rowsOf(view: NetworkView): OverlayRow[] {
 	const rows = [...ids].map((id): OverlayRow => {
 		const [mine, theirs] = [own.get(id), known.get(id)];
 		const isSelf = id === joiner?.peer_id;
-		const path = isSelf ? "self" : pathOf(view, mine, theirs);
+		const ula = (isSelf ? joiner?.ula : undefined) ?? theirs?.ula ?? mine?.ula ?? "";
+		const path = isSelf ? "self" : tunnels.has(sameSpelling(ula)) ? "tunnel" : pathOf(view, mine, theirs);
 		return {
 			id,
 			name: (isSelf ? joiner?.name : undefined) ?? theirs?.display_name ?? mine?.display_name ?? id,
-			ula: (isSelf ? joiner?.ula : undefined) ?? theirs?.ula ?? mine?.ula ?? "",
+			ula,
 			isSelf,
 			parent: theirs?.parent,
 			tags: theirs?.tags ?? [],
@@ -59,13 +64,17 @@ export function rowsOf(view: NetworkView): OverlayRow[] {
 	);
 }
 
+/** The overlay spells addresses in full, the list of machines in short. */
+function sameSpelling(ula: string): string {
+	return URL.parse(`http://[${ula}]`)?.hostname ?? ula;
+}
+
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 function pathOf(view: NetworkView, mine: JoinerPeer | undefined, theirs: CoordinatorPeer | undefined): PathKind {
 	if (theirs?.connectivity === "dead") return "away";
 	if (view.joiner === null || mine === undefined) return "unknown";
-	if (mine.path === "direct" || mine.path === "tunnel") return mine.path;
-	return "relay";
+	return mine.path === "direct" ? "direct" : "relay";
 }
 
 function whyOf(

@@ -1,4 +1,4 @@
-import { CircleHelp, Ellipsis, Trash2 } from "lucide-react";
+import { CircleHelp, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { queryClient } from "../api/warren.tsx";
 import { Copyable } from "../ui/copyable.tsx";
@@ -70,14 +70,7 @@ function Row({ row, mayRemove, onWhy }: { row: OverlayRow; mayRemove: boolean; o
 			</td>
 			<td className="cell-actions">
 				{!row.isSelf && (
-					<Menu
-						label={t.actions(row.name)}
-						trigger={
-							<button type="button" className="icon-button">
-								<Ellipsis size={17} />
-							</button>
-						}
-					>
+					<Menu label={t.actions(row.name)}>
 						<MenuItem icon={<CircleHelp size={16} />} onSelect={() => onWhy(row.name)}>
 							{t.whyFor(row.name)}
 						</MenuItem>

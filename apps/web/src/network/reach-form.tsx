@@ -1,8 +1,8 @@
 import { CircleCheck, CircleX } from "lucide-react";
 import { useState } from "react";
 import { Link } from "wouter";
-import { Field } from "../ui/field.tsx";
 import { Form, SubmitButton, TextField, textOf, useSubmit } from "../ui/form.tsx";
+import { SelectField } from "../ui/select-field.tsx";
 import { type Explanation, explain } from "./network-api.ts";
 import { t } from "./text.ts";
 
@@ -26,6 +26,7 @@ export function ReachForm({
 		setAnswer(undefined);
 		setAnswer(await explain(pair.from, pair.to, textOf(form, "proto"), textOf(form, "port")));
 	});
+	const peers = names.map((name) => [name, name] as const);
 	const choose = (change: Partial<Pair>) => {
 		setAnswer(undefined);
 		onPair({ ...pair, ...change });
@@ -38,17 +39,18 @@ export function ReachForm({
 				className="reach"
 				action={<SubmitButton submission={submission}>{t.reach.ask}</SubmitButton>}
 			>
-				<PeerField label={t.reach.from} names={names} value={pair.from} onChange={(from) => choose({ from })} />
-				<PeerField label={t.reach.to} names={names} value={pair.to} onChange={(to) => choose({ to })} />
-				<Field label={t.reach.proto}>
-					{(ids) => (
-						<select {...ids} className="select" name="proto" onChange={() => setAnswer(undefined)}>
-							<option value="tcp">TCP</option>
-							<option value="udp">UDP</option>
-							<option value="icmp">ICMP</option>
-						</select>
-					)}
-				</Field>
+				<SelectField label={t.reach.from} options={peers} value={pair.from} onChoose={(from) => choose({ from })} />
+				<SelectField label={t.reach.to} options={peers} value={pair.to} onChoose={(to) => choose({ to })} />
+				<SelectField
+					label={t.reach.proto}
+					name="proto"
+					options={[
+						["tcp", "TCP"],
+						["udp", "UDP"],
+						["icmp", "ICMP"],
+					]}
+					onChoose={() => setAnswer(undefined)}
+				/>
 				<TextField
 					mono
 					label={t.reach.port}
@@ -77,29 +79,5 @@ export function ReachForm({
 				</div>
 			)}
 		</section>
-	);
-}
-
-function PeerField(props: {
-	label: string;
-	names: readonly string[];
-	value: string;
-	onChange: (name: string) => void;
-}) {
-	return (
-		<Field label={props.label}>
-			{(ids) => (
-				<select
-					{...ids}
-					className="select"
-					value={props.value}
-					onChange={(event) => props.onChange(event.target.value)}
-				>
-					{props.names.map((name) => (
-						<option key={name}>{name}</option>
-					))}
-				</select>
-			)}
-		</Field>
 	);
 }

@@ -1,11 +1,11 @@
-import { useQuery } from "@tanstack/react-query";
 import { RefreshCw } from "lucide-react";
 import { useRef } from "react";
 import { Link, useSearch } from "wouter";
 import { inOrder, type MachineRecord, useActivity } from "../api/activity.ts";
+import { actorName, targetName } from "../api/actor-name.ts";
+import { useNames } from "../api/actor-names.ts";
 import { activityPath, type MachineId, self } from "../api/machine.ts";
-import type { Device } from "../api/types.ts";
-import { api, credentials, useMachineName, usePeers } from "../api/warren.tsx";
+import { credentials, useMachineName, usePeers } from "../api/warren.tsx";
 import { Empty, Skeletons } from "../ui/states.tsx";
 import { agoOf, momentOf } from "../ui/time.ts";
 import { ActivityFilters } from "./activity-filters.tsx";
@@ -26,7 +26,8 @@ export function ActivityPage({ machine }: { machine: MachineId }) {
 	const machines = all ? [self, ...known.map(({ id }) => id)].slice(0, maxMachines) : [machine];
 	const activity = useActivity(machines, filter);
 	const { data, error, isPending, hasNextPage, isFetchingNextPage, fetchNextPage, refetch, dataUpdatedAt } = activity;
-	const nameOf = useActorNames(machine);
+	const names = useNames(machines);
+	const nameOf = (actor: string) => actorName(actor, names);
 	const records = inOrder(data?.pages ?? []);
 	const people = useSeen(records, filter.actor, nameOf);
 	const silent = data?.pages[0]?.silent ?? [];
@@ -94,7 +95,9 @@ export function ActivityPage({ machine }: { machine: MachineId }) {
 										{nameOf(record.actor)}
 									</td>
 									<td className="mono cell-action">{record.action}</td>
-									<td className="mono cell-target">{record.target}</td>
+									<td className="mono cell-target" title={record.target}>
+										{targetName(record.target, names)}
+									</td>
 									<td className="cell-outcome">
 										<span
 											className={
@@ -121,15 +124,6 @@ export function ActivityPage({ machine }: { machine: MachineId }) {
 }
 
 const roleName = (role: string) => (t.roles as Readonly<Record<string, string>>)[role] ?? role;
-
-/** A device by the name that people gave it; its identifier stays in the title. */
-function useActorNames(machine: MachineId): (actor: string) => string {
-	const devices = useQuery({
-		queryKey: [machine, "devices"],
-		queryFn: ({ signal }) => api.request<{ devices: Device[] }>(machine, "/api/devices", { signal }),
-	}).data?.devices;
-	return (actor) => devices?.find((device) => actor === `device:${device.id}`)?.name ?? actor;
-}
 
 /** Whoever was in the list since the page opened: a choice must not take the others away. */
 function useSeen(records: readonly MachineRecord[], chosen: string, nameOf: (actor: string) => string) {

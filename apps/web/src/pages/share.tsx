@@ -1,7 +1,7 @@
 import "@xterm/xterm/css/xterm.css";
 import "../styles/terminal.css";
 import { useQuery } from "@tanstack/react-query";
-import { Eye } from "lucide-react";
+import { CircleSlash, Eye } from "lucide-react";
 import { useRef, useState } from "react";
 import { ApiError } from "../api/exchange.ts";
 import { self } from "../api/machine.ts";
@@ -11,6 +11,7 @@ import { api } from "../api/warren.tsx";
 import { Mark } from "../shell/mark.tsx";
 import { ConnectionBanner } from "../terminal/connection-banner.tsx";
 import { noModifiers } from "../terminal/keys.ts";
+import type { StreamState } from "../terminal/stream.ts";
 import { useTerminal } from "../terminal/use-terminal.ts";
 import { Confirm } from "../ui/dialog.tsx";
 import { ErrorNotice, Notice } from "../ui/states.tsx";
@@ -60,7 +61,7 @@ function SharedTerminal(props: { token: string; session: string; expiresAt: numb
 	const host = useRef<HTMLDivElement>(null);
 	const modifiers = useRef(noModifiers);
 	const [link, setLink] = useState<string>();
-	const view = useTerminal({
+	const { state, ...view } = useTerminal({
 		host,
 		open: () => openSocket(api, self, `/ws/${encodeURIComponent(props.session)}`, props.token),
 		mode: "read-only",
@@ -86,8 +87,17 @@ function SharedTerminal(props: { token: string; session: string; expiresAt: numb
 					<Eye size={13} aria-hidden="true" /> {t.readOnly}
 				</span>
 			</header>
-			<ConnectionBanner state={view.state} name={props.machineName} onRetry={view.controls.retry} />
-			<div className="terminal-stage" data-phase={view.state.phase} data-mode="read-only">
+			{isOver(state) ? (
+				<p className="banner" role="alert">
+					<CircleSlash size={17} aria-hidden="true" />
+					<span className="grow">
+						<strong>{t.overTitle}.</strong> <span className="muted">{t.over}</span>
+					</span>
+				</p>
+			) : (
+				<ConnectionBanner state={state} name={props.machineName} onRetry={view.controls.retry} />
+			)}
+			<div className="terminal-stage" data-phase={state.phase} data-mode="read-only">
 				<div className="terminal-host" ref={host} />
 			</div>
 			<Confirm
@@ -102,3 +112,11 @@ function SharedTerminal(props: { token: string; session: string; expiresAt: numb
 		</main>
 	);
 }
+
+/** Revoked, or its time ran out, while it was being looked at. */
+function isOver(state: StreamState): boolean {
+	return state.phase === "stopped" && state.reason.kind === "refused" && state.reason.code === notSignedIn;
+}
+
+/** Close code: the credential does not hold, or no more. */
+const notSignedIn = 4401;

@@ -1,4 +1,4 @@
-import { Ellipsis, Eye, Pencil, Plus, SquareTerminal, Trash2 } from "lucide-react";
+import { Eye, Pencil, Plus, SquareTerminal, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { Link, useLocation, useSearch } from "wouter";
 import { type MachineId, terminalPath, terminalsPath } from "../api/machine.ts";
@@ -79,14 +79,7 @@ function SessionCard({ machine, session }: { machine: MachineId; session: Sessio
 				</Link>
 				{session.bell && <span className="tag live">{t.bell}</span>}
 				{!session.own && <span className="tag">{t.foreign(session.socket)}</span>}
-				<Menu
-					label={t.actions(session.name)}
-					trigger={
-						<button type="button" className="icon-button">
-							<Ellipsis size={17} />
-						</button>
-					}
-				>
+				<Menu label={t.actions(session.name)}>
 					<MenuItem icon={<Pencil size={16} />} onSelect={() => setDialog("rename")}>
 						{t.rename}
 					</MenuItem>

@@ -1,4 +1,4 @@
-import { ArrowLeft, Ellipsis, LogOut, Search, Settings, Trash2, Users, Webhook, X } from "lucide-react";
+import { ArrowLeft, LogOut, Search, Settings, Trash2, Users, Webhook, X } from "lucide-react";
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
 import type { MachineId } from "../api/machine.ts";
@@ -58,14 +58,7 @@ function Head(props: { machine: MachineId; room: Room; searching: boolean; onSea
 			>
 				{props.searching ? <X size={17} /> : <Search size={17} />}
 			</button>
-			<Menu
-				label={t.roomActions(room.name)}
-				trigger={
-					<button type="button" className="icon-button">
-						<Ellipsis size={17} />
-					</button>
-				}
-			>
+			<Menu label={t.roomActions(room.name)}>
 				<MenuItem icon={<Users size={16} />} onSelect={() => setDialog("members")}>
 					{t.membersOf}
 				</MenuItem>

@@ -1,47 +1,69 @@
 import { useState } from "react";
-import { Copyable } from "../ui/copyable.tsx";
-import { Dialog } from "../ui/dialog.tsx";
-import { Field } from "../ui/field.tsx";
+import type { MachineId } from "../api/machine.ts";
+import { useMachineName } from "../api/warren.tsx";
 import { exactInput, Form, SubmitButton, TextField, textOf, useSubmit } from "../ui/form.tsx";
+import { MadeDialog } from "../ui/made-dialog.tsx";
+import { SelectField } from "../ui/select-field.tsx";
 import { StatusDot } from "../ui/status-dot.tsx";
-import { type Exposed, exposePort } from "./services-api.ts";
+import { Addresses, stateOf } from "./exposed-facts.tsx";
+import { type Exposed, exposePort, usePrincipals } from "./services-api.ts";
 import { t } from "./text.ts";
 
-/** What `warren expose NAME PORT` does, as a sheet. */
-export function ExposePort({ open, onClose }: { open: boolean; onClose: () => void }) {
-	const [done, setDone] = useState<Exposed>();
-	const close = () => {
-		setDone(undefined);
-		onClose();
-	};
+type Who = "granted" | "everybody";
+const whos = [
+	["granted", t.granted],
+	["everybody", t.everybody],
+] as const;
+const kinds = [
+	["http", t.kinds.http],
+	["tcp", t.kinds.tcp],
+] as const;
+
+/** What `warren expose NAME PORT` does on a machine, as a sheet. @param props.standing what is changed; none = a new name. */
+export function ExposePort(props: {
+	machine: MachineId;
+	open: boolean;
+	standing?: Exposed | undefined;
+	onClose: () => void;
+}) {
+	const { machine, open, standing, onClose } = props;
+	const machineName = useMachineName(machine);
 	return (
-		<Dialog
+		<MadeDialog<Exposed>
 			open={open}
-			onClose={close}
-			title={
-				done === undefined
-					? t.exposeTitle
-					: done.state === "online"
-						? t.exposed(done.name)
-						: t.exposedWaiting(done.name)
-			}
-			{...(done === undefined ? { lead: t.exposeLead } : {})}
-		>
-			{done === undefined ? <ExposeForm onDone={setDone} /> : <Outcome exposed={done} onClose={close} />}
-		</Dialog>
+			onClose={onClose}
+			title={standing === undefined ? t.exposeTitle(machineName) : t.changeTitle(standing.name)}
+			lead={t.exposeLead}
+			form={(onMade) => <ExposeForm machine={machine} standing={standing} onDone={onMade} />}
+			shown={(exposed, close) => ({
+				title: stateOf(exposed).state === "up" ? t.exposed(exposed.name) : t.exposedWaiting(exposed.name),
+				body: <Outcome exposed={exposed} onClose={close} />,
+			})}
+		/>
 	);
 }
 
-function ExposeForm({ onDone }: { onDone: (exposed: Exposed) => void }) {
-	const submission = useSubmit(async (form) =>
-		onDone(await exposePort(textOf(form, "name"), Number(form.get("port")), form.get("who") === "everybody")),
-	);
+function ExposeForm(props: { machine: MachineId; standing: Exposed | undefined; onDone: (exposed: Exposed) => void }) {
+	const { machine, standing, onDone } = props;
+	const [who, setWho] = useState<Who>(standing?.public === true ? "everybody" : "granted");
+	const submission = useSubmit(async (form) => {
+		const everybody = who === "everybody";
+		const chosen = [...form.getAll("grant"), ...textOf(form, "grants").split(/[\s,]+/)].map(String).filter(Boolean);
+		onDone(
+			await exposePort(machine, standing?.name ?? textOf(form, "name"), {
+				port: Number(form.get("port")),
+				public: everybody,
+				kind: standing?.kind ?? (form.get("kind") === "tcp" ? "tcp" : "http"),
+				grant: everybody ? [] : chosen,
+			}),
+		);
+	});
 	return (
 		<Form
 			submission={submission}
 			action={
 				<SubmitButton submission={submission} end>
-					{t.exposeSubmit}
+					{standing === undefined ? t.exposeSubmit : t.save}
 				</SubmitButton>
 			}
 		>
@@ -56,6 +78,7 @@ function ExposeForm({ onDone }: { onDone: (exposed: Exposed) => void }) {
 					title={t.nameHint}
 					maxLength={63}
 					required
+					{...(standing === undefined ? {} : { value: standing.name, readOnly: true })}
 				/>
 				<TextField
 					mono
@@ -66,29 +89,47 @@ function ExposeForm({ onDone }: { onDone: (exposed: Exposed) => void }) {
 					inputMode="numeric"
 					min={1}
 					max={65535}
+					defaultValue={standing?.port}
 					required
 				/>
 			</div>
-			<Field label={t.who}>
-				{(ids) => (
-					<select {...ids} className="select" name="who">
-						<option value="granted">{t.granted}</option>
-						<option value="everybody">{t.everybody}</option>
-					</select>
-				)}
-			</Field>
+			{standing === undefined && <SelectField label={t.kind} name="kind" options={kinds} />}
+			<SelectField label={t.who} options={whos} value={who} onChoose={setWho} />
+			{who === "granted" && <GrantChoice />}
 		</Form>
 	);
 }
 
+/** Beside those who have a grant already. Where the backbone is another machine's, principals are known by identifier alone. */
+function GrantChoice() {
+	const { data, isPending } = usePrincipals();
+	if (isPending) return null;
+	if (data === undefined)
+		return <TextField {...exactInput} mono label={t.grants} hint={t.grantsHint} name="grants" maxLength={4000} />;
+	const active = data.filter(({ state }) => state === "active");
+	if (active.length === 0) return <p className="small muted">{t.noPrincipals}</p>;
+	return (
+		<fieldset className="stack tight">
+			<legend className="label">{t.grants}</legend>
+			{active.map(({ principal_id: id, name, email }) => (
+				<label key={id} className="row">
+					<input className="check" type="checkbox" name="grant" value={id} />
+					<span>
+						{name} <span className="small muted">{email}</span>
+					</span>
+				</label>
+			))}
+		</fieldset>
+	);
+}
+
 function Outcome({ exposed, onClose }: { exposed: Exposed; onClose: () => void }) {
+	const { state, word, note } = stateOf(exposed);
 	return (
 		<div className="stack tight">
-			<StatusDot state={exposed.state === "online" ? "up" : "warn"}>
-				{exposed.state === "online" ? t.online : exposed.state}
-			</StatusDot>
-			{exposed.reason !== null && <p className="muted">{exposed.reason}</p>}
-			<Copyable block text={exposed.url} label={t.address} />
+			<StatusDot state={state}>{word}</StatusDot>
+			{note !== null && <p className="muted">{note}</p>}
+			<Addresses exposed={exposed} />
 			<div className="row end">
 				<button type="button" className="button primary" onClick={onClose}>
 					{t.ok}

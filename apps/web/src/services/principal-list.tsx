@@ -1,8 +1,9 @@
 import { Plus, Users, X } from "lucide-react";
 import { useState } from "react";
 import { Copyable } from "../ui/copyable.tsx";
-import { Confirm, Dialog } from "../ui/dialog.tsx";
+import { Confirm } from "../ui/dialog.tsx";
 import { Form, SubmitButton, TextField, textOf, useSubmit } from "../ui/form.tsx";
+import { MadeDialog } from "../ui/made-dialog.tsx";
 import { Empty, ErrorNotice, Skeletons } from "../ui/states.tsx";
 import { t as ui } from "../ui/text.ts";
 import { toastError } from "../ui/toast.tsx";
@@ -134,38 +135,38 @@ function Grants({ principal, services }: { principal: Principal; services: reado
 }
 
 function Register({ open, onClose }: { open: boolean; onClose: () => void }) {
-	const [made, setMade] = useState<{ name: string; credential: string }>();
-	const close = () => {
-		setMade(undefined);
-		onClose();
-	};
+	return (
+		<MadeDialog<{ name: string; credential: string }>
+			open={open}
+			onClose={onClose}
+			title={t.principal.title}
+			lead={t.principal.lead}
+			form={(onMade) => <RegisterForm onMade={onMade} />}
+			shown={({ name, credential }, close) => ({
+				title: t.principal.madeTitle(name),
+				body: <ShownOnce lead={t.principal.once} secret={credential} label={t.principal.label} onDone={close} />,
+			})}
+		/>
+	);
+}
+
+function RegisterForm({ onMade }: { onMade: (made: { name: string; credential: string }) => void }) {
 	const submission = useSubmit(async (form) => {
 		const name = textOf(form, "name");
 		const { credential } = await registerPrincipal(name, textOf(form, "email"));
-		setMade({ name, credential });
+		onMade({ name, credential });
 	});
 	return (
-		<Dialog
-			open={open}
-			onClose={close}
-			title={made === undefined ? t.principal.title : t.principal.madeTitle(made.name)}
-			{...(made === undefined ? { lead: t.principal.lead } : {})}
+		<Form
+			submission={submission}
+			action={
+				<SubmitButton submission={submission} end>
+					{t.principal.add}
+				</SubmitButton>
+			}
 		>
-			{made === undefined ? (
-				<Form
-					submission={submission}
-					action={
-						<SubmitButton submission={submission} end>
-							{t.principal.add}
-						</SubmitButton>
-					}
-				>
-					<TextField label={t.principal.name} name="name" autoComplete="off" maxLength={80} required />
-					<TextField label={t.principal.email} name="email" type="email" autoComplete="off" maxLength={200} required />
-				</Form>
-			) : (
-				<ShownOnce lead={t.principal.once} secret={made.credential} label={t.principal.label} onDone={close} />
-			)}
-		</Dialog>
+			<TextField label={t.principal.name} name="name" autoComplete="off" maxLength={80} required />
+			<TextField label={t.principal.email} name="email" type="email" autoComplete="off" maxLength={200} required />
+		</Form>
 	);
 }

@@ -2,8 +2,8 @@ import "./services.css";
 import { ArrowLeft } from "lucide-react";
 import { Link } from "wouter";
 import { Copyable } from "../ui/copyable.tsx";
-import { Field } from "../ui/field.tsx";
 import { exactInput, Form, SubmitButton, TextField, textOf, useSubmit } from "../ui/form.tsx";
+import { SelectField } from "../ui/select-field.tsx";
 import { ErrorNotice, Notice, Skeletons } from "../ui/states.tsx";
 import { StatusDot } from "../ui/status-dot.tsx";
 import { agoOf } from "../ui/time.ts";
@@ -21,11 +21,9 @@ export function ServicePage({ name }: { name: string }) {
 		<div className="page">
 			<header className="page-head">
 				<div>
-					<p>
-						<Link className="link" href="/services">
-							<ArrowLeft size={15} aria-hidden="true" /> {t.back}
-						</Link>
-					</p>
+					<Link className="link row small back" href="/services">
+						<ArrowLeft size={15} aria-hidden="true" /> {t.back}
+					</Link>
 					<h1>{name}</h1>
 				</div>
 				{service !== undefined && <StatusDot state={healthOf(service).state}>{healthOf(service).word}</StatusDot>}
@@ -79,19 +77,15 @@ function Settings({ service }: { service: Service }) {
 					</div>
 				}
 			>
-				<Field label={t.who}>
-					{(ids) => (
-						<select
-							{...ids}
-							className="select"
-							name="who"
-							defaultValue={settings.require_identity === true ? "granted" : "everybody"}
-						>
-							<option value="granted">{t.granted}</option>
-							<option value="everybody">{t.everybody}</option>
-						</select>
-					)}
-				</Field>
+				<SelectField
+					label={t.who}
+					name="who"
+					options={[
+						["granted", t.granted],
+						["everybody", t.everybody],
+					]}
+					defaultValue={settings.require_identity === true ? "granted" : "everybody"}
+				/>
 				<TextField
 					{...exactInput}
 					mono

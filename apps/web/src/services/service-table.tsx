@@ -1,12 +1,14 @@
-import { Ellipsis, Plus, Power, Settings, Share2, Trash2 } from "lucide-react";
+import { Plus, Power, Settings, Share2, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { Link, useLocation } from "wouter";
+import { self } from "../api/machine.ts";
 import { Copyable } from "../ui/copyable.tsx";
 import { DataTable } from "../ui/data-table.tsx";
 import { Confirm } from "../ui/dialog.tsx";
 import { Menu, MenuItem, MenuSeparator } from "../ui/menu.tsx";
 import { Empty } from "../ui/states.tsx";
 import { type MachineState, StatusDot } from "../ui/status-dot.tsx";
+import { Addresses } from "./exposed-facts.tsx";
 import { type Exposed, hidePort, removeService, type Service } from "./services-api.ts";
 import { t } from "./text.ts";
 
@@ -56,7 +58,7 @@ function ServiceRow({ service, here }: { service: Service; here: Exposed | undef
 				<Link href={serviceHref(name)} className="machine-name">
 					{name}
 				</Link>
-				<Copyable text={service.url} label={t.address} />
+				{here === undefined ? <Copyable text={service.url} label={t.address} /> : <Addresses exposed={here} />}
 				{service.domains.map((domain) => (
 					<Copyable key={domain} text={domain} label={t.address} />
 				))}
@@ -68,7 +70,7 @@ function ServiceRow({ service, here }: { service: Service; here: Exposed | undef
 			<td data-label={t.columns.who}>{service.settings.require_identity === true ? t.granted : t.everybody}</td>
 			<td data-label={t.columns.agents}>
 				{t.links(service.agents.length, links)}
-				{here !== undefined && <span className="small muted block">{t.here(here.port)}</span>}
+				{here !== undefined && <span className="small muted block">{t.portHere(here.port)}</span>}
 			</td>
 			<td data-label={t.columns.traffic}>
 				{service.requests}
@@ -77,14 +79,7 @@ function ServiceRow({ service, here }: { service: Service; here: Exposed | undef
 				)}
 			</td>
 			<td className="cell-actions">
-				<Menu
-					label={t.actions(name)}
-					trigger={
-						<button type="button" className="icon-button">
-							<Ellipsis size={17} />
-						</button>
-					}
-				>
+				<Menu label={t.actions(name)}>
 					<MenuItem icon={<Settings size={16} />} onSelect={() => navigate(serviceHref(name))}>
 						{t.settings}
 					</MenuItem>
@@ -103,7 +98,7 @@ function ServiceRow({ service, here }: { service: Service; here: Exposed | undef
 					onClose={() => setAsking(undefined)}
 					title={t.offTitle(name)}
 					action={t.off}
-					onConfirm={() => hidePort(name)}
+					onConfirm={() => hidePort(self, name)}
 				>
 					{t.offBody(name)}
 				</Confirm>
@@ -114,7 +109,7 @@ function ServiceRow({ service, here }: { service: Service; here: Exposed | undef
 					action={t.remove}
 					onConfirm={async () => {
 						// One that this machine serves would come back with its agent.
-						if (here !== undefined) await hidePort(name);
+						if (here !== undefined) await hidePort(self, name);
 						await removeService(name);
 					}}
 				>

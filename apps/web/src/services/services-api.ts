@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { self } from "../api/machine.ts";
+import { type MachineId, self } from "../api/machine.ts";
 import { api, queryClient, useCredential } from "../api/warren.tsx";
 
 /** The shapes of `/api/backbone` and `/api/exposed`. Times are milliseconds since the Unix epoch. */
@@ -78,11 +78,14 @@ export interface Cluster {
 
 export interface Exposed {
 	name: string;
+	kind: "http" | "tcp";
 	port: number;
 	public: boolean;
 	url: string;
+	overlay: { address: string; port: number; host: string | null } | null;
 	state: "online" | "connecting" | "stopped";
 	reason: string | null;
+	target: "up" | "down";
 }
 
 const part = encodeURIComponent;
@@ -95,42 +98,60 @@ function useBackbone<T>(path: string, pick: (answer: never) => T, live = true) {
 		queryKey: [...servicesKey, path],
 		queryFn: async ({ signal }) => pick(await api.request<never>(self, `/api/backbone/${path}`, { signal })),
 		enabled: useCredential(self) !== undefined,
-		refetchInterval: live ? refreshMs : false,
+		// Without an answer there is nothing to keep fresh: asking again would blank the page each time.
+		refetchInterval: ({ state }) => (live && (state.error === null || state.data !== undefined) ? refreshMs : false),
 	});
 }
 
-export const useServices = () => useBackbone("services", (answer: { services: Service[] }) => answer.services);
-export const useTokens = () => useBackbone("tokens", (answer: { tokens: ServiceToken[] }) => answer.tokens);
+/** What machines have at the backbone for their own tunnels is nobody's to change: pages leave it out. */
+const isTunnel = ({ service }: { service: string }) => service.startsWith("machine-");
+const isMachine = ({ email }: Principal) => email.endsWith("@machines.warren.internal");
+
+export const useServices = () =>
+	useBackbone("services", (answer: { services: Service[] }) => answer.services.filter((each) => !isTunnel(each)));
+export const useTokens = () =>
+	useBackbone("tokens", (answer: { tokens: ServiceToken[] }) => answer.tokens.filter((each) => !isTunnel(each)));
 export const usePrincipals = () =>
-	useBackbone("principals", (answer: { principals: Principal[] }) => answer.principals);
+	useBackbone("principals", (answer: { principals: Principal[] }) =>
+		answer.principals.filter((each) => !isMachine(each)),
+	);
 export const useGrants = (id: string) =>
 	useBackbone(`grants/${part(id)}`, (answer: { grants: { service: string }[] }) => answer.grants);
 export const useCluster = () => useBackbone("cluster", (answer: Cluster) => answer);
 export const useExchanges = (service: string) =>
 	useBackbone(`services/${part(service)}/requests`, (answer: { requests: Exchange[] }) => answer.requests);
 
-export function useExposed() {
+export function useExposed(machine: MachineId) {
 	return useQuery({
-		queryKey: [self, "exposed"],
+		queryKey: [machine, "exposed"],
 		queryFn: async ({ signal }) =>
-			(await api.request<{ services: Exposed[] }>(self, "/api/exposed", { signal })).services,
-		enabled: useCredential(self) !== undefined,
+			(await api.request<{ services: Exposed[] }>(machine, "/api/exposed", { signal })).services,
+		enabled: useCredential(machine) !== undefined,
 		refetchInterval: refreshMs,
 	});
 }
 
-async function change<T>(method: "POST" | "PUT" | "PATCH" | "DELETE", path: string, body?: object): Promise<T> {
-	const answer = await api.request<T>(self, path, { method, ...(body === undefined ? {} : { body }) });
+async function change<T>(
+	method: "POST" | "PUT" | "PATCH" | "DELETE",
+	path: string,
+	body?: object,
+	machine: MachineId = self,
+): Promise<T> {
+	const answer = await api.request<T>(machine, path, { method, ...(body === undefined ? {} : { body }) });
 	await Promise.all([
 		queryClient.invalidateQueries({ queryKey: servicesKey }),
-		queryClient.invalidateQueries({ queryKey: [self, "exposed"] }),
+		queryClient.invalidateQueries({ queryKey: [machine, "exposed"] }),
 	]);
 	return answer;
 }
 
-export const exposePort = (name: string, port: number, isPublic: boolean) =>
-	change<Exposed>("PUT", `/api/exposed/${part(name)}`, { port, public: isPublic });
-export const hidePort = (name: string) => change("DELETE", `/api/exposed/${part(name)}`);
+export const exposePort = (
+	machine: MachineId,
+	name: string,
+	wish: { port: number; kind: Exposed["kind"]; public: boolean; grant: string[] },
+) => change<Exposed>("PUT", `/api/exposed/${part(name)}`, wish, machine);
+export const hidePort = (machine: MachineId, name: string) =>
+	change("DELETE", `/api/exposed/${part(name)}`, undefined, machine);
 export const changeService = (
 	name: string,
 	body: { settings?: ServiceSettings; domains?: string[]; port?: number | null },

@@ -1,12 +1,14 @@
 import "./services.css";
-import { Plus } from "lucide-react";
 import { useState } from "react";
 import { useLocation, useSearch } from "wouter";
+import { self, servicesPath } from "../api/machine.ts";
+import { useMachineName } from "../api/warren.tsx";
 import { NotHere } from "../pages/not-here.tsx";
 import { Segments } from "../ui/field.tsx";
 import { ErrorNotice, Skeletons, StaleNotice } from "../ui/states.tsx";
 import { agoOf } from "../ui/time.ts";
 import { ExposePort } from "./expose-port.tsx";
+import { ExposeButton, ExposedPorts } from "./exposed-page.tsx";
 import { PrincipalList } from "./principal-list.tsx";
 import { ServiceTable } from "./service-table.tsx";
 import { useCluster, useExposed, useServices } from "./services-api.ts";
@@ -17,12 +19,14 @@ type Way = "services" | "people" | "tokens" | "cluster";
 
 /** What has a name at the backbone, who may reach it, and by whose agents. */
 export function ServicesPage() {
-	const { data, error, isPending, dataUpdatedAt, refetch } = useServices();
-	const exposed = useExposed().data ?? [];
+	const { data, error, isPending, dataUpdatedAt, errorUpdatedAt, refetch } = useServices();
+	const isAway = data === undefined && errorUpdatedAt > 0;
+	const exposed = useExposed(self).data ?? [];
+	const machine = useMachineName(self);
 	const [, navigate] = useLocation();
 	const exposing = new URLSearchParams(useSearch()).has("expose");
 	const [way, setWay] = useState<Way>("services");
-	const expose = () => navigate("/services?expose");
+	const expose = () => navigate(`${servicesPath(self)}?expose`);
 	return (
 		<div className="page">
 			<header className="page-head">
@@ -30,14 +34,16 @@ export function ServicesPage() {
 					<h1>{t.title}</h1>
 					<p className="muted small">{t.lead}</p>
 				</div>
-				<div className="actions">
-					<button type="button" className="button primary" onClick={expose}>
-						<Plus size={16} aria-hidden="true" /> {t.expose}
-					</button>
-				</div>
+				<ExposeButton machine={self} />
 			</header>
 			{error !== null && data === undefined && (
 				<NotHere failure={error} title={t.elsewhere} path="/services" onRetry={() => void refetch()} />
+			)}
+			{isAway && (
+				<section className="stack tight" aria-labelledby="exposed-title">
+					<h2 id="exposed-title">{t.here(machine)}</h2>
+					<ExposedPorts machine={self} />
+				</section>
 			)}
 			{error !== null && data !== undefined && (
 				<StaleNotice failure={error} at={dataUpdatedAt} onRetry={() => void refetch()} />
@@ -66,7 +72,9 @@ export function ServicesPage() {
 					{way === "cluster" && <ClusterNodes />}
 				</>
 			)}
-			<ExposePort open={exposing} onClose={() => navigate("/services", { replace: true })} />
+			{data !== undefined && (
+				<ExposePort machine={self} open={exposing} onClose={() => navigate(servicesPath(self), { replace: true })} />
+			)}
 		</div>
 	);
 }

@@ -1,9 +1,10 @@
 import { KeyRound, Plus } from "lucide-react";
 import { useState } from "react";
 import { Copyable } from "../ui/copyable.tsx";
-import { Confirm, Dialog } from "../ui/dialog.tsx";
-import { Field } from "../ui/field.tsx";
+import { Confirm } from "../ui/dialog.tsx";
 import { exactInput, Form, SubmitButton, TextField, textOf, useSubmit } from "../ui/form.tsx";
+import { MadeDialog } from "../ui/made-dialog.tsx";
+import { SelectField } from "../ui/select-field.tsx";
 import { Empty, ErrorNotice, Skeletons } from "../ui/states.tsx";
 import { agoOf } from "../ui/time.ts";
 import { makeToken, revokeToken, type Service, type ServiceToken, useTokens } from "./services-api.ts";
@@ -63,32 +64,28 @@ function TokenRow({ token }: { token: ServiceToken }) {
 }
 
 function MakeToken({ open, onClose, services }: { open: boolean; onClose: () => void; services: readonly Service[] }) {
-	const [made, setMade] = useState<{ token: string; service: string }>();
-	const close = () => {
-		setMade(undefined);
-		onClose();
-	};
 	return (
-		<Dialog
+		<MadeDialog<{ token: string; service: string }>
 			open={open}
-			onClose={close}
-			title={made === undefined ? t.token.title : t.token.madeTitle(made.service)}
-			{...(made === undefined ? { lead: t.token.lead } : {})}
+			onClose={onClose}
+			title={t.token.title}
+			lead={t.token.lead}
 			wide
-		>
-			{made === undefined ? (
-				<TokenForm services={services} onMade={setMade} />
-			) : (
-				<ShownOnce lead={t.token.once} secret={made.token} label={t.token.label} onDone={close}>
-					<p className="small muted">{t.token.command}</p>
-					<Copyable
-						block
-						label={t.token.commandLabel}
-						text={`BACKBONE_SERVICE_TOKEN=… warren agent --backbone ${backboneOf(services)} --service ${made.service} --target 127.0.0.1:PORT`}
-					/>
-				</ShownOnce>
-			)}
-		</Dialog>
+			form={(onMade) => <TokenForm services={services} onMade={onMade} />}
+			shown={({ token, service }, close) => ({
+				title: t.token.madeTitle(service),
+				body: (
+					<ShownOnce lead={t.token.once} secret={token} label={t.token.label} onDone={close}>
+						<p className="small muted">{t.token.command}</p>
+						<Copyable
+							block
+							label={t.token.commandLabel}
+							text={`BACKBONE_SERVICE_TOKEN=… warren agent --backbone ${backboneOf(services)} --service ${service} --target 127.0.0.1:PORT`}
+						/>
+					</ShownOnce>
+				),
+			})}
+		/>
 	);
 }
 
@@ -132,16 +129,16 @@ function TokenForm(props: {
 				maxLength={63}
 				required
 			/>
-			<Field label={t.token.kind}>
-				{(ids) => (
-					<select {...ids} className="select" name="kind">
-						<option value="http">HTTP, WebSocket</option>
-						<option value="h2">HTTP/2, gRPC</option>
-						<option value="tcp">TCP</option>
-						<option value="udp">UDP</option>
-					</select>
-				)}
-			</Field>
+			<SelectField
+				label={t.token.kind}
+				name="kind"
+				options={[
+					["http", "HTTP, WebSocket"],
+					["h2", "HTTP/2, gRPC"],
+					["tcp", "TCP"],
+					["udp", "UDP"],
+				]}
+			/>
 		</Form>
 	);
 }

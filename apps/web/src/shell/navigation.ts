@@ -14,7 +14,7 @@ import {
 	SquareTerminal,
 	Waypoints,
 } from "lucide-react";
-import { activityPath, type MachineId, terminalsPath } from "../api/machine.ts";
+import { activityPath, type MachineId, servicesPath, terminalsPath } from "../api/machine.ts";
 import { useUnread } from "../rooms/api.ts";
 import { roomsPath } from "../rooms/paths.ts";
 import { t } from "./text.ts";
@@ -70,8 +70,8 @@ export const places: readonly Place[] = [
 		label: t.places.services,
 		icon: Globe,
 		tab: false,
-		path: () => "/services",
-		isAt: (path) => /^\/services(\/|$)/.test(path),
+		path: servicesPath,
+		isAt: (path) => /^(\/m\/[^/]+)?\/services(\/|$)/.test(path),
 	},
 	{
 		id: "docs",

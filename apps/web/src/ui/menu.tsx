@@ -1,8 +1,16 @@
 import { Menu as Base } from "@base-ui/react/menu";
+import { Ellipsis } from "lucide-react";
 import type { ReactElement, ReactNode } from "react";
 
+const dots = (
+	<button type="button" className="icon-button">
+		<Ellipsis size={17} />
+	</button>
+);
+
+/** @param props.trigger three dots unless told: what a row has at its end. */
 export function Menu(props: {
-	trigger: ReactElement;
+	trigger?: ReactElement;
 	label: string;
 	children: ReactNode;
 	align?: "start" | "end";
@@ -10,7 +18,7 @@ export function Menu(props: {
 }) {
 	return (
 		<Base.Root modal={false}>
-			<Base.Trigger render={props.trigger} aria-label={props.label} />
+			<Base.Trigger render={props.trigger ?? dots} aria-label={props.label} />
 			<Base.Portal>
 				<Base.Positioner className="menu-positioner" sideOffset={6} align={props.align ?? "end"} collisionPadding={8}>
 					<Base.Popup

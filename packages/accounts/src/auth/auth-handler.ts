@@ -5,6 +5,7 @@ import { deviceHeader, deviceNameOf } from "../device-name.ts";
 import { accountsError } from "../errors.ts";
 import { aboutAuth } from "./about.ts";
 import { type Auth, addressHeader, basePath } from "./better-auth.ts";
+import { refusal } from "./refusal.ts";
 import { type RequestFacts, requestFacts } from "./request-facts.ts";
 import { type SocialProviders, type SocialService, socialNames } from "./social.ts";
 
@@ -226,28 +227,7 @@ function rewrite(text: string, response: Response, path: string, origin: string)
 		};
 	}
 	if (typeof fields["error"] === "string") return null;
-	const code = typeof fields["code"] === "string" ? fields["code"].toLowerCase() : codeOf(response.status);
-	return {
-		...fields,
-		error: code,
-		message: fields["message"] ?? "The request was refused.",
-		retryable: response.status === 429 || response.status >= 500,
-	};
-}
-
-function codeOf(status: number): string {
-	switch (status) {
-		case 401:
-			return "unauthorized";
-		case 403:
-			return "forbidden";
-		case 404:
-			return "not_found";
-		case 429:
-			return "rate_limited";
-		default:
-			return status >= 500 ? "internal" : "bad_request";
-	}
+	return refusal(fields, response.status);
 }
 
 function headerOf(context: RequestContext, name: string): string | undefined {

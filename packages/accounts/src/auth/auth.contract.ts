@@ -116,6 +116,10 @@ export function authSuite(open: HubSource): void {
 				from(nextAddress()),
 			);
 			expect([wrong.status, wrong.body.error]).toEqual([401, "invalid_email_or_password"]);
+			expect(wrong.body.fix).toContain("not the PIN");
+			const half = await hub.call("POST", "/auth/login", { email: "ada@example.test" }, from(nextAddress()));
+			expect(half.body).toMatchObject({ error: "validation_error", message: expect.stringContaining("password") });
+			expect(half.body.fix).toContain("field");
 		});
 
 		it("that are invalid get 200 null from the library's own path and 401 from /auth/session", async () => {

@@ -41,12 +41,20 @@ const known: Readonly<Record<string, { readonly what: string; readonly fix: stri
 	},
 };
 
+const notWarren = {
+	what: "something answers there, but it is no Warren",
+	fix: "Check the address and its port: they are what warren up printed on the first machine.",
+};
+
 /** What happened on the way to a hub, and what to do: `hub_unreachable`. */
 export function hubUnreachable(origin: string, cause: unknown): WarrenError {
 	const { code = "" } = cause as { code?: string };
-	const { what, fix } = known[code] ?? {
-		what: messageOf(cause),
-		fix: "Check the address, and that Warren runs there.",
-	};
+	// An answer that is no JSON: some other program's page.
+	const foreign = cause instanceof SyntaxError ? notWarren : undefined;
+	const { what, fix } = foreign ??
+		known[code] ?? {
+			what: messageOf(cause),
+			fix: "Check the address, and that Warren runs there.",
+		};
 	return accountsError("hub_unreachable", `The hub at ${origin} does not answer: ${what}.`, { cause, fix });
 }

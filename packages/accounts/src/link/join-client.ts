@@ -1,4 +1,5 @@
 import { connect, type DetailedPeerCertificate } from "node:tls";
+import { WarrenError } from "@warren/kernel";
 import { z } from "zod";
 import { accountsError } from "../errors.ts";
 import { joinFingerprint, parseJoinCode } from "../machines/join-code.ts";
@@ -47,8 +48,17 @@ export async function joinWarren(
 	const ca = await shownAuthority(url, parsed.fingerprint);
 	const requests = new HubRequests(hubUrl, ca);
 	try {
-		const joined = await requests.ask(joinedSchema, "POST", "/v1/join", {
-			body: { secret: parsed.secret, ...machine },
+		const asked = requests.ask(joinedSchema, "POST", "/v1/join", { body: { secret: parsed.secret, ...machine } });
+		const joined = await asked.catch((fault: unknown) => {
+			if (!(fault instanceof WarrenError) || ![404, 405].includes(hubStatusOf(fault))) throw fault;
+			throw accountsError(
+				"hub_refused",
+				`The machine at ${url.origin} takes no machines in: it runs no hub, or an older Warren.`,
+				{
+					fix: "Give the address of the first machine, the one that runs: warren up. Bring both to one version with: warren update",
+					cause: fault,
+				},
+			);
 		});
 		if (joinFingerprint(joined.ca) !== parsed.fingerprint)
 			throw accountsError("wrong_authority", "The hub answered with another CA than the join code names.");
@@ -57,6 +67,8 @@ export async function joinWarren(
 		await requests.close();
 	}
 }
+
+const hubStatusOf = ({ details }: WarrenError) => (details as { hubStatus?: number }).hubStatus ?? 0;
 
 /** The CA among the certificates of a hub, by the fingerprint that came by another way. @returns PEM. */
 function shownAuthority(url: URL, fingerprint: string): Promise<string> {

@@ -184,6 +184,34 @@ describe("the admin API", () => {
 		for (let each = 0; each < 3; each++) expect(await ask(bob)).toMatch(/^HTTP\/1.1 200/);
 	});
 
+	it("a principal's own bandwidth holds its answers and bodies back, and nobody else's", async () => {
+		const { port } = await backbone.http((request, response) => {
+			request.resume();
+			request.on("end", () => response.end(Buffer.alloc(60_000)));
+		});
+		await backbone.agent("web", port);
+		const [ada, bob] = [await backbone.principal("web"), await backbone.principal("web")];
+		const body = { limits: { bytes_per_second: 100_000 } };
+		expect((await backbone.api("PATCH", `/admin/api/principals/${ada.id}`, { body })).status).toBe(200);
+		const over: string[] = [];
+		const ask = async (name: string, { credential }: { credential: string }, sent = "") => {
+			const text = await backbone.raw(
+				`POST / HTTP/1.1\r\nHost: web.mos.test\r\nConnection: close\r\nContent-Length: ${sent.length}\r\nx-backbone-principal: ${credential}\r\n\r\n${sent}`,
+			);
+			expect(text).toMatch(/^HTTP\/1.1 200/);
+			expect(text.length).toBeGreaterThan(60_000);
+			over.push(name);
+		};
+		// Her first one is let through and owed for; what she asks next waits until it is paid off.
+		await ask("ada", ada, "x".repeat(60_000));
+		const before = performance.now();
+		const held = ask("ada, held", ada);
+		for (let each = 0; each < 3; each++) await ask("bob", bob, "x".repeat(60_000));
+		await held;
+		expect(over).toEqual(["ada", "bob", "bob", "bob", "ada, held"]);
+		expect(performance.now() - before).toBeGreaterThan(100);
+	});
+
 	it("tells a principal what a service would be told about it", async () => {
 		const { port } = await backbone.http((request, response) => response.end(JSON.stringify(request.headers)));
 		await backbone.agent("web", port);

@@ -3,9 +3,9 @@ import { connect as connectTcp, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import { createWebSocketStream, WebSocket } from "ws";
-import { agentHeader, agentNameHeader, tunnelPath, tunnelProtocol } from "../protocol/endpoint.ts";
+import { agentHeader, agentNameHeader, sharedProtocol, tunnelPath, tunnelProtocol } from "../protocol/endpoint.ts";
 
-export type Transport = "parked" | "websocket" | "http2";
+export type Transport = "parked" | "shared" | "websocket" | "http2";
 
 export interface DialTarget {
 	/** `https://host:port` of the backbone; `http:` on loopback. */
@@ -47,7 +47,9 @@ export class Dialler {
 	dial(headers: DialHeaders, path: string = tunnelPath): Promise<Dialled> {
 		switch (this.#target.transport) {
 			case "parked":
-				return this.#dialUpgrade(headers, path);
+				return this.#dialUpgrade(headers, path, tunnelProtocol);
+			case "shared":
+				return this.#dialUpgrade(headers, path, sharedProtocol);
 			case "websocket":
 				return this.#dialWebSocket(headers, path);
 			case "http2":
@@ -82,7 +84,7 @@ export class Dialler {
 		return socket;
 	}
 
-	#dialUpgrade(headers: DialHeaders, path: string): Promise<Dialled> {
+	#dialUpgrade(headers: DialHeaders, path: string, protocol: string): Promise<Dialled> {
 		return new Promise((resolve) => {
 			const { url } = this.#target;
 			const socket = this.#connect();
@@ -107,10 +109,10 @@ export class Dialler {
 					if (seen.length > dialLimits.maxAnswerBytes) settle(unreachable("the answer is not an HTTP answer"));
 					return;
 				}
-				const head = seen.toString("latin1", 0, end);
+				const head = seen.toString("latin1", 0, end + 2);
 				const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1] ?? 0);
 				const rest = seen.subarray(end + 4);
-				if (status === 101 && head.toLowerCase().includes(`\r\nupgrade: ${tunnelProtocol}`)) {
+				if (status === 101 && head.toLowerCase().includes(`\r\nupgrade: ${protocol}\r\n`)) {
 					settle({ ok: true, channel: socket });
 					// After the listener is gone: a flowing socket would hand it out again at once.
 					if (rest.length > 0) socket.unshift(rest);
@@ -127,7 +129,7 @@ export class Dialler {
 			socket.on("data", onData);
 			const lines = Object.entries(this.#fields(headers)).map(([name, value]) => `${name}: ${value}\r\n`);
 			socket.write(
-				`GET ${path} HTTP/1.1\r\nHost: ${url.host}\r\nConnection: Upgrade\r\nUpgrade: ${tunnelProtocol}\r\n${lines.join("")}\r\n`,
+				`GET ${path} HTTP/1.1\r\nHost: ${url.host}\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n${lines.join("")}\r\n`,
 			);
 		});
 	}

@@ -12,7 +12,9 @@ import {
 	type Tracer,
 } from "@warren/kernel";
 import { FrameType, type OpenRequest, type Welcome } from "../protocol/frames.ts";
+import type { Lane } from "../tunnel/lane.ts";
 import { type LinkOwner, TunnelLink } from "../tunnel/link.ts";
+import { SharedConnection, type SharedOwner } from "../tunnel/shared-connection.ts";
 import { Dialler, type Transport } from "./dial.ts";
 import { type Target, TargetStream, UdpTargetStream } from "./target-stream.ts";
 
@@ -32,12 +34,17 @@ export interface ServiceAgentOptions {
 
 export const serviceAgentLimits = {
 	backoff: { firstMs: 250, maxMs: 8_000 },
+	/** Shared connections that stand: small requests pass beside a large body, and one that is lost leaves the other. */
+	sharedConnections: 2,
 	/** Dials at once. */
 	maxDialling: 64,
 	sweepMs: 5_000,
 	/** Links that were idle for so many sweeps in a row are given back. */
 	idleSweeps: 12,
 } as const;
+
+/** What a server answers that knows no shared connections. */
+const beforeShared: ReadonlySet<number> = new Set([400, 404, 405, 426]);
 
 /** `stopped`: for good, with the reason; the token is refused, or another agent took over. */
 export type AgentState =
@@ -58,16 +65,19 @@ export interface ServiceAgentDeps {
  * Keeps links parked at the backbone for one service and connects each stream to the target. It decides about how many
  * stand; which of them carries what is the server's choice.
  */
-export class ServiceAgent implements LinkOwner, Closeable {
+export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 	readonly service: string;
 	readonly #deps: ServiceAgentDeps;
 	#options: ServiceAgentOptions;
 	readonly #id: string;
-	readonly #dialler: Dialler;
 	readonly #backoff: Backoff;
 	readonly #links = new Set<TunnelLink>();
 	/** Links without a stream. */
 	readonly #idle = new Set<TunnelLink>();
+	/** Those that may still get lanes. */
+	readonly #shared = new Set<SharedConnection>();
+	#transport: Transport;
+	#dialler: Dialler;
 	#dialling = 0;
 	#wanted = 0;
 	#maxLinks = 1024;
@@ -89,6 +99,7 @@ export class ServiceAgent implements LinkOwner, Closeable {
 		this.#options = options;
 		this.service = options.service;
 		this.#id = newId(deps.random);
+		this.#transport = options.transport;
 		this.#dialler = new Dialler(options);
 		this.#backoff = new Backoff(serviceAgentLimits.backoff, deps.random);
 		this.#since = deps.clock.now();
@@ -111,6 +122,7 @@ export class ServiceAgent implements LinkOwner, Closeable {
 		const links = [...this.#links];
 		this.#links.clear();
 		this.#idle.clear();
+		this.#shared.clear();
 		for (const link of links) link.goAway(closeCodes.draining, "the target has changed");
 		this.#balance();
 	}
@@ -138,14 +150,17 @@ export class ServiceAgent implements LinkOwner, Closeable {
 		if (this.#closed || this.#stopped !== null || this.#retry !== null) return;
 		// The first one finds out whether the server is there at all.
 		const mayDial = this.#links.size === 0 ? 1 : serviceAgentLimits.maxDialling;
-		while (
-			this.#dialling < mayDial &&
-			this.#links.size + this.#dialling < this.#maxLinks &&
-			(this.#idle.size + this.#dialling < this.#spare || this.#wanted > this.#dialling)
-		) {
+		while (this.#dialling < mayDial && this.#isShort) {
 			this.#dialling += 1;
 			void this.#dial();
 		}
+	}
+
+	/** Another connection is due, beyond those that are dialled already. */
+	get #isShort(): boolean {
+		if (this.#transport === "shared") return this.#shared.size + this.#dialling < serviceAgentLimits.sharedConnections;
+		if (this.#links.size + this.#dialling >= this.#maxLinks) return false;
+		return this.#idle.size + this.#dialling < this.#spare || this.#wanted > this.#dialling;
 	}
 
 	async #dial(): Promise<void> {
@@ -163,15 +178,29 @@ export class ServiceAgent implements LinkOwner, Closeable {
 			return;
 		}
 		this.#backoff.reset();
-		const link = new TunnelLink(dialled.channel, this, () => this.#deps.clock.monotonic());
-		this.#links.add(link);
-		this.#idle.add(link);
+		if (this.#transport === "shared") this.#shared.add(new SharedConnection(dialled.channel, this, this.#now));
+		else {
+			const link = new TunnelLink(dialled.channel, this, this.#now);
+			this.#links.add(link);
+			this.#idle.add(link);
+		}
 		dialled.channel.resume();
 		this.#balance();
 	}
 
+	readonly #now = () => this.#deps.clock.monotonic();
+
+	onLane(lane: Lane): void {
+		this.#links.add(new TunnelLink(lane, this, this.#now));
+	}
+
 	#failed(failure: { status: number | null; message: string; retryAfterMs: number }): void {
 		this.#lastFailure = failure.message;
+		if (this.#transport === "shared" && failure.status !== null && beforeShared.has(failure.status)) {
+			this.#transport = "parked";
+			this.#dialler = new Dialler({ ...this.#options, transport: "parked" });
+			return this.#balance();
+		}
 		if (failure.status === 401 || failure.status === 403 || failure.status === 400) return this.#stop(failure.message);
 		if (this.#retry !== null || this.#closed) return;
 		const waitMs = Math.max(failure.retryAfterMs, this.#backoff.nextMs());
@@ -209,8 +238,8 @@ export class ServiceAgent implements LinkOwner, Closeable {
 	}
 
 	onIdle(link: TunnelLink): void {
-		if (link.retiring) return link.close("retired");
-		if (this.#links.has(link)) this.#idle.add(link);
+		if (link.retiring) return this.#leave(link, "retired");
+		if (link.lane === null && this.#links.has(link)) this.#idle.add(link);
 	}
 
 	onControl(link: TunnelLink, type: number, payload: Buffer): void {
@@ -232,9 +261,10 @@ export class ServiceAgent implements LinkOwner, Closeable {
 				const code = payload.readUInt16BE(0);
 				this.#links.delete(link);
 				this.#idle.delete(link);
+				if (link.lane !== null) this.#shared.delete(link.lane.shared);
 				if (isPermanentClose(code)) this.#stop(payload.subarray(2).toString("utf8"));
 				else this.#again();
-				if (link.isIdle) link.close("told to go away");
+				if (link.isIdle) this.#leave(link, "told to go away");
 				return;
 			}
 			default:
@@ -242,7 +272,21 @@ export class ServiceAgent implements LinkOwner, Closeable {
 		}
 	}
 
-	onClosed(link: TunnelLink): void {
+	/** A link that nobody uses ends; the one of a shared connection with its last lane. */
+	#leave(link: TunnelLink, reason: string): void {
+		if (link.lane?.number === 0) link.lane.shared.retire();
+		else link.close(reason);
+	}
+
+	onClosed(gone: TunnelLink | SharedConnection): void {
+		if (gone instanceof SharedConnection) {
+			this.#shared.delete(gone);
+			return this.#balance();
+		}
+		this.#linkClosed(gone);
+	}
+
+	#linkClosed(link: TunnelLink): void {
 		const wasLast = this.#links.delete(link) && this.#links.size === 0;
 		this.#idle.delete(link);
 		if (this.#links.size === 0) this.#whenClosed?.();

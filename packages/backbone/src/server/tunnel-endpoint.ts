@@ -3,8 +3,8 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type Clock, type Logger, messageOf, RateLimit } from "@warren/kernel";
 import { createWebSocketStream, WebSocketServer } from "ws";
-import { agentHeader, agentNameHeader, tunnelPath, tunnelProtocol } from "../protocol/endpoint.ts";
-import { encodeFrame, FrameType, frameLimits, type Welcome } from "../protocol/frames.ts";
+import { agentHeader, agentNameHeader, sharedProtocol, tunnelPath, tunnelProtocol } from "../protocol/endpoint.ts";
+import { FrameType, frameLimits, type Welcome } from "../protocol/frames.ts";
 import type { RequestHead } from "../protocol/request-head.ts";
 import { agentLimits } from "./agents/agent-limits.ts";
 import type { AgentPool } from "./agents/agent-pool.ts";
@@ -28,7 +28,7 @@ export interface AgentFacts {
 	readonly agent: string | null;
 	readonly name: string | null;
 	readonly address: string;
-	readonly transport: "parked" | "websocket" | "http2";
+	readonly transport: "parked" | "shared" | "websocket" | "http2";
 }
 
 export type Admission =
@@ -116,15 +116,14 @@ export class TunnelEndpoint {
 			channel.destroy();
 			return;
 		}
-		channel.write(encodeFrame(FrameType.welcome, JSON.stringify(welcome)));
+		attached.link.control(FrameType.welcome, JSON.stringify(welcome));
 		attached.agent.add(attached.link);
 	}
 
 	/** An upgrade on one of the backbone's own names. @returns false when it is not for this endpoint. */
 	upgrade(socket: Socket, head: RequestHead, rest: Buffer | null, address: string): boolean {
 		if (head.target !== tunnelPath) return false;
-		const transport =
-			head.upgradeTo === tunnelProtocol ? "parked" : head.upgradeTo === "websocket" ? "websocket" : null;
+		const transport = transportOf(head.upgradeTo);
 		if (transport === null || head.method !== "GET") return false;
 		const facts: AgentFacts = {
 			authorization: head.authorization,
@@ -141,9 +140,12 @@ export class TunnelEndpoint {
 				socket.off("error", left);
 				if (!admission.ok) return refuse(socket, head, admission);
 				socket.setKeepAlive(true, 30_000);
-				const channel = transport === "parked" ? acceptUpgrade(socket) : this.#acceptWebSocket(socket, head, rest);
+				const isBare = transport !== "websocket";
+				const channel = isBare
+					? acceptUpgrade(socket, head.upgradeTo as string)
+					: this.#acceptWebSocket(socket, head, rest);
 				if (channel === null) return;
-				if (transport === "parked" && rest !== null) socket.unshift(rest);
+				if (isBare && rest !== null) socket.unshift(rest);
 				await this.park(channel, admission, facts);
 				socket.resume();
 			})
@@ -183,8 +185,14 @@ export function headerOf(head: RequestHead, name: string): string | null {
 	return null;
 }
 
-export function acceptUpgrade(socket: Socket): Socket {
-	socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${tunnelProtocol}\r\n\r\n`);
+function transportOf(upgradeTo: string | null): "parked" | "shared" | "websocket" | null {
+	if (upgradeTo === tunnelProtocol) return "parked";
+	if (upgradeTo === sharedProtocol) return "shared";
+	return upgradeTo === "websocket" ? "websocket" : null;
+}
+
+export function acceptUpgrade(socket: Socket, protocol: string = tunnelProtocol): Socket {
+	socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`);
 	return socket;
 }
 

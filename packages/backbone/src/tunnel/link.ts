@@ -10,6 +10,8 @@ import {
 	ResetCode,
 	writeHeader,
 } from "../protocol/frames.ts";
+import { Lane, type LaneUser } from "./lane.ts";
+import type { LinkChannel } from "./link-channel.ts";
 
 /** Whoever uses the stream of a link now. */
 export interface StreamUser {
@@ -45,7 +47,7 @@ const copyBelowBytes = 8 * 1024;
  *   idle ──OPEN──► open ──END or RESET sent and received, each way──► idle
  *     └──────────────┴── channel gone or protocol fault ──► closed
  */
-export class TunnelLink {
+export class TunnelLink implements LaneUser {
 	user: StreamUser | null = null;
 	/** Neither RESET nor END went out for this stream; the other way likewise. */
 	#localOpen = false;
@@ -53,29 +55,46 @@ export class TunnelLink {
 	#closed = false;
 	/** GOAWAY came or went: no further stream. */
 	retiring = false;
-	/** Coarse time of the last byte from the other side; the owner's sweep compares it. */
-	heardAt = 0;
 	/** A ping is unanswered since then; 0 = none. */
 	pingedAt = 0;
-	readonly channel: Duplex;
+	readonly channel: LinkChannel;
+	/** It shares its connection with others; null = it has one of its own. */
+	readonly lane: Lane | null;
 	readonly #owner: LinkOwner;
 	readonly #reader = new FrameReader();
 	readonly #now: () => number;
 	#blocked = false;
+	#heardAt: number;
 
-	constructor(channel: Duplex, owner: LinkOwner, now: () => number) {
+	constructor(channel: Duplex | Lane, owner: LinkOwner, now: () => number) {
 		this.channel = channel;
 		this.#owner = owner;
 		this.#now = now;
-		this.heardAt = now();
-		channel.on("data", (chunk: Buffer) => this.#read(chunk));
-		channel.on("drain", () => {
-			this.#blocked = false;
-			this.user?.onDrain();
-		});
+		this.#heardAt = now();
+		this.lane = channel instanceof Lane ? channel : null;
+		if (channel instanceof Lane) {
+			channel.user = this;
+			return;
+		}
+		channel.on("data", (chunk: Buffer) => this.onBytes(chunk));
+		channel.on("drain", () => this.onRoom());
 		channel.on("end", () => this.close("the other side closed the link"));
 		channel.on("error", (fault: Error) => this.close(fault.message));
 		channel.on("close", () => this.close("the link is gone"));
+	}
+
+	onRoom(): void {
+		this.#blocked = false;
+		this.user?.onDrain();
+	}
+
+	onGone(reason: string): void {
+		this.close(reason);
+	}
+
+	/** Coarse time of the last byte from the other side; the owner's sweep compares it. */
+	get heardAt(): number {
+		return this.lane === null ? this.#heardAt : this.lane.shared.heardAt;
 	}
 
 	get reading(): boolean {
@@ -198,9 +217,9 @@ export class TunnelLink {
 		this.#owner.onClosed(this, reason);
 	}
 
-	#read(chunk: Buffer): void {
+	onBytes(chunk: Buffer): void {
 		if (this.#closed) return;
-		this.heardAt = this.#now();
+		if (this.lane === null) this.#heardAt = this.#now();
 		const fault = this.#reader.feed(chunk, this);
 		if (fault !== null) this.close(fault);
 	}

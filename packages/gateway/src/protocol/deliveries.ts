@@ -1,4 +1,4 @@
-import { encodeIncoming, encodeReceipt, type SendMessage } from "./frames.ts";
+import { encodeIncoming, encodeReceipt, type Receipt, type SendMessage } from "./frames.ts";
 import type { GatewayLimits } from "./limits.ts";
 import { type Delivery, Mailbox } from "./mailbox.ts";
 import type { Mesh } from "./mesh.ts";
@@ -102,8 +102,11 @@ export class Deliveries {
 	}
 
 	receipt(sending: Sending): void {
-		const receipt = sending.receipt ?? receiptOf(sending);
-		this.#emit({ kind: "send", to: sending.socket, text: encodeReceipt(receipt), soon: true });
+		this.tell(sending.socket, sending.receipt ?? receiptOf(sending));
+	}
+
+	tell(socket: SocketId, receipt: Receipt): void {
+		this.#emit({ kind: "send", to: socket, text: encodeReceipt(receipt), soon: true });
 	}
 
 	/** A mesh with a queue has signed in: everything that waits comes first. */

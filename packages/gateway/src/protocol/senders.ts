@@ -29,7 +29,7 @@ export class Senders {
 		const sending: Sending = {
 			mesh,
 			id: message.id ?? "",
-			key: receipts ? `${mesh.meshId}\n${message.id}` : "",
+			slot: -1,
 			broadcast: message.targetMeshId === null,
 			at: this.#core.now,
 			order: this.#order++,
@@ -44,7 +44,9 @@ export class Senders {
 		};
 		if (receipts) {
 			if (this.#isHeldBack(session, sending)) return;
-			const before = this.#remembered.get(sending.key, this.#core.now);
+			const before = this.#remembered.get(mesh.meshId, sending.id, this.#core.now);
+			if (before !== null && !("mesh" in before))
+				return this.#core.deliveries.tell(session.socket, { id: sending.id, ...before.receipt });
 			if (before !== null) {
 				// Its receipt goes to where it was asked for last; if it is known, at once.
 				before.socket = session.socket;
@@ -69,7 +71,8 @@ export class Senders {
 	/** A receipt is known: the retryable ones are forgotten, so that the id may come again. */
 	settled(sending: Sending): void {
 		sending.receipt = receiptOf(sending);
-		if (sending.receipt.retryAfterMs === undefined) return;
+		if (sending.receipt.retryAfterMs === undefined)
+			return sending.failed.length === 0 ? this.#remembered.settle(sending, sending.receipt) : undefined;
 		if (sending.failed.length === 0) this.#remembered.forget(sending);
 		if (holdsBack(sending.receipt)) this.holdBack(sending);
 	}

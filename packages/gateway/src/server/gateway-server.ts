@@ -79,7 +79,6 @@ export class GatewayServer implements Closeable {
 	readonly #machine: ServerMachine;
 	readonly #sockets: TextSockets;
 	readonly #byId = new Map<SocketId, Connection>();
-	readonly #bySocket = new Map<TextSocket, Connection>();
 	readonly #waiting = new Map<string, number>();
 	#nextId = 1;
 	#timer: { readonly at: number; readonly timer: Timer } | null = null;
@@ -163,7 +162,7 @@ export class GatewayServer implements Closeable {
 					const socket = this.#sockets.accept(upgrade);
 					const connection: Connection = { id: this.#nextId++, socket, waitingAddress: remoteAddress };
 					this.#byId.set(connection.id, connection);
-					this.#bySocket.set(socket, connection);
+					socket.owner = connection;
 					const waiting = (this.#waiting.get(remoteAddress) ?? 0) + 1;
 					this.#waiting.set(remoteAddress, waiting);
 					if (waiting > gatewayServerLimits.maxWaitingPerAddress || this.#byId.size > this.#options.maxConnections)
@@ -201,8 +200,8 @@ export class GatewayServer implements Closeable {
 	}
 
 	#onMessage(socket: TextSocket, text: string): void {
-		const connection = this.#bySocket.get(socket);
-		if (connection === undefined) return;
+		const connection = socket.owner as Connection | null;
+		if (connection === null) return;
 		try {
 			this.#machine.receive(connection.id, text, this.#now(), this.#wall());
 		} catch (fault) {
@@ -214,9 +213,9 @@ export class GatewayServer implements Closeable {
 	}
 
 	#onClose(socket: TextSocket): void {
-		const connection = this.#bySocket.get(socket);
-		if (connection === undefined) return;
-		this.#bySocket.delete(socket);
+		const connection = socket.owner as Connection | null;
+		if (connection === null) return;
+		socket.owner = null;
 		this.#byId.delete(connection.id);
 		this.#noLongerWaiting(connection);
 		this.#machine.closed(connection.id, this.#now(), this.#wall());

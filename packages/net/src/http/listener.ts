@@ -3,13 +3,11 @@ import { createServer as createSecureServer, type Server as SecureServer } from 
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
-import { type Closeable, type CloseCode, closeCodes, type Identity } from "@warren/kernel";
-import { WebSocketServer } from "ws";
-import { type AcceptOptions, WebSocketConnection, webSocketLimits } from "../websocket/connection.ts";
-import { TurnWrites } from "../websocket/turn-writes.ts";
+import { type Closeable, type CloseCode, type Identity } from "@warren/kernel";
+import type { AcceptOptions, WebSocketConnection } from "../websocket/connection.ts";
 import { listen } from "./bind.ts";
 import { ClientAddress } from "./client-address.ts";
-import { webSocketProtocol } from "./credentials.ts";
+import { Handshakes } from "./handshakes.ts";
 import {
 	type ListenerDeps,
 	type ListenerLimits,
@@ -17,6 +15,7 @@ import {
 	listenerLimits,
 	type TlsIdentity,
 } from "./listener-options.ts";
+import { OpenExchanges } from "./open-exchanges.ts";
 import { OpenSockets } from "./open-sockets.ts";
 import {
 	assertHandshake,
@@ -44,17 +43,10 @@ export class Listener implements Closeable, UpgradeHost {
 	readonly #deps: ListenerDeps;
 	readonly #gate: RequestGate;
 	readonly #address: ClientAddress;
-	/** What stays open after its request was answered, and on whose behalf. */
-	readonly #connections = new Map<WebSocketConnection, Identity | null>();
-	/** Upgrades that are authenticated and wait for their route's word. */
-	readonly #pending = new Map<Duplex, Identity | null>();
-	readonly #taken = new Map<Duplex, Identity | null>();
-	readonly #streams = new Map<ServerResponse, Identity | null>();
+	readonly #exchanges = new OpenExchanges();
 	readonly #identities = new WeakMap<IncomingMessage, Identity>();
 	readonly #sockets: OpenSockets;
-	readonly #turn = new TurnWrites();
-	readonly #subprotocols = new WeakMap<IncomingMessage, readonly string[]>();
-	readonly #webSockets = new Map<number, WebSocketServer>();
+	readonly #handshakes: Handshakes;
 	/** By the address and port that they have here: what TLS makes of a connection is another object. */
 	readonly #admitted = new Map<string, PropertyDescriptorMap>();
 	#closing: Promise<void> | undefined;
@@ -68,6 +60,7 @@ export class Listener implements Closeable, UpgradeHost {
 		const forwarded = options.routes.find((route) => "forward" in route);
 		if (forwarded !== undefined) throw new Error(`${forwarded.path} is passed on by an answer: only FetchListener can`);
 		this.#address = new ClientAddress(options.trustedProxies ?? []);
+		this.#handshakes = new Handshakes(deps.clock);
 		const limits = {
 			maxHeaderSize: this.#limits.maxHeaderBytes,
 			headersTimeout: this.#limits.headTimeoutMs,
@@ -166,7 +159,7 @@ export class Listener implements Closeable, UpgradeHost {
 	}
 
 	get webSocketCount(): number {
-		return this.#connections.size + this.#taken.size;
+		return this.#exchanges.webSocketCount;
 	}
 
 	routes(): readonly Route[] {
@@ -189,13 +182,7 @@ export class Listener implements Closeable, UpgradeHost {
 	 * @returns how many were ended.
 	 */
 	disconnect(matches: (identity: Identity) => boolean, code: CloseCode, reason: string): number {
-		let ended = 0;
-		const owned = (identity: Identity | null) => identity !== null && matches(identity) && ++ended > 0;
-		for (const [connection, identity] of this.#connections) if (owned(identity)) void connection.close(code, reason);
-		for (const [socket, identity] of this.#pending) if (owned(identity)) socket.destroy();
-		for (const [socket, identity] of this.#taken) if (owned(identity)) socket.destroy();
-		for (const [outgoing, identity] of this.#streams) if (owned(identity)) outgoing.destroy();
-		return ended;
+		return this.#exchanges.disconnect(matches, code, reason);
 	}
 
 	/** Stops accepting, tells WebSockets to come back (1012), lets requests finish, then cuts what is left. */
@@ -208,15 +195,13 @@ export class Listener implements Closeable, UpgradeHost {
 		const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
 		this.#server.closeIdleConnections();
 		this.#sockets.cutUnused();
-		for (const connection of this.#connections.keys())
-			void connection.close(closeCodes.draining, "the server is stopping");
-		for (const socket of this.#taken.keys()) socket.destroy();
+		this.#exchanges.drain();
 		const cut = this.#deps.clock.after(this.#limits.drainMs, () => {
 			this.#sockets.cutAll();
 		});
 		await closed;
 		cut.cancel();
-		for (const server of this.#webSockets.values()) server.close();
+		this.#handshakes.close();
 	}
 
 	async #onRequest(incoming: IncomingMessage, outgoing: ServerResponse, span: RequestSpan | null): Promise<void> {
@@ -244,8 +229,7 @@ export class Listener implements Closeable, UpgradeHost {
 				outgoing,
 			});
 			if ("stream" in route.route) {
-				this.#streams.set(outgoing, context.identity);
-				outgoing.once("close", () => this.#streams.delete(outgoing));
+				this.#exchanges.streams(outgoing, context.identity);
 				await route.route.stream(context, incoming, outgoing);
 			} else await this.#answer(route.route as HandleRoute, context, incoming, outgoing);
 		} catch (thrown) {
@@ -305,8 +289,7 @@ export class Listener implements Closeable, UpgradeHost {
 				upgrade: true,
 				outgoing: null,
 			});
-			this.#pending.set(socket, context.identity);
-			socket.once("close", () => this.#pending.delete(socket));
+			this.#exchanges.waits(socket, context.identity);
 			await (route.route as WebSocketRoute).open(context, upgrade);
 			span?.end(101);
 		} catch (thrown) {
@@ -361,50 +344,14 @@ export class Listener implements Closeable, UpgradeHost {
 		head: Buffer,
 		options: AcceptOptions,
 	): WebSocketConnection {
-		let connection: WebSocketConnection | undefined;
-		if (options.subprotocols !== undefined) this.#subprotocols.set(incoming, options.subprotocols);
-		this.#webSocketServer(options.maxMessageBytes ?? webSocketLimits.maxMessageBytes).handleUpgrade(
-			incoming,
-			socket,
-			head,
-			(ws) => {
-				const from = this.#address.of(incoming);
-				connection = new WebSocketConnection(ws, socket, from, this.#deps.clock, options, this.#turn);
-			},
-		);
-		if (connection === undefined) throw httpError("bad_request", "The WebSocket handshake is malformed.");
-		const opened = connection;
-		this.#pending.delete(socket);
-		this.#connections.set(opened, this.#identities.get(incoming) ?? null);
-		opened.onClose(() => this.#connections.delete(opened));
-		if (this.#closing !== undefined) void opened.close(closeCodes.draining, "the server is stopping");
-		return opened;
+		const connection = this.#handshakes.complete(incoming, socket, head, this.#address.of(incoming), options);
+		this.#exchanges.opened(socket, connection, this.#identities.get(incoming) ?? null);
+		return connection;
 	}
 
 	/** For PendingUpgrade only. */
 	handOver(incoming: IncomingMessage, socket: Duplex): void {
-		this.#pending.delete(socket);
-		this.#taken.set(socket, this.#identities.get(incoming) ?? null);
-		socket.once("close", () => this.#taken.delete(socket));
-		if (this.#closing !== undefined) socket.destroy();
-	}
-
-	#webSocketServer(maxPayload: number): WebSocketServer {
-		let server = this.#webSockets.get(maxPayload);
-		if (server === undefined) {
-			server = new WebSocketServer({
-				noServer: true,
-				clientTracking: false,
-				perMessageDeflate: false,
-				maxPayload,
-				handleProtocols: (offered, incoming) => {
-					const spoken = [...(this.#subprotocols.get(incoming) ?? []), webSocketProtocol];
-					return spoken.find((each) => offered.has(each)) ?? false;
-				},
-			});
-			this.#webSockets.set(maxPayload, server);
-		}
-		return server;
+		this.#exchanges.taken(socket, this.#identities.get(incoming) ?? null);
 	}
 }
 

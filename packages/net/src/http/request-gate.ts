@@ -132,7 +132,8 @@ export class RequestGate {
 				fix: `Send one of: ${route.credentials.join(", ")}.`,
 			});
 		}
-		if (credential.scheme === "malformed") throw httpError("unauthorized", `${credential.reason}.`);
+		if (credential.scheme === "malformed")
+			throw httpError("unauthorized", `This needs a credential, and ${credential.reason}.`);
 		const { remoteAddress } = head;
 		const verdict = await this.#options.authenticator.authenticate(credential, {
 			accepts: route.credentials,
@@ -142,10 +143,9 @@ export class RequestGate {
 		if (verdict === null) throw httpError("unauthorized", "This credential is not known here.");
 		if (!verdict.ok) throw refusal(verdict);
 		if (!route.credentials.includes(verdict.kind)) {
-			throw httpError(
-				"forbidden",
-				`A ${verdict.kind} credential is not taken here; ${route.credentials.join(", ")} are.`,
-			);
+			throw httpError("forbidden", `The credential is of the kind "${verdict.kind}", which is not taken here.`, {
+				fix: `Send one of: ${route.credentials.join(", ")}.`,
+			});
 		}
 		const { identity, kind, upstreamAuthorization } = verdict;
 		return { identity, credential: kind, upstreamAuthorization: upstreamAuthorization ?? null };

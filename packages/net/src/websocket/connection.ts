@@ -153,6 +153,22 @@ export class WebSocketConnection implements Closeable {
 		return "sent";
 	}
 
+	/**
+	 * The same for a frame that is a batch already: written at once, while what belongs to this connection is near, and
+	 * after what waits.
+	 * @returns whether the kernel took everything.
+	 */
+	writeFrame(frame: Frame): boolean {
+		const socket = this.#socket;
+		if (this.#flushScheduled || socket === null || !this.isOpen || socket.writableLength > 0) {
+			this.sendFrame(frame);
+			return false;
+		}
+		if (socket.write(frame)) return true;
+		this.#watchDrain(socket);
+		return false;
+	}
+
 	/** Whether `pause` was called last, and not `resume`. */
 	get isPaused(): boolean {
 		return this.#paused;
@@ -206,13 +222,16 @@ export class WebSocketConnection implements Closeable {
 			for (const frame of pending) flowing = socket.write(frame);
 			socket.uncork();
 		}
-		if (!flowing && !this.#drainWatched) {
-			this.#drainWatched = true;
-			socket.once("drain", () => {
-				this.#drainWatched = false;
-				this.#onDrain?.();
-			});
-		}
+		if (!flowing) this.#watchDrain(socket);
+	}
+
+	#watchDrain(socket: Duplex): void {
+		if (this.#drainWatched) return;
+		this.#drainWatched = true;
+		socket.once("drain", () => {
+			this.#drainWatched = false;
+			this.#onDrain?.();
+		});
 	}
 
 	#overflow(): SendOutcome {

@@ -151,6 +151,8 @@ export class TextSocket {
 	readonly #all: TextSockets;
 	readonly #socket: Duplex;
 	readonly #reader: MessageReader;
+	/** Whatever its user keeps with it: found without a search. */
+	owner: object | null = null;
 	#pending: Frame[] = [];
 	#pendingBytes = 0;
 	/** A write is on its way. */

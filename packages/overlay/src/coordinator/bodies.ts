@@ -14,6 +14,12 @@ const word = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$/, "must be a w
 const port = z.number().int().min(1).max(65535);
 const endpoint = z.string().max(64);
 const apps = z.array(z.string().max(64)).max(bodyLimits.maxApps);
+const label = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "must be a DNS label in lower case");
+/** By the app's address, spelled as in `hosted_app_ulas`. */
+const appNames = z
+	.record(z.string().max(64), label)
+	.refine((names) => Object.keys(names).length <= bodyLimits.maxApps, `at most ${bodyLimits.maxApps}`)
+	.default({});
 
 export const registerBody = z.object({
 	wg_public_key: z.string().max(128),
@@ -23,6 +29,7 @@ export const registerBody = z.object({
 	network: word.default("default"),
 	tags: z.array(word).max(bodyLimits.maxTags).default([]),
 	hosted_app_ulas: apps.default([]),
+	hosted_app_names: appNames,
 	kind: z.enum(["peer", "runner"]).default("peer"),
 	parent: z.string().max(64).nullish(),
 	app_uuid: z.uuid().nullish(),
@@ -48,6 +55,8 @@ export const heartbeatBody = z.object({
 	wg_listen_port: port.nullish(),
 	/** Replaced whole; absent = as before. */
 	hosted_app_ulas: apps.nullish(),
+	/** Of the apps that this very body names. */
+	hosted_app_names: appNames,
 	peer_paths: z.array(peerPath).max(bodyLimits.maxPaths).default([]),
 	dataplane_healthy: z.boolean().default(true),
 	candidates: z.array(endpoint).max(bodyLimits.maxCandidates).nullish(),

@@ -199,6 +199,45 @@ describe("register, heartbeat, deregister", () => {
 		expect(await hosts()).toEqual([]);
 	});
 
+	it("C27 an app's name stays with who claimed it first, moves with its address, and is taken from nobody", async () => {
+		await using server = await startCoordinator();
+		const [web, other] = ["fd5a:1f02:44a5:240b:121a::1", "fd5a:1f02:0:1:2::1"];
+		await using one = new TestJoiner(server.url);
+		await using two = new TestJoiner(server.url);
+		await using viewer = new TestJoiner(server.url);
+		const serves = (...apps: [string, string][]) => ({
+			hosted_app_ulas: apps.map(([ula]) => ula),
+			hosted_app_names: Object.fromEntries(apps),
+		});
+		await one.register({ display_name: "one", ...serves([web, "web"]) });
+		await two.register({ display_name: "two", ...serves([other, "web"]) });
+		await viewer.register();
+		const names = async () => {
+			const { peers } = (await viewer.heartbeat()).body as {
+				peers: { display_name: string; hosted_app_names?: Record<string, string> }[];
+			};
+			return Object.fromEntries(peers.map((each) => [each.display_name, each.hosted_app_names ?? {}]));
+		};
+		expect(await names()).toEqual({ one: { [web]: "web" }, two: {} });
+		// The same app under the same name elsewhere: it moves whole.
+		await two.heartbeat(serves([web, "web"]));
+		expect(await names()).toEqual({ one: { [web]: "web" }, two: {} });
+		await one.heartbeat(serves());
+		expect(await names()).toEqual({ one: {}, two: { [web]: "web" } });
+		await two.heartbeat(serves([web, "site"]));
+		expect(await names()).toEqual({ one: {}, two: { [web]: "site" } });
+		// A heartbeat that says nothing of apps changes nothing about them.
+		await two.heartbeat();
+		expect(await names()).toEqual({ one: {}, two: { [web]: "site" } });
+		await two.heartbeat(serves());
+		expect(await names()).toEqual({ one: {}, two: {} });
+		for (const name of ["Web", "a.b", "", "x".repeat(64), "*"])
+			expect(await one.heartbeat({ hosted_app_ulas: [web], hosted_app_names: { [web]: name } }), name).toMatchObject({
+				status: 400,
+				body: { error: "bad_request" },
+			});
+	});
+
 	it("C9 what a heartbeat does not repeat stays as it was", async () => {
 		await using server = await startCoordinator();
 		await using one = new TestJoiner(server.url);
@@ -442,6 +481,9 @@ describe("policy", () => {
 			lost: [],
 			gainedCount: 1,
 			lostCount: 0,
+			ports: [],
+			portsCount: 0,
+			portsLostCount: 0,
 		});
 		expect((await a.admin("GET", "/v1/policy/explain?from=a&to=b")).body).toMatchObject({ allowed: false, rule: null });
 		expect((await a.admin("PUT", "/v1/policy", wanted, { "if-match": now.etag })).status).toBe(200);

@@ -15,6 +15,8 @@ export interface LivePeer {
 	listenEndpoint: string | null;
 	healthy: boolean;
 	claimedApps: readonly Ula[];
+	/** Absent in what earlier versions kept. */
+	claimedNames?: Readonly<Record<Ula, string>>;
 	/** How it reaches others, as it says: at most one entry a peer that it sees. */
 	paths: ReadonlyMap<OverlayPeerId, { readonly direct: boolean; readonly lastRxAgeMs: number | null }>;
 }
@@ -22,7 +24,15 @@ export interface LivePeer {
 /** A peer that is here, as the next leader needs it. */
 export type KeptPeer = Pick<
 	LivePeer,
-	"entry" | "record" | "observedIp" | "serialNumber" | "wgListenPort" | "listenEndpoint" | "healthy" | "claimedApps"
+	| "entry"
+	| "record"
+	| "observedIp"
+	| "serialNumber"
+	| "wgListenPort"
+	| "listenEndpoint"
+	| "healthy"
+	| "claimedApps"
+	| "claimedNames"
 >;
 
 /** Where peers that are here outlive the process. Their records are the roster's to keep. */

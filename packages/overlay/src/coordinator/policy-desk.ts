@@ -3,10 +3,8 @@ import { overlayError } from "../errors.ts";
 import { allows, isNone, type Protocol } from "../protocol/access.ts";
 import type { PeerRecord } from "../protocol/peer-record.ts";
 import { accessBetween, decidingRule, type Policy, readPolicy } from "../protocol/policy.ts";
-import { PolicyGraph, tagClass } from "../protocol/policy-graph.ts";
+import { type PolicyPreview, previewPolicy } from "../protocol/policy-preview.ts";
 import type { RosterMachine } from "../protocol/roster-machine.ts";
-
-const maxShownPairs = 200;
 
 /** The policy as its editors see it: read, tried, explained, changed only by whoever has seen the present one. */
 export class PolicyDesk {
@@ -42,42 +40,9 @@ export class PolicyDesk {
 		this.#roster.setPolicy(policy);
 	}
 
-	/** Pairs of peers that would begin or cease to see each other. @throws WarrenError `bad_policy`, `policy_test_failed`. */
-	preview(
-		text: string,
-		peers: Iterable<PeerRecord>,
-	): { gained: string[][]; lost: string[][]; gainedCount: number; lostCount: number } {
-		const members = new Map<string, PeerRecord[]>();
-		const classes = new Map<string, ReturnType<typeof tagClass>>();
-		for (const peer of peers) {
-			const of = tagClass(peer.network, peer.tags);
-			classes.set(of.key, of);
-			members.set(of.key, [...(members.get(of.key) ?? []), peer]);
-		}
-		const [now, then] = [
-			new PolicyGraph(this.#roster.policy, classes.values()),
-			new PolicyGraph(parse(text), classes.values()),
-		];
-		const result = { gained: [] as string[][], lost: [] as string[][], gainedCount: 0, lostCount: 0 };
-		for (const a of classes.keys()) {
-			for (const b of new Set([...now.neighbours(a).keys(), ...then.neighbours(a).keys()])) {
-				if (b < a) continue;
-				const [was, is] = [now.edge(a, b), then.edge(a, b)];
-				if ((was === null) === (is === null)) continue;
-				const [left, right] = [members.get(a) ?? [], members.get(b) ?? []];
-				const count = a === b ? (left.length * (left.length - 1)) / 2 : left.length * right.length;
-				if (is === null) result.lostCount += count;
-				else result.gainedCount += count;
-				const shown = is === null ? result.lost : result.gained;
-				for (const [at, one] of left.entries()) {
-					for (const other of a === b ? left.slice(at + 1) : right) {
-						if (shown.length >= maxShownPairs) break;
-						shown.push([one.display_name, other.display_name]);
-					}
-				}
-			}
-		}
-		return result;
+	/** What the policy `text` would change for these peers. @throws WarrenError `bad_policy`, `policy_test_failed`. */
+	preview(text: string, peers: Iterable<PeerRecord>): PolicyPreview {
+		return previewPolicy(this.#roster.policy, parse(text), peers);
 	}
 
 	/** Why one peer can or cannot open a connection to another. @param port null = any at all. */

@@ -1,11 +1,11 @@
 import type { Clock, Random } from "@warren/kernel";
 import { parseAppUla, parseKey } from "../addresses.ts";
 import { overlayError } from "../errors.ts";
-import type { OverlayPeerId, PeerRecord, WireGuardKey } from "../protocol/peer-record.ts";
+import type { OverlayPeerId, PeerRecord, Ula, WireGuardKey } from "../protocol/peer-record.ts";
 import type { RosterMachine } from "../protocol/roster-machine.ts";
 import type { AddressBook, AddressEntry } from "./address-book.ts";
 import { Admission } from "./admission.ts";
-import { AppHosts } from "./app-hosts.ts";
+import { type AppClaims, AppHosts } from "./app-hosts.ts";
 import type { HeartbeatBody, RegisterBody } from "./bodies.ts";
 import type { JoinClaims } from "./join-authority.ts";
 import { coordinatorLimits } from "./limits.ts";
@@ -52,7 +52,7 @@ export class Registry {
 			this.#live.set(peer.entry.peerId, peer);
 			this.#liveByKey.set(peer.entry.key, peer);
 			this.#adopt(peer);
-			this.#apps.claim(peer.entry.peerId, peer.entry.network, peer.claimedApps);
+			this.#apps.claim(peer.entry.peerId, peer.entry.network, claimsOf(peer));
 		}
 	}
 
@@ -108,7 +108,7 @@ export class Registry {
 		this.#liveByKey.set(key, peer);
 		if (before !== undefined) this.#release(before);
 		this.#adopt(peer);
-		this.#setApps(peer, body.hosted_app_ulas);
+		this.#setApps(peer, body.hosted_app_ulas, body.hosted_app_names);
 		this.#refresh(peer, usableCandidates(body.candidates, caller), body.nat ?? undefined);
 		return peer;
 	}
@@ -122,7 +122,7 @@ export class Registry {
 		// What is absent stays: an endpoint that a heartbeat does not repeat is not gone.
 		if (body.wg_listen_port != null) peer.wgListenPort = body.wg_listen_port;
 		if (body.listen_endpoint != null) peer.listenEndpoint = usableEndpoint(body.listen_endpoint, caller);
-		if (body.hosted_app_ulas != null) this.#setApps(peer, body.hosted_app_ulas);
+		if (body.hosted_app_ulas != null) this.#setApps(peer, body.hosted_app_ulas, body.hosted_app_names);
 		peer.paths = new Map(
 			body.peer_paths
 				.filter((path) => this.#live.has(path.peer_id as OverlayPeerId))
@@ -250,7 +250,7 @@ export class Registry {
 	}
 
 	/** @throws WarrenError `bad_ula`. */
-	#setApps(peer: LivePeer, claimed: readonly string[]): void {
+	#setApps(peer: LivePeer, claimed: readonly string[], names: Readonly<Record<string, string>>): void {
 		const apps = [...new Set(claimed)].map((each) => {
 			const ula = parseAppUla(each);
 			if (ula === null)
@@ -258,23 +258,32 @@ export class Registry {
 			return ula;
 		});
 		peer.claimedApps = apps;
-		for (const heir of this.#apps.claim(peer.entry.peerId, peer.entry.network, apps)) this.#republishApps(heir);
+		const named = claimed.flatMap((each) => (names[each] === undefined ? [] : [[parseAppUla(each), names[each]]]));
+		peer.claimedNames = Object.fromEntries(named) as Record<Ula, string>;
+		for (const heir of this.#apps.claim(peer.entry.peerId, peer.entry.network, claimsOf(peer)))
+			this.#republishApps(heir);
 	}
 
 	#republishApps(peerId: OverlayPeerId): void {
 		const peer = this.#live.get(peerId);
 		if (peer === undefined) return;
-		peer.record = { ...peer.record, hosted_app_ulas: this.#apps.of(peerId) };
+		const { hosted_app_names: _names, ...rest } = peer.record;
+		peer.record = { ...rest, ...this.#appsOf(peer.entry) };
 		this.roster.upsert(peer.record, this.#clock.monotonic());
+	}
+
+	#appsOf({ peerId, network }: AddressEntry): Pick<PeerRecord, "hosted_app_ulas" | "hosted_app_names"> {
+		const { ulas, names } = this.#apps.of(peerId, network);
+		return { hosted_app_ulas: ulas, ...(Object.keys(names).length === 0 ? {} : { hosted_app_names: names }) };
 	}
 
 	#refresh(peer: LivePeer, candidates: readonly string[], nat: "easy" | "hard" | undefined): void {
 		const endpoint = peer.listenEndpoint ?? outsideOf(observedEndpoint(peer), candidates);
-		const { endpoint: _endpoint, candidates: _candidates, nat: _nat, ...rest } = peer.record;
+		const { endpoint: _endpoint, candidates: _candidates, nat: _nat, hosted_app_names: _names, ...rest } = peer.record;
 		const others = candidates.filter((each) => each !== endpoint);
 		peer.record = {
 			...rest,
-			hosted_app_ulas: this.#apps.of(peer.entry.peerId),
+			...this.#appsOf(peer.entry),
 			...(endpoint === null || peer.record.relay_only ? {} : { endpoint }),
 			...(others.length === 0 || peer.record.relay_only ? {} : { candidates: others }),
 			...(nat === undefined ? {} : { nat }),
@@ -288,13 +297,17 @@ export class Registry {
 
 	#keep(peer: LivePeer): void {
 		if (this.#peers === null) return;
-		const { entry, record, observedIp, serialNumber, wgListenPort, listenEndpoint, healthy, claimedApps } = peer;
-		const kept = { entry, record, observedIp, serialNumber, wgListenPort, listenEndpoint, healthy, claimedApps };
+		const { heardAt: _heardAt, paths: _paths, ...kept }: LivePeer = peer;
+		const { entry } = kept;
 		const text = JSON.stringify(kept);
 		if (this.#kept.get(entry.peerId) === text) return;
 		this.#kept.set(entry.peerId, text);
 		this.#peers.savePeer(kept);
 	}
+}
+
+function claimsOf({ claimedApps, claimedNames }: LivePeer): AppClaims {
+	return new Map(claimedApps.map((app) => [app, claimedNames?.[app] ?? null]));
 }
 
 function connectivityOf(peer: LivePeer): PeerRecord["connectivity"] {

@@ -45,7 +45,7 @@ function openHeartbeat() {
 		link: link as unknown as CoordinatorLink,
 		registration: registration as unknown as Registration,
 		session: session as unknown as CoordinatorSession,
-		facts: () => ({ listenPort: 51820, candidates: [], apps: [], paths: [], nat: null, isHealthy: true }),
+		facts: () => ({ listenPort: 51820, candidates: [], apps: [], appNames: {}, paths: [], nat: null, isHealthy: true }),
 		onBeat: () => void (seen.beats += 1),
 		onClockJump: () => void (seen.jumps += 1),
 		onPeers: (peers) => void seen.peers.push(peers),

@@ -89,10 +89,11 @@ export class Heartbeat {
 
 	async #tell(): Promise<void> {
 		const { health, link, registration, session, signal, facts, onPeers, onPunch } = this.#deps;
-		const { apps, listenPort, paths, isHealthy, candidates, nat } = facts();
+		const { apps, appNames, listenPort, paths, isHealthy, candidates, nat } = facts();
 		const body = {
 			peer_id: registration.peerId,
 			hosted_app_ulas: apps,
+			hosted_app_names: appNames,
 			wg_listen_port: listenPort,
 			peer_paths: paths,
 			dataplane_healthy: isHealthy,

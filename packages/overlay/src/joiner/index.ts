@@ -2,6 +2,7 @@
  * The joiner's own door: its process, the one with network privileges, is on every machine and loads no coordinator.
  */
 export { appUla } from "../addresses.ts";
+export { labelOf } from "../names/answer.ts";
 export { tagPattern } from "../protocol/policy.ts";
 export { publicKeyOf } from "../protocol/probe.ts";
 export { linuxNetwork } from "./host-network.ts";

@@ -20,6 +20,8 @@ export type OpenDevice = (options: OpenDeviceOptions) => Promise<OverlayDevice>;
 
 export interface HostedApp {
 	readonly uuid: string;
+	/** A DNS label: what it is called below the overlay's domain, beside its UUID. */
+	readonly name?: string;
 	readonly host: string;
 	readonly port: number;
 }

@@ -270,6 +270,32 @@ describe("a joiner", () => {
 		await new Promise((resolve) => service.close(resolve));
 	});
 
+	it("J13 an app's name resolves wherever its address is reached, until it is taken off; a machine's name goes first", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		await using a = await join_(folder.file("a"), [server.url], { name: "alpha", namePort: 0 });
+		await using b = await join_(folder.file("b"), [server.url], { name: "beta", namePort: 0 });
+		const ula = appUla(app.uuid) as string;
+		const resolvers = [a, b].map(({ joiner }) => {
+			const resolver = new Resolver({ timeout: 10_000, tries: 1 });
+			resolver.setServers([`[::1]:${joiner.namePort}`]);
+			return resolver;
+		});
+		const find = (name: string) =>
+			Promise.all(resolvers.map((each) => each.resolve6(`${name}.warren.internal`).catch((fault) => fault.code)));
+		const reaches = () => a.device.peers.get(b.key)?.allowedIps.includes(`${ula}/128`) === true;
+		await b.joiner.setApps([{ ...app, name: "web" }]);
+		await a.device.until(reaches);
+		expect(await find("web")).toEqual([[ula], [ula]]);
+		await b.joiner.setApps([{ ...app, name: "alpha" }]);
+		await expect.poll(() => find("web")).toEqual(["ENOTFOUND", "ENOTFOUND"]);
+		const short = new URL(`http://[${a.joiner.ula}]`).hostname.slice(1, -1);
+		expect(await find("alpha")).toEqual([[short], [short]]);
+		await b.joiner.setApps([]);
+		await a.device.until(() => !reaches());
+		expect(await find(app.uuid)).toEqual(["ENOTFOUND", "ENOTFOUND"]);
+	});
+
 	it("J8 ports and directions of the policy become the device's rules", async () => {
 		using folder = tempFolder("joiner");
 		await using server = await startCoordinator({

@@ -70,6 +70,7 @@ export class Joiner implements Closeable {
 			listenPort: this.#device?.listenPort,
 			candidates: this.#paths?.candidates() ?? [],
 			apps: this.#apps.ulas(),
+			appNames: this.#apps.names(),
 		});
 		const onRegistered = (before: JoinerIdentity | null) => this.#onRegistered(before);
 		const registration = new Registration({ ...parts, facts, onRegistered }, options, this.#key);

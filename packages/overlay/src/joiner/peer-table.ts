@@ -18,6 +18,7 @@ const peerInfo = z.object({
 	display_name: z.string().max(80).default(""),
 	tags: z.array(z.string().max(63)).max(64).default([]),
 	hosted_app_ulas: z.array(z.string().max(64)).max(256).default([]),
+	hosted_app_names: z.record(z.string().max(64), z.string().max(63)).optional().catch(undefined),
 	wg_public_key: z.string().max(128),
 	parent: z.string().max(64).optional(),
 	software_version: z.string().max(64).optional(),

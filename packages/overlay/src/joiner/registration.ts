@@ -15,6 +15,7 @@ export interface OwnFacts {
 	/** Where others may reach it, best guess first. */
 	readonly candidates: readonly string[];
 	readonly apps: readonly Ula[];
+	readonly appNames: Readonly<Record<Ula, string>>;
 }
 
 export interface RegistrationDeps {
@@ -119,6 +120,7 @@ export class Registration {
 			tags,
 			kind: "peer",
 			hosted_app_ulas: facts.apps,
+			hosted_app_names: facts.appNames,
 			relay_only: relayOnly,
 			software_version: softwareVersion,
 			candidates: facts.candidates,

@@ -22,6 +22,12 @@ export class ServedApps implements Closeable {
 		return this.#apps.flatMap((app) => appUla(app.uuid) ?? []);
 	}
 
+	/** Of those that have one. */
+	names(): Record<Ula, string> {
+		const named = this.#apps.flatMap(({ uuid, name }) => (name === undefined ? [] : [[appUla(uuid), name]]));
+		return Object.fromEntries(named.filter(([ula]) => ula !== null)) as Record<Ula, string>;
+	}
+
 	/** @throws WarrenError `bad_config` for what is no UUID. */
 	async open(host: HostChanges): Promise<void> {
 		await host.apply({ addAddresses: this.ulas() });

@@ -1,5 +1,5 @@
 import { type Clock, type Closeable, type HealthTable, messageOf } from "@warren/kernel";
-import { appUla, canonicalUla } from "../addresses.ts";
+import { appUla, canonicalUla, parseAppUla } from "../addresses.ts";
 import { labelOf, overlayDomain } from "../names/answer.ts";
 import { NameResponder } from "../names/responder.ts";
 import type { AppliedPeers } from "./applied-peers.ts";
@@ -58,7 +58,10 @@ export class ServedNames implements Closeable {
 		this.#responder = null;
 	}
 
-	/** A peer's name, or an app's UUID. Two peers of one name: the lower address has it, so that it does not flap. */
+	/**
+	 * A machine's name, an app's UUID, or an app's name: a machine's goes before an app's. Two peers of one name: the lower
+	 * address has it, so that it does not flap.
+	 */
 	#resolve(name: string): readonly string[] | null {
 		const { peers, apps } = this.#deps;
 		if (name === labelOf(this.#options.name)) return [this.#ula];
@@ -67,6 +70,18 @@ export class ServedNames implements Closeable {
 		const found = peers
 			.seen()
 			.flatMap((info) => (labelOf(info.display_name) === name ? (canonicalUla(info.ula) ?? []) : []));
-		return found.length === 0 ? null : [found.sort()[0] as string];
+		const named = found.length > 0 ? found : this.#appsCalled(name);
+		return named.length === 0 ? null : [named.sort()[0] as string];
+	}
+
+	#appsCalled(name: string): string[] {
+		const { peers, apps } = this.#deps;
+		const own = Object.entries(apps.names()).flatMap(([ula, each]) => (each === name ? [ula] : []));
+		if (own.length > 0) return own;
+		const told = peers.seen().flatMap(({ hosted_app_names: names = {} }) => Object.entries(names));
+		return told.flatMap(([text, each]) => {
+			const ula = each === name ? parseAppUla(text) : null;
+			return ula !== null && peers.reaches(ula) ? [ula] : [];
+		});
 	}
 }

@@ -57,6 +57,20 @@ export function allows(access: Access, proto: Protocol, port: number | null): bo
 	return port === null ? isAll(ranges) : ranges.some(([from, to]) => from <= port && port <= to);
 }
 
+/** For people: `tcp 22, 8000-8010`, `udp`, `icmp`; everything is one word. */
+export function wordsOf(access: Access): string[] {
+	if (isFull(access)) return ["everything"];
+	const words: string[] = [];
+	for (const proto of ["tcp", "udp"] as const) {
+		if (isAll(access[proto])) words.push(proto);
+		else if (access[proto].length > 0)
+			words.push(`${proto} ${access[proto].map(([from, to]) => (from === to ? from : `${from}-${to}`)).join(", ")}`);
+	}
+	if (access.icmp) words.push("icmp");
+	if (access.other) words.push("other protocols");
+	return words;
+}
+
 function isAll(ranges: PortRanges): boolean {
 	return ranges.length === 1 && ranges[0]?.[0] === 0 && ranges[0][1] === 65535;
 }

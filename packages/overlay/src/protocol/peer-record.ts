@@ -15,6 +15,8 @@ export interface PeerRecord {
 	readonly network: string;
 	readonly tags: readonly string[];
 	readonly hosted_app_ulas: readonly Ula[];
+	/** DNS labels of those that have one. */
+	readonly hosted_app_names?: Readonly<Record<Ula, string>>;
 	readonly kind: "peer" | "runner";
 	readonly wg_public_key: WireGuardKey;
 	/** The peer that forwards for this one (a stock client behind a node); others send to that one. */

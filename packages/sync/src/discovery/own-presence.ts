@@ -91,7 +91,9 @@ class OwnSocket implements SyncSocket {
 		for (const handler of this.#onClose) handler(true);
 	}
 
-	send(): void {}
+	send(): boolean {
+		return true;
+	}
 
 	close(): void {
 		this.leave();

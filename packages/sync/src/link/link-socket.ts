@@ -28,7 +28,7 @@ export class LinkSocket implements SyncSocket {
 		return this.#connection.bufferedBytes > syncLimits.maxLiveBufferedBytes;
 	}
 
-	send(outgoing: Outgoing): void {
+	send(outgoing: Outgoing): boolean {
 		for (const message of outgoing.messages) {
 			const frame = decodeFrame(message);
 			if (frame.type === "awareness") {
@@ -39,6 +39,7 @@ export class LinkSocket implements SyncSocket {
 			if (frame.type === "update") this.sent += 1;
 			this.#connection.send(message);
 		}
+		return !this.isBlocked;
 	}
 
 	/** The local room ends it: not the hub's fault, so the link tries again. */

@@ -23,9 +23,9 @@ class Channel implements SyncSocket {
 		return this.#base.isBlocked;
 	}
 
-	send(outgoing: Outgoing): void {
-		if (this.ended) return;
-		this.#base.send(new Outgoing(outgoing.messages.map((each) => encodeMuxMessage(this.#number, each))));
+	send(outgoing: Outgoing): boolean {
+		if (this.ended) return true;
+		return this.#base.send(new Outgoing(outgoing.messages.map((each) => encodeMuxMessage(this.#number, each))));
 	}
 
 	close(code: number, error: string, message: string): void {

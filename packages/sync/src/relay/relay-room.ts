@@ -336,12 +336,8 @@ export class RelayRoom implements CommitTarget {
 				this.#machine.blocked(id, before, now);
 				continue;
 			}
-			if (!senders.has(id)) socket.send(everything);
-			else {
-				const others = everything.without((index) => updates[index]?.socket === id);
-				if (others !== null) socket.send(others);
-			}
-			if (socket.isBlocked) this.#machine.blocked(id, this.#machine.head, now);
+			const theirs = senders.has(id) ? everything.without((index) => updates[index]?.socket === id) : everything;
+			if (theirs !== null && !socket.send(theirs)) this.#machine.blocked(id, this.#machine.head, now);
 		}
 	}
 

@@ -4,8 +4,11 @@ import type { Outgoing } from "./outgoing.ts";
 export interface SyncSocket {
 	/** More waits for the reader than live updates may add to. */
 	readonly isBlocked: boolean;
-	/** Takes everything, in order; a reader that leaves too much waiting is closed 1013. */
-	send(outgoing: Outgoing): void;
+	/**
+	 * Takes everything, in order; a reader that leaves too much waiting is closed 1013.
+	 * @returns whether it is not blocked after that.
+	 */
+	send(outgoing: Outgoing): boolean;
 	close(code: number, error: string, message: string): void;
 	onMessage(handler: (message: Uint8Array) => void): void;
 	/** @param handler clean: it said goodbye, rather than being cut. */

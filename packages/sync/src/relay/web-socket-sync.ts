@@ -22,21 +22,20 @@ export class WebSocketSync implements SyncSocket {
 		return this.#waiting.length > 0 || this.#connection.bufferedBytes > syncLimits.maxLiveBufferedBytes;
 	}
 
-	send(outgoing: Outgoing): void {
+	send(outgoing: Outgoing): boolean {
 		const frames = outgoing.frames();
-		if (this.#waiting.length === 0 && frames.length === 1) {
-			this.#connection.sendFrame(frames[0] as Frame);
-			return;
-		}
+		if (this.#waiting.length === 0 && frames.length === 1)
+			return this.#connection.writeFrame(frames[0] as Frame) || !this.isBlocked;
 		// A first sync may be larger than what may wait: it is shared, and costs this reader only its place in the list.
 		const shared = outgoing.bytes > relayLimits.fragmentBytes;
 		if (!shared) this.#waitingBytes += outgoing.bytes;
 		if (this.#waitingBytes > relayLimits.maxWaitingBytes) {
 			this.close(closeCodes.tooSlow, "too_slow", "the reader fell behind");
-			return;
+			return false;
 		}
 		for (const frame of frames) this.#waiting.push(frame);
 		this.#pump();
+		return !this.isBlocked;
 	}
 
 	close(code: number, error: string, message: string): void {

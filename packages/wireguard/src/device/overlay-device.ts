@@ -18,7 +18,7 @@ import { wireguardConditions } from "../conditions.ts";
 import { wireguardError } from "../errors.ts";
 import type { Libc } from "../linux/libc.ts";
 import { Allowance } from "./allowance.ts";
-import { checkBytes, checkEndpoint, checkKey, checkMtu, checkOptions, checkPeer, checkRules } from "./checks.ts";
+import { checkBytes, checkEndpoint, checkKey, checkMtu, checkPeer, checkRules } from "./checks.ts";
 import type { Command, Counters, EngineOptions, Report } from "./commands.ts";
 
 export interface OverlayDeviceDeps {
@@ -42,7 +42,7 @@ export interface OverlayDeviceOptions {
 	/** Of the inner packets, bytes; 1420 suits a path of 1500 over v6. */
 	readonly mtu: number;
 	/** `auto` takes the fastest that the host allows and that does all of `OverlayDevice`. */
-	readonly dataPlane: "auto" | "offload" | "portable";
+	readonly dataPlane: "auto" | "kernel" | "offload" | "portable";
 	/** Where the last handshake's time outlives the process; null = it does not, for tests. */
 	readonly timestampFile: string | null;
 }
@@ -58,28 +58,6 @@ interface Channel {
 
 /** Status requests that wait; a worker that answers none is broken. */
 const maxPendingStatus = 64;
-
-/**
- * Opens a WireGuard interface on this host. Needs Linux and the right to make TUN interfaces.
- * @throws WarrenError `no_tun`, `not_supported`, `bad_…` for an option, `device_failed` for what the host refuses.
- */
-export async function openOverlayDevice(
-	deps: OverlayDeviceDeps,
-	options: OverlayDeviceOptions,
-): Promise<WireguardDevice> {
-	checkOptions(options);
-	if (process.platform !== "linux")
-		throw wireguardError("not_supported", `A WireGuard interface needs Linux; this is ${process.platform}.`, {
-			fix: "Run the joiner on a Linux machine; the others reach it through a node.",
-		});
-	if (options.dataPlane === "portable") return WireguardDevice.open(deps, { ...options, dataPlane: "portable" }, null);
-	try {
-		return await WireguardDevice.open(deps, { ...options, dataPlane: "offload" }, null);
-	} catch (failure) {
-		if (options.dataPlane === "offload" || !isOffloadRefusal(failure)) throw failure;
-		return WireguardDevice.open(deps, { ...options, dataPlane: "portable" }, messageOf(failure));
-	}
-}
 
 /** `OverlayDevice` over an engine in a worker (offload) or in this thread (portable). */
 export class WireguardDevice implements OverlayDevice {
@@ -341,12 +319,6 @@ function refusal(message: string, code: string, { interfaceName }: EngineOptions
 			details: { errno: Number(code) },
 		});
 	return wireguardError("device_failed", `${interfaceName} could not be made: ${message}.`);
-}
-
-/** What another data plane would not help against must not be tried again. */
-function isOffloadRefusal(failure: unknown): boolean {
-	const { code } = failure as { code?: string };
-	return code !== "no_tun" && !/binding UDP port|TUNSETIFF/.test(messageOf(failure));
 }
 
 function closedError(name: string): Error {

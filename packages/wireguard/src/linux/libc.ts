@@ -16,8 +16,19 @@ export interface Libc {
 	writev(fd: number, vectors: Number64, count: number): number;
 	socket(family: number, type: number, protocol: number): number;
 	bind(fd: number, address: Uint8Array, bytes: number): number;
+	connect(fd: number, address: Uint8Array, bytes: number): number;
 	getsockname(fd: number, address: Uint8Array, bytes: Uint8Array): number;
 	setsockopt(fd: number, level: number, name: number, value: Uint8Array, bytes: number): number;
+	sendto(fd: number, bytes: Uint8Array, count: number, flags: number, to: Uint8Array, toBytes: number): number;
+	/** The sender's address goes into `from`; `fromBytes` holds its room, 4 bytes. */
+	recvfrom(
+		fd: number,
+		bytes: Uint8Array,
+		count: number,
+		flags: number,
+		from: Uint8Array,
+		fromBytes: Uint8Array,
+	): number;
 	recvmsg(fd: number, message: Number64, flags: number): number;
 	sendmsg(fd: number, message: Number64, flags: number): number;
 	errno(): number;
@@ -45,10 +56,17 @@ function open(): Libc {
 		writev: bind("int64_t writev(int fd, int64_t vectors, int count)") as Libc["writev"],
 		socket: bind("int socket(int family, int type, int protocol)") as Libc["socket"],
 		bind: bind("int bind(int fd, const uint8_t *address, unsigned int bytes)") as Libc["bind"],
+		connect: bind("int connect(int fd, const uint8_t *address, unsigned int bytes)") as Libc["connect"],
 		getsockname: bind("int getsockname(int fd, _Out_ uint8_t *address, _Inout_ uint8_t *bytes)") as Libc["getsockname"],
 		setsockopt: bind(
 			"int setsockopt(int fd, int level, int name, const uint8_t *value, unsigned int bytes)",
 		) as Libc["setsockopt"],
+		sendto: bind(
+			"int64_t sendto(int fd, const uint8_t *bytes, int64_t count, int flags, const uint8_t *to, unsigned int toBytes)",
+		) as Libc["sendto"],
+		recvfrom: bind(
+			"int64_t recvfrom(int fd, _Out_ uint8_t *bytes, int64_t count, int flags, _Out_ uint8_t *from, _Inout_ uint8_t *fromBytes)",
+		) as Libc["recvfrom"],
 		recvmsg: bind("int64_t recvmsg(int fd, int64_t message, int flags)") as Libc["recvmsg"],
 		sendmsg: bind("int64_t sendmsg(int fd, int64_t message, int flags)") as Libc["sendmsg"],
 		errno: () => koffi.errno(),
@@ -61,6 +79,7 @@ export const errors = {
 	EIO: 5,
 	EAGAIN: 11,
 	EBUSY: 16,
+	EEXIST: 17,
 	EINVAL: 22,
 	ENODEV: 19,
 	EBADFD: 77,

@@ -12,6 +12,7 @@ const levelSocket = 1;
 const levelIp = 0;
 const levelV6 = 41;
 const levelUdp = 17;
+const bindToDevice = 25;
 const udpSegment = 103;
 const udpGro = 104;
 const v4PacketInfo = 8;
@@ -33,6 +34,8 @@ export interface OffloadSocketOptions {
 	readonly port: number;
 	/** UDP_SEGMENT and UDP_GRO. */
 	readonly offload: boolean;
+	/** An interface outside which nothing is heard. */
+	readonly device?: string;
 }
 
 /**
@@ -63,6 +66,10 @@ export class OffloadSocket implements UdpIo {
 		if (fd < 0) fd = must(libc, libc.socket(familyV4, datagramCloseOnExec, 0), "socket");
 		this.#fd = fd;
 		try {
+			if (options.device !== undefined) {
+				const name = new TextEncoder().encode(options.device);
+				must(libc, libc.setsockopt(fd, levelSocket, bindToDevice, name, name.length), `binding to ${options.device}`);
+			}
 			this.port = this.#bind(options.port);
 			const set = (level: number, name: number, value: number) =>
 				libc.setsockopt(fd, level, name, u32Bytes(value), 4) >= 0;

@@ -1,9 +1,9 @@
 import koffi from "koffi";
 import { type Arena, regions, virtioHeaderBytes } from "../engine/arena.ts";
 import type { TunIo } from "../engine/packet-io.ts";
-import { type Cidr } from "../protocol/cidr.ts";
-import { giveV6Address } from "./interface-address.ts";
-import { errors, type Libc, must, SystemCallError, u32Bytes } from "./libc.ts";
+import type { Cidr } from "../protocol/cidr.ts";
+import { configureInterface, interfaceRequest, nameBytes } from "./interface.ts";
+import { errors, type Libc, must, SystemCallError } from "./libc.ts";
 import { limitSegments } from "./segment-limit.ts";
 
 const readWriteNonBlocking = 0x2 | 0x800;
@@ -15,8 +15,6 @@ const virtioHeader = 0x4000;
 /** Checksums, TCP over v4 and over v6; then also UDP segmentation (Linux 6.2). */
 const tcpOffloads = 0x7;
 const allOffloads = 0x67;
-const nameBytes = 16;
-const requestBytes = 40;
 /** Reads in one turn of the event loop: sockets and timers wait no longer than that. */
 const readsPerTurn = 16;
 
@@ -40,6 +38,8 @@ export class Tun implements TunIo {
 	readonly #base: number;
 	#fd: number;
 	#poll: { close(): void } | undefined;
+	#packet: (offset: number, length: number) => void = () => {};
+	#isGone = false;
 
 	/** @throws SystemCallError when the host has no TUN, refuses it, or the name is taken. */
 	constructor(libc: Libc, arena: Arena, options: TunOptions) {
@@ -55,7 +55,7 @@ export class Tun implements TunIo {
 			const accepts = (offloads: number) => libc.ioctlNumber(this.#fd, tunSetOffload, offloads) >= 0;
 			this.hasSegmentation = this.hasOffload && (accepts(allOffloads) || accepts(tcpOffloads));
 			if (this.hasOffload && !this.hasSegmentation) accepts(0);
-			const index = configure(libc, options);
+			const index = configureInterface(libc, options);
 			if (this.hasOffload) limitSegments(libc, index, options.mtu);
 		} catch (failure) {
 			libc.close(this.#fd);
@@ -68,22 +68,31 @@ export class Tun implements TunIo {
 	 * `lost` once, when somebody has removed the interface.
 	 */
 	start(packet: (offset: number, length: number) => void, turn: () => void, lost: () => void): void {
-		const header = this.hasOffload ? virtioHeaderBytes : 0;
-		const { at, bytes } = regions.tun;
-		const address = this.#base + at;
+		this.#packet = packet;
 		this.#poll = koffi.node.poll(this.#fd, { readable: true }, () => {
-			for (let count = 0; count < readsPerTurn && this.#fd >= 0; count++) {
-				const read = Number(this.#libc.read(this.#fd, address, bytes));
-				if (read < 0 && this.#isLost(this.#libc.errno())) {
-					// It would be readable for ever.
-					this.close();
-					return lost();
-				}
-				if (read <= header) break;
-				packet(at + header, read - header);
+			this.drain();
+			// It would be readable for ever.
+			if (this.#isGone) {
+				this.close();
+				return lost();
 			}
 			turn();
 		});
+	}
+
+	/** Reads what is there, up to a batch. @returns whether there was anything. */
+	drain(): boolean {
+		const header = this.hasOffload ? virtioHeaderBytes : 0;
+		const { at, bytes } = regions.tun;
+		const address = this.#base + at;
+		let count = 0;
+		for (; count < readsPerTurn && this.#fd >= 0; count++) {
+			const read = Number(this.#libc.read(this.#fd, address, bytes));
+			if (read < 0 && this.#isLost(this.#libc.errno())) this.#isGone = true;
+			if (read <= header) break;
+			this.#packet(at + header, read - header);
+		}
+		return count > 0;
 	}
 
 	write(offset: number, length: number): void {
@@ -134,49 +143,4 @@ export class Tun implements TunIo {
 export function setAddress(view: DataView, offset: number, value: number): void {
 	view.setUint32(offset, value >>> 0, true);
 	view.setUint32(offset + 4, Math.floor(value / 0x1_0000_0000), true);
-}
-
-function configure(libc: Libc, { name, mtu, addresses }: TunOptions): number {
-	const v4 = must(libc, libc.socket(2, 2 | 0x80000, 0), "socket");
-	try {
-		const withNumber = (request: number, value: number, call: string) => {
-			const bytes = interfaceRequest(name);
-			bytes.set(u32Bytes(value), nameBytes);
-			must(libc, libc.ioctl(v4, request, bytes), call);
-			return new DataView(bytes.buffer).getUint32(nameBytes, true);
-		};
-		withNumber(0x8922, mtu, `setting the MTU of ${name} to ${mtu}`);
-		const index = withNumber(0x8933, 0, `finding the index of ${name}`);
-		const up = 0x1 | 0x40;
-		withNumber(0x8914, up, `bringing ${name} up`);
-		let v4Count = 0;
-		for (const address of addresses) {
-			if (address.version === 6) {
-				giveV6Address(libc, index, name, address);
-				continue;
-			}
-			const label = v4Count === 0 ? name : `${name}:${v4Count}`;
-			v4Count += 1;
-			setV4(libc, v4, label, 0x8916, address.words[0] as number);
-			const mask = address.length === 0 ? 0 : (0xffff_ffff << (32 - address.length)) >>> 0;
-			setV4(libc, v4, label, 0x891c, mask);
-		}
-		return index;
-	} finally {
-		libc.close(v4);
-	}
-}
-
-function setV4(libc: Libc, socket: number, label: string, request: number, word: number): void {
-	const bytes = interfaceRequest(label);
-	const view = new DataView(bytes.buffer);
-	view.setUint16(nameBytes, 2, true);
-	view.setUint32(nameBytes + 4, word);
-	must(libc, libc.ioctl(socket, request, bytes), `giving ${label} its v4 address`);
-}
-
-function interfaceRequest(name: string): Uint8Array<ArrayBuffer> {
-	const bytes = new Uint8Array(requestBytes);
-	bytes.set(new TextEncoder().encode(name).subarray(0, nameBytes - 1));
-	return bytes;
 }

@@ -22,6 +22,14 @@ export function parseCidr(text: string): Cidr | null {
 	};
 }
 
+/** An interface's address, which keeps its host bits. @throws RangeError for what `parseCidr` does not read. */
+export function interfaceAddress(text: string): Cidr {
+	const prefix = parseCidr(text);
+	const host = parseCidr(text.split("/")[0] as string);
+	if (prefix === null || host === null) throw new RangeError(`"${text}" is no address with a prefix length.`);
+	return { ...host, length: prefix.length };
+}
+
 /** One word for v4, four for v6; null = no address literal. */
 export function parseAddress(address: string): number[] | null {
 	return address.includes(":") ? parseV6(address) : parseV4(address);

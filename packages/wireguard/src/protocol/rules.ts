@@ -42,7 +42,10 @@ export class Rules {
 			return true;
 		// Errors speak of flows from routers on the way too; they carry no connection of their own.
 		if (facts.isIcmpError) return this.#flows.size > 0;
-		const rule = this.#rules.some((each) => each.direction === direction && matches(each, facts, far));
+		// A later fragment may belong to the answer of what a rule lets begin the other way.
+		const rule = this.#rules.some(
+			(each) => (each.direction === direction || facts.isLaterFragment) && matches(each, facts, far),
+		);
 		if (rule && !facts.isLaterFragment) this.#flows.add(facts.protocol, near, nearPort, far, farPort, now);
 		return rule;
 	}

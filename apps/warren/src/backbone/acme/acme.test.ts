@@ -1,11 +1,18 @@
+import { X509Certificate } from "node:crypto";
 import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { type AddressInfo, connect as connectTcp, createServer } from "node:net";
 import { connect, type PeerCertificate } from "node:tls";
-import { silentLogger, systemClock, systemRandom } from "@warren/kernel";
+import { type BackboneTables, backboneSchema, SharedSecrets } from "@warren/backbone";
+import { Lifetime, silentLogger, systemClock, systemRandom } from "@warren/kernel";
+import { MemoryBus, openSqliteTables } from "@warren/store";
 import { type GoProgram, goProgram, tempFolder } from "@warren/testkit";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { parseBackboneConfig } from "../../config/backbone-config.ts";
 import { type BackboneRole, openBackboneRole } from "../backbone-role.ts";
+import { AcmeAccount, sharedAccountKey } from "./acme-account.ts";
+import { HttpSolver } from "./challenges.ts";
 import { TestAcme } from "./pebble.testing.ts";
+import { SharedOrders } from "./shared-orders.ts";
 
 const deps = { clock: systemClock, random: systemRandom, logger: silentLogger };
 const orderMs = 60_000;
@@ -135,6 +142,59 @@ describe("certificates of a real ACME server", () => {
 				.poll(() => named(port, name, acme.root), { timeout: orderMs })
 				.toBe("DNS:*.mos.example.com, DNS:mos.example.com");
 		expect(readFileSync(records, "utf8")).toBe("");
+	});
+
+	it("of several nodes are one order of one account, its challenge shown by whichever node the authority asks", {
+		timeout: 120_000,
+	}, async (context) => {
+		context.skip(pebble.file === null, pebble.missing ?? "");
+		const lifetime = new Lifetime();
+		await using _nodes = { [Symbol.asyncDispose]: () => lifetime.close() };
+		const tables = lifetime.own(await openSqliteTables<BackboneTables>(":memory:", [backboneSchema]));
+		const bus = lifetime.own(new MemoryBus(silentLogger));
+		const names = ["one", "two", "three"];
+		const solvers: HttpSolver[] = [];
+		for (const _node of names) solvers.push(lifetime.own(await HttpSolver.open("127.0.0.1", 0)));
+		// Port 80 of the name: each look of the authority's comes to the next node.
+		const asked = new Set<number>();
+		let turn = 0;
+		const front = createServer((near) => {
+			const port = (solvers[turn++ % solvers.length] as HttpSolver).port;
+			asked.add(port);
+			const far = connectTcp(port, "127.0.0.1");
+			for (const each of [near, far]) each.on("error", () => near.destroy());
+			near.pipe(far).pipe(near);
+		});
+		await new Promise<void>((resolve) => front.listen(0, "127.0.0.1", resolve));
+		lifetime.defer(() => void front.close());
+		await using acme = await TestAcme.start(pebble.file as string, {
+			http: Promise.resolve((front.address() as AddressInfo).port),
+			records: folder.file("dns"),
+		});
+		let ordered = 0;
+		const order = async (node: string, at: number, name: string) => {
+			const secrets = new SharedSecrets({ db: tables.db, clock: systemClock, random: systemRandom }, "master-secret");
+			const others = () => names.filter((each) => each !== node);
+			const orders = lifetime.own(new SharedOrders({ ...deps, secrets, bus, node, others }, solvers[at] as HttpSolver));
+			return (wanted = { name, names: [name] }) =>
+				orders.obtain(wanted, () => {
+					ordered += 1;
+					const account = new AcmeAccount(sharedAccountKey(secrets), acme.directory, "ops@example.com");
+					return account.order(wanted.names, orders.solver);
+				});
+		};
+		const nodes = await Promise.all(names.map((node, at) => order(node, at, "shop.example.com")));
+		const given = await Promise.all(nodes.map((obtain) => obtain()));
+		expect(ordered).toBe(1);
+		expect(new Set(given.map(({ cert }) => cert)).size).toBe(1);
+		const leaf = new X509Certificate(given[0]?.cert ?? "");
+		expect(leaf.subjectAltName).toBe("DNS:shop.example.com");
+		// Other names until the authority has looked at each node.
+		for (let more = 0; asked.size < names.length && more < 6; more++) {
+			const wanted = { name: `s${more}.example.com`, names: [`s${more}.example.com`] };
+			await (nodes[more % nodes.length] as (typeof nodes)[number])(wanted);
+		}
+		expect(asked.size).toBe(names.length);
 	});
 
 	it("that do not come are named in health, with what to do, and the backbone serves on", {

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { Ellipsis, Pencil, QrCode, Server, Trash2 } from "lucide-react";
+import { Pencil, QrCode, Server, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { useLocation, useSearch } from "wouter";
 import { account, hub } from "../../api/hub.ts";
@@ -85,14 +85,7 @@ function DeviceRow({ device, online }: { device: AccountDevice; online: boolean 
 			{(here || online !== null) && (
 				<StatusDot state={here ? "up" : "unknown"}>{here ? t.online : t.offline}</StatusDot>
 			)}
-			<Menu
-				label={t.deviceActions(device.name)}
-				trigger={
-					<button type="button" className="icon-button">
-						<Ellipsis size={17} />
-					</button>
-				}
-			>
+			<Menu label={t.deviceActions(device.name)}>
 				<MenuItem icon={<Pencil size={16} />} onSelect={() => setOverlay("rename")}>
 					{t.rename}
 				</MenuItem>

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { Ban, CircleCheck, Ellipsis, Trash2, UserCog } from "lucide-react";
+import { Ban, CircleCheck, Trash2, UserCog } from "lucide-react";
 import { useState } from "react";
 import { hub } from "../../api/hub.ts";
 import type { Person } from "../../api/hub-types.ts";
@@ -62,14 +62,7 @@ function PersonRow({ person, own }: { person: ListedPerson; own: boolean }) {
 				<span className="small faint clip">{person.email}</span>
 			</div>
 			{!own && person.role !== "owner" && (
-				<Menu
-					label={t.personActions(person.name)}
-					trigger={
-						<button type="button" className="icon-button">
-							<Ellipsis size={17} />
-						</button>
-					}
-				>
+				<Menu label={t.personActions(person.name)}>
 					<MenuItem
 						icon={<UserCog size={16} />}
 						onSelect={() => tell(act("set-role", { role: person.role === "admin" ? "user" : "admin" }))}

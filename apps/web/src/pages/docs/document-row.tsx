@@ -1,4 +1,4 @@
-import { Ellipsis, type LucideIcon, Undo2 } from "lucide-react";
+import { type LucideIcon, Undo2 } from "lucide-react";
 import { useState } from "react";
 import { Link, useLocation } from "wouter";
 import { keepDocument } from "../../api/documents.ts";
@@ -26,14 +26,7 @@ export function DocumentRow(props: { record: ListedDocument; icon: LucideIcon; h
 					{record.deletionWaits === true && <span className="tag">{t.deletedLater}</span>}
 				</p>
 			</div>
-			<Menu
-				label={t.actions(record.title)}
-				trigger={
-					<button type="button" className="icon-button">
-						<Ellipsis size={17} />
-					</button>
-				}
-			>
+			<Menu label={t.actions(record.title)}>
 				<MenuItem icon={<Icon size={16} />} onSelect={() => navigate(href)}>
 					{t.open}
 				</MenuItem>

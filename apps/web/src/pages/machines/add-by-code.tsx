@@ -110,11 +110,12 @@ function Code({ onAgain }: { onAgain: () => void }) {
 			<details className="other-way">
 				<summary>{t.codeOtherWay}</summary>
 				<div className="stack tight">
+					<p className="small muted">{t.codeCheckout}</p>
+					<Copyable block text={`WARREN_JOIN_CODE=${invite.code} npm start -- join ${url}`} label={t.checkoutCommand} />
 					<p className="small muted">
 						{t.codeOr} <code>{join}</code> {t.codeOrAfter}
 					</p>
 					<Copyable text={invite.code} label={t.code} />
-					<p className="small faint">{t.codeCheckout}</p>
 				</div>
 			</details>
 		</div>

@@ -47,17 +47,19 @@ export function MachinesPage() {
 					{t.empty}
 				</Empty>
 			)}
-			{data?.errors.map((failure) => (
-				<Notice
-					key={`${failure.source}/${failure.kind}`}
-					tone={isAbsence(failure) ? "plain" : "warn"}
-					title={isAbsence(failure) ? failure.message : t.sourceFailed(failure.source)}
-				>
-					{!isAbsence(failure) && <span>{failure.message}</span>}
-					<FixLine fix={failure.fix} />
-					<span className="code mono">{failure.kind}</span>
-				</Notice>
-			))}
+			{data?.errors.map((failure) =>
+				isAbsence(failure) ? (
+					<p key={failure.kind} className="small muted">
+						{failure.message} {failure.fix}
+					</p>
+				) : (
+					<Notice key={`${failure.source}/${failure.kind}`} tone="warn" title={t.sourceFailed(failure.source)}>
+						<span>{failure.message}</span>
+						<FixLine fix={failure.fix} />
+						<span className="code mono">{failure.kind}</span>
+					</Notice>
+				),
+			)}
 			<AddMachine open={adding} onClose={() => navigate("/machines", { replace: true })} />
 		</div>
 	);

@@ -1,7 +1,7 @@
-import { Ellipsis, LogOut, RefreshCw, SquareTerminal, Trash2 } from "lucide-react";
+import { Globe, LogOut, RefreshCw, SquareTerminal, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { Link, useLocation } from "wouter";
-import { self, terminalsPath } from "../../api/machine.ts";
+import { self, servicesPath, terminalsPath } from "../../api/machine.ts";
 import type { Peer } from "../../api/types.ts";
 import { skewOf } from "../../api/version.ts";
 import { api, credentials, queryClient, useCredential } from "../../api/warren.tsx";
@@ -60,17 +60,15 @@ export function PeerRow({ peer }: { peer: Peer }) {
 			<td className="cell-source">{peer.sources.join(", ") || peer.source}</td>
 			<td className="cell-access">{signedIn ? t.signedIn : <Link href={terminalsPath(peer.id)}>{t.signIn}</Link>}</td>
 			<td className="cell-actions">
-				<Menu
-					label={t.actions(peer.name)}
-					trigger={
-						<button type="button" className="icon-button">
-							<Ellipsis size={17} />
-						</button>
-					}
-				>
+				<Menu label={t.actions(peer.name)}>
 					<MenuItem icon={<SquareTerminal size={16} />} onSelect={() => navigate(terminalsPath(peer.id))}>
 						{t.open}
 					</MenuItem>
+					{signedIn && (
+						<MenuItem icon={<Globe size={16} />} onSelect={() => navigate(servicesPath(peer.id))}>
+							{t.services}
+						</MenuItem>
+					)}
 					<MenuItem
 						icon={<RefreshCw size={16} />}
 						onSelect={() =>

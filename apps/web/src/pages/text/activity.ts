@@ -26,6 +26,22 @@ export const t = {
 	loading: "Loading activity",
 	older: "Earlier",
 	refresh: "Refresh",
+	kinds: {
+		user: "person",
+		device: "device",
+		node: "machine",
+		principal: "principal",
+		service: "service",
+		share: "shared link",
+		mesh: "warren",
+	},
+	operators: {
+		setup: "setup link",
+		console: "a command on this machine",
+		administrator: "administrator",
+		backbone: "this machine",
+	},
+	anonymous: "nobody",
 	outcomes: { ok: "ok", refused: "refused", failed: "failed" },
 	roles: {
 		node: "Node",

@@ -14,4 +14,6 @@ export const agentLimits = {
 	pongMs: 5_000,
 	/** Beyond this many bytes that nobody takes, a paused link is not pinged: it is slow, not dead. */
 	spareLinks: 8,
+	/** Idle lanes of a shared connection that are kept; another one costs a record. */
+	parkedLanes: 256,
 } as const;

@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import { type Closeable, closeCodes } from "@warren/kernel";
 import { TunnelLink } from "../../tunnel/link.ts";
 import { Agent } from "./agent.ts";
@@ -31,7 +32,7 @@ export class AgentPool implements Closeable {
 	/** Takes a link in for an agent; a newer process of the same name replaces the older one. @returns null when there is no room. */
 	attach(
 		service: string,
-		channel: ConstructorParameters<typeof TunnelLink>[0],
+		channel: Duplex,
 		facts: { id: string; name: string; address: string; transport: string; tokenId: string; at: number },
 	): { readonly link: TunnelLink; readonly agent: Agent } | null {
 		const agents = this.of(service);
@@ -43,7 +44,9 @@ export class AgentPool implements Closeable {
 			agents.add(agent);
 		}
 		if (agent.links.size >= agentLimits.maxLinksPerAgent) return null;
-		return { link: new TunnelLink(channel, agent, this.#now), agent };
+		if (facts.transport !== "shared") return { link: new TunnelLink(channel, agent, this.#now), agent };
+		const link = agent.share(channel);
+		return link === null ? null : { link, agent };
 	}
 
 	/** The newer process of a name takes over from the older ones. @param id the newer one's. */

@@ -1,5 +1,7 @@
+import type { Duplex } from "node:stream";
 import { FrameType, ResetCode } from "../../protocol/frames.ts";
-import type { LinkOwner, StreamUser, TunnelLink } from "../../tunnel/link.ts";
+import { type LinkOwner, type StreamUser, TunnelLink } from "../../tunnel/link.ts";
+import { SharedConnection } from "../../tunnel/shared-connection.ts";
 import { agentLimits } from "./agent-limits.ts";
 import type { ServiceAgents } from "./service-agents.ts";
 
@@ -22,6 +24,9 @@ export interface Lease {
 	/** The stream to the target stands already (HTTP): it may end at any moment. */
 	readonly warm: boolean;
 }
+
+/** Warm links that are looked through for one on a quiet connection. */
+const maxLookedAt = 16;
 
 /** Watches an HTTP connection to a target that nobody uses. */
 class WarmUser implements StreamUser {
@@ -65,6 +70,8 @@ export class Agent implements LinkOwner {
 	/** Links whose HTTP connection to the target stands and is unused. */
 	readonly #warm: TunnelLink[] = [];
 	readonly #service: ServiceAgents;
+	/** Connections whose lanes are made as they are needed; the first lane of each stands for the connection itself. */
+	readonly #shared: SharedConnection[] = [];
 	/** Links asked for that have not come. */
 	wanted = 0;
 	draining = false;
@@ -85,7 +92,7 @@ export class Agent implements LinkOwner {
 	}
 
 	get busy(): number {
-		return this.links.size - this.#parked.length - this.#warm.length;
+		return this.links.size - this.#parked.length - this.#warm.length - this.#shared.length;
 	}
 
 	/** Something answers behind it, as far as its last streams tell. */
@@ -93,26 +100,74 @@ export class Agent implements LinkOwner {
 		return !this.draining && this.refusals < 3;
 	}
 
+	/** Takes a connection in that carries many links. @returns its own. */
+	share(socket: Duplex): TunnelLink | null {
+		const owner = {
+			onClosed: (gone: SharedConnection) => {
+				const at = this.#shared.indexOf(gone);
+				if (at !== -1) this.#shared.splice(at, 1);
+			},
+		};
+		const shared = new SharedConnection(socket, owner, this.#service.now);
+		this.#shared.push(shared);
+		return this.#lane(shared);
+	}
+
+	#lane(shared: SharedConnection): TunnelLink | null {
+		const lane = shared.openLane();
+		return lane === null ? null : new TunnelLink(lane, this, this.#service.now);
+	}
+
 	add(link: TunnelLink): void {
 		this.links.add(link);
 		if (this.wanted > 0) this.wanted -= 1;
-		this.#parked.push(link);
+		if (link.lane === null) this.#parked.push(link);
 		this.#service.served(this);
 	}
 
 	/** A link for HTTP: one whose connection stands, else an idle one. */
 	takeHttp(): Lease | null {
-		const warm = this.#warm.pop();
-		if (warm !== undefined) return { link: warm, agent: this, warm: true };
-		return this.take();
+		const warm = this.#takeWarm();
+		return warm === null ? this.take() : { link: warm, agent: this, warm: true };
+	}
+
+	/** The last one; of those that share, rather one beside which nothing large passes. */
+	#takeWarm(): TunnelLink | null {
+		const warm = this.#warm;
+		const last = warm.pop();
+		if (last === undefined) return null;
+		if (last.lane === null || last.lane.shared.bulk === 0 || this.#quiet() === null) return last;
+		warm.push(last);
+		for (let at = warm.length - 2; at >= 0 && at >= warm.length - maxLookedAt; at--)
+			if (warm[at]?.lane?.shared.bulk === 0) return warm.splice(at, 1)[0] as TunnelLink;
+		return null;
 	}
 
 	take(): Lease | null {
 		for (;;) {
 			const link = this.#parked.pop();
-			if (link === undefined) return null;
+			if (link === undefined) break;
 			if (link.isIdle && !link.retiring) return { link, agent: this, warm: false };
+			if (link.lane !== null) this.#leave(link, "retired");
 		}
+		const shared = this.#quiet() ?? this.#shared.find(({ retiring }) => !retiring);
+		if (shared === undefined || this.links.size >= agentLimits.maxLinksPerAgent) return null;
+		const link = this.#lane(shared);
+		if (link === null) return null;
+		this.links.add(link);
+		return { link, agent: this, warm: false };
+	}
+
+	/** A shared connection that nothing large passes over. */
+	#quiet(): SharedConnection | null {
+		for (const shared of this.#shared) if (shared.bulk === 0 && !shared.retiring) return shared;
+		return null;
+	}
+
+	/** A link that nobody uses ends; the one of a shared connection with its last lane. */
+	#leave(link: TunnelLink, reason: string): void {
+		if (link.lane?.number === 0) link.lane.shared.retire();
+		else link.close(reason);
 	}
 
 	/** Gives an HTTP connection back whose last answer is complete. */
@@ -123,6 +178,7 @@ export class Agent implements LinkOwner {
 			link.reset(ResetCode.cancelled, "draining");
 			return;
 		}
+		link.lane?.rest();
 		link.user = new WarmUser(link, this, this.#service.now());
 		this.#warm.push(link);
 		this.#service.served(this);
@@ -134,17 +190,22 @@ export class Agent implements LinkOwner {
 	}
 
 	onIdle(link: TunnelLink): void {
-		if (link.retiring) return link.close("retired");
+		if (link.retiring) return this.#leave(link, "retired");
+		if (link.lane !== null) {
+			link.lane.rest();
+			if (this.#parked.length >= agentLimits.parkedLanes) return link.close("not needed");
+		}
 		this.#parked.push(link);
 		this.#service.served(this);
 	}
 
 	onControl(link: TunnelLink, type: number): void {
 		if (type === FrameType.goAway) {
-			// The agent leaves: nothing new on this link.
+			// The agent leaves: nothing new on this link, nor on its connection.
+			if (link.lane !== null) link.lane.shared.retire();
 			const at = this.#parked.indexOf(link);
 			if (at !== -1) this.#parked.splice(at, 1);
-			if (link.isIdle) link.close("the agent is leaving");
+			if (link.isIdle) this.#leave(link, "the agent is leaving");
 			else if (link.user instanceof WarmUser) {
 				this.removeWarm(link);
 				link.reset(ResetCode.cancelled, "the agent is leaving");
@@ -169,6 +230,7 @@ export class Agent implements LinkOwner {
 
 	/** Asks for more links. */
 	want(count: number): void {
+		if (this.#shared.length > 0) return;
 		const room = agentLimits.maxLinksPerAgent - this.links.size - this.wanted;
 		const asked = Math.min(count, room, 0xffff);
 		const [link] = this.links;
@@ -182,6 +244,8 @@ export class Agent implements LinkOwner {
 	/** No new stream from now on; `code` says whether to come back. */
 	goAway(code: number, reason: string): void {
 		this.draining = true;
+		// The agent ends them, once it has read that.
+		for (const shared of this.#shared) shared.retiring = true;
 		for (const link of [...this.links]) {
 			link.goAway(code, reason);
 			if (this.#warm.includes(link)) {
@@ -213,6 +277,8 @@ export class Agent implements LinkOwner {
 					for (const other of this.links) if (!other.channel.isPaused()) other.ping();
 				}
 			} else if (
+				// Of a connection that nobody uses its own link alone is asked.
+				!(link.lane !== null && link.lane.number !== 0 && link.isIdle) &&
 				now - link.heardAt > (link.isIdle ? agentLimits.pingMs : agentLimits.pongMs) &&
 				!link.channel.isPaused()
 			)

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { Span, SpanFacts } from "@warren/kernel";
 import { ResetCode } from "../../protocol/frames.ts";
 import { fieldOf } from "../../protocol/request-head.ts";
@@ -218,7 +219,13 @@ export class Http1Exchange implements StreamUser {
 	#toClient(piece: Buffer): void {
 		this.#front.bytesOut += piece.length;
 		this.#record?.answerBytes(piece);
-		if (!this.#connection.socket.write(piece)) this.#lease?.link.pause();
+		const { socket } = this.#connection;
+		// What comes in one read goes out in one write.
+		if (socket.writableCorked === 0) {
+			socket.cork();
+			process.nextTick(uncork, socket);
+		}
+		if (!socket.write(piece)) this.#lease?.link.pause();
 		this.#paced(piece.length);
 	}
 
@@ -359,6 +366,10 @@ export class Http1Exchange implements StreamUser {
 		this.#span = null;
 		span?.end(spanFacts(this.request, status));
 	}
+}
+
+function uncork(socket: Socket): void {
+	socket.uncork();
 }
 
 function spanFacts({ head, service }: AdmittedRequest, status: number | null): SpanFacts {

@@ -3,10 +3,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { request } from "node:http";
 import { tempFolder } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { installLine } from "./conditions.ts";
-import { TestNode } from "./terminal.testing.ts";
+import { installLine } from "../conditions.ts";
+import { TestNode } from "../terminal.testing.ts";
+import { tmuxInstalled, until } from "../tmux/tmux.testing.ts";
 import { terminalRoutes } from "./terminal-routes.ts";
-import { tmuxInstalled, until } from "./tmux/tmux.testing.ts";
 
 test("without tmux the list is empty and says how to install it; the rest says so, too", async () => {
 	const node = await TestNode.open({ program: "/nonexistent/tmux" });

@@ -1,0 +1,213 @@
+import { LaneRecord, laneLimits } from "../protocol/lanes.ts";
+import { HeldBytes } from "./held-bytes.ts";
+import type { LinkChannel } from "./link-channel.ts";
+import type { SharedConnection } from "./shared-connection.ts";
+
+/** Whoever reads a lane. */
+export interface LaneUser {
+	onBytes(piece: Buffer): void;
+	/** What was written has gone out after `write` had said false. */
+	onRoom(): void;
+	/** The lane is gone, or its whole connection. Called once. */
+	onGone(reason: string): void;
+}
+
+/** Bytes of one stream after which a lane counts as bulk: small requests rather go elsewhere meanwhile. */
+const bulkBytes = 512 * 1024;
+
+/**
+ * One channel of a shared connection. Who reads grants credit as it takes bytes, so that a reader that stands holds its
+ * own lane and no other; the window grows while the other side says that it is what holds it back.
+ */
+export class Lane implements LinkChannel {
+	readonly number: number;
+	readonly shared: SharedConnection;
+	user: LaneUser | null = null;
+	#open = true;
+	/** How much this side may send. */
+	#credit: number = laneLimits.firstWindowBytes;
+	/** What the credit did not let through. */
+	readonly #held: Uint8Array[] = [];
+	#heldBytes = 0;
+	/** `write` said false since the user last heard that there is room. */
+	#owesRoom = false;
+	/** How much may be on its way here or unread. */
+	#window: number = laneLimits.firstWindowBytes;
+	/** …of which the other side may still send so much. */
+	#granted: number = laneLimits.firstWindowBytes;
+	/** Taken by the reader, and not granted anew yet. */
+	#taken = 0;
+	#paused = false;
+	readonly #unread = new HeldBytes();
+	/** …since the other side was last held back. */
+	#mostUnread = 0;
+	#passed = 0;
+	#bulk = false;
+
+	constructor(shared: SharedConnection, number: number) {
+		this.shared = shared;
+		this.number = number;
+	}
+
+	get writableLength(): number {
+		return this.#heldBytes + this.shared.pendingBytes;
+	}
+
+	// ── out ──
+
+	write(bytes: Uint8Array): boolean {
+		if (!this.#open) return true;
+		this.#count(bytes.length);
+		if (this.#heldBytes === 0 && bytes.length <= this.#credit) {
+			this.#credit -= bytes.length;
+			this.shared.send(this.number, bytes);
+			return this.#flowing();
+		}
+		if (this.#heldBytes === 0) {
+			const now = this.#credit;
+			this.#credit = 0;
+			if (now > 0) this.shared.send(this.number, bytes.subarray(0, now));
+			this.#hold(bytes.subarray(now));
+			this.shared.sendRecord(LaneRecord.blocked, this.number, 0);
+		} else this.#hold(bytes);
+		this.#owesRoom = true;
+		return false;
+	}
+
+	#hold(bytes: Uint8Array): void {
+		this.#held.push(bytes);
+		this.#heldBytes += bytes.length;
+	}
+
+	#flowing(): boolean {
+		if (!this.shared.congested) return true;
+		this.#owesRoom = true;
+		this.shared.awaitRoom(this);
+		return false;
+	}
+
+	onCredit(bytes: number): void {
+		this.#credit += bytes;
+		while (this.#held.length > 0 && this.#credit > 0) {
+			const first = this.#held[0] as Uint8Array;
+			const now = Math.min(first.length, this.#credit);
+			this.shared.send(this.number, now === first.length ? first : first.subarray(0, now));
+			this.#credit -= now;
+			this.#heldBytes -= now;
+			if (now === first.length) this.#held.shift();
+			else this.#held[0] = first.subarray(now);
+		}
+		if (this.#heldBytes > 0) this.shared.sendRecord(LaneRecord.blocked, this.number, 0);
+		else if (this.#owesRoom && this.#flowing()) this.onRoom();
+	}
+
+	/** The connection takes bytes again. */
+	onRoom(): void {
+		if (this.#heldBytes > 0 || !this.#owesRoom) return;
+		this.#owesRoom = false;
+		this.user?.onRoom();
+	}
+
+	// All of one turn goes out together anyway.
+	cork(): void {}
+	uncork(): void {}
+
+	// ── in ──
+
+	/** @returns false when it is more than was granted. */
+	onBytes(piece: Buffer): boolean {
+		this.#granted -= piece.length;
+		if (this.#granted < 0) return false;
+		this.#count(piece.length);
+		if (this.#paused || this.#unread.length > 0) {
+			this.#unread.push(piece);
+			if (this.#unread.length > this.#mostUnread) this.#mostUnread = this.#unread.length;
+		} else this.#take(piece);
+		return true;
+	}
+
+	#take(piece: Buffer): void {
+		this.#taken += piece.length;
+		this.user?.onBytes(piece);
+		if (this.#taken >= this.#window / 2 && this.#open) this.#grant();
+	}
+
+	#grant(): void {
+		const bytes = this.#taken;
+		this.#taken = 0;
+		this.#granted += bytes;
+		this.shared.sendRecord(LaneRecord.credit, this.number, bytes);
+	}
+
+	/** The other side has more than the window lets through: a wider one helps, unless the reader itself is what holds it. */
+	onBlocked(): void {
+		const isReaderSlow = this.#mostUnread > this.#window / 2;
+		this.#mostUnread = this.#unread.length;
+		if (isReaderSlow) return;
+		const more = this.shared.takeExtra(Math.min(this.#window, laneLimits.maxWindowBytes - this.#window));
+		if (more === 0) return;
+		this.#window += more;
+		this.#taken += more;
+		this.#grant();
+	}
+
+	pause(): void {
+		this.#paused = true;
+	}
+
+	resume(): void {
+		this.#paused = false;
+		// Not from within: whoever resumes may be in the middle of an earlier piece.
+		if (this.#unread.length > 0) process.nextTick(this.#deliver);
+	}
+
+	readonly #deliver = (): void => {
+		while (!this.#paused && this.#open) {
+			const piece = this.#unread.shift();
+			if (piece === null) break;
+			this.#take(piece);
+		}
+	};
+
+	isPaused(): boolean {
+		return this.#paused;
+	}
+
+	// ── between streams, and the end ──
+
+	/** A stream is over: what it moved says nothing of the next one. */
+	rest(): void {
+		this.#passed = 0;
+		if (!this.#bulk) return;
+		this.#bulk = false;
+		this.shared.bulk -= 1;
+	}
+
+	#count(bytes: number): void {
+		this.#passed += bytes;
+		if (this.#bulk || this.#passed < bulkBytes) return;
+		this.#bulk = true;
+		this.shared.bulk += 1;
+	}
+
+	destroy(): void {
+		if (!this.#open) return;
+		this.shared.sendRecord(LaneRecord.close, this.number, 0);
+		this.gone("the link is closed");
+	}
+
+	/** The other side, or the connection, has ended it. */
+	gone(reason: string): void {
+		if (!this.#open) return;
+		this.#open = false;
+		this.rest();
+		this.shared.giveExtra(this.#window - laneLimits.firstWindowBytes);
+		this.#held.length = 0;
+		this.#heldBytes = 0;
+		this.#unread.clear();
+		const { user } = this;
+		this.user = null;
+		this.shared.forget(this);
+		user?.onGone(reason);
+	}
+}

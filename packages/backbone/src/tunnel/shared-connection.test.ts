@@ -1,0 +1,268 @@
+import { Duplex, duplexPair } from "node:stream";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { LaneRecord, laneLimits, recordBytes, writeRecord } from "../protocol/lanes.ts";
+import type { Lane, LaneUser } from "./lane.ts";
+import { SharedConnection } from "./shared-connection.ts";
+
+/** What one side of a lane heard. */
+class Heard implements LaneUser {
+	readonly lane: Lane;
+	readonly pieces: Buffer[] = [];
+	bytes = 0;
+	rooms = 0;
+	gone: string | null = null;
+	/** It stands after each piece. */
+	stands = false;
+	constructor(lane: Lane) {
+		this.lane = lane;
+		lane.user = this;
+	}
+	onBytes(piece: Buffer): void {
+		this.pieces.push(Buffer.from(piece));
+		this.bytes += piece.length;
+		if (this.stands) this.lane.pause();
+	}
+	onRoom(): void {
+		this.rooms += 1;
+	}
+	onGone(reason: string): void {
+		this.gone = reason;
+	}
+	get text(): string {
+		return Buffer.concat(this.pieces).toString("latin1");
+	}
+}
+
+/** A server's and an agent's end of one connection. */
+class Pair {
+	readonly server: SharedConnection;
+	readonly agent: SharedConnection;
+	readonly atAgent: Heard[] = [];
+	readonly closed: string[] = [];
+	readonly toAgent: Duplex;
+
+	constructor() {
+		const [near, far] = duplexPair();
+		this.toAgent = near;
+		const onClosed = (shared: SharedConnection, reason: string) =>
+			void this.closed.push(`${shared === this.server ? "server" : "agent"}: ${reason}`);
+		this.server = new SharedConnection(near, { onClosed }, () => 0);
+		const onLane = (lane: Lane) => void this.atAgent.push(new Heard(lane));
+		this.agent = new SharedConnection(far, { onLane, onClosed }, () => 0);
+	}
+
+	/** One more lane, seen from both ends. */
+	async lane(): Promise<readonly [Heard, Heard]> {
+		const lane = this.server.openLane();
+		if (lane === null) throw new Error("no lane");
+		const near = new Heard(lane);
+		await settled();
+		return [near, this.atAgent.at(-1) as Heard];
+	}
+}
+
+/** What was said has arrived, and been answered. */
+async function settled(): Promise<void> {
+	for (let turn = 0; turn < 40; turn++) await new Promise(setImmediate);
+}
+
+describe("a shared connection", () => {
+	it("M1: carries each lane's bytes to the other end of the same lane, both ways", async () => {
+		const pair = new Pair();
+		const [own] = await pair.lane();
+		const [near, far] = await pair.lane();
+		near.lane.write(Buffer.from("to the agent"));
+		far.lane.write(Buffer.from("to the server"));
+		await settled();
+		expect([near.text, far.text, own.text]).toEqual(["to the server", "to the agent", ""]);
+	});
+
+	it("M2: what many lanes say in one turn goes out in one write", async () => {
+		const pair = new Pair();
+		const lanes: Heard[] = [];
+		for (let each = 0; each < 20; each++) lanes.push((await pair.lane())[0]);
+		let writes = 0;
+		const write = pair.toAgent.write.bind(pair.toAgent);
+		pair.toAgent.write = ((chunk: Buffer) => {
+			writes += 1;
+			return write(chunk);
+		}) as typeof write;
+		for (const { lane } of lanes) lane.write(Buffer.from(`request ${lane.number}`));
+		await settled();
+		expect(writes).toBe(1);
+		expect(pair.atAgent.map(({ text }) => text)).toEqual(lanes.map(({ lane }) => `request ${lane.number}`));
+	});
+
+	it("M4: a reader that stands holds its own lane, within its window, and no other", async () => {
+		const pair = new Pair();
+		await pair.lane();
+		const [slow, stands] = await pair.lane();
+		const [quick, reads] = await pair.lane();
+		stands.lane.pause();
+		let sent = 0;
+		while (slow.lane.write(Buffer.alloc(64 * 1024, "s"))) {
+			sent += 64 * 1024;
+			await settled();
+		}
+		expect(sent).toBe(laneLimits.firstWindowBytes);
+		quick.lane.write(Buffer.from("past it"));
+		await settled();
+		expect([stands.bytes, reads.text, slow.rooms]).toEqual([0, "past it", 0]);
+		stands.lane.resume();
+		await settled();
+		expect(stands.bytes).toBe(sent + 64 * 1024);
+		expect(slow.rooms).toBe(1);
+	});
+
+	it("M4: a window grows while the line is what holds it, to its limit; a slow reader's does not", async () => {
+		const pair = new Pair();
+		await pair.lane();
+		const large = 20 * 1024 * 1024;
+		/** How much is let through to a reader that stands, after ten bodies. `slow` stands after each piece that it takes. */
+		const through = async (slow: boolean) => {
+			const [near, far] = await pair.lane();
+			for (let body = 1; body <= 10; body++) {
+				far.stands = slow;
+				near.lane.write(Buffer.alloc(slow ? large / 20 : large));
+				for (let turn = 0; turn < 500 && near.lane.writableLength > 0; turn++) {
+					await settled();
+					far.lane.resume();
+				}
+				expect(near.lane.writableLength).toBe(0);
+			}
+			far.lane.pause();
+			near.lane.write(Buffer.alloc(large));
+			await settled();
+			return large - near.lane.writableLength;
+		};
+		expect(await through(true)).toBeLessThanOrEqual(laneLimits.firstWindowBytes * 2);
+		const grown = await through(false);
+		expect(grown).toBeGreaterThan(laneLimits.maxWindowBytes / 4);
+		expect(grown).toBeLessThanOrEqual(laneLimits.maxWindowBytes);
+	});
+
+	it("M5: a lane that ends is gone at both ends, once, and the connection goes on", async () => {
+		const pair = new Pair();
+		await pair.lane();
+		const [near, far] = await pair.lane();
+		near.lane.destroy();
+		far.lane.write(Buffer.from("on its way"));
+		await settled();
+		expect([near.gone, far.gone]).toEqual(["the link is closed", "the other side closed the link"]);
+		const [next, other] = await pair.lane();
+		other.lane.write(Buffer.from("still here"));
+		await settled();
+		expect([next.text, next.lane.number, pair.closed]).toEqual(["still here", 2, []]);
+	});
+
+	it("M5: a connection that retires ends with its last lane; one that is lost ends all of them", async () => {
+		const retired = new Pair();
+		await retired.lane();
+		const [near] = await retired.lane();
+		retired.server.retire();
+		expect([retired.server.openLane(), retired.server.isOpen]).toEqual([null, true]);
+		near.lane.destroy();
+		await settled();
+		expect(retired.closed[0]).toBe("server: retired");
+		const lost = new Pair();
+		await lost.lane();
+		const [one, other] = await lost.lane();
+		lost.toAgent.destroy();
+		await settled();
+		expect(one.gone).toMatch(/gone/);
+		expect(other.gone).not.toBeNull();
+	});
+
+	it.each<[string, (pair: Pair) => Buffer, RegExp]>([
+		["bytes for a lane that never was", () => record(LaneRecord.bytes, 9, 1, "x"), /never was/],
+		["a credit for a lane that never was", () => record(LaneRecord.credit, 9, 1), /never was/],
+		["a lane that an agent begins", () => record(LaneRecord.open, 1, 0), /an agent begins/],
+		["a record above the limit", () => record(LaneRecord.bytes, 0, laneLimits.maxRecordBytes + 1), /above/],
+		[
+			"more than was granted",
+			() => {
+				const piece = record(LaneRecord.bytes, 0, 100_000, "x".repeat(100_000));
+				return Buffer.concat([piece, piece, piece]);
+			},
+			/more than it had granted/,
+		],
+	])("M3: %s closes it", async (_what, bytes, reason) => {
+		const pair = new Pair();
+		const [own] = await pair.lane();
+		own.lane.pause();
+		const [near, far] = duplexPair();
+		const closed: string[] = [];
+		const server = new SharedConnection(near, { onClosed: (_shared, why) => void closed.push(why) }, () => 0);
+		const lane = server.openLane() as Lane;
+		const heard = new Heard(lane);
+		lane.pause();
+		far.on("error", () => {});
+		far.write(bytes(pair));
+		await settled();
+		expect(closed).toHaveLength(1);
+		expect(closed[0]).toMatch(reason);
+		expect(heard.gone).toMatch(reason);
+	});
+
+	it("M3: takes any bytes, and closes or goes on", async () => {
+		await fc.assert(
+			fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 64 }), { maxLength: 8 }), async (pieces) => {
+				const [near, far] = duplexPair();
+				const closed: string[] = [];
+				const agent = new SharedConnection(
+					near,
+					{ onLane: (lane) => void new Heard(lane), onClosed: (_shared, why) => void closed.push(why) },
+					() => 0,
+				);
+				far.on("error", () => {});
+				for (const piece of pieces) far.write(Buffer.from(piece));
+				await settled();
+				expect(closed.length).toBe(agent.isOpen ? 0 : 1);
+				agent.close("over");
+			}),
+			{ numRuns: 60 },
+		);
+	});
+
+	it("M4: in any order of writes, pauses and resumes each lane's bytes arrive whole and in their order", async () => {
+		const step = fc.record({
+			lane: fc.nat(3),
+			what: fc.constantFrom("write", "write", "pause", "resume", "turn"),
+			size: fc.integer({ min: 1, max: 300_000 }),
+		});
+		await fc.assert(
+			fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 30 }), async (steps) => {
+				const pair = new Pair();
+				const lanes: (readonly [Heard, Heard])[] = [];
+				for (let each = 0; each < 4; each++) lanes.push(await pair.lane());
+				const sent = lanes.map(() => [] as Buffer[]);
+				let fill = 0;
+				for (const { lane, what, size } of steps) {
+					const [near, far] = lanes[lane] as readonly [Heard, Heard];
+					if (what === "write") {
+						const bytes = Buffer.alloc(size, ++fill);
+						sent[lane]?.push(bytes);
+						near.lane.write(bytes);
+					} else if (what === "pause") far.lane.pause();
+					else if (what === "resume") far.lane.resume();
+					else await new Promise(setImmediate);
+				}
+				for (const [, far] of lanes) far.lane.resume();
+				const whole = () => lanes.every(([, far], at) => far.bytes === Buffer.concat(sent[at] ?? []).length);
+				for (let round = 0; round < 50 && !whole(); round++) await settled();
+				for (const [at, [, far]] of lanes.entries())
+					expect(Buffer.concat(far.pieces).equals(Buffer.concat(sent[at] ?? []))).toBe(true);
+				expect(pair.closed).toEqual([]);
+			}),
+			{ numRuns: 25 },
+		);
+	});
+});
+
+function record(type: number, lane: number, value: number, payload = ""): Buffer {
+	const bytes = Buffer.alloc(recordBytes + payload.length);
+	writeRecord(bytes, 0, type, lane, value);
+	bytes.write(payload, recordBytes);
+	return bytes;
+}

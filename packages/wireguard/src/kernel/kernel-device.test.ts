@@ -1,0 +1,43 @@
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, describe, expect, it } from "vitest";
+import { missingForNamespaces, NetworkLab } from "../network-lab.testing.ts";
+import { missingForGuest, runInGuest } from "./guest.testing.ts";
+
+const missing = missingForNamespaces();
+const scenes = 12;
+
+describe("the kernel's own WireGuard", () => {
+	let net: NetworkLab | undefined;
+	afterEach(async () => {
+		await net?.close();
+		net = undefined;
+	});
+
+	it("is refused by name where there is none, and auto goes on with the next one, which is no fault", async (context) => {
+		context.skip(missing !== null, missing ?? "");
+		context.skip(existsSync("/sys/module/wireguard"), "this host's kernel has it");
+		net = new NetworkLab();
+		const host = net.host("a");
+		const privateKey = Uint8Array.from(randomBytes(32));
+		await expect(net.device(host, { privateKey, dataPlane: "kernel" })).rejects.toThrow(/has no WireGuard module/);
+		const device = await net.device(host, { privateKey, dataPlane: "auto" });
+		expect(await device.status()).toMatchObject({ dataPlane: "offload", fallback: null });
+		expect(await device.call("health")).toEqual([]);
+	});
+
+	it("does all that the overlay asks of a device, beside the offload plane", {
+		timeout: 1_200_000,
+	}, async (context) => {
+		context.skip(process.env["WARREN_LONG_TESTS"] !== "1", "a machine is emulated; WARREN_LONG_TESTS=1 runs it");
+		const lacks = missingForGuest();
+		context.skip(lacks !== null, lacks ?? "");
+		const lines = await runInGuest(join(import.meta.dirname, "guest-process.testing.ts"));
+		const told = lines.flatMap((line) =>
+			line.startsWith("scene: ") ? [JSON.parse(line.slice(7)) as { title: string; fault: string | null }] : [],
+		);
+		expect(told.filter(({ fault }) => fault !== null)).toEqual([]);
+		expect(told.length).toBe(scenes);
+	});
+});

@@ -1,0 +1,112 @@
+import { type Clock, messageOf, type OverlayRule } from "@warren/kernel";
+import { run } from "@warren/net";
+import { wireguardError } from "../errors.ts";
+import { dropTable, packetFilter } from "./packet-filter.ts";
+
+const timeoutMs = 10_000;
+/** Rules that the host refused are tried again. */
+const retryMs = 5_000;
+/** Of actions that wait for rules: more than a roster makes. */
+const maxWaiting = 100_000;
+
+const everyKind: readonly OverlayRule[] = [
+	{ direction: "in", addresses: ["fd00::1/128", "192.0.2.1/32"], protocol: "tcp", ports: [[1, 2]] },
+	{ direction: "out", addresses: ["fd00::/64", "192.0.2.0/24"], protocol: "icmp" },
+	{ direction: "out", addresses: ["fd00::1/128"] },
+];
+
+export interface RuleTableEvents {
+	/** Why the host refuses rules, again and again; null = it has taken them. */
+	refused(reason: string | null): void;
+	failed(fault: Error): void;
+}
+
+/**
+ * The rules of one interface in the system's packet filter. Setting them takes a moment: what is asked of the device
+ * meanwhile waits, so that nobody is let in before the rules that bind him. Rules that cannot be set hold it up.
+ */
+export class RuleTable {
+	readonly #clock: Clock;
+	readonly #interfaceName: string;
+	readonly #events: RuleTableEvents;
+	readonly #stop = new AbortController();
+	#isSetting = false;
+	#waiting: (() => void)[] = [];
+	#current: Promise<void> = Promise.resolve();
+	#wake: () => void = () => {};
+
+	constructor(clock: Clock, interfaceName: string, events: RuleTableEvents) {
+		this.#clock = clock;
+		this.#interfaceName = interfaceName;
+		this.#events = events;
+	}
+
+	/** Whether this host can do it at all, and whatever an earlier process left is gone. @returns why not, or null. */
+	static async prepare(interfaceName: string): Promise<string | null> {
+		return (await nft(packetFilter(interfaceName, everyKind), "--check")) ?? (await nft(dropTable(interfaceName)));
+	}
+
+	/** Now, or once the rules that are being set stand. */
+	afterwards(action: () => void): void {
+		if (!this.#isSetting) return action();
+		if (this.#waiting.length >= maxWaiting)
+			return this.#events.failed(wireguardError("device_failed", "Rules have not been set for a long time."));
+		this.#waiting.push(action);
+	}
+
+	set(rules: readonly OverlayRule[] | null): void {
+		this.afterwards(() => {
+			this.#isSetting = true;
+			this.#current = this.#apply(packetFilter(this.#interfaceName, rules)).then(() => this.#goOn());
+		});
+	}
+
+	/** The table goes with the interface. */
+	async close(): Promise<void> {
+		this.#stop.abort();
+		this.#wake();
+		this.#waiting = [];
+		await this.#current;
+		await nft(dropTable(this.#interfaceName));
+	}
+
+	async #apply(table: string): Promise<void> {
+		let isRefused = false;
+		while (!this.#stop.signal.aborted) {
+			const reason = await nft(table);
+			if (reason === null) break;
+			isRefused = true;
+			this.#events.refused(reason);
+			await new Promise<void>((resolve) => {
+				this.#wake = resolve;
+				this.#clock.after(retryMs, resolve);
+			});
+		}
+		if (isRefused) this.#events.refused(null);
+	}
+
+	#goOn(): void {
+		this.#isSetting = false;
+		while (!this.#isSetting && this.#waiting.length > 0) {
+			const waiting = this.#waiting;
+			this.#waiting = [];
+			for (const [at, action] of waiting.entries()) {
+				action();
+				if (!this.#isSetting) continue;
+				this.#waiting = [...waiting.slice(at + 1), ...this.#waiting];
+				return;
+			}
+		}
+	}
+}
+
+/** @returns why it failed, or null. */
+async function nft(input: string, ...options: readonly string[]): Promise<string | null> {
+	try {
+		const result = await run("nft", [...options, "-f", "-"], { timeoutMs, input });
+		if (result.outcome !== "exited") return result.message;
+		return result.code === 0 ? null : `nft says: ${result.stderr.trim().slice(0, 200)}`;
+	} catch (failure) {
+		return messageOf(failure);
+	}
+}
