@@ -1,9 +1,12 @@
 import { ackSubprotocol, decodeFrame, encodeStep1, encodeUpdate } from "@warren/sync/protocol";
+import { Pool } from "undici";
 import { WebSocket } from "ws";
 import * as Y from "yjs";
 import { percentile, ScaleCluster } from "./cluster.ts";
 
 export interface HubFigures {
+	/** Of somebody who is signed in, at all instances. */
+	readonly requestsPerSecond: number;
 	/** Documents that are open meanwhile, each at all instances. */
 	readonly rooms: number;
 	/** Edits that were on disk, each told to every other reader of its document. */
@@ -86,6 +89,11 @@ export async function measureHub(instances: number, rooms: number, forMs: number
 	});
 	if (!signed.ok) throw new Error(await signed.text());
 	const { token } = (await signed.json()) as { token: string };
+	const requestsPerSecond = await measureRequests(
+		cluster.instances.map((each) => each.port),
+		token,
+		forMs,
+	);
 	const readers: Reader[] = [];
 	try {
 		const latencies: number[] = [];
@@ -135,6 +143,7 @@ export async function measureHub(instances: number, rooms: number, forMs: number
 			recoveryMs = performance.now() - startedAt;
 		}
 		return {
+			requestsPerSecond,
 			rooms,
 			editsPerSecond: (edits / forMs) * 1000,
 			deliveriesPerSecond: (deliveries / forMs) * 1000,
@@ -143,5 +152,31 @@ export async function measureHub(instances: number, rooms: number, forMs: number
 		};
 	} finally {
 		for (const reader of readers) reader.close();
+	}
+}
+
+const concurrency = 48;
+
+/** `GET /me`: a session is looked up, and nothing else. */
+async function measureRequests(ports: readonly number[], token: string, forMs: number): Promise<number> {
+	const pools = ports.map((port) => new Pool(`http://127.0.0.1:${port}`, { connections: concurrency }));
+	const headers = { authorization: `Bearer ${token}` };
+	let answered = 0;
+	try {
+		const until = performance.now() + forMs;
+		await Promise.all(
+			Array.from({ length: concurrency }, async (_each, worker) => {
+				const pool = pools[worker % pools.length] as Pool;
+				while (performance.now() < until) {
+					const answer = await pool.request({ path: "/me", method: "GET", headers });
+					await answer.body.dump();
+					if (answer.statusCode !== 200) throw new Error(`GET /me was answered ${answer.statusCode}`);
+					answered += 1;
+				}
+			}),
+		);
+		return (answered / forMs) * 1000;
+	} finally {
+		for (const pool of pools) await pool.destroy();
 	}
 }

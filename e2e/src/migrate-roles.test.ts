@@ -32,7 +32,7 @@ interface Moved {
 /** Roles that were one process on a folder of their own go into one database, and back: nobody who calls them notices. */
 describe.skipIf(reason !== null)(
 	"warren migrate --role (skipped where PostgreSQL or nats-server is not installed)",
-	{ timeout: 180_000 },
+	{ timeout: 300_000 },
 	() => {
 		let postgres: TestPostgres;
 		let nats: TestNats;
@@ -146,6 +146,9 @@ describe.skipIf(reason !== null)(
 				await b.until(() => b.got.length >= 21);
 				expect(b.got).toEqual(queued(0, 21));
 			});
+			const stale = startCommand([...flags, ...local, ...backends("gateway")], { home: home("stale") });
+			expect(await stale.exited).toBe(1);
+			expect(stale.log()).toMatch(/The gateway was moved out of this database into a folder, at 20\d\d-/);
 			const again = await refused("gateway", "database");
 			expect(again).toContain("holds rows already");
 			expect(existsSync(join(home("gateway"), "data/gateway.db"))).toBe(true);

@@ -101,6 +101,9 @@ describe.skipIf(reason !== null)("warren migrate (skipped where PostgreSQL or na
 		expect(await back.exited).toBe(0);
 		expect(here.sums["auth_user"]?.rows).toBe(1);
 		await withHub([], async (origin) => expect(await content(origin)).toEqual(expected));
+		const stale = startCommand([...local, ...backends], { home });
+		expect(await stale.exited).toBe(1);
+		expect(stale.log()).toContain("The hub was moved out of this database into a folder");
 
 		// A second time into what is not empty is refused, and nothing is taken away.
 		rmSync(there.former);
@@ -108,5 +111,5 @@ describe.skipIf(reason !== null)("warren migrate (skipped where PostgreSQL or na
 		expect(await again.exited).toBe(1);
 		expect(again.log()).toContain("holds rows already");
 		expect(existsSync(join(home, "data/hub.db"))).toBe(true);
-	}, 120_000);
+	}, 300_000);
 });

@@ -41,6 +41,12 @@ export class TestNats implements AsyncDisposable {
 		}
 	}
 
+	/** As the server says it. */
+	static version(): string {
+		const { stdout, stderr } = spawnSync(binary() ?? "", ["--version"], { encoding: "utf8" });
+		return /[\d.]+/.exec(`${stdout}${stderr}`)?.[0] ?? "";
+	}
+
 	get port(): number {
 		return this.#port;
 	}

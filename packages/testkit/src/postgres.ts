@@ -21,6 +21,12 @@ export class TestPostgres implements Disposable {
 	readonly #bin: string;
 	#databases = 0;
 
+	/** As the server says it. */
+	static version(): string {
+		const said = spawnSync(join(binaries() ?? "", "postgres"), ["--version"], { encoding: "utf8" }).stdout;
+		return /[\d.]+/.exec(said)?.[0] ?? "";
+	}
+
 	/** @param options.port as `freePort` gives one, to listen on 127.0.0.1 too. */
 	constructor(options: { readonly port?: number } = {}) {
 		this.port = options.port ?? 0;

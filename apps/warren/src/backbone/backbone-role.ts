@@ -5,6 +5,7 @@ import { AuditLog } from "@warren/store";
 import type { RoleDeps } from "../cli/run-role.ts";
 import type { BackboneConfig } from "../config/backbone-config.ts";
 import { DataFolder } from "../config/data-folder.ts";
+import { refuseLeft } from "../migrate/left-database.ts";
 import { version } from "../version.ts";
 import { openAcme } from "./acme/acme.ts";
 import { openBackboneState } from "./backbone-state.ts";
@@ -50,6 +51,7 @@ export async function openBackboneRole(
 		const data = shared.data ?? lifetime.own(DataFolder.open(config.data));
 		const health = shared.health ?? new HealthTable(deps.clock);
 		const state = await openBackboneState({ ...deps, data, health, lifetime }, config);
+		if (config.cluster !== null) await refuseLeft(state.tables.db, "backbone");
 		const { tables, bus, kv, clock, nodeId, masterSecret, signingKeys, adminToken } = state;
 		const tls = await backboneTls(deps, config, data, health);
 		const backbone = await openBackbone(

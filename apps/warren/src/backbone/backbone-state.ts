@@ -93,15 +93,10 @@ type Opening = Pick<RoleDeps, "clock" | "random" | "logger"> & {
 };
 
 /**
- * On this data folder alone, or shared with other nodes.
- * @param more schemas of tables beside the backbone's, where it shares them. @throws WarrenError `store_unreadable`, `store_newer`,
+ * On this data folder alone, or shared with other nodes. @throws WarrenError `store_unreadable`, `store_newer`,
  *   `cluster_mismatch`.
  */
-export async function openBackboneState(
-	base: Opening,
-	config: BackboneConfig,
-	more: readonly Schema[] = [],
-): Promise<BackboneState> {
+export async function openBackboneState(base: Opening, config: BackboneConfig): Promise<BackboneState> {
 	const { clock, logger, data, lifetime } = base;
 	const schemas = [backboneSchema, auditSchema];
 	if (config.cluster === null) {
@@ -116,7 +111,7 @@ export async function openBackboneState(
 		base,
 		config.cluster,
 		"backbone",
-		[...schemas, identitySchema, ...more],
+		[...schemas, identitySchema],
 		registryMaxAgeMs,
 	);
 	const own = tables as unknown as Tables<OwnTables>;

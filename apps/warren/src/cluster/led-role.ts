@@ -2,6 +2,8 @@ import { type Clock, Lifetime, type Logger, messageOf, newId, newSecret, type Ra
 import type { Listener } from "@warren/net";
 import { Leadership, leadershipSchema, openPostgresTables, type Schema, type Tables } from "@warren/store";
 import type { DatabaseConfig } from "../config/cluster-config.ts";
+import { refuseLeft } from "../migrate/left-database.ts";
+import { progressSchema } from "../migrate/progress.ts";
 import { LeaderDoor } from "./leader-door.ts";
 
 /** What an instance runs while it leads. */
@@ -44,8 +46,9 @@ export async function openLedRole<DB>(
 	const lifetime = new Lifetime();
 	try {
 		const tables = lifetime.own(
-			await openPostgresTables<DB>(shared.postgres, [...options.schemas, leadershipSchema], {}),
+			await openPostgresTables<DB>(shared.postgres, [...options.schemas, leadershipSchema, progressSchema], {}),
 		);
+		await refuseLeft(tables.db, role);
 		const holder = newId(random);
 		let serving: { readonly lifetime: Lifetime; readonly served: Served } | null = null;
 		let door: LeaderDoor | null = null;

@@ -10,6 +10,7 @@ import {
 	type Tables,
 } from "@warren/store";
 import type { ClusterConfig } from "../config/cluster-config.ts";
+import { progressSchema } from "../migrate/progress.ts";
 
 const plainBackends: ConditionKind = {
 	code: "plain-backends",
@@ -48,7 +49,7 @@ export async function openSharedState<DB>(
 	if (config.plain) health.raise(plainBackends);
 	// NATS first: it writes nothing, so that half a configuration starts nothing.
 	const nats = lifetime.own(await Nats.open(config.nats, { logger, health }));
-	const tables = lifetime.own(await openPostgresTables<DB>(config.postgres, schemas, { health }));
+	const tables = lifetime.own(await openPostgresTables<DB>(config.postgres, [...schemas, progressSchema], { health }));
 	const keyValue = lifetime.own(
 		await NatsKeyValue.open(nats, role, { clock, logger }, maxAgeMs === undefined ? {} : { maxAgeMs }),
 	);

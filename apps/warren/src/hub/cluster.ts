@@ -53,21 +53,15 @@ type Opening = Pick<RoleBase, "data" | "lifetime" | "health" | "logger" | "clock
 /**
  * Connects to both backends, and makes sure that this data folder is one of this installation's.
  * @param usesOwnCa whether this instance certifies machines with the CA in its data folder.
- * @param more schemas of tables beside the hub's.
  * @throws WarrenError `store_unreadable`, `store_newer`, `store_away`, `cluster_mismatch`.
  */
 export async function openClusterTables(
 	base: Opening,
 	config: ClusterConfig,
 	usesOwnCa: boolean,
-	more: readonly Schema[] = [],
 ): Promise<ClusterTables> {
 	const { clock } = base;
-	const shared = await openSharedState<HubTables & IdentityTable>(base, config, "hub", [
-		...hubSchemas,
-		clusterSchema,
-		...more,
-	]);
+	const shared = await openSharedState<HubTables & IdentityTable>(base, config, "hub", [...hubSchemas, clusterSchema]);
 	const { tables, bus, keyValue } = shared;
 	await whileAlone(tables, clock, () => checkIdentity(base, tables, usesOwnCa));
 	const sharedClock = base.lifetime.own(await SharedClock.open(tables.db, base));

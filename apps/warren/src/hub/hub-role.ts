@@ -7,6 +7,7 @@ import { publishConsole } from "../config/console-file.ts";
 import { DataFolder } from "../config/data-folder.ts";
 import type { HubConfig } from "../config/hub-config.ts";
 import { localHost } from "../config/server-config.ts";
+import { refuseLeft } from "../migrate/left-database.ts";
 import { openCertificates, ownNames } from "../node/certificates.ts";
 import { machineRoutes } from "../node/machine-routes.ts";
 import { choosePort, dialledHosts, lanUrlOf, urlOf } from "../node/node-names.ts";
@@ -63,6 +64,7 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 	const audit = new AuditLog(tables.db, clock, logger, { role: "hub" });
 	const base: RoleBase = { ...opening, clock, audit };
 	const certificates = config.http ? null : await openCertificates(config, data, clock, random, health);
+	if ("cluster" in tables) await refuseLeft(tables.db, "hub");
 	if ("cluster" in tables) await checkAuthority(tables, certificates?.authority?.fingerprint ?? null);
 	const port = await choosePort(config);
 	const authority = certificates?.authority ?? null;

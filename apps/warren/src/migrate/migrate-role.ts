@@ -5,6 +5,7 @@ import type { Kysely } from "kysely";
 import type { RoleDeps } from "../cli/run-role.ts";
 import { DataFolder } from "../config/data-folder.ts";
 import type { RoleBase } from "../role-base.ts";
+import { markLeft, unmarkLeft } from "./left-database.ts";
 import { type CopiedTable, copyTable, firstWithRows, marksOf, sumOf } from "./table-copy.ts";
 
 export const migrateError = defineErrors({
@@ -119,11 +120,13 @@ async function move(
 	// Marks go last: whoever is killed before finds what was copied still marked as such.
 	if (to === "folder") {
 		renameSync(draft, file);
+		await markLeft(database.db, role.name, base.clock.now());
 		return { ...done, former: null };
 	}
 	const former = `${file}.moved`;
 	// An embedded role that is started by mistake must not go on from here.
 	renameSync(file, former);
+	await unmarkLeft(database.db, role.name);
 	await marks.remove();
 	return { ...done, former };
 }

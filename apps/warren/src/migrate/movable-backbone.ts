@@ -12,7 +12,8 @@ import {
 	migrateError,
 	type OpenedDatabase,
 } from "./migrate-role.ts";
-import { progressSchema, tablesOf } from "./table-copy.ts";
+import { progressSchema } from "./progress.ts";
+import { tablesOf } from "./table-copy.ts";
 
 /** The lease of a node that was killed stands for six seconds, of one that serves for good. */
 const leaseMs = 7_000;
@@ -29,7 +30,7 @@ export function movableBackbone(config: BackboneConfig): MovableRole {
 }
 
 async function openDatabase(base: MigrateBase, config: BackboneConfig): Promise<OpenedDatabase> {
-	const state = await openBackboneState(base, config, [progressSchema]);
+	const state = await openBackboneState(base, config);
 	const deadline = base.clock.monotonic() + leaseMs;
 	for (let nodes = await standingNodes(state.kv); nodes.length > 0; nodes = await standingNodes(state.kv)) {
 		if (base.clock.monotonic() > deadline)

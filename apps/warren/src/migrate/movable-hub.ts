@@ -6,7 +6,8 @@ import type { ClusterConfig } from "../config/cluster-config.ts";
 import { hubSchemas, openClusterTables } from "../hub/cluster.ts";
 import type { HubTables } from "../hub/hub-services.ts";
 import { type MigrateBase, type MovableRole, migrateError, type OpenedDatabase } from "./migrate-role.ts";
-import { progressSchema, tablesOf } from "./table-copy.ts";
+import { progressSchema } from "./progress.ts";
+import { tablesOf } from "./table-copy.ts";
 
 /** Longer than the second after which every instance says again that it lives. */
 const listenMs = 2_500;
@@ -23,7 +24,7 @@ export function movableHub(config: ClusterConfig): MovableRole {
 }
 
 async function openDatabase(base: MigrateBase, config: ClusterConfig): Promise<OpenedDatabase> {
-	const postgres = await openClusterTables(base, config, false, [progressSchema]);
+	const postgres = await openClusterTables(base, config, false);
 	let running = false;
 	postgres.cluster.bus.subscribe("sync.relays", () => {
 		running = true;

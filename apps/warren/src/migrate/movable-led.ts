@@ -14,7 +14,8 @@ import {
 import { type Kysely, sql } from "kysely";
 import type { DatabaseConfig } from "../config/cluster-config.ts";
 import { type MigrateBase, type MovableRole, migrateError, type OpenedDatabase } from "./migrate-role.ts";
-import { type CopiedTable, progressSchema, tablesOf } from "./table-copy.ts";
+import { progressSchema } from "./progress.ts";
+import { type CopiedTable, tablesOf } from "./table-copy.ts";
 
 /** Where nobody answers: an instance that starts meanwhile follows, and carries nothing. */
 const nowhere = "127.0.0.1:1";

@@ -1,5 +1,6 @@
-import { engineOf, type Schema } from "@warren/store";
+import { engineOf } from "@warren/store";
 import { type Kysely, type RawBuilder, sql, type Transaction } from "kysely";
+import type { ProgressTable } from "./progress.ts";
 import { forPostgres, forSqlite, type Meaning, meaningOf, TableSum } from "./row-values.ts";
 
 type Db = Kysely<any>;
@@ -19,27 +20,6 @@ export interface CopiedTable {
 	/** In the table of progress; its name unless told. */
 	readonly mark?: string;
 }
-
-interface ProgressTable {
-	/** Beside what was copied, in the same transactions: how far each table has come. */
-	migrate_progress: { table_name: string; last_key: string; finished: number };
-}
-
-export const progressSchema: Schema = {
-	domain: "migrate",
-	migrations: {
-		"001-progress": {
-			async up(db) {
-				await db.schema
-					.createTable("migrate_progress")
-					.addColumn("table_name", "text", (column) => column.primaryKey())
-					.addColumn("last_key", "text", (column) => column.notNull())
-					.addColumn("finished", "integer", (column) => column.notNull())
-					.execute();
-			},
-		},
-	},
-};
 
 /** Rows read and written at a time; fewer where a row may be a megabyte. */
 const batchRows = 500;
