@@ -12,7 +12,7 @@ export interface LaneUser {
 	onGone(reason: string): void;
 }
 
-/** Bytes of one stream after which a lane counts as bulk: small requests rather go elsewhere meanwhile. */
+/** Bytes between two beats after which a lane counts as bulk: small requests rather go elsewhere meanwhile. */
 const bulkBytes = 512 * 1024;
 
 /**
@@ -174,6 +174,12 @@ export class Lane implements LinkChannel {
 	}
 
 	// ── between streams, and the end ──
+
+	/** Told now and then: a stream that goes on for days is not bulk because it has moved much in all. */
+	beat(): void {
+		if (this.#passed < bulkBytes) this.rest();
+		else this.#passed = 0;
+	}
 
 	/** A stream is over: what it moved says nothing of the next one. */
 	rest(): void {
