@@ -1,3 +1,4 @@
+import { headerBytes } from "../protocol/frames.ts";
 import { LaneRecord, laneLimits } from "../protocol/lanes.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import type { LinkChannel } from "./link-channel.ts";
@@ -72,6 +73,16 @@ export class Lane implements LinkChannel {
 		} else this.#hold(bytes);
 		this.#owesRoom = true;
 		return false;
+	}
+
+	/** One whole frame of its link, with its head. @returns null when it has to go the other way, through `write`. */
+	writeFrame(type: number, payload: Uint8Array | string): boolean | null {
+		const bytes = headerBytes + payload.length;
+		if (!this.#open || this.#heldBytes > 0 || bytes > this.#credit) return null;
+		if (!this.shared.sendFrame(this.number, type, payload)) return null;
+		this.#count(bytes);
+		this.#credit -= bytes;
+		return this.#flowing();
 	}
 
 	#hold(bytes: Uint8Array): void {
