@@ -35,7 +35,7 @@ export function addAgentCommands(program: Command): void {
 		.option("--service <name>", "the service that the token is for")
 		.option("--target <host:port>", "where the service listens")
 		.option("--config <file>", "many services, JSON; read again when it changes")
-		.option("--transport <kind>", "parked, websocket or http2")
+		.option("--transport <kind>", "shared unless told; parked, websocket or http2")
 		.option("--name <name>", "a name that lasts: a newer agent with it takes over")
 		.option("--ca <file>", "CA of the backbone, PEM [BACKBONE_CA]")
 		.option("--proxy-protocol", "tell the target who connects (TCP services)")

@@ -72,7 +72,7 @@ export interface Welcome {
 export function encodeFrame(type: number, payload: Uint8Array | string = ""): Buffer {
 	const length = typeof payload === "string" ? Buffer.byteLength(payload) : payload.length;
 	const frame = Buffer.allocUnsafe(headerBytes + length);
-	writeHeader(frame, type, length);
+	writeHeader(frame, 0, type, length);
 	if (typeof payload === "string") frame.write(payload, headerBytes);
 	else frame.set(payload, headerBytes);
 	return frame;
@@ -87,11 +87,11 @@ export function encodeCoded(type: number, code: number, reason: string): Buffer 
 	return encodeFrame(type, payload);
 }
 
-export function writeHeader(frame: Buffer, type: number, length: number): void {
-	frame[0] = type;
-	frame[1] = length >>> 16;
-	frame[2] = (length >>> 8) & 0xff;
-	frame[3] = length & 0xff;
+export function writeHeader(to: Buffer, at: number, type: number, length: number): void {
+	to[at] = type;
+	to[at + 1] = length >>> 16;
+	to[at + 2] = (length >>> 8) & 0xff;
+	to[at + 3] = length & 0xff;
 }
 
 /** What a reader found. DATA comes in pieces as they arrive; every other frame comes whole. */

@@ -1,3 +1,4 @@
+import { headerBytes } from "../protocol/frames.ts";
 import { LaneRecord, laneLimits } from "../protocol/lanes.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import type { LinkChannel } from "./link-channel.ts";
@@ -12,7 +13,7 @@ export interface LaneUser {
 	onGone(reason: string): void;
 }
 
-/** Bytes of one stream after which a lane counts as bulk: small requests rather go elsewhere meanwhile. */
+/** Bytes between two beats after which a lane counts as bulk: small requests rather go elsewhere meanwhile. */
 const bulkBytes = 512 * 1024;
 
 /**
@@ -72,6 +73,16 @@ export class Lane implements LinkChannel {
 		} else this.#hold(bytes);
 		this.#owesRoom = true;
 		return false;
+	}
+
+	/** One whole frame of its link, with its head. @returns null when it has to go the other way, through `write`. */
+	writeFrame(type: number, payload: Uint8Array | string): boolean | null {
+		const bytes = headerBytes + payload.length;
+		if (!this.#open || this.#heldBytes > 0 || bytes > this.#credit) return null;
+		if (!this.shared.sendFrame(this.number, type, payload)) return null;
+		this.#count(bytes);
+		this.#credit -= bytes;
+		return this.#flowing();
 	}
 
 	#hold(bytes: Uint8Array): void {
@@ -174,6 +185,12 @@ export class Lane implements LinkChannel {
 	}
 
 	// ── between streams, and the end ──
+
+	/** Told now and then: a stream that goes on for days is not bulk because it has moved much in all. */
+	beat(): void {
+		if (this.#passed < bulkBytes) this.rest();
+		else this.#passed = 0;
+	}
 
 	/** A stream is over: what it moved says nothing of the next one. */
 	rest(): void {

@@ -127,8 +127,10 @@ export class TunnelLink implements LaneUser {
 		if (!this.#localOpen || this.#closed) return true;
 		const { channel } = this;
 		if (data.length <= copyBelowBytes) {
+			const written = this.lane?.writeFrame(FrameType.data, data) ?? null;
+			if (written !== null) return this.#flowing(written);
 			const frame = Buffer.allocUnsafe(headerBytes + data.length);
-			writeHeader(frame, FrameType.data, data.length);
+			writeHeader(frame, 0, FrameType.data, data.length);
 			frame.set(data, headerBytes);
 			return this.#flowing(channel.write(frame));
 		}
@@ -137,7 +139,7 @@ export class TunnelLink implements LaneUser {
 		for (let at = 0; at < data.length; at += frameLimits.maxDataBytes) {
 			const piece = data.subarray(at, Math.min(data.length, at + frameLimits.maxDataBytes));
 			const header = Buffer.allocUnsafe(headerBytes);
-			writeHeader(header, FrameType.data, piece.length);
+			writeHeader(header, 0, FrameType.data, piece.length);
 			channel.write(header);
 			flowing = channel.write(piece);
 		}
@@ -148,8 +150,10 @@ export class TunnelLink implements LaneUser {
 	/** Writes a latin1 text that one frame holds, such as a head. */
 	writeText(text: string): boolean {
 		if (!this.#localOpen || this.#closed) return true;
+		const written = this.lane?.writeFrame(FrameType.data, text) ?? null;
+		if (written !== null) return this.#flowing(written);
 		const frame = Buffer.allocUnsafe(headerBytes + text.length);
-		writeHeader(frame, FrameType.data, text.length);
+		writeHeader(frame, 0, FrameType.data, text.length);
 		frame.write(text, headerBytes, "latin1");
 		return this.#flowing(this.channel.write(frame));
 	}

@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import { headerBytes, writeHeader } from "../protocol/frames.ts";
 import { LaneRecord, laneLimits, RecordReader, type RecordSink, recordBytes, writeRecord } from "../protocol/lanes.ts";
 import { Lane } from "./lane.ts";
 
@@ -131,6 +132,21 @@ export class SharedConnection implements RecordSink {
 			this.#out.push(piece);
 			this.#gathered(recordBytes + piece.length);
 		}
+	}
+
+	/** A frame and its heads, written where they go out from. @returns false when it is too large for that. */
+	sendFrame(lane: number, type: number, payload: Uint8Array | string): boolean {
+		const { length } = payload;
+		if (!this.#open || length > copyBelowBytes) return false;
+		const bytes = headerBytes + length;
+		this.#header(LaneRecord.bytes, lane, bytes, bytes);
+		writeHeader(this.#slab, this.#slabTo, type, length);
+		const at = this.#slabTo + headerBytes;
+		if (typeof payload === "string") this.#slab.write(payload, at, "latin1");
+		else this.#slab.set(payload, at);
+		this.#slabTo += bytes;
+		this.#gathered(recordBytes + bytes);
+		return true;
 	}
 
 	sendRecord(type: number, lane: number, value: number): void {

@@ -25,7 +25,7 @@ export interface Lease {
 	readonly warm: boolean;
 }
 
-/** Warm links that are looked through for one on a quiet connection. */
+/** Links that are looked through for one on a quiet connection. */
 const maxLookedAt = 16;
 
 /** Watches an HTTP connection to a target that nobody uses. */
@@ -127,28 +127,15 @@ export class Agent implements LinkOwner {
 
 	/** A link for HTTP: one whose connection stands, else an idle one. */
 	takeHttp(): Lease | null {
-		const warm = this.#takeWarm();
+		const warm = this.#pick(this.#warm);
 		return warm === null ? this.take() : { link: warm, agent: this, warm: true };
-	}
-
-	/** The last one; of those that share, rather one beside which nothing large passes. */
-	#takeWarm(): TunnelLink | null {
-		const warm = this.#warm;
-		const last = warm.pop();
-		if (last === undefined) return null;
-		if (last.lane === null || last.lane.shared.bulk === 0 || this.#quiet() === null) return last;
-		warm.push(last);
-		for (let at = warm.length - 2; at >= 0 && at >= warm.length - maxLookedAt; at--)
-			if (warm[at]?.lane?.shared.bulk === 0) return warm.splice(at, 1)[0] as TunnelLink;
-		return null;
 	}
 
 	take(): Lease | null {
 		for (;;) {
-			const link = this.#parked.pop();
-			if (link === undefined) break;
+			const link = this.#pick(this.#parked);
+			if (link === null) break;
 			if (link.isIdle && !link.retiring) return { link, agent: this, warm: false };
-			if (link.lane !== null) this.#leave(link, "retired");
 		}
 		const shared = this.#quiet() ?? this.#shared.find(({ retiring }) => !retiring);
 		if (shared === undefined || this.links.size >= agentLimits.maxLinksPerAgent) return null;
@@ -156,6 +143,17 @@ export class Agent implements LinkOwner {
 		if (link === null) return null;
 		this.links.add(link);
 		return { link, agent: this, warm: false };
+	}
+
+	/** Takes the last one out; of those that share, one beside which nothing large passes, while there is such a connection. */
+	#pick(list: TunnelLink[]): TunnelLink | null {
+		const last = list.pop();
+		if (last === undefined) return null;
+		if (last.lane === null || last.lane.shared.bulk === 0 || this.#quiet() === null) return last;
+		list.push(last);
+		for (let at = list.length - 2; at >= 0 && at >= list.length - maxLookedAt; at--)
+			if (list[at]?.lane?.shared.bulk === 0) return list.splice(at, 1)[0] as TunnelLink;
+		return null;
 	}
 
 	/** A shared connection that nothing large passes over. */
@@ -269,6 +267,7 @@ export class Agent implements LinkOwner {
 			link.reset(ResetCode.cancelled, "idle");
 		}
 		for (const link of this.links) {
+			link.lane?.beat();
 			if (link.pingedAt !== 0) {
 				if (link.heardAt > link.pingedAt) link.pingedAt = 0;
 				else if (now - link.pingedAt > agentLimits.pongMs && !link.channel.isPaused()) {
