@@ -2,8 +2,9 @@ import type { Clock, Logger } from "@warren/kernel";
 import { messageOf } from "@warren/kernel";
 import { assertLeads, type Schema } from "@warren/store";
 import type { Kysely, Transaction } from "kysely";
+import type { Change } from "../protocol/change-log.ts";
 import type { OverlayPeerId, PeerRecord, WireGuardKey } from "../protocol/peer-record.ts";
-import type { Change, RosterJournal, RosterStart } from "../protocol/roster-machine.ts";
+import type { RosterJournal, RosterStart } from "../protocol/roster-machine.ts";
 import type { AddressEntry, AddressStore } from "./address-book.ts";
 import type { KeptPeer, PeerStore } from "./live-peer.ts";
 

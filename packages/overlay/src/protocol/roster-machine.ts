@@ -1,6 +1,18 @@
-import { lightFields, type OverlayPeerId, type PeerRecord } from "./peer-record.ts";
+import { type Change, ChangeLog } from "./change-log.ts";
+import type { OverlayPeerId, PeerRecord } from "./peer-record.ts";
 import type { Policy } from "./policy.ts";
 import { type Edge, PolicyGraph, type TagClass, tagClass } from "./policy-graph.ts";
+import {
+	addedFrame,
+	ClassMembers,
+	changeFrame,
+	jsonOf,
+	kindOf,
+	lightPatch,
+	type Published,
+	publish,
+} from "./published-peer.ts";
+import { RosterReaders } from "./roster-readers.ts";
 import { encodeEvent } from "./sse.ts";
 import { type Subscriber, type SubscriberId, SubscriberQueue } from "./subscriber-queue.ts";
 
@@ -12,22 +24,6 @@ export const rosterLimits = {
 	/** Bytes that may wait for one reader; beyond it, everything anew once it reads. */
 	maxQueuedBytes: 1024 * 1024,
 } as const;
-
-interface Published {
-	readonly record: PeerRecord;
-	/** Without its closing brace: the edge's words follow, where there are any. */
-	readonly json: string;
-	readonly inClass: TagClass;
-	/** `peer_added`, by the edge's words: made once, shared by all readers. */
-	readonly added: Map<string, Buffer>;
-}
-
-/** A peer came, changed or went; by the classes that it was and is in. */
-export interface Change {
-	readonly peerId: OverlayPeerId;
-	readonly before: string | null;
-	readonly after: string | null;
-}
 
 /** Where an earlier leader of several coordinators left off. */
 export interface RosterStart {
@@ -57,18 +53,13 @@ export class RosterMachine {
 	/** Tells this run's sequence from an earlier one's. */
 	#epoch: string;
 	readonly #nextEpoch: () => string;
-	#sequence = 0;
 	readonly #classes = new Map<string, TagClass>();
-	readonly #members = new Map<string, Map<OverlayPeerId, Published>>();
+	readonly #members = new ClassMembers();
 	readonly #published = new Map<OverlayPeerId, Published>();
 	readonly #dirty = new Map<OverlayPeerId, PeerRecord | null>();
 	#dirtySince: number | null = null;
-	#log: Change[] = [];
-	#logStart = 0;
-	readonly #subscribers = new Map<SubscriberId, Subscriber>();
-	readonly #readers = new Map<OverlayPeerId, Set<Subscriber>>();
-	readonly #readersOfClass = new Map<string, Set<Subscriber>>();
-	#ready = new Set<SubscriberId>();
+	readonly #log: ChangeLog;
+	readonly #readers = new RosterReaders();
 	/** The leader's before this one: its readers go on here, as far as what it told is known. */
 	#earlier: { readonly epoch: string; readonly through: number } | null = null;
 	#journal: RosterJournal | null = null;
@@ -79,22 +70,21 @@ export class RosterMachine {
 		this.#nextEpoch = nextEpoch;
 		this.#epoch = nextEpoch();
 		this.#limits = { ...rosterLimits, ...limits };
+		this.#log = new ChangeLog(this.#limits.loggedChanges);
 	}
 
 	/** Goes on where an earlier leader left off. Once, before anything else. */
 	restore(start: RosterStart, journal: RosterJournal): void {
-		this.#sequence = start.sequence;
-		this.#log = [...start.log];
-		this.#logStart = start.sequence - start.log.length;
+		this.#log.restore(start.sequence, start.log);
 		// Numbers that it told and nobody kept may come again with another meaning: hence an epoch of our own.
 		this.#earlier = start.epoch === null ? null : { epoch: start.epoch, through: start.sequence };
 		for (const record of start.records) {
 			const published = this.#prepare(record);
 			this.#published.set(record.peer_id, published);
-			addMember(this.#members, published);
+			this.#members.add(published);
 		}
 		this.#journal = journal;
-		journal.begun(this.#epoch, this.#sequence);
+		journal.begun(this.#epoch, this.#log.sequence);
 	}
 
 	get policy(): Policy {
@@ -106,7 +96,7 @@ export class RosterMachine {
 	}
 
 	get subscriberCount(): number {
-		return this.#subscribers.size;
+		return this.#readers.size;
 	}
 
 	/** Adds a peer or changes it. Seen by others after the next `flush`. */
@@ -155,7 +145,7 @@ export class RosterMachine {
 
 	/** Where the roster stands: what a reader names to go on from here. */
 	get position(): string {
-		return `${this.#epoch}-${this.#sequence}`;
+		return `${this.#epoch}-${this.#log.sequence}`;
 	}
 
 	/**
@@ -174,26 +164,19 @@ export class RosterMachine {
 			classKey: at.inClass.key,
 			queue: new SubscriberQueue(this.#limits.maxQueuedBytes),
 		};
-		this.#subscribers.set(id, subscriber);
-		addTo(this.#readers, viewer, subscriber);
-		addTo(this.#readersOfClass, subscriber.classKey, subscriber);
+		this.#readers.add(subscriber);
 		if (!this.#resume(subscriber, after)) this.#snapshot(subscriber);
-		this.#ready.add(id);
+		this.#readers.wake(subscriber);
 		return true;
 	}
 
 	unsubscribe(id: SubscriberId): void {
-		const subscriber = this.#subscribers.get(id);
-		if (subscriber === undefined) return;
-		this.#subscribers.delete(id);
-		this.#ready.delete(id);
-		removeFrom(this.#readers, subscriber.viewer, subscriber);
-		removeFrom(this.#readersOfClass, subscriber.classKey, subscriber);
+		this.#readers.remove(id);
 	}
 
 	/** An event for every stream of one peer. @returns false when it has none. */
 	tell(viewer: OverlayPeerId, event: string, data: object): boolean {
-		const readers = this.#readers.get(viewer);
+		const readers = this.#readers.ofPeer(viewer);
 		if (readers === undefined) return false;
 		const bytes = encodeEvent(event, JSON.stringify(data));
 		for (const reader of readers) this.#push(reader, bytes);
@@ -202,9 +185,7 @@ export class RosterMachine {
 
 	/** Readers for whom something waits, since this was asked last. */
 	takeReady(): Iterable<SubscriberId> {
-		const ready = this.#ready;
-		this.#ready = new Set();
-		return ready;
+		return this.#readers.takeReady();
 	}
 
 	/**
@@ -212,7 +193,7 @@ export class RosterMachine {
 	 * stream without snapshots: close it after this.
 	 */
 	take(id: SubscriberId): { readonly bytes: Buffer; readonly end: boolean } | null {
-		const subscriber = this.#subscribers.get(id);
+		const subscriber = this.#readers.get(id);
 		if (subscriber === undefined) return null;
 		if (subscriber.queue.overflowed && subscriber.patches) {
 			this.flush();
@@ -228,20 +209,10 @@ export class RosterMachine {
 		this.#graph = new PolicyGraph(policy, this.#classes.values());
 		this.#epoch = this.#nextEpoch();
 		this.#earlier = null;
-		this.#log = [];
-		this.#logStart = this.#sequence;
-		this.#journal?.restarted(this.#epoch, this.#sequence);
-		for (const [viewerClass, readers] of this.#readersOfClass) {
-			const [was, is] = [before.neighbours(viewerClass), this.#graph.neighbours(viewerClass)];
-			for (const seen of new Set([...was.keys(), ...is.keys()])) {
-				const change = kindOf(was.get(seen), is.get(seen));
-				if (change === "same") continue;
-				for (const peer of this.#members.get(seen)?.values() ?? []) {
-					const bytes = this.#frame(change, peer, is.get(seen), this.position);
-					for (const reader of readers) if (reader.viewer !== peer.record.peer_id) this.#push(reader, bytes);
-				}
-			}
-		}
+		this.#log.forget();
+		this.#journal?.restarted(this.#epoch, this.#log.sequence);
+		for (const [viewerClass, readers] of this.#readers.classes())
+			this.#tellDifference(before.neighbours(viewerClass), this.#graph.neighbours(viewerClass), readers);
 	}
 
 	/** Publishes what changed. */
@@ -257,16 +228,15 @@ export class RosterMachine {
 		const before = this.#published.get(peerId);
 		const after = record === null ? undefined : this.#prepare(record);
 		if (before?.json === after?.json) return;
-		this.#sequence += 1;
-		if (before !== undefined) this.#members.get(before.inClass.key)?.delete(peerId);
+		if (before !== undefined) this.#members.remove(before);
 		if (after === undefined) this.#published.delete(peerId);
 		else {
 			this.#published.set(peerId, after);
-			addMember(this.#members, after);
+			this.#members.add(after);
 		}
 		const change = { peerId, before: before?.inClass.key ?? null, after: after?.inClass.key ?? null };
-		this.#remember(change);
-		this.#journal?.changed(this.#sequence, change, record);
+		this.#log.add(change);
+		this.#journal?.changed(this.#log.sequence, change, record);
 		this.#tellReaders(peerId, before, after);
 		if (after === undefined) this.#endReaders(peerId);
 		else if (before !== undefined && before.inClass !== after.inClass)
@@ -277,10 +247,7 @@ export class RosterMachine {
 	#tellReaders(peerId: OverlayPeerId, before: Published | undefined, after: Published | undefined): void {
 		const was = before === undefined ? none : this.#graph.neighbours(before.inClass.key);
 		const is = after === undefined ? none : this.#graph.neighbours(after.inClass.key);
-		const patch =
-			before !== undefined && after !== undefined && before.inClass === after.inClass
-				? lightPatch(before.record, after.record)
-				: null;
+		const patch = lightPatch(before, after);
 		const patchFrame = patch === null ? null : encodeEvent("peer_patched", patch, this.position);
 		const shown = (after ?? before) as Published;
 		const made = new Map<string, Buffer>();
@@ -291,7 +258,7 @@ export class RosterMachine {
 					? was.keys()
 					: new Set([...was.keys(), ...is.keys()]);
 		for (const viewerClass of seen) {
-			const readers = this.#readersOfClass.get(viewerClass);
+			const readers = this.#readers.ofClass(viewerClass);
 			if (readers === undefined) continue;
 			const edge = after === undefined ? undefined : (this.#graph.edge(viewerClass, after.inClass.key) ?? undefined);
 			const kind = was.has(viewerClass) ? (edge === undefined ? "removed" : "updated") : "added";
@@ -304,7 +271,7 @@ export class RosterMachine {
 				}
 				let bytes = made.get(key);
 				if (bytes === undefined) {
-					bytes = this.#frame(kind, shown, edge, this.position);
+					bytes = changeFrame(kind, shown, edge, this.position);
 					made.set(key, bytes);
 				}
 				this.#push(reader, bytes);
@@ -314,21 +281,24 @@ export class RosterMachine {
 
 	/** The viewer's own tags changed: others come and go for it. */
 	#moveReaders(viewer: OverlayPeerId, from: TagClass, to: TagClass): void {
-		const readers = this.#readers.get(viewer);
+		const readers = this.#readers.ofPeer(viewer);
 		if (readers === undefined) return;
-		for (const reader of readers) {
-			removeFrom(this.#readersOfClass, from.key, reader);
-			reader.classKey = to.key;
-			addTo(this.#readersOfClass, to.key, reader);
-		}
-		const [was, is] = [this.#graph.neighbours(from.key), this.#graph.neighbours(to.key)];
+		for (const reader of readers) this.#readers.move(reader, to.key);
+		this.#tellDifference(this.#graph.neighbours(from.key), this.#graph.neighbours(to.key), readers);
+	}
+
+	/** To readers whose view becomes another one: whoever comes, goes, or is seen otherwise. */
+	#tellDifference(
+		was: ReadonlyMap<string, Edge>,
+		is: ReadonlyMap<string, Edge>,
+		readers: ReadonlySet<Subscriber>,
+	): void {
 		for (const seen of new Set([...was.keys(), ...is.keys()])) {
 			const change = kindOf(was.get(seen), is.get(seen));
 			if (change === "same") continue;
-			for (const peer of this.#members.get(seen)?.values() ?? []) {
-				if (peer.record.peer_id === viewer) continue;
-				const bytes = this.#frame(change, peer, is.get(seen), this.position);
-				for (const reader of readers) this.#push(reader, bytes);
+			for (const peer of this.#members.of(seen)) {
+				const bytes = changeFrame(change, peer, is.get(seen), this.position);
+				for (const reader of readers) if (reader.viewer !== peer.record.peer_id) this.#push(reader, bytes);
 			}
 		}
 	}
@@ -338,9 +308,9 @@ export class RosterMachine {
 			"error",
 			JSON.stringify({ error: "unknown_peer", message: "This peer is no longer registered: register again." }),
 		);
-		for (const reader of [...(this.#readers.get(viewer) ?? [])]) {
+		for (const reader of [...(this.#readers.ofPeer(viewer) ?? [])]) {
 			reader.queue.end(bytes);
-			this.#ready.add(reader.id);
+			this.#readers.wake(reader);
 		}
 	}
 
@@ -351,9 +321,10 @@ export class RosterMachine {
 		const from = Number(match[2]);
 		const isEarlier = this.#earlier !== null && match[1] === this.#earlier.epoch && from <= this.#earlier.through;
 		if (match[1] !== this.#epoch && !isEarlier) return false;
-		if (from < this.#logStart || from > this.#sequence) return false;
+		const missed = this.#log.after(from);
+		if (missed === null) return false;
 		const changed = new Map<OverlayPeerId, boolean>();
-		for (const change of this.#log.slice(from - this.#logStart)) {
+		for (const change of missed) {
 			if (change.peerId === subscriber.viewer) {
 				if (change.before !== change.after) return false;
 				continue;
@@ -365,7 +336,7 @@ export class RosterMachine {
 			const peer = this.#published.get(peerId);
 			const edge = peer === undefined ? null : this.#graph.edge(subscriber.classKey, peer.inClass.key);
 			if (peer !== undefined && edge !== null)
-				this.#push(subscriber, this.#frame(known ? "updated" : "added", peer, edge));
+				this.#push(subscriber, changeFrame(known ? "updated" : "added", peer, edge));
 			// A class that is gone has no edges any more: a removal too many does no harm.
 			else this.#push(subscriber, encodeEvent("peer_removed", JSON.stringify({ peer_id: peerId })));
 		}
@@ -384,25 +355,18 @@ export class RosterMachine {
 		if (subscriber.patches) frames.push(encodeEvent("snapshot_end", JSON.stringify({ peers: count }), this.position));
 		// However large: it is what the reader asked for, and it replaces all that waited.
 		subscriber.queue.replace(frames);
-		this.#ready.add(subscriber.id);
+		this.#readers.wake(subscriber);
 	}
 
 	#eachSeen(viewer: OverlayPeerId, visit: (peer: Published, edge: Edge) => void): void {
 		const at = this.#published.get(viewer);
 		if (at === undefined) return;
 		for (const [seen, edge] of this.#graph.neighbours(at.inClass.key))
-			for (const peer of this.#members.get(seen)?.values() ?? []) if (peer.record.peer_id !== viewer) visit(peer, edge);
-	}
-
-	#frame(kind: "added" | "updated" | "removed", peer: Published, edge: Edge | undefined, id?: string): Buffer {
-		if (kind === "removed" || edge === undefined)
-			return encodeEvent("peer_removed", JSON.stringify({ peer_id: peer.record.peer_id }), id);
-		return encodeEvent(kind === "added" ? "peer_added" : "peer_updated", jsonOf(peer, edge), id);
+			for (const peer of this.#members.of(seen)) if (peer.record.peer_id !== viewer) visit(peer, edge);
 	}
 
 	#push(subscriber: Subscriber, bytes: Buffer): void {
-		subscriber.queue.push(bytes);
-		this.#ready.add(subscriber.id);
+		this.#readers.push(subscriber, bytes);
 	}
 
 	#prepare(record: PeerRecord): Published {
@@ -413,71 +377,14 @@ export class RosterMachine {
 			this.#classes.set(wanted.key, wanted);
 			this.#graph.add(wanted);
 		}
-		return { record, json: JSON.stringify(record).slice(0, -1), inClass, added: new Map() };
-	}
-
-	#remember(change: Change): void {
-		this.#log.push(change);
-		if (this.#log.length < 2 * this.#limits.loggedChanges) return;
-		const gone = this.#log.length - this.#limits.loggedChanges;
-		this.#log = this.#log.slice(gone);
-		this.#logStart += gone;
+		return publish(record, inClass);
 	}
 
 	#dropEmpty(emptied: TagClass): void {
-		const members = this.#members.get(emptied.key);
-		if ((members?.size ?? 0) > 0 || this.#readersOfClass.has(emptied.key)) return;
-		this.#members.delete(emptied.key);
+		if (this.#readers.ofClass(emptied.key) !== undefined || !this.#members.dropEmpty(emptied.key)) return;
 		this.#classes.delete(emptied.key);
 		this.#graph.remove(emptied.key);
 	}
 }
 
 const none: ReadonlyMap<string, Edge> = new Map();
-
-function kindOf(was: Edge | undefined, is: Edge | undefined): "added" | "updated" | "removed" | "same" {
-	if (was === undefined) return is === undefined ? "same" : "added";
-	if (is === undefined) return "removed";
-	return was.words === is.words ? "same" : "updated";
-}
-
-function jsonOf(peer: Published, edge: Edge): string {
-	return edge.words === "" ? `${peer.json}}` : `${peer.json},${edge.words}}`;
-}
-
-function addedFrame(peer: Published, edge: Edge): Buffer {
-	const known = peer.added.get(edge.words);
-	if (known !== undefined) return known;
-	const made = encodeEvent("peer_added", jsonOf(peer, edge));
-	peer.added.set(edge.words, made);
-	return made;
-}
-
-/** The patch between two records that differ in light fields alone, else null. A field that is gone is null. */
-function lightPatch(before: PeerRecord, after: PeerRecord): string | null {
-	const patch: Record<string, unknown> = { peer_id: after.peer_id };
-	for (const name of new Set([...Object.keys(before), ...Object.keys(after)]) as Set<keyof PeerRecord>) {
-		if (JSON.stringify(before[name]) === JSON.stringify(after[name])) continue;
-		if (!(lightFields as readonly string[]).includes(name)) return null;
-		patch[name] = after[name] ?? null;
-	}
-	return JSON.stringify(patch);
-}
-
-function addTo<K>(map: Map<K, Set<Subscriber>>, key: K, subscriber: Subscriber): void {
-	const known = map.get(key);
-	if (known === undefined) map.set(key, new Set([subscriber]));
-	else known.add(subscriber);
-}
-
-function removeFrom<K>(map: Map<K, Set<Subscriber>>, key: K, subscriber: Subscriber): void {
-	const known = map.get(key);
-	known?.delete(subscriber);
-	if (known?.size === 0) map.delete(key);
-}
-
-function addMember(members: Map<string, Map<OverlayPeerId, Published>>, peer: Published): void {
-	const known = members.get(peer.inClass.key);
-	if (known === undefined) members.set(peer.inClass.key, new Map([[peer.record.peer_id, peer]]));
-	else known.set(peer.record.peer_id, peer);
-}

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import type { Change } from "./change-log.ts";
 import type { OverlayPeerId, PeerRecord, Ula, WireGuardKey } from "./peer-record.ts";
 import { type Policy, readPolicy } from "./policy.ts";
-import { type Change, type RosterJournal, RosterMachine, type RosterStart } from "./roster-machine.ts";
+import { type RosterJournal, RosterMachine, type RosterStart } from "./roster-machine.ts";
 import { EventReader } from "./sse.ts";
 import type { SubscriberId } from "./subscriber-queue.ts";
 

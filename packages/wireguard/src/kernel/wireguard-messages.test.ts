@@ -4,11 +4,53 @@ import { parseCidr } from "../protocol/cidr.ts";
 import { endpointOf } from "../protocol/endpoint.ts";
 import { attribute, attributes, joined, message, messages, u32 } from "./netlink.ts";
 import { newWireguardLink } from "./route-messages.ts";
-import { getFamilyBody, readDevice, setPeerBodies } from "./wireguard-messages.ts";
+import { getFamilyBody, readDevice, setDeviceBody, setPeerBodies } from "./wireguard-messages.ts";
 
 const key = new Uint8Array(32).fill(0xab);
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 const bytes = (text: string) => Uint8Array.from(Buffer.from(text.replace(/\s/g, ""), "hex"));
+
+/** What `wg set wg0 … peer …` sent after the device's own attributes, by strace. */
+const peerFromWg = [
+	...["bc000880", "b8000080", "24000100", "ab".repeat(32), "24000200", "42".repeat(32)],
+	...[
+		"14000400",
+		"0200",
+		"ca6c",
+		"c0000201",
+		"00".repeat(8),
+		"06000500",
+		"19000000",
+		"08000300",
+		"02000000",
+		"48000980",
+	],
+	...["1c000080", "06000100", "02000000", "08000200", "0a000000", "05000300", "08000000"],
+	...["28000080", "06000100", "0a000000", "14000200", `fd5a${"00".repeat(13)}01`, "05000300", "80000000"],
+].join("");
+
+/** The kernel's answer to WG_CMD_GET_DEVICE then. */
+const dumpOfKernel = [
+	...[
+		"00010000060006006cca00000800070000000000080001000200000008000200776730002400030041414141414141414141414141414141",
+	],
+	...[
+		"41414141414141414141414141414141240004007a1a4e709bf085ac494aba0469b9b1eda0ab1f78b16aabb79ffeda90623e8522e8000880",
+	],
+	...[
+		"e400008024000100abababababababababababababababababababababababababababababababab24000200424242424242424242424242",
+	],
+	...[
+		"4242424242424242424242424242424242424242140006000000000000000000000000000000000006000500190000000c00080000000000",
+	],
+	...[
+		"000000000c000700000000000000000008000a0001000000140004000200ca6cc00002010000000000000000480009801c00008005000300",
+	],
+	...[
+		"080000000600010002000000080002000a000000280000800500030080000000060001000a00000014000200fd5a00000000000000000000",
+	],
+	"00000001",
+].join("");
 
 describe("netlink messages to the kernel's WireGuard", () => {
 	it("ask for the family as every program does", () => {
@@ -30,24 +72,35 @@ describe("netlink messages to the kernel's WireGuard", () => {
 		);
 	});
 
-	it("describe a peer whole: key, flags, endpoint, keepalive, and all its addresses in the place of those before", () => {
+	it("describe a peer whole, byte for byte as wg does", () => {
 		const [body, ...more] = setPeerBodies("wg0", {
 			publicKey: key,
+			presharedKey: new Uint8Array(32).fill(0x42),
 			endpoint: endpointOf("192.0.2.1", 51820)!,
 			keepalive: 25,
 			allowedIps: [parseCidr("10.0.0.0/8")!, parseCidr("fd5a::1")!],
 		});
 		expect(more).toEqual([]);
-		expect(hex(body!)).toBe(
-			[
-				...["01010000", "08000200", "77673000", "98000880", "94000080"],
-				...["24000100", "ab".repeat(32), "08000300", "02000000"],
-				...["14000400", "0200", "ca6c", "c0000201", "00".repeat(8), "06000500", "19000000"],
-				...["48000980"],
-				...["1c000080", "06000100", "02000000", "08000200", "0a000000", "05000300", "08000000"],
-				...["28000080", "06000100", "0a000000", "14000200", `fd5a${"00".repeat(13)}01`, "05000300", "80000000"],
-			].join(""),
+		expect(hex(body!)).toBe(`01010000${"0800020077673000"}${peerFromWg}`);
+		// wg says it of the device in the same message.
+		expect(hex(setDeviceBody("wg0", new Uint8Array(32).fill(0x41), 51820))).toBe(
+			`010100000800020077673000${"24000300"}${"41".repeat(32)}${"060006006cca0000"}`,
 		);
+	});
+
+	it("are read as a kernel (Linux 6.1) wrote them", () => {
+		expect(readDevice([bytes(dumpOfKernel)])).toEqual({
+			listenPort: 51820,
+			publicKey: Uint8Array.from(Buffer.from("ehpOcJvwhaxJSroEabmx7aCrH3ixaqu3n/7akGI+hSI=", "base64")),
+			peers: [
+				{
+					publicKey: key,
+					endpoint: { address: "192.0.2.1", port: 51820 },
+					allowedIps: ["10.0.0.0/8", "fd5a::1/128"],
+					...{ lastHandshakeAt: null, receivedBytes: 0, sentBytes: 0 },
+				},
+			],
+		});
 	});
 
 	it("split a peer's addresses before an attribute is full, and only the first message replaces", () => {

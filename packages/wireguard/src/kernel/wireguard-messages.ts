@@ -160,10 +160,10 @@ function peerOf(change: PeerChange, allowedIps: readonly Cidr[] | undefined, rep
 	const { endpoint, presharedKey, keepalive } = change;
 	return [
 		attribute(peerAttributes.publicKey, change.publicKey),
-		attribute(peerAttributes.flags, u32(flags)),
 		...(presharedKey === undefined ? [] : [attribute(peerAttributes.presharedKey, presharedKey)]),
 		...(endpoint === undefined ? [] : [attribute(peerAttributes.endpoint, socketAddress(endpoint))]),
 		...(keepalive === undefined ? [] : [attribute(peerAttributes.keepalive, u16(keepalive))]),
+		attribute(peerAttributes.flags, u32(flags)),
 		...(allowedIps === undefined ? [] : [attribute(peerAttributes.allowedIps, allowedIps.map(allowedIp))]),
 	];
 }
