@@ -65,7 +65,7 @@ describe.skipIf(missing !== null)(
 			const { body } = await call(made, "POST", "/me/pairings", {});
 			const left = body.expiresAt - Date.now();
 			expect(Math.abs(left - 3 * minuteMs), "by the time of day that is right").toBeLessThan(minuteMs / 2);
-			const code = String(body.url).split("#pair=")[1];
+			const { code } = body;
 			const claim = () => call(used, "POST", "/auth/pair", { code, deviceName: "Phone" }, null);
 			expect((await claim()).status, "it waits for a word from the other screen").toBe(202);
 			expect((await call(made, "GET", `/me/pairings/${body.id}`)).body.state).toBe("claimed");

@@ -9,7 +9,7 @@ import { browserMissing, launchBrowser } from "./browser.ts";
 /** The hub's own pages, as a person uses them: setup, approving a command line, inviting, trying the API. */
 const missing = browserMissing();
 let hub: StartedCommand;
-let ready: { url: string; setupUrl: string; fingerprint: string };
+let ready: { url: string; setupUrl: string; caFingerprint: string };
 let origin: string;
 let agent: Agent;
 let browser: (Browser & AsyncDisposable) | undefined;
@@ -27,6 +27,14 @@ afterAll(async () => {
 	await agent?.destroy();
 	await hub?.[Symbol.asyncDispose]();
 });
+
+/** Whether a canvas shows these modules, dark for dark. Runs in the page. */
+function drawn(canvas: HTMLCanvasElement | SVGElement, modules: boolean[][]): boolean {
+	const size = modules.length;
+	const pen = (canvas as HTMLCanvasElement).getContext("2d") as CanvasRenderingContext2D;
+	const pixels = pen.getImageData(0, 0, size, size).data;
+	return modules.every((row, y) => row.every((dark, x) => dark === (pixels[(y * size + x) * 4] as number) < 128));
+}
 
 /** A page that remembers what its policy refused. */
 async function open(url: string): Promise<{ page: Page; faults: string[] }> {
@@ -81,7 +89,16 @@ describe("in a browser", () => {
 		await page.getByRole("button", { name: "Invite a machine" }).click();
 		await page.getByText(/^wj_/).waitFor();
 		await page.getByRole("button", { name: "Show a code" }).click();
-		await page.getByText(ready.fingerprint).first().waitFor();
+		await page.getByText(ready.caFingerprint, { exact: true }).waitFor();
+		const link = await page.getByText(/#pair=/).innerText();
+		expect(link).toMatch(
+			new RegExp(`^https://.+/#pair=.{20,}&fingerprint=${ready.caFingerprint.replaceAll(":", "")}$`),
+		);
+		const picture = page.locator("canvas.qr").first();
+		const encoded = `encode(${JSON.stringify(link)}, { border: 2 }).data`;
+		const modules = await page.evaluate<boolean[][]>(`import("/admin/uqr.js").then(({ encode }) => ${encoded})`);
+		expect(modules.length).toBeGreaterThan(30);
+		expect(await picture.evaluate(drawn, modules), "the picture is the link's").toBe(true);
 		await page.getByRole("button", { name: "Invite a person" }).click();
 		await page.getByText(/#invitation=/).waitFor();
 
@@ -165,12 +182,37 @@ describe("in a browser", () => {
 		await page.context().close();
 	}, 60_000);
 
+	it("a scanned pairing link signs a phone in, once the other screen has let it in", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		const { page: desk, faults } = await open(`${origin}/admin`);
+		await desk.getByLabel("Email").fill("ada@example.test");
+		await desk.getByLabel("Password").fill("correct horse battery");
+		await desk.getByRole("button", { name: "Sign in", exact: true }).click();
+		await desk.getByRole("button", { name: "Show a code" }).click();
+		const link = await desk.getByText(/#pair=/).innerText();
+		const phone = await open(link.replace(new URL(link).origin, origin));
+		await phone.page.getByRole("heading", { name: "Pair this device" }).waitFor();
+		expect(phone.page.url()).toBe(`${origin}/admin`);
+		await phone.page.getByLabel("This device's name").fill("Ada's phone");
+		await phone.page.getByRole("button", { name: "Ask to be let in" }).click();
+		await desk.getByText("Ada's phone").waitFor();
+		await desk.getByRole("button", { name: "Let it in" }).click();
+		await phone.page.getByText("Signed in as Ada").waitFor();
+		expect([...faults, ...phone.faults]).toEqual([]);
+		await phone.page.context().close();
+		await desk.context().close();
+	}, 60_000);
+
 	it("a stranger sees a sign-in and no more, and health is the administrators'", async (test) => {
 		test.skip(missing !== null, missing ?? "");
 		const context = await (browser as Browser).newContext();
 		const page = await context.newPage();
 		await page.goto(`${origin}/admin`);
 		await page.getByRole("heading", { name: "Sign in" }).waitFor();
+		await page.getByLabel("Email").fill("ada@example.test");
+		await page.getByLabel("Password").fill("wrong horse battery");
+		await page.getByRole("button", { name: "Sign in", exact: true }).click();
+		await page.getByRole("alert").getByText("Check both").waitFor();
 		expect(await page.evaluate(async () => (await globalThis.fetch("/admin/health")).status)).toBe(401);
 		await context.close();
 	}, 60_000);

@@ -117,6 +117,10 @@ describe("the account in the web UI", () => {
 		await dialog(desk).getByRole("img", { name: "QR code that pairs a device" }).waitFor();
 		await expectAccessible(desk, "pairing code");
 		const link = (await copyable(desk, "pairing link")).replace(/^https:\/\/[^/]+/, originOf(first));
+		// The phone finds the same fingerprint on the page that tells it whom to trust.
+		const { fingerprint } = (await (await first.fetch("/ca.json")).json()) as { fingerprint: string };
+		expect(await copyable(desk, "fingerprint")).toBe(fingerprint);
+		expect(link).toContain(`&fingerprint=${fingerprint.replaceAll(":", "")}`);
 		const phone = await open("phone");
 		await phone.goto(link);
 		await phone.getByRole("textbox", { name: "Name of this device" }).fill("Ada's phone");

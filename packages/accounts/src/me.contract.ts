@@ -153,7 +153,7 @@ export function meSuite(open: HubSource): void {
 			await using hub = await TestHub.open(open, { deps: { fingerprint: () => "ab:cd" } });
 			const owner = await hub.owner();
 			const { body: made } = await hub.call("POST", "/me/pairings", undefined, bearer(owner));
-			expect(made.url).toBe(`http://localhost/#pair=${made.code}`);
+			expect(made.url).toBe(`http://localhost/#pair=${made.code}${isRemote(open) ? "" : "&fingerprint=abcd"}`);
 			expect(made.fingerprint).toBe(isRemote(open) ? null : "ab:cd");
 			const watching = hub.call("GET", `/me/pairings/${made.id}?wait=waiting`, undefined, bearer(owner));
 			const pairing = pair(hub, made.code);

@@ -27,7 +27,7 @@ export function pairingRoutes(deps: {
 	readonly clock: Clock;
 	readonly audit: Audit;
 	readonly hubUrl: string;
-	/** SHA-256 of the certificate or CA that a new device shall find there; null with plain HTTP. */
+	/** SHA-256 of the CA, else of the certificate, that a new device shall find there; null with plain HTTP. */
 	readonly fingerprint: () => string | null;
 	readonly addressOf: ClientAddressOf;
 }): Route[] {
@@ -46,10 +46,9 @@ export function pairingRoutes(deps: {
 				const user = userOf(context);
 				const { id, code, expiresAt } = await pairings.make(user.userId);
 				record(context, "pairing.create", id);
-				return answer(
-					{ id, code, url: `${deps.hubUrl}/#pair=${code}`, fingerprint: deps.fingerprint(), expiresAt },
-					201,
-				);
+				const fingerprint = deps.fingerprint();
+				const url = `${deps.hubUrl}/#${pairingFragment(code, fingerprint)}`;
+				return answer({ id, code, url, fingerprint, expiresAt }, 201);
 			},
 		},
 		{
@@ -134,4 +133,12 @@ export function pairingRoutes(deps: {
 		record(context, "pairing.complete", session.deviceId);
 		return answer({ ...session, user: await people.person(claimed.userId) }, 201);
 	}
+}
+
+/** What a scanned link carries: the code, and whose certificate a program that scans it must find before it sends that. */
+function pairingFragment(code: string, fingerprint: string | null): string {
+	return new URLSearchParams({
+		pair: code,
+		...(fingerprint === null ? {} : { fingerprint: fingerprint.replaceAll(":", "") }),
+	}).toString();
 }

@@ -19,17 +19,23 @@ export const ruleWords: z.core.$ZodErrorMap = (issue) => {
 			return issue.input === undefined ? `is missing; it must be ${expected}` : `must be ${expected}`;
 		}
 		case "invalid_value":
-			return `must be ${issue.values.map((value) => JSON.stringify(value)).join(" or ")}`;
+			return oneOf(issue.values);
 		case "too_big":
 			return bound(issue.origin, issue.inclusive === false ? "less than" : "at most", issue.maximum);
 		case "too_small":
 			return bound(issue.origin, issue.inclusive === false ? "more than" : "at least", issue.minimum);
+		case "invalid_union":
+			return "options" in issue && Array.isArray(issue.options) ? oneOf(issue.options) : undefined;
 		case "unrecognized_keys":
 			return `has what is not known here: ${issue.keys.map((key) => JSON.stringify(key)).join(", ")}`;
 		default:
 			return undefined;
 	}
 };
+
+function oneOf(values: readonly unknown[]): string {
+	return `must be ${values.map((value) => JSON.stringify(value)).join(" or ")}`;
+}
 
 function bound(origin: string, how: string, limit: number | bigint): string {
 	const unit = units[origin];

@@ -78,7 +78,9 @@ export async function openHubServices(
 		await alone(() =>
 			openAccounts(
 				{
-					...{ db: tables.db, clock, random, logger, audit, setup: facts.setup, fingerprint: facts.fingerprint },
+					...{ db: tables.db, clock, random, logger, audit, setup: facts.setup },
+					// The CA's where there is one: it is the same at each machine of the warren, and the one that /trust shows.
+					fingerprint: () => authority?.fingerprint ?? facts.fingerprint(),
 					...(cluster === null ? {} : { bus: cluster.bus }),
 					...(authority === null
 						? {}

@@ -11,7 +11,7 @@ const call = (method, path, body, headers = {}) =>
 
 /** Why another service's sign-in, from which this page was come back to, did not work. */
 const refusal = new URLSearchParams(location.search).get("error");
-const [purpose, secret] = location.hash.slice(1).split("=");
+const [[purpose, secret] = []] = new URLSearchParams(location.hash.slice(1));
 // A secret that stays in the address bar ends up in the history.
 history.replaceState(null, "", location.pathname);
 await start();
@@ -223,7 +223,7 @@ async function pairing() {
 			el("p", {}, el("code", {}, url)),
 			...(fingerprint === null
 				? []
-				: [el("p", {}, "The new device must find this certificate: ", el("code", {}, fingerprint))]),
+				: [el("p", {}, "The new device must find this certificate or authority: ", el("code", {}, fingerprint))]),
 			el("p", {}, `Good once, until ${new Date(expiresAt).toLocaleTimeString()}.`),
 			state,
 		);

@@ -21,7 +21,7 @@ let fields = 0;
 
 /** Asks this origin. Throws what the server said, as an Error. */
 export async function ask(method, path, body, headers = {}) {
-	const answer = await fetch(path, {
+	const answer = await reach(path, {
 		method,
 		headers: {
 			accept: "application/json",
@@ -38,10 +38,19 @@ export async function ask(method, path, body, headers = {}) {
 		// Not JSON: shown by its status.
 	}
 	if (answer.ok) return said;
-	throw Object.assign(new Error(said?.message ?? `The hub answered ${answer.status}.`), {
+	const what = said?.message ?? `The hub answered ${answer.status}.`;
+	throw Object.assign(new Error(said?.fix ? `${what} ${said.fix}` : what), {
 		status: answer.status,
 		code: said?.error,
 	});
+}
+
+async function reach(path, init) {
+	try {
+		return await fetch(path, init);
+	} catch {
+		throw new Error("The hub does not answer. Check that it runs and that you are on its network, then try again.");
+	}
 }
 
 /** Shows a part, and in its place why it could not be. */

@@ -46,11 +46,16 @@ export function useMe(machine: MachineId) {
 	});
 }
 
-export function usePeers() {
+/** Whether a peer answers is known by asking it alone: no event tells. */
+const peersLookMs = 10_000;
+
+/** @param watched looked at again and again, while the page is in sight. */
+export function usePeers({ watched = false } = {}) {
 	return useQuery({
 		queryKey: [self, "peers"],
 		queryFn: ({ signal }) => api.request<PeerList>(self, "/api/peers", { signal }),
 		enabled: useCredential(self) !== undefined,
+		refetchInterval: watched ? peersLookMs : false,
 	});
 }
 
@@ -128,7 +133,8 @@ export function useFeed(machine: MachineId): void {
 	useEffect(() => {
 		if (token === undefined || ownToken === undefined) return;
 		const refresh = (key: readonly unknown[]) => void client.invalidateQueries({ queryKey: key });
-		let lived = false;
+		/** What happened meanwhile was not told, and what was asked for meanwhile may have failed. */
+		let missed = false;
 		const feed = openFeed(api, machine, {
 			onEvent(event) {
 				switch (event.type) {
@@ -152,10 +158,15 @@ export function useFeed(machine: MachineId): void {
 				}
 			},
 			onLive() {
-				if (lived) refresh([machine]);
-				lived = true;
+				if (missed) refresh([machine]);
+				if (missed && machine !== self) refresh([self, "peers"]);
+				missed = false;
 			},
 			onState(state) {
+				if (state === "waiting" && !missed) {
+					missed = true;
+					if (machine !== self) refresh([self, "peers"]);
+				}
 				feedStates.set(machine, state);
 				for (const watcher of feedWatchers) watcher();
 			},

@@ -7,6 +7,7 @@ test.each([
 	["#share=ws_abc", { kind: "share", token: "ws_abc" }],
 	["#account=abc", { kind: "account", secret: "abc" }],
 	["#pair=abc", { kind: "pair", secret: "abc" }],
+	["#pair=abc&fingerprint=0123", { kind: "pair", secret: "abc" }],
 	["#invitation=abc", { kind: "invitation", secret: "abc" }],
 	["#device=ABCD-EFGH", { kind: "device", secret: "ABCD-EFGH" }],
 	["#setup=", { kind: "plain" }],

@@ -3,7 +3,6 @@ export const t = {
 	notices: "Notices",
 	dismiss: "Dismiss",
 	open: "Open",
-	machineFailed: (name: string) => `${name} does not answer as it should`,
 	tryAgain: "Try again",
 	staleTitle: (when: string) => `Shown as it was ${when}`,
 	close: "Close",

@@ -98,5 +98,6 @@ function rowSchemaOf(schema: Record<string, unknown>): Record<string, unknown> {
 		created_at: { type: "string", format: "date-time" },
 		updated_at: { type: "string", format: "date-time" },
 	};
-	return { ...schema, properties: { ...system, ...(schema["properties"] as object) } };
+	// A column that was made required later is absent from the rows of before.
+	return { ...schema, required: Object.keys(system), properties: { ...system, ...(schema["properties"] as object) } };
 }

@@ -1,4 +1,4 @@
-import { badRequest } from "@warren/kernel";
+import { badRequest, parseRequest } from "@warren/kernel";
 import { z } from "zod";
 
 /**
@@ -55,29 +55,23 @@ const systemColumns = new Set(["id", "created_at", "updated_at"]);
 
 /** @throws WarrenError `bad_request` for a column that every row has anyway. */
 export function parseTable(input: unknown): Table {
-	const parsed = tableSchema.safeParse(input);
-	if (!parsed.success) {
-		const issue = parsed.error.issues[0];
-		throw badRequest(
-			`The table's definition is not usable: ${issue?.path.join(".") || "definition"}: ${issue?.message}.`,
-		);
-	}
-	const taken = Object.keys(parsed.data.columns).find((name) => systemColumns.has(name));
+	const table = parseRequest(tableSchema, input);
+	const taken = Object.keys(table.columns).find((name) => systemColumns.has(name));
 	if (taken !== undefined) throw badRequest(`A column cannot be called "${taken}": every row has it already.`);
-	return parsed.data;
+	return table;
 }
 
 /** The rows that a table takes, as a zod schema. @param partial for changes: what is left out stays. */
-export function rowSchema(table: Table, partial: boolean): z.ZodType<Fields> {
+export function rowSchema(table: Table, partial: boolean, anyJson: z.ZodType = z.json()): z.ZodType<Fields> {
 	const shape: Record<string, z.ZodType> = {};
 	for (const [name, column] of Object.entries(table.columns)) {
-		const value = valueSchema(column);
+		const value = valueSchema(column, anyJson);
 		shape[name] = column.required ? (partial ? value.optional() : value) : value.nullable().optional();
 	}
 	return z.strictObject(shape) as unknown as z.ZodType<Fields>;
 }
 
-function valueSchema(column: Column): z.ZodType {
+function valueSchema(column: Column, anyJson: z.ZodType): z.ZodType {
 	switch (column.type) {
 		case "text":
 			return z.string().max(schemaLimits.maxTextLength);
@@ -94,12 +88,18 @@ function valueSchema(column: Column): z.ZodType {
 		case "reference":
 			return z.string().min(1).max(64);
 		case "json":
-			return z.json();
+			return anyJson;
 	}
 }
 
-/** JSON Schema of a table's rows, for OpenAPI and for generated tools. */
+/**
+ * JSON Schema of a table's rows, for OpenAPI and for generated tools. Anything that is JSON is anything there: a schema
+ * that refers to itself would refer to the root of whatever document it is put into.
+ */
 export function rowJsonSchema(table: Table, partial: boolean): Record<string, unknown> {
-	const { $schema: _dialect, ...schema } = z.toJSONSchema(rowSchema(table, partial)) as Record<string, unknown>;
+	const { $schema: _dialect, ...schema } = z.toJSONSchema(rowSchema(table, partial, z.unknown())) as Record<
+		string,
+		unknown
+	>;
 	return schema;
 }

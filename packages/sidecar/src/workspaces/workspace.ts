@@ -6,8 +6,7 @@ import { type Fields, type FieldValue, nameSchema, parseTable, rowSchema, schema
 export const workspaceError = defineErrors({
 	unknown_table: { status: 404, fix: "List the workspace's tables first." },
 	unknown_row: { status: 404, fix: "Its rows may have changed: list them again." },
-	table_exists: { status: 409 },
-	too_many: { status: 409 },
+	too_many: { status: 409, fix: "Remove a table that is no longer used." },
 	read_only: { status: 403, fix: "Ask the owner for a share that may write." },
 });
 

@@ -120,7 +120,7 @@ function OnePairing({ onAgain, onClose }: { onAgain: () => void; onClose: () => 
 				</div>
 			</>
 		);
-	const link = `${reachableOrigin(location, offer.url)}/#pair=${offer.code}`;
+	const link = `${reachableOrigin(location, offer.url)}/${new URL(offer.url).hash}`;
 	return (
 		<div className="pairing">
 			<QrCode text={link} label={t.pairQr} />

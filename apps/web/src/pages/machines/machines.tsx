@@ -14,7 +14,7 @@ import { MachineTable } from "./machine-table.tsx";
 export function MachinesPage() {
 	const [, navigate] = useLocation();
 	const adding = new URLSearchParams(useSearch()).has("add");
-	const { data, error, isPending, dataUpdatedAt, refetch } = usePeers();
+	const { data, error, isPending, dataUpdatedAt, refetch } = usePeers({ watched: true });
 	const changed = data?.peers.filter((peer) => peer.error?.code === "pin_mismatch") ?? [];
 	return (
 		<div className="page">

@@ -90,7 +90,7 @@ export const t = {
 	pairLead: "Scan with its camera. It becomes a device of your account, with a sign-in of its own.",
 	pairQr: "QR code that pairs a device",
 	pairLink: "pairing link",
-	pairPrint: "Its page must show this fingerprint at “Trust this warren”, if the phone asks about the certificate:",
+	pairPrint: "If the phone asks about the certificate: “Trust this warren” must show this fingerprint there, too.",
 	pairLeft: (left: string) => `Good for ${left}, once.`,
 	pairLoopback: "This address works on this very machine alone. Open this page by the machine's name or address first.",
 	pairOver: "This code has ended.",
