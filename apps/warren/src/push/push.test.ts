@@ -5,7 +5,7 @@ import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { systemClock, systemRandom } from "@warren/kernel";
-import { Authority } from "@warren/net";
+import { Authority, dialWebSocket } from "@warren/net";
 import { startNode, tempFolder } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 
@@ -52,10 +52,23 @@ describe("a node", () => {
 		const endpoint = `https://127.0.0.1:${(service.address() as AddressInfo).port}/to-the-phone`;
 		expect((await ask("PUT", "/api/push", { endpoint, keys: keys() }, token)).body["subscribed"]).toBe(true);
 
+		// A bell that rings before anybody has seen the session is no news: the feed says when it was seen.
+		const feed = await dialWebSocket(`${node.origin.replace("https", "wss")}/ws/~events`, systemClock, {
+			headers: { authorization: node.authorization },
+			tls: { ca: node.ca },
+		});
+		if (!feed.ok) throw new Error(feed.message);
+		const seen = new Promise<void>((resolve) =>
+			feed.connection.onMessage((data) => {
+				if ((JSON.parse(data.toString()) as { type: string }).type === "sessions") resolve();
+			}),
+		);
 		const cord = join(node.home, "cord");
 		expect(spawnSync("mkfifo", [cord]).status).toBe(0);
 		const command = `sh -c 'read line < ${cord}; printf "\\a"; read line'`;
 		expect((await ask("POST", "/api/sessions", { name: "ringer", command })).status).toBe(201);
+		await seen;
+		feed.connection.terminate();
 		writeFileSync(cord, "pull\n");
 		expect(await rang.promise).toBe("/to-the-phone");
 

@@ -20,6 +20,11 @@ describe("own keys", () => {
 		expect(await other.unlock("wrong")).toBe(false);
 		expect(await other.unlock("correct horse")).toBe(true);
 		expect(await other.get("openai")).toBe("sk-of-ada");
+		// Asked for while the passphrase is still being worked on: that is waited for.
+		const third = new OwnKeys(there);
+		const unlocked = third.unlock("correct horse");
+		expect(await third.get("openai")).toBe("sk-of-ada");
+		expect(await unlocked).toBe(true);
 		await other.set("openai", "");
 		expect(other.providers()).toEqual([]);
 	});

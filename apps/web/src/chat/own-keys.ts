@@ -13,6 +13,8 @@ const reserved = new Set(["salt", "check"]);
 export class OwnKeys {
 	readonly #map: Y.Map<string>;
 	#key: CryptoKey | undefined;
+	/** A passphrase that was given is waited for, whoever closed its dialog meanwhile: deriving takes a moment. */
+	#unlocking: Promise<unknown> = Promise.resolve();
 
 	constructor(doc: Y.Doc) {
 		this.#map = doc.getMap("providerKeys");
@@ -28,7 +30,13 @@ export class OwnKeys {
 	}
 
 	/** @returns false for a wrong passphrase. The first one that is given becomes the passphrase. */
-	async unlock(passphrase: string): Promise<boolean> {
+	unlock(passphrase: string): Promise<boolean> {
+		const unlocked = this.#unlock(passphrase);
+		this.#unlocking = unlocked.catch(() => false);
+		return unlocked;
+	}
+
+	async #unlock(passphrase: string): Promise<boolean> {
 		const kept = this.#map.get("salt");
 		const salt = kept === undefined ? crypto.getRandomValues(new Uint8Array(16)) : fromBase64(kept);
 		const key = await derive(passphrase, salt);
@@ -51,6 +59,7 @@ export class OwnKeys {
 
 	/** Null while locked, or when there is none. */
 	async get(provider: string): Promise<string | null> {
+		await this.#unlocking;
 		const sealed = this.#map.get(provider);
 		return sealed === undefined || this.#key === undefined ? null : open(this.#key, sealed);
 	}
