@@ -33,6 +33,9 @@ async function titles(base: string, workspace: string): Promise<string[]> {
 	return status === 200 ? body.rows.map((row: { title: string }) => row.title) : [];
 }
 
+/** As its own pages have it, by its name; the hub is known by the address that was joined. */
+const originOf = (node: StartedNode) => new URL(node.url).origin;
+
 beforeAll(async () => {
 	const [hubPort, memberPort] = [await freePort(), await freePort()];
 	atHub = `http://127.0.0.1:${hubPort}`;
@@ -79,8 +82,20 @@ describe("a sidecar", () => {
 		expect(
 			(await call("GET", `${atMember}/workspaces`, undefined, evil)).headers.get("access-control-allow-origin"),
 		).toBeNull();
-		const window = await call("GET", `${atMember}/workspaces`, undefined, { ...evil, origin: "tauri://localhost" });
-		expect([window.status, window.headers.get("access-control-allow-origin")]).toEqual([200, "tauri://localhost"]);
+		const windows = ["tauri://localhost", "http://tauri.localhost", "https://tauri.localhost"];
+		for (const origin of [...windows, first.origin, originOf(second)]) {
+			const window = await call("GET", `${atMember}/workspaces`, undefined, { ...evil, origin });
+			expect([window.status, window.headers.get("access-control-allow-origin")]).toEqual([200, origin]);
+		}
+		const strangers = ["null", "tauri://evil", "https://tauri.localhost.evil.example", "http://localhost:3000"];
+		for (const origin of [...strangers, first.origin.replace("https", "http"), `${originOf(second)}0`]) {
+			const stranger = await call("POST", `${atMember}/workspaces`, { name: "x" }, { ...evil, origin });
+			expect([stranger.status, stranger.headers.get("access-control-allow-origin"), origin]).toEqual([
+				403,
+				null,
+				origin,
+			]);
+		}
 		for (const path of ["/auth/login", "/ai/chat", "/proxy/openai/v1/models", "/me"])
 			expect((await call("POST", `${atMember}${path}`, {})).status).toBe(404);
 	});

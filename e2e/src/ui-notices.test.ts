@@ -87,6 +87,39 @@ describe("notices of terminals", () => {
 			.toBe("from the far side ✓");
 	});
 
+	it("an address that a program shows is opened once somebody has looked at it, in a page that knows nothing of this one", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		await run("linker", "sh");
+		await page.context().route("https://burrow.example/**", (route) => route.fulfill({ body: "far away" }));
+		await typeIn("linker", "clear; printf 'see %s://burrow.example/map\\n' https");
+		const stage = page.locator(".xterm-screen");
+		const ask = async () => {
+			const { x, y } = (await stage.boundingBox()) as { x: number; y: number };
+			const hover = async () => {
+				await page.mouse.move(x + 70, y + 90);
+				// In the first line, some columns into the address.
+				await page.mouse.move(x + 70, y + 8);
+				return page.locator(".xterm-cursor-pointer").count();
+			};
+			await expect.poll(hover, eventually).toBeGreaterThan(0);
+			await page.mouse.down();
+			await page.mouse.up();
+			await page.getByRole("alertdialog").getByText("https://burrow.example/map").waitFor();
+		};
+		await ask();
+		await expectAccessible(page, "a link of a program");
+		await page.keyboard.press("Escape");
+		await page.getByRole("alertdialog").waitFor({ state: "detached" });
+		expect(page.context().pages().length).toBe(1);
+		await ask();
+		const opened = page.context().waitForEvent("page");
+		await page.getByRole("button", { name: "Open in a new tab" }).click();
+		const far = await opened;
+		await far.waitForURL("https://burrow.example/map");
+		expect(await far.evaluate(() => [window.opener, document.referrer])).toEqual([null, ""]);
+		await far.close();
+	});
+
 	it("a long command that ends tells by the system when nobody looks at the page", async (test) => {
 		test.skip(missing !== null, missing ?? "");
 		await page.goto(`${originOf(node)}/settings`);

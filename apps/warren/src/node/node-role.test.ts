@@ -1,3 +1,5 @@
+import { X509Certificate } from "node:crypto";
+import { connect } from "node:tls";
 import { silentLogger, systemClock, systemRandom } from "@warren/kernel";
 import type { Route } from "@warren/net";
 import { RawClient, startNode, tempFolder } from "@warren/testkit";
@@ -131,6 +133,31 @@ describe("a node as a process", () => {
 		expect((await node.fetch("/", { headers: { accept: "application/json" } })).status).toBe(200);
 		expect(await node.stop()).toBe(0);
 		expect(node.log()).not.toContain(node.pin);
+	});
+
+	it("hands its CA to anybody, as a file and as a phone's profile, by the fingerprint that it printed", async () => {
+		await using node = await startNode();
+		const get = (path: string) => node.fetch(path, { headers: { authorization: "" } });
+		const { fingerprint, name, notAfter } = (await (await get("/ca.json")).json()) as Record<string, string | number>;
+		const file = await get("/ca.crt");
+		expect(file.headers.get("content-type")).toBe("application/x-x509-ca-cert");
+		const ca = new X509Certificate(Buffer.from(await file.arrayBuffer()));
+		expect([ca.ca, ca.fingerprint256.toLowerCase(), ca.subject]).toEqual([true, fingerprint, `CN=${name}`]);
+		expect(Date.parse(ca.validTo)).toBe(Math.floor(Number(notAfter) / 1000) * 1000);
+		const profile = await get("/ca.mobileconfig");
+		expect(profile.headers.get("content-type")).toBe("application/x-apple-aspen-config");
+		const plist = await profile.text();
+		expect(plist).toContain("<string>com.apple.security.root</string>");
+		expect(/<data>([^<]+)<\/data>/.exec(plist)?.[1]).toBe(ca.raw.toString("base64"));
+		const shown = await new Promise<X509Certificate>((resolve, reject) => {
+			const socket = connect({ host: node.host, port: node.port, servername: "localhost", ca: node.ca }, () => {
+				resolve(socket.getPeerX509Certificate() as X509Certificate);
+				socket.destroy();
+			});
+			socket.once("error", reject);
+		});
+		expect([shown.checkIssued(ca), shown.verify(ca.publicKey)]).toEqual([true, true]);
+		expect(shown.fingerprint256.toLowerCase()).toBe(node.fingerprint);
 	});
 
 	it("without a PIN makes one, with a setup link that works once", async () => {
