@@ -14,10 +14,10 @@ const megabyte = 1_000_000;
 /** One piece, sent again and again: the test itself must hold nothing. */
 const piece = Buffer.alloc(100_000, "0123456789");
 /**
- * What a process may grow by while a body passes: the runtime's young generation and the windows of a connection. Far
- * below the body, so that whoever gathered it would be seen.
+ * What a process may grow by while a body passes, however large: the windows of a connection, and read buffers until the
+ * runtime collects them, which on a busy machine is late. Half of the body at most, so that whoever gathered it is seen.
  */
-const mayGrowKiB = 120 * 1024;
+const mayGrowKiB = 200 * 1024;
 
 let folder: ReturnType<typeof tempFolder>;
 let started: ChildProcess[];
@@ -122,14 +122,10 @@ function pass({ port }: Tunnel, up: number, down: number): Promise<number> {
 
 describe("bodies of any size", () => {
 	const isLong = process.env["WARREN_LONG_TESTS"] === "1";
-	it.for(["shared", "parked"])(
-		"pass both ways over %s in flat memory",
-		{ timeout: 300_000 },
-		async (transport, context) => {
-			context.skip(!existsSync("/proc/self/status"), "the system does not say how much memory a process had");
-			await flat(transport, 250 * megabyte);
-		},
-	);
+	it("pass both ways in flat memory", { timeout: 300_000 }, async (context) => {
+		context.skip(!existsSync("/proc/self/status"), "the system does not say how much memory a process had");
+		await flat("shared", 400 * megabyte);
+	});
 
 	it.for(["shared", "parked", "http2"])(
 		"of 1 GB pass both ways over %s in flat memory",

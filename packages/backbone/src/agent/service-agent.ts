@@ -312,6 +312,7 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 			const now = this.#deps.clock.monotonic();
 			for (const link of [...this.#links])
 				if (now - link.heardAt > this.#pingMs * 3 && !link.channel.isPaused()) link.close("the server is silent");
+			for (const shared of this.#shared) shared.beat();
 			this.#shrink();
 			this.#balance();
 			this.#armSweep();

@@ -5,7 +5,8 @@ import { Lane } from "./lane.ts";
 
 /** Small pieces are gathered in one buffer; above it a copy costs more than a write of its own. */
 const copyBelowBytes = 8 * 1024;
-const slabBytes = 64 * 1024;
+const slabBytes = { first: 2 * 1024, most: 64 * 1024 } as const;
+const noSlab = Buffer.alloc(0);
 /** More than this does not wait for the end of the turn. */
 const maxGatheredBytes = 256 * 1024;
 /** Lanes that stand at once. */
@@ -43,7 +44,10 @@ export class SharedConnection implements RecordSink {
 	// What goes out at the end of this turn.
 	#out: Uint8Array[] = [];
 	#gatheredBytes = 0;
-	#slab = Buffer.allocUnsafeSlow(slabBytes);
+	#slab = noSlab;
+	/** Of the next one; it doubles while they are used up. */
+	#slabBytes: number = slabBytes.first;
+	#slabUsed = false;
 	#slabFrom = 0;
 	#slabTo = 0;
 	#due = false;
@@ -181,14 +185,29 @@ export class SharedConnection implements RecordSink {
 
 	/** @param room bytes that follow it in the same buffer. */
 	#header(type: number, lane: number, value: number, room: number): void {
-		if (this.#slabTo + recordBytes + room > slabBytes) {
-			this.#endSlab();
-			this.#slab = Buffer.allocUnsafeSlow(slabBytes);
+		if (this.#slabTo + recordBytes + room > this.#slab.length) this.#nextSlab(recordBytes + room);
+		this.#slabUsed = true;
+		writeRecord(this.#slab, this.#slabTo, type, lane, value);
+		this.#slabTo += recordBytes;
+	}
+
+	#nextSlab(least: number): void {
+		this.#endSlab();
+		this.#slab = Buffer.allocUnsafeSlow(Math.max(this.#slabBytes, least));
+		this.#slabBytes = Math.min(this.#slabBytes * 2, slabBytes.most);
+		this.#slabFrom = 0;
+		this.#slabTo = 0;
+	}
+
+	/** Told now and then: who has said nothing since keeps no memory for it. */
+	beat(): void {
+		if (!this.#slabUsed && this.#out.length === 0 && this.#slabTo === this.#slabFrom) {
+			this.#slab = noSlab;
+			this.#slabBytes = slabBytes.first;
 			this.#slabFrom = 0;
 			this.#slabTo = 0;
 		}
-		writeRecord(this.#slab, this.#slabTo, type, lane, value);
-		this.#slabTo += recordBytes;
+		this.#slabUsed = false;
 	}
 
 	#endSlab(): void {

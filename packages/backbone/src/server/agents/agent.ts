@@ -266,6 +266,7 @@ export class Agent implements LinkOwner {
 			this.#warm.shift();
 			link.reset(ResetCode.cancelled, "idle");
 		}
+		for (const shared of this.#shared) shared.beat();
 		for (const link of this.links) {
 			link.lane?.beat();
 			if (link.pingedAt !== 0) {
