@@ -79,13 +79,13 @@ describe.skipIf(reason !== null)(
 				const agent = await startServer(args, { BACKBONE_SERVICE_TOKEN: json.token });
 				agents.set(index, agent);
 			}
-		}, 120_000);
+		}, 240_000);
 		afterAll(async () => {
 			http.destroy();
 			for (const agent of agents.values()) await agent[Symbol.asyncDispose]();
 			await cluster?.[Symbol.asyncDispose]();
 			await lifetime.close();
-		}, 60_000);
+		}, 180_000);
 
 		const nodesAt = async (index: number) =>
 			((await api(index, "GET", "/admin/api/cluster")).json.nodes as { self: boolean; agents: object[] }[]).map(
@@ -128,7 +128,7 @@ describe.skipIf(reason !== null)(
 				{ code: 1, log: expect.stringContaining("NATS at 127.0.0.1:1 cannot be reached") },
 				{ code: 1, log: expect.stringContaining("warren on 127.0.0.1 cannot be opened") },
 			]);
-		}, 60_000);
+		}, 180_000);
 
 		it("kill -9 of each node, of NATS and of the database in turn, and partitions, under load: what was answered was done once, and every client gets on", async () => {
 			let stop = false;
@@ -222,6 +222,6 @@ describe.skipIf(reason !== null)(
 			stall(toDatabase, false);
 			stall(toNats, false);
 			expect((await ask(0, "/after"))?.status).toBe(403);
-		}, 60_000);
+		}, 180_000);
 	},
 );

@@ -21,7 +21,7 @@ const both = [
 
 describe.skipIf(missing !== null)(
 	"hubs whose clocks differ by eleven minutes (skipped where PostgreSQL or NATS is not installed)",
-	{ timeout: 90_000 },
+	{ timeout: 240_000 },
 	() => {
 		let cluster: Cluster;
 		let session: string;
@@ -51,7 +51,7 @@ describe.skipIf(missing !== null)(
 				body: JSON.stringify(person),
 			});
 			session = ((await answer.json()) as { token: string }).token;
-		}, 90_000);
+		}, 240_000);
 		afterAll(() => cluster?.[Symbol.asyncDispose]());
 
 		it.each(both)("a session of hub %i is one at hub %i, and its end there is its end here", async (made, used) => {
@@ -111,7 +111,7 @@ describe.skipIf(missing !== null)(
 
 describe.skipIf(missing !== null)(
 	"a database whose clock is an hour ahead (skipped where PostgreSQL or NATS is not installed)",
-	{ timeout: 90_000 },
+	{ timeout: 240_000 },
 	() => {
 		it("is the one that its hubs go by: what one dates the other judges, and each says that it is off", async () => {
 			await using cluster = await startHubs(2, [], { databaseOffMs: 60 * minuteMs });
@@ -141,7 +141,7 @@ describe.skipIf(missing !== null)(
 
 describe.skipIf(missing !== null)(
 	"other roles whose clocks differ by twenty minutes (skipped where PostgreSQL or NATS is not installed)",
-	{ timeout: 120_000 },
+	{ timeout: 240_000 },
 	() => {
 		const offMs = [-10 * minuteMs, 10 * minuteMs];
 		const admin = "an-administrator-of-tests";

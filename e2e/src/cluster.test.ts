@@ -41,7 +41,7 @@ describe.skipIf(reason !== null)(
 				body: JSON.stringify(person),
 			});
 			session = ((await answer.json()) as { token: string }).token;
-		}, 90_000);
+		}, 240_000);
 		afterAll(async () => {
 			await cluster?.[Symbol.asyncDispose]();
 		});
@@ -111,7 +111,7 @@ describe.skipIf(reason !== null)(
 				code: 1,
 				log: expect.stringContaining("warren on 127.0.0.1 cannot be opened"),
 			});
-		}, 90_000);
+		}, 240_000);
 
 		it("kill -9 of each instance, of NATS and of PostgreSQL, and partitions, under load: nothing acknowledged is lost, nothing comes twice", async () => {
 			const clients = [0, 1, 2].map((index) => new SyncClient(origins(), index, "load", session));

@@ -119,11 +119,11 @@ describe.skipIf(reason !== null)(
 		beforeAll(async () => {
 			coordinators = await Coordinators.start(["one", "two", "three", "late"]);
 			cluster = coordinators.cluster;
-		}, 90_000);
+		}, 240_000);
 		afterAll(async () => {
 			for (const agent of agents.values()) await agent.destroy();
 			await coordinators?.[Symbol.asyncDispose]();
-		}, 60_000);
+		}, 180_000);
 
 		it("a machine is the same at both: its certificate, its address, its observed address, and who it sees", async () => {
 			const one = await register("one", 0);
@@ -138,7 +138,7 @@ describe.skipIf(reason !== null)(
 				const posing = await call("two", index, "POST", "/v1/mesh/heartbeat", { peer_id: one.body.peer_id });
 				expect(posing.status, "another's certificate").toBe(403);
 			}
-		}, 30_000);
+		}, 120_000);
 
 		it("kill -9 of the leader, its end and its being cut off: readers go on at the other one from their last event, addresses and policy stay", async () => {
 			const before = new Map<string, { ula: string; peer_id: string }>();
@@ -184,7 +184,7 @@ describe.skipIf(reason !== null)(
 				else await cluster.add(index);
 			}
 			reader.close();
-		}, 120_000);
+		}, 240_000);
 
 		it("a policy that one takes counts at the other after its end, and no reader goes on over it", async () => {
 			const index = await leader();
@@ -204,6 +204,6 @@ describe.skipIf(reason !== null)(
 			expect(late.peers).toEqual([]);
 			expect(late.ula).not.toBe(one.ula);
 			await cluster.add(index);
-		}, 60_000);
+		}, 180_000);
 	},
 );

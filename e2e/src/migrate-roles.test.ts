@@ -46,7 +46,7 @@ describe.skipIf(reason !== null)(
 			nats = await TestNats.start();
 			// One for all roles, as in the examples.
 			database = `postgres://${postgres.user}@127.0.0.1:${postgres.port}/${postgres.createDatabase()}`;
-		}, 60_000);
+		}, 180_000);
 		afterAll(async () => {
 			await nats?.[Symbol.asyncDispose]();
 			postgres?.[Symbol.dispose]();

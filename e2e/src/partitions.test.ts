@@ -12,7 +12,7 @@ const admin = "an-administrator-of-tests";
 
 describe.skipIf(missing !== null)(
 	"a partition between instances (skipped where PostgreSQL or nats-server is missing)",
-	{ timeout: 180_000 },
+	{ timeout: 300_000 },
 	() => {
 		it("of backbones: a client is served through a node that can be reached, and by none of them is 503 until one can", async () => {
 			await using cluster = await Cluster.start(3, {

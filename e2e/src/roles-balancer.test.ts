@@ -20,7 +20,7 @@ const missing = noPostgres() ?? noNats();
 
 describe.skipIf(missing !== null)(
 	"the balancers of examples/ before other roles (skipped where PostgreSQL or nats-server is missing)",
-	{ timeout: 120_000 },
+	{ timeout: 240_000 },
 	() => {
 		const folder = tempFolder("roles-balancer");
 		const lifetime = new Lifetime();
@@ -69,14 +69,14 @@ describe.skipIf(missing !== null)(
 				body: JSON.stringify({ service_name: "web" }),
 			});
 			token = ((await made.json()) as { token: string }).token;
-		}, 120_000);
+		}, 240_000);
 		afterAll(async () => {
 			await lifetime.close();
 			await backbones?.[Symbol.asyncDispose]();
 			await gateways?.[Symbol.asyncDispose]();
 			await coordinators?.[Symbol.asyncDispose]();
 			folder[Symbol.dispose]();
-		}, 60_000);
+		}, 180_000);
 
 		/** The example with this test's names and ports; each of its own must be there to be replaced. */
 		const withPlaces = (file: string) => {

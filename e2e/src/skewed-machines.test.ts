@@ -8,7 +8,7 @@ import { bearer, call, owner } from "./warren-pair.ts";
 const minuteMs = 60_000;
 
 /** Machines whose clocks are off from their hub's: what a hub signed with its time, they judge by theirs. */
-describe("machines whose clocks are off", { timeout: 120_000 }, () => {
+describe("machines whose clocks are off", { timeout: 240_000 }, () => {
 	const nodes: StartedNode[] = [];
 	let session: string;
 	let key: KeyObject;
@@ -32,7 +32,7 @@ describe("machines whose clocks are off", { timeout: 120_000 }, () => {
 		const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
 		key = privateKey;
 		jwk = publicKey.export({ format: "jwk" }) as typeof jwk;
-	}, 120_000);
+	}, 240_000);
 	afterAll(async () => {
 		for (const node of nodes.toReversed()) await node[Symbol.asyncDispose]();
 	});

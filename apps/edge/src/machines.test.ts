@@ -6,7 +6,7 @@ import { WebSocket } from "ws";
 import { bearer, stockClient, TestEdge } from "./edge.testing.ts";
 
 /** The runtime and the commands start as fast as the machine lets them. */
-const patient = { timeout: 120_000 };
+const patient = { timeout: 240_000 };
 
 describe("a machine whose hub lives on Workers", patient, () => {
 	const folder = tempFolder("edge-machine");

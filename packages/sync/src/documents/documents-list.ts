@@ -150,7 +150,8 @@ export class DocumentsList implements RoomAccess {
 
 	async rename(user: UserId, id: string, title: string): Promise<DocumentRecord> {
 		const document = await this.get(user, id, "read-write");
-		const updated_at = this.#clock.now();
+		// Another instance dated it before: between two clocks it never goes back.
+		const updated_at = Math.max(this.#clock.now(), document.updatedAt);
 		await this.#db.updateTable("sync_documents").set({ title, updated_at }).where("id", "=", id).execute();
 		this.#onListChanged();
 		return { ...document, title, updatedAt: updated_at };
@@ -230,7 +231,13 @@ export class DocumentsList implements RoomAccess {
 
 	/** Its content changed. */
 	async touch(id: string): Promise<void> {
-		await this.#db.updateTable("sync_documents").set({ updated_at: this.#clock.now() }).where("id", "=", id).execute();
+		const updated_at = this.#clock.now();
+		await this.#db
+			.updateTable("sync_documents")
+			.set({ updated_at })
+			.where("id", "=", id)
+			.where("updated_at", "<", updated_at)
+			.execute();
 	}
 
 	/** @throws WarrenError `document_forbidden` when it exists and is not theirs to see. */
