@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { nodePrimitives as p } from "./crypto/node-primitives.ts";
 import { boringtun, missingForNamespaces, NetworkLab, wireguardGo } from "./network-lab.testing.ts";
@@ -54,6 +55,47 @@ describe.each(others)("interop with %s", (name, program) => {
 			expect(output).toMatch(/280 packets transmitted, 280 received/);
 			expect((await device.status()).peers[0]?.lastHandshakeAt).toBeGreaterThan(first + 100_000);
 		});
+
+		/** Initiations that prove their address (MAC2 is not zero) and arrive at a host. */
+		const countCookies =
+			"add table inet load; add counter inet load cookies; add chain inet load in { type filter hook input priority 0; }; add rule inet load in udp length 72 counter name cookies";
+		const countProofs =
+			"add table inet load; add counter inet load proofs; add chain inet load in { type filter hook input priority 0; }; add rule inet load in udp length 156 @th,1120,128 != 0 counter name proofs";
+
+		it.for(["we", "they"] as const)(
+			"L1 L2 under load, %s begin and prove the address",
+			{ timeout: 90_000 },
+			async (who, context) => {
+				const lacks = missingForNamespaces("nft");
+				context.skip(lacks !== null, lacks ?? "");
+				const net = lab as NetworkLab;
+				const [a, b] = [net.host("a"), net.host("b")];
+				net.cable(a, ["10.200.0.1/24"], b, ["10.200.0.2/24"]);
+				const device = await net.device(a, { privateKey: own, dataPlane, addresses: ["10.9.0.1/24"] });
+				const configuration = `[Interface]\nPrivateKey = ${base64(its)}\nListenPort = 51820\n[Peer]\nPublicKey = ${base64(p.publicKey(own))}\nAllowedIPs = 10.9.0.1/32\nEndpoint = 10.200.0.1:51820\n`;
+				await net.other(b, program as string, interfaceName, configuration, ["10.9.0.2/24"]);
+				const [from, loaded, key, address] =
+					who === "we"
+						? ([a, b, p.publicKey(its), "10.200.0.2"] as const)
+						: ([b, a, p.publicKey(own), "10.200.0.1"] as const);
+				net.run(loaded, "nft", countProofs);
+				const flood = join(import.meta.dirname, "handshake-flood-process.testing.ts");
+				net.start(from, process.execPath, [flood, Buffer.from(key).toString("hex"), address, "51820"]);
+				// Cookies are asked for once so many have come: nobody begins before.
+				const counted = () =>
+					Number(/packets (\d+)/.exec(net.run(from, "nft", "list", "counter", "inet", "load", "cookies"))?.[1]);
+				net.run(from, "nft", countCookies);
+				while (counted() < 100) await new Promise((resolve) => setImmediate(resolve));
+				await device.setPeer({
+					...{ publicKey: p.publicKey(its), allowedIps: ["10.9.0.2/32"] },
+					endpoint: { address: "10.200.0.2", port: 51820 },
+				});
+				net.start(from, "ping", ["-i", "0.5", who === "we" ? "10.9.0.2" : "10.9.0.1"]);
+				await device.event((event) => event === "peerChange");
+				expect((await device.status()).peers[0]?.lastHandshakeAt).not.toBeNull();
+				expect(net.run(loaded, "nft", "list", "counter", "inet", "load", "proofs")).toMatch(/packets [1-9]/);
+			},
+		);
 
 		const cases = [
 			{ title: "as initiator over v4", weBegin: true, over: 4, withPsk: false },

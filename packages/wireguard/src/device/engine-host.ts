@@ -168,11 +168,19 @@ function feed(engine: Engine, tun: Tun, udp: Socket, lost: () => void): void {
 				if (tun.drain()) engine.turn();
 			},
 		);
-	else if (udp instanceof DgramSocket)
+	else if (udp instanceof DgramSocket) {
+		let isDue = false;
 		udp.start((at, bytes, from) => {
 			engine.inbound(at, bytes, bytes, from);
-			engine.turn();
+			if (isDue) return;
+			isDue = true;
+			// After all that one look at the socket brings: handshakes that are worked off one by one never show as a flood.
+			setImmediate(() => {
+				isDue = false;
+				engine.turn();
+			});
 		});
+	}
 }
 
 function obey(

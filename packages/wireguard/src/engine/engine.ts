@@ -16,8 +16,11 @@ import { completeChecksum, type Offload, readOffload, segment, segmentationOf } 
 import { StagedPackets } from "./staged-packets.ts";
 import { Train } from "./train.ts";
 
-/** Handshake messages worked off in one turn: about 5 ms, so that a flood does not starve the data. */
-const handshakesPerTurn = 16;
+/**
+ * Handshake messages worked off in one turn: about 1 ms, so that a flood does not starve the data, and far fewer than one
+ * look at a socket brings (32 with node:dgram): a flood must show in the queue, which is what asks for cookies.
+ */
+const handshakesPerTurn = 4;
 
 /** What leaves the engine other than by TUN and UDP. Byte arrays are the receiver's own. */
 export interface EngineEvents {

@@ -13,10 +13,11 @@ import { checkBytes, checkEndpoint, checkKey, checkMtu, checkPeer, checkRules } 
 import type { OverlayDeviceDeps, OverlayDeviceDetails } from "../device/overlay-device.ts";
 import { TimestampStore } from "../device/timestamp-store.ts";
 import { wireguardError } from "../errors.ts";
+import { errors, SystemCallError } from "../linux/libc.ts";
 import { formatCidr, parseCidr } from "../protocol/cidr.ts";
 import { endpointOf } from "../protocol/endpoint.ts";
 import type { KernelInterface } from "./kernel-interface.ts";
-import { type KernelPeerRecord, wantedEndpoint, waysOf } from "./kernel-peer.ts";
+import { follow, type KernelPeerRecord, wantedEndpoint, waysOf } from "./kernel-peer.ts";
 import { RuleTable } from "./rule-table.ts";
 import type { KernelPeer } from "./wireguard-messages.ts";
 
@@ -44,6 +45,7 @@ export class KernelDevice implements OverlayDevice {
 	readonly #stamps: TimestampStore | null;
 	readonly #peers = new Map<string, KernelPeerRecord>();
 	#stampedUntil = 0;
+	#refusedCalls = 0;
 	#restoring: Timer | null = null;
 	#asking: Timer | null = null;
 	#closing: Promise<void> | undefined;
@@ -155,25 +157,19 @@ export class KernelDevice implements OverlayDevice {
 
 	status(): Promise<OverlayDeviceDetails> {
 		return new Promise((resolve, reject) => {
-			if (this.#closing !== undefined) return reject(wireguardError("closed", `${this.interfaceName} is closed.`));
-			this.#rules.afterwards(() => {
-				const peers = this.#look();
-				if (peers === null) return reject(wireguardError("device_failed", `${this.interfaceName} is gone.`));
-				resolve({
-					dataPlane: "kernel",
-					fallback: null,
-					interfaceName: this.interfaceName,
-					listenPort: this.listenPort,
-					publicKey: this.publicKey,
-					peers: peers.flatMap((seen) => {
-						const peer = this.#peerOf(seen.publicKey);
-						if (peer === undefined) return [];
-						const endpoint = peer.direct === null ? null : { address: peer.direct.address, port: peer.direct.port };
-						return { ...seen, endpoint, route: peer.route, mtu: peer.mtu };
-					}),
-					counters: { sendErrors: this.#kernel.others.sendErrors },
-				});
-			});
+			const answer = () => {
+				if (this.#closing !== undefined) return reject(wireguardError("closed", `${this.interfaceName} is closed.`));
+				try {
+					const peers = this.#look();
+					if (peers === null) reject(wireguardError("device_failed", `${this.interfaceName} is gone.`));
+					else resolve(this.#details(peers));
+				} catch (failure) {
+					reject(failure as Error);
+				}
+			};
+			// With what was asked before it; rules that are refused hold the device up, and not what is told of it.
+			if (this.#rules.isRefused) answer();
+			else this.#rules.afterwards(answer);
 		});
 	}
 
@@ -188,6 +184,23 @@ export class KernelDevice implements OverlayDevice {
 			await this.#rules.close();
 		})();
 		return this.#closing;
+	}
+
+	#details(peers: readonly KernelPeer[]): OverlayDeviceDetails {
+		return {
+			dataPlane: "kernel",
+			fallback: null,
+			interfaceName: this.interfaceName,
+			listenPort: this.listenPort,
+			publicKey: this.publicKey,
+			peers: peers.flatMap((seen) => {
+				const peer = this.#peerOf(seen.publicKey);
+				if (peer === undefined) return [];
+				const endpoint = peer.direct === null ? null : { address: peer.direct.address, port: peer.direct.port };
+				return { ...seen, endpoint, route: peer.route, mtu: peer.mtu };
+			}),
+			counters: { sendErrors: this.#kernel.others.sendErrors, refusedCalls: this.#refusedCalls },
+		};
 	}
 
 	#setPeer(wanted: OverlayPeer): void {
@@ -246,12 +259,10 @@ export class KernelDevice implements OverlayDevice {
 	#ask(): void {
 		const usesLanes = [...this.#peers.values()].some((peer) => wantedEndpoint(peer) === peer.lane.endpoint);
 		this.#asking = this.#clock.after(usesLanes ? askEveryMs.lanes : askEveryMs.direct, () => {
-			this.#rules.afterwards(() => {
-				this.#try(() => {
-					if (this.#look() === null)
-						return this.#fail(wireguardError("device_failed", `somebody removed the interface ${this.interfaceName}`));
-					this.#keepStamps();
-				});
+			this.#try(() => {
+				if (this.#look() === null)
+					return this.#fail(wireguardError("device_failed", `somebody removed the interface ${this.interfaceName}`));
+				this.#keepStamps();
 			});
 			if (this.#closing === undefined) this.#ask();
 		});
@@ -263,29 +274,13 @@ export class KernelDevice implements OverlayDevice {
 		if (state === null) return null;
 		for (const seen of state.peers) {
 			const peer = this.#peerOf(seen.publicKey);
-			if (peer !== undefined) this.#follow(peer, seen);
+			if (peer === undefined) continue;
+			const isLane = seen.endpoint === null || this.#kernel.lanes.isLane(seen.endpoint);
+			const { hasChanged, mustTell } = follow(peer, seen, isLane);
+			if (mustTell) this.#tell(peer, true);
+			if (hasChanged) this.#onPeerChange(Uint8Array.from(peer.publicKey));
 		}
 		return state.peers;
-	}
-
-	#follow(peer: KernelPeerRecord, { endpoint, lastHandshakeAt }: KernelPeer): void {
-		const wanted = wantedEndpoint(peer);
-		const isWanted =
-			endpoint !== null && endpoint.port === wanted.port && sameAddress(endpoint.address, wanted.address);
-		const isLane = endpoint === null || this.#kernel.lanes.isLane(endpoint);
-		let hasChanged = lastHandshakeAt !== peer.lastHandshakeAt;
-		peer.lastHandshakeAt = lastHandshakeAt;
-		if (!isWanted && !isLane) {
-			const roamed = endpointOf(endpoint.address, endpoint.port);
-			if (roamed !== null && !isSame(roamed.bytes, peer.direct?.bytes)) {
-				peer.direct = roamed;
-				hasChanged = true;
-			}
-			// Where it sends already is where it shall.
-			if (peer.route === "direct" && peer.direct !== null) peer.told = peer.direct;
-		}
-		if (!isWanted && (isLane || wantedEndpoint(peer) === peer.lane.endpoint)) this.#tell(peer, true);
-		if (hasChanged) this.#onPeerChange(Uint8Array.from(peer.publicKey));
 	}
 
 	#change(publicKey: Uint8Array, action: (peer: KernelPeerRecord) => void): void {
@@ -306,7 +301,10 @@ export class KernelDevice implements OverlayDevice {
 		try {
 			action();
 		} catch (failure) {
-			this.#fail(failure instanceof Error ? failure : new Error(messageOf(failure)));
+			if (!(failure instanceof SystemCallError) || failure.errno === errors.ENODEV)
+				return this.#fail(failure instanceof Error ? failure : new Error(messageOf(failure)));
+			this.#refusedCalls += 1;
+			this.#deps.logger.error("overlay: the kernel refuses", { interface: this.interfaceName, fault: failure.message });
 		}
 	}
 
@@ -337,12 +335,4 @@ export class KernelDevice implements OverlayDevice {
 
 function nameOf(publicKey: Uint8Array): string {
 	return Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.byteLength).toString("base64");
-}
-
-function sameAddress(a: string, b: string): boolean {
-	return a === b || isSame(endpointOf(a, 1)?.bytes, endpointOf(b, 1)?.bytes);
-}
-
-function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-	return a !== undefined && b !== undefined && Buffer.compare(a, b) === 0;
 }

@@ -48,7 +48,8 @@ export async function openKernelInterface(
 	try {
 		wireguard = KernelWireguard.open(libc);
 	} catch (failure) {
-		return unfit(failure);
+		// Asking needs no privilege: a system that does not let us (some sandboxes) has none for us.
+		return { ...unfit(failure), refused: "absent" };
 	}
 	if (wireguard === null) return { refused: "absent", reason: "This host's kernel has no WireGuard module." };
 	try {

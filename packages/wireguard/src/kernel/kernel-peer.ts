@@ -1,8 +1,9 @@
 import type { OverlayRoute } from "@warren/kernel";
 import type { Cidr } from "../protocol/cidr.ts";
-import type { Endpoint } from "../protocol/endpoint.ts";
+import { type Endpoint, endpointOf } from "../protocol/endpoint.ts";
 import { kindOf } from "../protocol/messages.ts";
 import type { Lane } from "./lanes.ts";
+import type { KernelPeer } from "./wireguard-messages.ts";
 
 /** What the device remembers of a peer beside what the kernel does. */
 export interface KernelPeerRecord {
@@ -41,3 +42,31 @@ export function waysOf(
 }
 
 const keepaliveBytes = 32;
+
+/**
+ * Takes up what the kernel says of a peer: where it has roamed, whether it shook hands. @param isLane it sends into a
+ * lane, somebody's. @returns whether the owner is told of it, and whether the kernel must be told where to send.
+ */
+export function follow(
+	peer: KernelPeerRecord,
+	{ endpoint, lastHandshakeAt }: Pick<KernelPeer, "endpoint" | "lastHandshakeAt">,
+	isLane: boolean,
+): { hasChanged: boolean; mustTell: boolean } {
+	const seen = endpoint === null ? null : endpointOf(endpoint.address, endpoint.port);
+	let hasChanged = lastHandshakeAt !== peer.lastHandshakeAt;
+	peer.lastHandshakeAt = lastHandshakeAt;
+	if (seen !== null && isSame(seen, wantedEndpoint(peer))) return { hasChanged, mustTell: false };
+	if (!isLane && seen !== null) {
+		if (peer.direct === null || !isSame(seen, peer.direct)) {
+			peer.direct = seen;
+			hasChanged = true;
+		}
+		// Where it sends already is where it shall.
+		if (peer.route === "direct") peer.told = peer.direct;
+	}
+	return { hasChanged, mustTell: isLane || wantedEndpoint(peer) === peer.lane.endpoint };
+}
+
+function isSame(a: Endpoint, b: Endpoint): boolean {
+	return Buffer.compare(a.bytes, b.bytes) === 0;
+}

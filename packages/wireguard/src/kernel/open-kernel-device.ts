@@ -13,7 +13,13 @@ export async function openKernelDevice(
 ): Promise<KernelDevice | KernelRefusal> {
 	const publicKey = nodePrimitives.publicKey(options.privateKey);
 	const opened = await openKernelInterface(deps.libc ?? openLibc(), deps.clock, options, publicKey);
-	return "refused" in opened ? opened : new KernelDevice(deps, opened, options.timestampFile);
+	if ("refused" in opened) return opened;
+	try {
+		return new KernelDevice(deps, opened, options.timestampFile);
+	} catch (failure) {
+		opened.close();
+		throw failure;
+	}
 }
 
 /** What a killed process left under this name, if it had our key: its interface and its rules. */

@@ -30,6 +30,8 @@ export class RuleTable {
 	readonly #interfaceName: string;
 	readonly #events: RuleTableEvents;
 	readonly #stop = new AbortController();
+	/** The host has refused the rules that are being set, and is asked again. */
+	isRefused = false;
 	#isSetting = false;
 	#waiting: (() => void)[] = [];
 	#current: Promise<void> = Promise.resolve();
@@ -65,24 +67,28 @@ export class RuleTable {
 	async close(): Promise<void> {
 		this.#stop.abort();
 		this.#wake();
+		const waiting = this.#waiting;
 		this.#waiting = [];
+		// Whoever waits learns that it is closed.
+		for (const action of waiting) action();
 		await this.#current;
 		await nft(dropTable(this.#interfaceName));
 	}
 
 	async #apply(table: string): Promise<void> {
-		let isRefused = false;
 		while (!this.#stop.signal.aborted) {
 			const reason = await nft(table);
 			if (reason === null) break;
-			isRefused = true;
+			this.isRefused = true;
 			this.#events.refused(reason);
 			await new Promise<void>((resolve) => {
 				this.#wake = resolve;
 				this.#clock.after(retryMs, resolve);
 			});
 		}
-		if (isRefused) this.#events.refused(null);
+		if (!this.isRefused || this.#stop.signal.aborted) return;
+		this.isRefused = false;
+		this.#events.refused(null);
 	}
 
 	#goOn(): void {
