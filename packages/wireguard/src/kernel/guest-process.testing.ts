@@ -151,6 +151,8 @@ const scenes: Record<string, (net: NetworkLab) => Promise<void>> = {
 		const { hosts, a, b } = two;
 		relayBetween(two);
 		same(net.ping(hosts[0], "10.9.0.2"), 3, "pings");
+		// It has seen where the other is: what the relay brings before that is all it knows.
+		await b.event((event) => event === "peerChange");
 		await a.call("setRoute", publicKeys.b, "relay");
 		same(await pingAside(net, hosts[0], "10.9.0.2", 5), 5, "pings one way by the relay, back directly");
 		same((await b.status()).peers[0]?.endpoint, { address: "10.200.0.1", port: 51820 }, "endpoint");

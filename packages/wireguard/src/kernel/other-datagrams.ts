@@ -22,6 +22,7 @@ const receiveBufferBytes = 1024 * 1024;
 const udpHeaderBytes = 8;
 const checksumAt = 6;
 const maxBytes = 65_535;
+const filterBytes = 256;
 const readsPerTurn = 16;
 /** How long the own address towards another is believed. */
 const sourceFreshMs = 1_000;
@@ -46,6 +47,8 @@ export class OtherDatagrams {
 	/** -1 where IPv6 is off. */
 	readonly #v6: number;
 	readonly #polls: { close(): void }[] = [];
+	/** The kernel is given their addresses: nothing may move or free them before it has read them. */
+	readonly #filters: Uint8Array[] = [];
 	readonly #buffer = new Uint8Array(maxBytes);
 	readonly #sources = new Map<string, { readonly address: Uint8Array; readonly at: number }>();
 	#isClosed = false;
@@ -113,9 +116,12 @@ export class OtherDatagrams {
 		const call = `opening a raw socket of v${version}`;
 		const fd = must(libc, libc.socket(family, rawCloseOnExecNonBlocking, protocolUdp), call);
 		try {
-			const filter = udpFilter(version, this.#port);
+			const filter = new Uint8Array(new ArrayBuffer(filterBytes));
+			const instructions = udpFilter(version, this.#port);
+			filter.set(instructions);
+			this.#filters.push(filter);
 			const program = new Uint8Array(16);
-			program.set(u32Bytes(filter.length / 8));
+			program.set(u32Bytes(instructions.length / 8));
 			setAddress(new DataView(program.buffer), 8, libc.addressOf(filter));
 			must(libc, libc.setsockopt(fd, levelSocket, attachFilter, program, 16), "attaching a filter");
 			libc.setsockopt(fd, levelSocket, receiveBuffer, u32Bytes(receiveBufferBytes), 4);

@@ -11,13 +11,17 @@ const receiveTimeout = 20;
 const timeoutSeconds = 2;
 /** The kernel fills at most 32 KiB a read. */
 const readBytes = 64 * 1024;
+/** An attribute of 64 KiB, and what is around it. */
+const writeBytes = 68 * 1024;
 /** Of one dump: 64 MiB. */
 const maxReads = 2048;
 
 /** A conversation with the kernel by netlink(7). Each request is answered before it returns. */
 export class NetlinkSocket {
 	readonly #libc: Libc;
-	readonly #buffer = new Uint8Array(readBytes);
+	/** Both as long as this lives: the kernel is given their addresses. */
+	readonly #buffer = new Uint8Array(new ArrayBuffer(readBytes));
+	readonly #question = new Uint8Array(new ArrayBuffer(writeBytes));
 	#fd: number;
 	#sequence = 0;
 
@@ -38,7 +42,9 @@ export class NetlinkSocket {
 		this.#sequence = (this.#sequence + 1) >>> 0;
 		const isDump = (flags & messageFlags.dump) === messageFlags.dump;
 		const bytes = message(type, messageFlags.request | (isDump ? 0 : messageFlags.ack) | flags, this.#sequence, body);
-		must(this.#libc, Number(this.#libc.write(this.#fd, this.#libc.addressOf(bytes), bytes.length)), call);
+		if (bytes.length > writeBytes) throw new RangeError(`A message of ${bytes.length} bytes is too long.`);
+		this.#question.set(bytes);
+		must(this.#libc, Number(this.#libc.write(this.#fd, this.#libc.addressOf(this.#question), bytes.length)), call);
 		const answers: Uint8Array[] = [];
 		for (let reads = 0; reads < maxReads; reads++) if (this.#read(call, answers)) return answers;
 		throw new SystemCallError(call, errors.EMSGSIZE);
