@@ -222,7 +222,8 @@ export class LabDevice {
 				device.#waiting.delete(message["id"] as number);
 			}
 		});
-		child.once("exit", () => reject(new Error("the device's process ended")));
+		// After its last line was read, which says why.
+		child.once("close", () => reject(new Error("the device's process ended")));
 		child.stdin!.write(`${JSON.stringify(options, bytesToHex)}\n`);
 		await promise;
 		return device;
