@@ -29,6 +29,10 @@ describe("the benches still run", () => {
 		expect(await smoke("overlay/run.ts")).toMatch(/warren offload +TCP ×1 .*\nwarren portable/);
 	});
 
+	it("start", { timeout: 150_000 }, async () => {
+		expect(await smoke("start/run.ts")).toMatch(/terminal +\d+ ms/);
+	});
+
 	it("gateway", { timeout: 150_000 }, async () => {
 		expect(await smoke("gateway/run.ts")).toMatch(/broadcast\/s +warren /);
 	});

@@ -1,4 +1,4 @@
-// node bench/tunnel/run.ts [--smoke] [--rounds N] [--seconds N] [--rtts 0,20,50,100]: requests/s, p50/p99 and CPU a thousand requests at 64 bytes
+// node bench/tunnel/run.ts [--smoke] [--rounds N] [--seconds N] [--rtts 0,20,50,100] [--transports shared,…]: requests/s, p50/p99 and CPU a thousand requests at 64 bytes
 // and 100 MB, with identity checked on every request; a stalled reader beside 50 streams; the knee of a rising rate and p99
 // at 70 % of the slower one's; memory a parked connection; with round trips of 0, 20, 50 and 100 ms between agent and
 // server. Beside nginx→nginx, frp, chisel, rathole and ssh -R (SSHD names its server) where they are installed or can be
@@ -23,6 +23,8 @@ const { values } = parseArgs({
 		rounds: { type: "string" },
 		seconds: { type: "string" },
 		rtts: { type: "string" },
+		/** Ours, with commas. */
+		transports: { type: "string" },
 	},
 });
 const { smoke } = values;
@@ -31,7 +33,8 @@ const seconds = Number(values.seconds ?? (smoke ? 0.3 : 5));
 const concurrencies = smoke ? [8] : [1, 48, 256];
 const rtts = values.rtts?.split(",").map(Number) ?? (smoke ? [0, 2] : [0, 20, 50, 100]);
 const largeBytes = smoke ? 2_000_000 : 100_000_000;
-const transports = smoke ? ["shared", "parked"] : ["shared", "parked", "websocket", "http2"];
+const transports =
+	values.transports?.split(",") ?? (smoke ? ["shared", "parked"] : ["shared", "parked", "websocket", "http2"]);
 const streamsBesideStalled = 50;
 const parked = smoke ? 64 : 1000;
 /** What a parked connection may still be doing when it is counted. */

@@ -107,7 +107,7 @@ export class TestBackbone implements AsyncDisposable {
 	): Promise<TestBackbone> {
 		const lifetime = new Lifetime();
 		const { tables, bus, kv } = shared ?? lifetime.own(await SharedState.open());
-		const audit = new AuditLog(tables.db as never, systemClock, silentLogger);
+		const audit = new AuditLog(tables.db as never, systemClock, silentLogger, { role: "backbone" });
 		const backbone = await openBackbone(
 			{
 				clock,
