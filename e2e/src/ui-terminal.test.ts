@@ -98,6 +98,8 @@ describe("a terminal's page", () => {
 
 	it("a swipe reads back, and a pinch sizes the text", async (test) => {
 		test.skip(missing !== null, missing ?? "");
+		await session("swiped");
+		await open(phone, "swiped");
 		const touch = await phone.context().newCDPSession(phone);
 		const at = async (type: "touchStart" | "touchMove" | "touchEnd", ...points: [x: number, y: number][]) =>
 			touch.send("Input.dispatchTouchEvent", { type, touchPoints: points.map(([x, y], id) => ({ x, y, id })) });

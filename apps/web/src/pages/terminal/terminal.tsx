@@ -73,7 +73,8 @@ function LiveTerminal(props: TerminalPageProps & { onReopen: () => void }) {
 		modifiers,
 		onModifiersUsed: () => used.current(),
 		onScrollBack: () => setOverlay("history"),
-		atShell: () => shells.test(paneCommand.current),
+		// Not known yet counts: what would be scrolled by a program can be read back all the same.
+		atShell: () => paneCommand.current === "" || shells.test(paneCommand.current),
 		onTap: () => (rawNow.current ? view.controls.focus() : compose.current?.focus()),
 		onLink: setLink,
 		focused,
