@@ -32,9 +32,11 @@ describe("RateLimit", () => {
 		expect(limit.take("a")).toBe(0);
 	});
 
-	it("holds at most its number of keys, the least used going first", () => {
-		const limit = new RateLimit(new VirtualClock(), limits);
+	it("holds at most its number of keys, the least used going first, to the second", async () => {
+		const clock = new VirtualClock();
+		const limit = new RateLimit(clock, { ...limits, perSecond: 0.001 });
 		for (const key of ["a", "a", "a", "b", "b", "b"]) limit.take(key);
+		await clock.advance(1_000);
 		limit.waitMs("a");
 		limit.take("c");
 		expect(limit.waitMs("a"), "used after b").toBeGreaterThan(0);
