@@ -12,9 +12,9 @@ import {
 export type DetailedDevice = OverlayDevice & { status(): Promise<OverlayDeviceDetails> };
 
 /**
- * Opens a WireGuard interface on this host. Needs Linux and the right to make interfaces. `auto` is the kernel's own
- * WireGuard where that is there and can serve, else offload, else portable; why a faster one was refused is in the status
- * and in health. A kernel without the module is no refusal.
+ * Opens a WireGuard interface on this host. Needs Linux and the right to make interfaces. `auto` is offload, else portable;
+ * why the faster one was refused is in the status and in health. The kernel's own WireGuard is taken where it is asked
+ * for: taking over what a killed process left has failed once in an emulated machine, and the cause is not found yet.
  * @throws WarrenError `no_tun`, `no_kernel_wireguard`, `not_supported`, `bad_…` for an option, `device_failed` for what
  * the host refuses.
  */
@@ -28,17 +28,15 @@ export async function openOverlayDevice(
 			fix: "Run the joiner on a Linux machine; the others reach it through a node.",
 		});
 	const { dataPlane } = options;
-	let refused: string | null = null;
-	if (dataPlane === "kernel" || dataPlane === "auto") {
+	if (dataPlane === "kernel") {
 		const opened = await openKernel(deps, options);
 		if (!("refused" in opened)) return opened;
-		if (dataPlane === "kernel") throw wireguardError("no_kernel_wireguard", opened.reason);
-		if (opened.refused === "unfit")
-			refused = `the kernel's own WireGuard cannot serve here: ${opened.reason.replace(/\.$/, "")}`;
-	} else await removeLeftoverOf(deps, options);
+		throw wireguardError("no_kernel_wireguard", opened.reason);
+	}
+	await removeLeftoverOf(deps, options);
 	if (dataPlane === "portable") return WireguardDevice.open(deps, { ...options, dataPlane }, null);
 	try {
-		return await WireguardDevice.open(deps, { ...options, dataPlane: "offload" }, refused);
+		return await WireguardDevice.open(deps, { ...options, dataPlane: "offload" }, null);
 	} catch (failure) {
 		if (dataPlane === "offload" || !isOffloadRefusal(failure)) throw failure;
 		return WireguardDevice.open(deps, { ...options, dataPlane: "portable" }, messageOf(failure));

@@ -69,7 +69,7 @@ async function pingAside(net: NetworkLab, host: string, to: string, count: numbe
 const exchanges: readonly (readonly [string, Plane, Plane, object])[] = [
 	["kernel asks offload, over v4", "kernel", "offload", {}],
 	["offload asks kernel, over v6, with a preshared key", "kernel", "offload", { psk: true, knows: "b" }],
-	["kernel asks kernel, chosen by auto", "auto", "auto", {}],
+	["kernel asks kernel", "kernel", "kernel", {}],
 ];
 
 const scenes: Record<string, (net: NetworkLab) => Promise<void>> = {
@@ -242,7 +242,7 @@ const scenes: Record<string, (net: NetworkLab) => Promise<void>> = {
 			} else await again.stop();
 		}
 		const last = await net.device(hosts[0], { privateKey: keys.a, dataPlane: "auto" });
-		same((await last.status()).dataPlane, "kernel", "data plane");
+		same((await last.status()).dataPlane, "offload", "data plane");
 		await last.stop();
 		same(net.ip("-n", hosts[0], "link").includes("wg0"), false, "the interface");
 		same(net.run(hosts[0], "nft", "list", "ruleset"), "", "rules");
