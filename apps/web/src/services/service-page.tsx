@@ -24,9 +24,11 @@ export function ServicePage({ name }: { name: string }) {
 					<Link className="link row small back" href="/services">
 						<ArrowLeft size={15} aria-hidden="true" /> {t.back}
 					</Link>
-					<h1>{name}</h1>
+					<div className="row wrap">
+						<h1>{name}</h1>
+						{service !== undefined && <StatusDot state={healthOf(service).state}>{healthOf(service).word}</StatusDot>}
+					</div>
 				</div>
-				{service !== undefined && <StatusDot state={healthOf(service).state}>{healthOf(service).word}</StatusDot>}
 			</header>
 			{error !== null && <ErrorNotice failure={error} onRetry={() => void refetch()} />}
 			{isPending && error === null && <Skeletons count={3} height={96} label={t.loading} />}

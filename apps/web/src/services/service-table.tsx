@@ -8,7 +8,7 @@ import { Confirm } from "../ui/dialog.tsx";
 import { Menu, MenuItem, MenuSeparator } from "../ui/menu.tsx";
 import { Empty } from "../ui/states.tsx";
 import { type MachineState, StatusDot } from "../ui/status-dot.tsx";
-import { Addresses } from "./exposed-facts.tsx";
+import { Addresses, stateOf } from "./exposed-facts.tsx";
 import { type Exposed, hidePort, removeService, type Service } from "./services-api.ts";
 import { t } from "./text.ts";
 
@@ -51,7 +51,10 @@ function ServiceRow({ service, here }: { service: Service; here: Exposed | undef
 	const [asking, setAsking] = useState<"off" | "remove">();
 	const name = service.service;
 	const links = service.agents.reduce((sum, agent) => sum + agent.links, 0);
-	const health = healthOf(service);
+	const ofAgents = healthOf(service);
+	// An agent may be well while nothing listens behind it: only the machine itself knows.
+	const health =
+		here === undefined || ofAgents.state !== "up" ? { ...ofAgents, note: here?.reason ?? null } : stateOf(here);
 	return (
 		<tr>
 			<td className="cell-first">
@@ -65,7 +68,7 @@ function ServiceRow({ service, here }: { service: Service; here: Exposed | undef
 			</td>
 			<td data-label={t.columns.health}>
 				<StatusDot state={health.state}>{health.word}</StatusDot>
-				{here?.reason != null && <span className="small muted block">{here.reason}</span>}
+				{health.note !== null && <span className="small muted block">{health.note}</span>}
 			</td>
 			<td data-label={t.columns.who}>{service.settings.require_identity === true ? t.granted : t.everybody}</td>
 			<td data-label={t.columns.agents}>
