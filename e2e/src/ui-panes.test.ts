@@ -154,6 +154,7 @@ describe.each(Object.keys(sizes))("split views on a %s", (size) => {
 			await page.keyboard.press("ArrowRight");
 			await expect.poll(width, eventually).toBeGreaterThan(before + 20);
 			await page.goto(`${originOf(first)}/machines`);
+			await page.getByRole("heading", { name: "Machines", exact: true }).waitFor();
 			await page.keyboard.press("Control+k");
 			await page.getByRole("combobox", { name: "Go to" }).fill("split view");
 			await page.getByRole("option", { name: /Open the split view/ }).click();
