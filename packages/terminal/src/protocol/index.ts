@@ -2,13 +2,7 @@
  * The terminal stream: its wire document and both machines, pure, for the server and for browsers alike. Sockets, PTYs
  * and tmux live one folder up. Rules: SPEC.md.
  */
-export {
-	type ClientLoopDeps,
-	type ClientNotice,
-	type ClientSocket,
-	type ClientSocketHandlers,
-	TerminalClientLoop,
-} from "./client-loop.ts";
+
 export {
 	type ClientEffect,
 	type ClientLimits,
@@ -16,8 +10,15 @@ export {
 	clientLimits,
 	type OutputMark,
 	type StopReason,
-	TerminalClient,
-} from "./client-machine.ts";
+} from "./client-effects.ts";
+export {
+	type ClientLoopDeps,
+	type ClientNotice,
+	type ClientSocket,
+	type ClientSocketHandlers,
+	TerminalClientLoop,
+} from "./client-loop.ts";
+export { TerminalClient } from "./client-machine.ts";
 export {
 	type ClientFrame,
 	decodeClientFrame,

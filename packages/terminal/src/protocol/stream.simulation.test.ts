@@ -95,7 +95,7 @@ class Simulation {
 						alive: true,
 						accepted: false,
 					};
-					this.client.opened(effect.link, this.now);
+					this.client.opened(effect.link);
 					break;
 				case "send":
 					if (this.socket?.link === effect.link) this.socket.up.queue.push(effect.bytes);
