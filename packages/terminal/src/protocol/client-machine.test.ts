@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { type ClientEffect, clientLimits } from "./client-effects.ts";
 import { TerminalClient } from "./client-machine.ts";
+import { decodeClientFrame } from "./decode-frame.ts";
 import {
-	decodeClientFrame,
 	encodeEvent,
 	encodeExit,
 	encodeInputAck,
@@ -10,8 +10,8 @@ import {
 	encodePong,
 	encodeReset,
 	encodeWelcome,
-	type Welcome,
-} from "./frames.ts";
+} from "./encode-frame.ts";
+import { type Welcome } from "./frames.ts";
 
 const KiB = 1024;
 const of = (length: number) => new Uint8Array(length).fill(97);

@@ -6,19 +6,9 @@ import {
 	type OutputMark,
 	type StopReason,
 } from "./client-effects.ts";
-import {
-	decodeServerFrame,
-	encodeAck,
-	encodeHello,
-	encodeInput,
-	encodePing,
-	encodeRepaint,
-	encodeResize,
-	maxInputFrameBytes,
-	type ServerFrame,
-	type ViewerMode,
-	type Welcome,
-} from "./frames.ts";
+import { decodeServerFrame } from "./decode-frame.ts";
+import { encodeAck, encodeHello, encodeInput, encodePing, encodeRepaint, encodeResize } from "./encode-frame.ts";
+import { maxInputFrameBytes, type ServerFrame, type ViewerMode, type Welcome } from "./frames.ts";
 import { TypedInput } from "./typed-input.ts";
 
 /**

@@ -19,11 +19,8 @@ export {
 	TerminalClientLoop,
 } from "./client-loop.ts";
 export { TerminalClient } from "./client-machine.ts";
+export { decodeClientFrame, decodeServerFrame } from "./decode-frame.ts";
 export {
-	type ClientFrame,
-	decodeClientFrame,
-	decodeServerFrame,
-	type ExitReason,
 	encodeAck,
 	encodeEvent,
 	encodeExit,
@@ -37,6 +34,10 @@ export {
 	encodeReset,
 	encodeResize,
 	encodeWelcome,
+} from "./encode-frame.ts";
+export {
+	type ClientFrame,
+	type ExitReason,
 	type FrameError,
 	type FrameErrorCode,
 	type Hello,

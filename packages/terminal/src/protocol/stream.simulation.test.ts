@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { TerminalClient } from "./client-machine.ts";
-import { decodeClientFrame } from "./frames.ts";
+import { decodeClientFrame } from "./decode-frame.ts";
 import { ViewerStream } from "./server-machine.ts";
 
 /** mulberry32: small, good enough to shuffle with, the same on every machine. */
