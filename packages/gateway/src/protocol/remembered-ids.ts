@@ -57,8 +57,10 @@ export class RememberedIds {
 		return null;
 	}
 
-	/** Only what `get` has not found. */
+	/** Only what `get` has not found. One whose outcome is known and stays is never held itself, only what was told of it. */
 	add(sending: Sending): void {
+		const { receipt, failed } = sending;
+		const isOpen = receipt === null || failed.length > 0;
 		let slot = this.#kept.length;
 		if (slot === this.#maxEntries) {
 			slot = this.#oldest;
@@ -72,14 +74,18 @@ export class RememberedIds {
 		this.#next[slot] = this.#heads[chain] as number;
 		this.#heads[chain] = slot + 1;
 		this.#meshes[slot] = sending.mesh.meshId;
-		this.#kept[slot] = sending;
-		sending.slot = slot;
+		this.#kept[slot] = isOpen ? sending : this.#toldOf(sending, receipt);
+		if (isOpen) sending.slot = slot;
 	}
 
 	/** Its outcome will not change any more. */
 	settle(sending: Sending, receipt: Receipt): void {
-		const { slot, at } = sending;
-		if (slot === -1 || this.#kept[slot] !== sending) return;
+		const { slot } = sending;
+		if (slot !== -1 && this.#kept[slot] === sending) this.#kept[slot] = this.#toldOf(sending, receipt);
+	}
+
+	#toldOf(sending: Sending, receipt: Receipt): Told {
+		const { at } = sending;
 		if (at - this.#toldAt >= 1000) {
 			this.#told.clear();
 			this.#toldAt = at;
@@ -92,7 +98,7 @@ export class RememberedIds {
 			told = { at: isCommon ? this.#toldAt : at, receipt: outcome };
 			if (isCommon) this.#told.set(receipt.outcome, told);
 		}
-		this.#kept[slot] = told;
+		return told;
 	}
 
 	/** It may come again. */

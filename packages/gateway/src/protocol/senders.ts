@@ -66,8 +66,11 @@ export class Senders {
 			sending.refusal = refusal;
 			return this.#core.deliveries.done(sending);
 		}
-		if (receipts) this.#remembered.add(sending);
-		this.#core.deliveries.pass(sending, this.#targets(mesh, message), message, this.#core.now, this.#core.wall);
+		const targets = this.#targets(session, mesh, message);
+		this.#core.deliveries.pass(sending, targets, message, this.#core.now, this.#core.wall);
+		// What may be sent again is not remembered.
+		if (receipts && (sending.failed.length > 0 || sending.receipt?.retryAfterMs === undefined))
+			this.#remembered.add(sending);
 	}
 
 	/** A receipt is known: the retryable ones are forgotten, so that the id may come again. */
@@ -120,14 +123,19 @@ export class Senders {
 		};
 	}
 
-	#targets(from: Mesh, message: SendMessage): Iterable<Mesh> {
-		if (message.targetMeshId === null) return this.#audience(from, message);
-		const target = this.#core.meshes.get(message.targetMeshId);
+	#targets(session: Session, from: Mesh, { targetMeshId, room }: SendMessage): Iterable<Mesh> {
+		if (targetMeshId === null) return this.#audience(from, room);
+		// One that is connected is the one that has the name; who speaks, often speaks to the same.
+		let target = session.target;
+		if (target?.session == null || target.meshId !== targetMeshId) {
+			target = this.#core.meshes.get(targetMeshId);
+			session.target = target;
+		}
 		return target !== null && admitEachOther(from, target) ? [target] : none;
 	}
 
-	*#audience(from: Mesh, message: SendMessage): Iterable<Mesh> {
-		for (const target of this.#core.meshes.audience(message.room))
+	*#audience(from: Mesh, room: string | null): Iterable<Mesh> {
+		for (const target of this.#core.meshes.audience(room))
 			if (target !== from && admitEachOther(from, target)) yield target;
 	}
 }

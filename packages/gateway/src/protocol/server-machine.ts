@@ -124,6 +124,7 @@ export class ServerMachine implements MachineCore {
 			openedAt: now,
 			state: { at: "new", said: 0 },
 			features: noFeatures,
+			target: null,
 			sent: 0,
 			acknowledged: 0,
 			blockedOn: null,

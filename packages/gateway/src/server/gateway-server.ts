@@ -251,10 +251,11 @@ export class GatewayServer implements Closeable {
 		switch (effect.kind) {
 			case "send": {
 				const { socket } = effect.to as Connection;
-				if (effect.soon === true) return socket.sendFrameSoon(encodeFrame(effect.text));
-				return socket.sendFrame(this.#frameOf(effect.text));
+				return effect.soon === true ? socket.sendSoon(effect.text) : socket.sendFrame(this.#frameOf(effect.text));
 			}
 			case "fanout": {
+				const [first] = effect.to;
+				if (effect.to.length === 1) return (first as Connection).socket.send(effect.text);
 				const frame = this.#frameOf(effect.text);
 				for (const to of effect.to) (to as Connection).socket.sendFrame(frame);
 				return;
