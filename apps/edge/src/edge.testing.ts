@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { WireClient as SyncWireClient } from "@warren/sync/testing";
-import { Workerd } from "@warren/testkit";
+import { startCommand, Workerd } from "@warren/testkit";
 import { WebSocket } from "ws";
 import { WebsocketProvider as Provider1 } from "y-websocket-1";
 import { WebsocketProvider as Provider2 } from "y-websocket-2";
@@ -10,32 +10,16 @@ import * as Y from "yjs";
 export const setupSecret = "the-one-time-setup-secret";
 export const password = "correct horse battery";
 
-/** The whole worker in the real runtime, with clients that are people and programs. */
-export class TestEdge implements AsyncDisposable {
-	readonly #workerd: Workerd;
+/** A hub in a runtime of its own, with clients that are people and programs. */
+export class HubUnderTest implements AsyncDisposable {
+	readonly origin: string;
+	readonly #setup: string;
+	readonly #close: () => PromiseLike<unknown>;
 
-	private constructor(workerd: Workerd) {
-		this.#workerd = workerd;
-	}
-
-	static async open(
-		more: {
-			readonly bindings?: Readonly<Record<string, string>>;
-			readonly outbound?: (request: Request) => Promise<Response>;
-			readonly folder?: string;
-		} = {},
-	): Promise<TestEdge> {
-		const { bindings, ...rest } = more;
-		const workerd = await Workerd.start(join(import.meta.dirname, "worker.testing.ts"), {
-			objects: { HUB: "HubObject", ROOMS: "RoomObject" },
-			bindings: { WARREN_URL: "http://localhost", WARREN_SETUP: setupSecret, ...bindings },
-			...rest,
-		});
-		return new TestEdge(workerd);
-	}
-
-	get origin(): string {
-		return this.#workerd.origin;
+	constructor(origin: string, setup: string, close: () => PromiseLike<unknown>) {
+		this.origin = origin;
+		this.#setup = setup;
+		this.#close = close;
 	}
 
 	get wsUrl(): string {
@@ -52,7 +36,7 @@ export class TestEdge implements AsyncDisposable {
 			method,
 			redirect: "manual",
 			headers: {
-				"cf-connecting-ip": "198.51.100.1",
+				...from("198.51.100.1"),
 				...(body === undefined ? {} : { "content-type": "application/json" }),
 				...headers,
 			},
@@ -66,7 +50,7 @@ export class TestEdge implements AsyncDisposable {
 	/** The first owner. @returns the session's token. */
 	async owner(): Promise<string> {
 		const body = { name: "Ada", email: "ada@example.test", password };
-		const done = await this.call("POST", "/auth/signup", body, { "x-warren-setup": setupSecret });
+		const done = await this.call("POST", "/auth/signup", body, { "x-warren-setup": this.#setup });
 		if (done.status !== 200) throw new Error(`sign-up: ${done.status} ${JSON.stringify(done.body)}`);
 		return done.body.token;
 	}
@@ -75,14 +59,45 @@ export class TestEdge implements AsyncDisposable {
 	async person(owner: string, email: string): Promise<{ readonly token: string; readonly id: string }> {
 		const invited = await this.call("POST", "/me/invitations", { role: "user" }, bearer(owner));
 		const body = { name: email.split("@")[0], email, password, invitation: invited.body.code };
-		const done = await this.call("POST", "/auth/signup", body, { "cf-connecting-ip": "198.51.100.9" });
+		const done = await this.call("POST", "/auth/signup", body, from("198.51.100.9"));
 		if (done.status !== 200) throw new Error(`sign-up: ${done.status} ${JSON.stringify(done.body)}`);
 		return { token: done.body.token, id: done.body.user.id };
 	}
 
-	[Symbol.asyncDispose](): Promise<void> {
-		return this.#workerd[Symbol.asyncDispose]();
+	async [Symbol.asyncDispose](): Promise<void> {
+		await this.#close();
 	}
+}
+
+/** The client's address, as the platform writes it, and as a proxy in front of a Node hub does. */
+export function from(address: string): Record<string, string> {
+	return { "cf-connecting-ip": address, "x-forwarded-for": address };
+}
+
+/** The whole worker in the real runtime. */
+export async function openEdge(
+	more: {
+		readonly bindings?: Readonly<Record<string, string>>;
+		readonly outbound?: (request: Request) => Promise<Response>;
+		readonly folder?: string;
+	} = {},
+): Promise<HubUnderTest> {
+	const { bindings, ...rest } = more;
+	const workerd = await Workerd.start(join(import.meta.dirname, "worker.testing.ts"), {
+		objects: { HUB: "HubObject", ROOMS: "RoomObject" },
+		bindings: { WARREN_URL: "http://localhost", WARREN_SETUP: setupSecret, ...bindings },
+		...rest,
+	});
+	return new HubUnderTest(workerd.origin, setupSecret, () => workerd[Symbol.asyncDispose]());
+}
+
+/** `warren hub`, a process on files of its own. */
+export async function openNodeHub(): Promise<HubUnderTest> {
+	const proxy = ["--trusted-proxy", "127.0.0.1/32"];
+	const hub = startCommand(["hub", "--http", "--host", "127.0.0.1", "--port", "0", ...proxy, "--json"]);
+	const { url, setupUrl } = await hub.line<{ readonly url: string; readonly setupUrl: string }>();
+	const origin = `http://127.0.0.1:${new URL(url).port}`;
+	return new HubUnderTest(origin, setupUrl.split("#setup=")[1] ?? "", () => hub[Symbol.asyncDispose]());
 }
 
 export function bearer(token: string): Record<string, string> {
@@ -104,7 +119,7 @@ export interface StockClient extends Disposable {
 
 /** npm's own provider, unmodified. */
 export function stockClient(
-	edge: TestEdge,
+	hub: HubUnderTest,
 	room: string,
 	token: string,
 	version: keyof typeof stockProviders = "3.1.0",
@@ -112,7 +127,7 @@ export function stockClient(
 	const Provider = stockProviders[version] as unknown as typeof Provider3;
 	const bySubprotocol = version !== "1.5.4";
 	const doc = new Y.Doc();
-	const provider = new Provider(`${edge.wsUrl}/rooms`, `${room}/sync`, doc, {
+	const provider = new Provider(`${hub.wsUrl}/rooms`, `${room}/sync`, doc, {
 		...(bySubprotocol ? { protocols: ["warren.v1", `bearer.${token}`] } : {}),
 		WebSocketPolyfill: (bySubprotocol ? WebSocket : withHeader(token)) as never,
 		disableBc: true,
@@ -164,7 +179,7 @@ function until(
 
 /** A socket without a document, at this hub. */
 export class WireClient extends SyncWireClient {
-	constructor(edge: TestEdge, room: string, token: string, headers: Readonly<Record<string, string>> = {}) {
-		super(edge.wsUrl, room, { token, headers });
+	constructor(hub: HubUnderTest, room: string, token: string, headers: Readonly<Record<string, string>> = {}) {
+		super(hub.wsUrl, room, { token, headers });
 	}
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { startCommand, tempFolder } from "@warren/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import { bearer, stockClient, TestEdge } from "./edge.testing.ts";
+import { bearer, type HubUnderTest, openEdge, stockClient } from "./edge.testing.ts";
 
 /** The runtime and the commands start as fast as the machine lets them. */
 const patient = { timeout: 240_000 };
@@ -11,10 +11,10 @@ const patient = { timeout: 240_000 };
 describe("a machine whose hub lives on Workers", patient, () => {
 	const folder = tempFolder("edge-machine");
 	const home = folder.file("home");
-	let edge: TestEdge;
+	let edge: HubUnderTest;
 	let ada: string;
 	beforeAll(async () => {
-		edge = await TestEdge.open();
+		edge = await openEdge();
 		ada = await edge.owner();
 	}, patient.timeout);
 	afterAll(async () => {

@@ -1,6 +1,13 @@
 import { silentLogger, systemClock, systemRandom } from "@warren/kernel";
 import { FetchListener, HostTable } from "@warren/net";
-import { AuditLog, type ObjectStorage, openObjectTables } from "@warren/store";
+import {
+	AuditLog,
+	type ObjectStorage,
+	openObjectTables,
+	openPostgresTables,
+	type PostgresOptions,
+	type Tables,
+} from "@warren/store";
 import { openAccounts } from "./accounts.ts";
 import { type HubTables, hubSchemas, OneSetup } from "./hub.testing.ts";
 import { isRevoked } from "./revoked.ts";
@@ -11,10 +18,17 @@ interface State {
 	readonly storage: ObjectStorage & { deleteAll(): Promise<void> };
 }
 
+/** What a test asks for: tables in a database, or null = in the object. */
+export interface FreshHub {
+	readonly trusted: boolean;
+	readonly database: PostgresOptions | null;
+}
+
 /** A hub's accounts in a Durable Object, for the contract tests: they begin with a fresh one, and look into its tables. */
 export class AccountsObject {
 	readonly #storage: State["storage"];
 	#listener: Promise<FetchListener> | null = null;
+	#before: Promise<Tables<HubTables>> | null = null;
 
 	constructor(state: State) {
 		this.#storage = state.storage;
@@ -24,7 +38,8 @@ export class AccountsObject {
 		const { pathname } = new URL(request.url);
 		if (pathname === "/~fresh") {
 			await this.#storage.deleteAll();
-			this.#listener = this.#open((await request.json()) as { trusted: boolean });
+			await (await this.#before)?.close();
+			this.#listener = this.#open((await request.json()) as FreshHub);
 			await this.#listener;
 			return new Response();
 		}
@@ -35,9 +50,13 @@ export class AccountsObject {
 		return (await this.#listener)?.fetch(request) ?? new Response("ask for a fresh one first", { status: 500 });
 	}
 
-	async #open({ trusted }: { readonly trusted: boolean }): Promise<FetchListener> {
+	async #open({ trusted, database }: FreshHub): Promise<FetchListener> {
 		const [clock, random, logger] = [systemClock, systemRandom, silentLogger];
-		const { db } = await openObjectTables<HubTables>(this.#storage, hubSchemas, "under test");
+		this.#before =
+			database === null
+				? openObjectTables<HubTables>(this.#storage, hubSchemas, "under test")
+				: openPostgresTables<HubTables>(database, hubSchemas);
+		const { db } = await this.#before;
 		const audit = new AuditLog(db as never, clock, logger);
 		const accounts = await openAccounts(
 			{ db, clock, random, logger, audit, setup: new OneSetup() },

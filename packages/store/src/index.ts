@@ -6,6 +6,7 @@ export { AuditLog, type AuditTable, auditSchema } from "./audit-log.ts";
 export type { Bus, BusMessage } from "./bus.ts";
 export { storeConditions } from "./conditions.ts";
 export { storeError } from "./errors.ts";
+export { type InstallationTable, installationSchema } from "./installation.ts";
 export type { KeyValue, KeyValueChange, KeyValueEntry } from "./key-value.ts";
 export {
 	assertLeads,

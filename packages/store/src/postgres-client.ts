@@ -19,8 +19,9 @@ const awayErrnos = new Set([
 	"EHOSTUNREACH",
 	"ENETUNREACH",
 ]);
+/** The driver's, then those of Workers' sockets. */
 const awayMessages =
-	/^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection)/;
+	/^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection|proxy request failed|Network connection lost|Stream was cancelled)/;
 const diskFull = "53100";
 
 /** Tells one condition for all of a pool's connections. */
@@ -76,6 +77,8 @@ export function watchedClient(presence: PostgresPresence) {
 			return asked.then(
 				(answer) => {
 					clearTimeout(late);
+					// A socket of Workers may break without a reason, and the driver then has no error to give.
+					if (answer === undefined) throw presence.fault(new Error("Connection terminated unexpectedly"));
 					presence.here();
 					return answer;
 				},

@@ -14,8 +14,10 @@ export interface PostgresOptions {
 	readonly database: string;
 	readonly user: string;
 	readonly password?: string;
-	/** PEM of the CA that signed the server's certificate; without it, no TLS: a Unix socket or loopback. */
+	/** PEM of the CA that signed the server's certificate; without it and `tls`, no TLS: a Unix socket or loopback. */
 	readonly ca?: string;
+	/** TLS, by the authorities that the runtime believes. */
+	readonly tls?: boolean;
 	/** Connections in all; 10 unless told. */
 	readonly maxConnections?: number;
 }
@@ -37,7 +39,7 @@ export async function openPostgresTables<DB>(
 	schemas: readonly Schema[],
 	deps: { readonly health?: HealthTable } = {},
 ): Promise<Tables<DB>> {
-	const { ca, maxConnections, ...where } = options;
+	const { ca, tls, maxConnections, ...where } = options;
 	const name = `${options.database} on ${options.host}`;
 	const config = {
 		...where,
@@ -45,7 +47,7 @@ export async function openPostgresTables<DB>(
 		connectionTimeoutMillis: connectTimeoutMs,
 		idle_in_transaction_session_timeout: idleInTransactionMs,
 		keepAlive: true,
-		...(ca === undefined ? {} : { ssl: { ca } }),
+		...(ca === undefined ? { ssl: tls === true } : { ssl: { ca } }),
 		types: {
 			// Our 64-bit columns are times and counters, all below 2^53; the driver would make strings of them.
 			getTypeParser: ((oid: number, format: "text") =>

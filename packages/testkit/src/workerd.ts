@@ -10,6 +10,8 @@ export interface WorkerdOptions {
 	readonly outbound?: (request: Request) => Promise<Response>;
 	/** A folder in which objects outlive the process. */
 	readonly folder?: string;
+	/** Other files in the place of modules that the program imports. */
+	readonly alias?: Readonly<Record<string, string>>;
 }
 
 /** The runtime's behaviour that is asked for; `wrangler.jsonc` names the same. */
@@ -33,7 +35,7 @@ export class Workerd implements AsyncDisposable {
 	/** @param entry the program's module. */
 	static async start(entry: string, options: WorkerdOptions): Promise<Workerd> {
 		const { outbound } = options;
-		const contents = await (bundled.get(entry) ?? bundle(entry));
+		const contents = await (bundled.get(entry) ?? bundle(entry, options.alias));
 		const scratch = tempFolder("workerd");
 		const miniflare = within(scratch.path, {
 			modules: [{ type: "ESModule", path: "worker.js", contents }],
@@ -82,8 +84,8 @@ function within(folder: string, options: MiniflareOptions): Miniflare {
 /** Once a process: it takes seconds. */
 const bundled = new Map<string, Promise<string>>();
 
-function bundle(entry: string): Promise<string> {
-	const made = bundleWorker(entry);
+function bundle(entry: string, alias: WorkerdOptions["alias"]): Promise<string> {
+	const made = bundleWorker(entry, alias);
 	bundled.set(entry, made);
 	return made;
 }

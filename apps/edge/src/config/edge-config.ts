@@ -1,6 +1,7 @@
 import { readSocialVariables, type SocialProviders } from "@warren/accounts";
 import { type AiOptions, readKeyVariables, readOrigins } from "@warren/ai";
 import { parseConfig } from "@warren/kernel";
+import type { PostgresOptions } from "@warren/store";
 import { z } from "zod";
 
 /** A hub on Workers, as its variables and secrets say. */
@@ -12,7 +13,16 @@ export interface EdgeConfig {
 	readonly setup: string | null;
 	readonly corsOrigins: ReadonlySet<string>;
 	readonly social: SocialProviders;
+	/** Null: the tables stand in the hub's own object. */
+	readonly database: EdgeDatabase | null;
 	readonly ai: Pick<AiOptions, "environmentKeys" | "overrides" | "ollamaHost" | "cloud">;
+}
+
+/** PostgreSQL for everything but the documents' contents. */
+export interface EdgeDatabase {
+	readonly postgres: PostgresOptions;
+	/** What belongs to these tables and must not be among them: without it, second factors of a backup open nothing. */
+	readonly secret: string;
 }
 
 const origin = z
@@ -25,6 +35,19 @@ const schema = z.object({
 	WARREN_NAME: z.string().trim().min(1).max(60).default("Warren"),
 	WARREN_SETUP: z.string().min(16, "must have 16 characters at least").optional(),
 	WARREN_CORS_ORIGINS: z.string().default(""),
+});
+const database = z.object({
+	WARREN_DATABASE: z
+		.string({ message: "must be set with WARREN_SECRET, which is for the tables in it" })
+		.regex(/^postgres(ql)?:[/][/]/, "must be like postgres://USER:PASSWORD@HOST/DATABASE")
+		.refine((text) => URL.canParse(text), { message: "is no URL", abort: true })
+		.transform((text) => new URL(text))
+		.refine(({ hostname, username, pathname }) => hostname !== "" && username !== "" && pathname.length > 1, {
+			message: "lacks its host, its user or its database's name",
+		}),
+	WARREN_SECRET: z
+		.string({ message: "must be set with WARREN_DATABASE: 32 random characters that stay the same" })
+		.min(32, "must have 32 characters at least"),
 });
 
 /** @throws WarrenError `bad_config`, `unsafe_config`. */
@@ -40,6 +63,8 @@ export function parseEdgeConfig(environment: Readonly<Record<string, unknown>>):
 		setup: settings.WARREN_SETUP ?? null,
 		corsOrigins: new Set(split(settings.WARREN_CORS_ORIGINS)),
 		social: readSocialVariables(texts, "edge"),
+		database:
+			texts["WARREN_DATABASE"] === undefined && texts["WARREN_SECRET"] === undefined ? null : readDatabase(texts),
 		ai: {
 			environmentKeys: readKeyVariables(texts),
 			overrides: readOrigins(texts),
@@ -49,6 +74,27 @@ export function parseEdgeConfig(environment: Readonly<Record<string, unknown>>):
 		},
 	};
 }
+
+/** Its password is in the URL, which is a secret of the deployment. TLS unless it is on this machine (`wrangler dev`). */
+function readDatabase(texts: Readonly<Record<string, string>>): EdgeDatabase {
+	const { WARREN_DATABASE: url, WARREN_SECRET: secret } = parseConfig(database, texts, "edge");
+	return {
+		postgres: {
+			host: url.hostname.replace(/^\[|\]$/g, ""),
+			...(url.port === "" ? {} : { port: Number(url.port) }),
+			database: decodeURIComponent(url.pathname.slice(1)),
+			user: decodeURIComponent(url.username),
+			...(url.password === "" ? {} : { password: decodeURIComponent(url.password) }),
+			tls: !near.has(url.hostname),
+			maxConnections,
+		},
+		secret,
+	};
+}
+
+const near: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"]);
+/** Of the six that the platform lets an object dial at once. */
+const maxConnections = 5;
 
 function split(text: string): string[] {
 	return text

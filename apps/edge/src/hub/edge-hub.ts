@@ -1,19 +1,17 @@
-import { type Accounts, type AccountsTables, accountsSchema, isRevoked, openAccounts } from "@warren/accounts";
-import { type AiTables, aiSchema, FetchUpstream, openAi } from "@warren/ai";
-import { closeCodes, type Logger, newSecret, type Random } from "@warren/kernel";
+import { type Accounts, isRevoked, openAccounts } from "@warren/accounts";
+import { FetchUpstream, openAi } from "@warren/ai";
+import { closeCodes, type Logger, type Random } from "@warren/kernel";
 import { dataHeaders, describedRoutes, FetchListener, HostTable, type Route } from "@warren/net";
-import { AuditLog, type AuditTable, auditSchema, openObjectTables } from "@warren/store";
-import { DocumentsList, documentRoutes, type SyncTables, syncSchema } from "@warren/sync";
+import { AuditLog } from "@warren/store";
+import { DocumentsList, documentRoutes } from "@warren/sync";
 import manifest from "../../package.json" with { type: "json" };
 import type { EdgeConfig } from "../config/edge-config.ts";
 import type { ObjectClock } from "../object-clock.ts";
 import { type DurableStorage, type RoomStub, socketPair } from "../platform.ts";
-import { type AttendanceTable, attendanceSchema } from "./attendance.ts";
 import { ConfiguredSetup } from "./configured-setup.ts";
 import { Doors } from "./doors.ts";
+import { openHubTables } from "./hub-tables.ts";
 import { roomContents } from "./room-contents.ts";
-
-type EdgeTables = AccountsTables & SyncTables & AiTables & AuditTable & AttendanceTable;
 
 export interface EdgeHubDeps {
 	readonly storage: DurableStorage;
@@ -31,18 +29,17 @@ export interface EdgeHub {
 
 /** Written by the platform itself, over whatever a client sent. */
 const addressHeader = "cf-connecting-ip";
-const schemas = [accountsSchema, syncSchema, aiSchema, auditSchema, attendanceSchema];
 
-/** What hub-services.ts of apps/warren composes, over one object's storage; documents' bytes are in objects of their own. */
+/** What hub-services.ts of apps/warren composes, over an object's storage or PostgreSQL; documents' bytes are in objects of their own. */
 export async function openEdgeHub(deps: EdgeHubDeps, config: EdgeConfig): Promise<EdgeHub> {
 	const { storage, roomOf, clock, random, logger } = deps;
-	const { db } = await openObjectTables<EdgeTables>(storage, schemas, "of this hub");
+	const { db, attendance, secret } = await openHubTables({ storage, random }, config.database);
 	const audit = new AuditLog(db as never, clock, logger, { role: "hub" });
 	const accounts = await openAccounts(
 		{ db, clock, random, logger, audit, setup: new ConfiguredSetup(config.setup, clock) },
 		{
 			baseUrls: config.urls,
-			secret: await kept(storage, "secret", () => newSecret(random)),
+			secret,
 			cookieName: "warren-hub",
 			social: config.social,
 		},
@@ -53,7 +50,7 @@ export async function openEdgeHub(deps: EdgeHubDeps, config: EdgeConfig): Promis
 		random,
 		onAccessChanged: (document, user, access) => doors.accessChanged(document, user, access),
 	});
-	const doors = new Doors({ db: db as never, clock, logger, documents, roomOf, authenticator: accounts.authenticator });
+	const doors = new Doors({ db: attendance, clock, logger, documents, roomOf, authenticator: accounts.authenticator });
 	const ai = await openAi(
 		{ db: db as never, clock, random, logger, audit, upstream: new FetchUpstream(clock) },
 		{ ...config.ai, keyFile: null, owner: "hub" },
@@ -101,13 +98,4 @@ function aboutRoute({ name }: EdgeConfig): Route {
 				{ headers: dataHeaders },
 			),
 	};
-}
-
-/** Made at the first start, and kept with the object. */
-async function kept(storage: DurableStorage, name: string, make: () => string): Promise<string> {
-	const before = await storage.get<string>(name);
-	if (before !== undefined) return before;
-	const made = make();
-	await storage.put(name, made);
-	return made;
 }

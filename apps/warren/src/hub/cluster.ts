@@ -2,7 +2,16 @@ import { existsSync } from "node:fs";
 import { accountsSchema } from "@warren/accounts";
 import { aiSchema } from "@warren/ai";
 import { type Clock, defineErrors, equalSecrets, hashToken, newId, newSecret } from "@warren/kernel";
-import { auditSchema, type Bus, type KeyValue, type Schema, SharedClock, type Tables, whileAlone } from "@warren/store";
+import {
+	auditSchema,
+	type Bus,
+	type InstallationTable,
+	installationSchema,
+	type KeyValue,
+	SharedClock,
+	type Tables,
+	whileAlone,
+} from "@warren/store";
 import { syncLogSchema, syncSchema } from "@warren/sync";
 import { openSharedState } from "../cluster/shared-state.ts";
 import type { ClusterConfig } from "../config/cluster-config.ts";
@@ -24,28 +33,6 @@ export interface ClusterTables extends Tables<HubTables> {
 	readonly cluster: Cluster;
 }
 
-interface IdentityTable {
-	/** One row: which installation these tables belong to. */
-	cluster_identity: { id: number; install_id: string; secret_hash: string; ca_fingerprint: string | null };
-}
-
-const clusterSchema: Schema = {
-	domain: "cluster",
-	migrations: {
-		"001-identity": {
-			async up(db) {
-				await db.schema
-					.createTable("cluster_identity")
-					.addColumn("id", "integer", (column) => column.primaryKey())
-					.addColumn("install_id", "text", (column) => column.notNull())
-					.addColumn("secret_hash", "text", (column) => column.notNull())
-					.addColumn("ca_fingerprint", "text")
-					.execute();
-			},
-		},
-	},
-};
-
 export const hubSchemas = [accountsSchema, syncSchema, syncLogSchema, aiSchema, auditSchema] as const;
 
 type Opening = Pick<RoleBase, "data" | "lifetime" | "health" | "logger" | "clock" | "random">;
@@ -61,7 +48,10 @@ export async function openClusterTables(
 	usesOwnCa: boolean,
 ): Promise<ClusterTables> {
 	const { clock } = base;
-	const shared = await openSharedState<HubTables & IdentityTable>(base, config, "hub", [...hubSchemas, clusterSchema]);
+	const shared = await openSharedState<HubTables & InstallationTable>(base, config, "hub", [
+		...hubSchemas,
+		installationSchema,
+	]);
 	const { tables, bus, keyValue } = shared;
 	await whileAlone(tables, clock, () => checkIdentity(base, tables, usesOwnCa));
 	const sharedClock = base.lifetime.own(await SharedClock.open(tables.db, base));
@@ -71,7 +61,7 @@ export async function openClusterTables(
 /** The first instance makes the installation; the others must have its secret, or sessions of one would be none at the next. */
 async function checkIdentity(
 	{ data, random }: Opening,
-	{ db }: Tables<IdentityTable>,
+	{ db }: Tables<InstallationTable>,
 	usesOwnCa: boolean,
 ): Promise<void> {
 	const row = await db.selectFrom("cluster_identity").selectAll().executeTakeFirst();
@@ -115,7 +105,7 @@ async function checkIdentity(
 /** Every instance certifies with the same CA; the first one that has it says which. @throws WarrenError `cluster_mismatch`. */
 export async function checkAuthority({ db }: ClusterTables, fingerprint: string | null): Promise<void> {
 	if (fingerprint === null) return;
-	const identity = db as unknown as Tables<IdentityTable>["db"];
+	const identity = db as unknown as Tables<InstallationTable>["db"];
 	await identity
 		.updateTable("cluster_identity")
 		.set({ ca_fingerprint: fingerprint })
