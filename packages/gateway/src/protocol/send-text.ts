@@ -50,6 +50,8 @@ export function readSendText(text: string): SendText | null {
 	}
 	if (!text.startsWith(',"payload":{', at) || !text.endsWith("}}")) return null;
 	const payload = text.slice(at + 11, -1);
+	// Counted as it is passed on: whoever wrote spaces into it is judged without them.
+	if (payload.length * 3 > limits.payloadBytes && Buffer.byteLength(payload) > limits.payloadBytes) return null;
 	try {
 		// Whatever follows the payload within the message would not parse here.
 		return { type: head.type, targetMeshId, id, room, payload, value: JSON.parse(payload) as Record<string, unknown> };
