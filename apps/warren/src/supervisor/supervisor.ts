@@ -38,6 +38,7 @@ export class Supervisor implements Closeable {
 	readonly #processes: SupervisedProcess[] = [];
 	readonly #channels = new Map<ProcessName, ChildProcess>();
 	readonly #log: LogFile;
+	#closed = false;
 
 	private constructor(deps: SupervisorDeps, options: SupervisorOptions) {
 		this.#deps = deps;
@@ -54,11 +55,12 @@ export class Supervisor implements Closeable {
 			await supervisor.close();
 			throw failure;
 		}
-		for (const name of options.beside) supervisor.#supervise(name, () => {}).start();
+		supervisor.#startBeside(options.beside);
 		return supervisor;
 	}
 
 	async close(): Promise<void> {
+		this.#closed = true;
 		for (const process of [...this.#processes].reverse()) await process.stop();
 		this.#log.close();
 	}
@@ -81,6 +83,17 @@ export class Supervisor implements Closeable {
 			);
 			first.start();
 		});
+	}
+
+	/** One after the other, as each asks those before it; one that fails holds nobody up. */
+	#startBeside([name, ...others]: readonly ProcessName[]): void {
+		if (name === undefined || this.#closed) return;
+		let isFirst = true;
+		const next = () => {
+			if (isFirst) this.#startBeside(others);
+			isFirst = false;
+		};
+		this.#supervise(name, next, next).start();
 	}
 
 	#supervise(
