@@ -236,9 +236,12 @@ export class LabDevice {
 			said = `${said}${text}`.slice(-maxSaidCharacters);
 		});
 		// After its last line was read, which says why.
-		child.once("close", (code, signal) =>
-			reject(new Error(`the device's process ended (${signal ?? code})${said === "" ? "" : `: ${said.trim()}`}`)),
-		);
+		child.once("close", (code, signal) => {
+			const error = `the device's process ended (${signal ?? code})${said === "" ? "" : `: ${said.trim()}`}`;
+			reject(new Error(error));
+			for (const answer of device.#waiting.values()) answer({ error });
+			device.#waiting.clear();
+		});
 		child.stdin!.on("error", () => {});
 		child.stdin!.write(`${JSON.stringify(options, bytesToHex)}\n`);
 		await promise;
