@@ -23,6 +23,7 @@ let coordinator: RunningProcess;
 let service: ScriptLines;
 let gateway: OverlayMachine;
 let far: OverlayMachine;
+let farFlags: readonly string[];
 let dns = "";
 let ula = "";
 
@@ -48,9 +49,10 @@ beforeAll(async () => {
 	const serves = ["--app", `${app.uuid}=127.0.0.1:${await service.next()}`];
 	const flags = ["--coordinator", `https://${hub.v4}:8888`];
 	const folderOf = (name: string) => folder.file(`data-${name}`);
+	farFlags = [...flags, ...certificateFlags(folder.path, "far"), ...serves];
 	[gateway, far] = await Promise.all([
 		OverlayMachine.join(hosts.gateway, folderOf("gateway"), [...flags, ...certificateFlags(folder.path, "gateway")]),
-		OverlayMachine.join(hosts.far, folderOf("far"), [...flags, ...certificateFlags(folder.path, "far"), ...serves]),
+		OverlayMachine.join(hosts.far, folderOf("far"), farFlags),
 	]);
 	await gateway.where(pathTo("far", "direct"));
 }, 300_000);
@@ -116,6 +118,26 @@ describe("a stock WireGuard client", () => {
 		// The client notices after 15 s that nobody answers in its old session.
 		expect(lab.isReached(phone, far.ula, 60)).toBe(true);
 		expect(lab.ping(far.host, ula)).toBe(100);
+	}, 300_000);
+
+	it("J3 reaches machines and apps that were all started anew while no coordinator answers", async () => {
+		await coordinator.end("SIGKILL");
+		const addresses = [gateway.ula, far.ula];
+		await Promise.all([gateway.process.end("SIGKILL"), far.process.end("SIGKILL")]);
+		[gateway, far] = await Promise.all([
+			OverlayMachine.join(gateway.host, gateway.data, []),
+			OverlayMachine.join(far.host, far.data, farFlags),
+		]);
+		expect([gateway.ula, far.ula]).toEqual(addresses);
+		const [seen] = await Promise.all([gateway.where(pathTo("far", "direct")), far.where(pathTo("gateway", "direct"))]);
+		expect([seen.connected, seen.relay]).toEqual([false, false]);
+		expect(lab.isReached(phone, far.ula, 60)).toBe(true);
+		expect(lab.ping(far.host, ula)).toBe(100);
+		using page = new ScriptLines(
+			phone.through,
+			`fetch("http://[${app.ula}]:8730/").then((answer) => answer.text()).then(console.log);`,
+		);
+		expect(await page.next()).toBe("from afar");
 	}, 300_000);
 });
 

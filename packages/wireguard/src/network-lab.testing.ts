@@ -31,6 +31,8 @@ export function boringtun(): string | null {
 }
 
 const commandTimeoutMs = 60_000;
+/** Of what a process complains of, the last. */
+const maxSaidCharacters = 4_000;
 const bytesToHex = (_key: string, value: unknown) =>
 	value instanceof Uint8Array ? { $hex: Buffer.from(value).toString("hex") } : value;
 const hexToBytes = (_key: string, value: unknown) =>
@@ -98,8 +100,14 @@ export class NetworkLab {
 	}
 
 	/** Starts what goes on until `close`. */
-	start(host: string, command: string, args: readonly string[], stdio: "ignore" | "pipe" = "ignore"): ChildProcess {
-		const child = spawn("ip", ["netns", "exec", host, command, ...args], { stdio: [stdio, stdio, "ignore"] });
+	start(
+		host: string,
+		command: string,
+		args: readonly string[],
+		stdio: "ignore" | "pipe" = "ignore",
+		faults: "ignore" | "pipe" = "ignore",
+	): ChildProcess {
+		const child = spawn("ip", ["netns", "exec", host, command, ...args], { stdio: [stdio, stdio, faults] });
 		this.#children.push(child);
 		return child;
 	}
@@ -135,7 +143,8 @@ export class NetworkLab {
 		host: string,
 		options: Partial<OverlayDeviceOptions> & { readonly privateKey: Uint8Array; readonly refuses?: Refusal },
 	): Promise<LabDevice> {
-		const child = this.start(host, process.execPath, [join(import.meta.dirname, "device-process.testing.ts")], "pipe");
+		const program = join(import.meta.dirname, "device-process.testing.ts");
+		const child = this.start(host, process.execPath, [program], "pipe", "pipe");
 		return LabDevice.open(child, {
 			interfaceName: "wg0",
 			listenPort: 51820,
@@ -222,8 +231,18 @@ export class LabDevice {
 				device.#waiting.delete(message["id"] as number);
 			}
 		});
+		let said = "";
+		child.stderr!.setEncoding("utf8").on("data", (text: string) => {
+			said = `${said}${text}`.slice(-maxSaidCharacters);
+		});
 		// After its last line was read, which says why.
-		child.once("close", () => reject(new Error("the device's process ended")));
+		child.once("close", (code, signal) => {
+			const error = `the device's process ended (${signal ?? code})${said === "" ? "" : `: ${said.trim()}`}`;
+			reject(new Error(error));
+			for (const answer of device.#waiting.values()) answer({ error });
+			device.#waiting.clear();
+		});
+		child.stdin!.on("error", () => {});
 		child.stdin!.write(`${JSON.stringify(options, bytesToHex)}\n`);
 		await promise;
 		return device;

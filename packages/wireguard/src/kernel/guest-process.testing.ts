@@ -1,5 +1,8 @@
+import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { writeSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { messageOf } from "@warren/kernel";
 import { nodePrimitives as p } from "../crypto/node-primitives.ts";
 import { answered, type LabDevice, NetworkLab } from "../network-lab.testing.ts";
@@ -19,11 +22,19 @@ interface Pair {
 	readonly b: LabDevice;
 }
 
-async function pair(net: NetworkLab, planeA: Plane, planeB: Plane, { psk = false, knows = "a" } = {}): Promise<Pair> {
+async function pair(
+	net: NetworkLab,
+	planeA: Plane,
+	planeB: Plane,
+	{ psk = false, knows = "a", timestampFile = null as string | null } = {},
+): Promise<Pair> {
 	const hosts = [net.host("a"), net.host("b")] as const;
 	net.cable(hosts[0], ["10.200.0.1/24", "fd00:200::1/64"], hosts[1], ["10.200.0.2/24", "fd00:200::2/64"]);
 	const [a, b] = await Promise.all([
-		net.device(hosts[0], { privateKey: keys.a, dataPlane: planeA, addresses: ["10.9.0.1/24", "fd09::1/64"] }),
+		net.device(hosts[0], {
+			...{ privateKey: keys.a, dataPlane: planeA, timestampFile },
+			addresses: ["10.9.0.1/24", "fd09::1/64"],
+		}),
 		net.device(hosts[1], { privateKey: keys.b, dataPlane: planeB, addresses: ["10.9.0.2/24", "fd09::2/64"] }),
 	]);
 	const secret = psk ? { presharedKey: new Uint8Array(32).fill(7) } : {};
@@ -64,6 +75,39 @@ async function pingAside(net: NetworkLab, host: string, to: string, count: numbe
 	let output = "";
 	for await (const chunk of child.stdout!) output += String(chunk);
 	return answered(output, count);
+}
+
+/** Sets this machine's clock, which all namespaces share. */
+function setClock(byHours: number): void {
+	execFileSync("date", ["-s", `@${Math.floor(Date.now() / 1000) + byHours * 3600}`], { stdio: "ignore" });
+}
+
+/** Asks for handshakes, of which one in 5 s is begun, until `a` has had another one. */
+async function shakesHandsAgain({ net, hosts, a }: Pair, to: string): Promise<boolean> {
+	const last = async () => (await a.status()).peers[0]?.lastHandshakeAt;
+	const before = await last();
+	for (let turn = 0; turn < 30; turn++) {
+		await a.call("handshake", publicKeys.b);
+		same(net.ping(hosts[0], to), 3, "pings while hands are shaken");
+		if ((await last()) !== before) return true;
+	}
+	return false;
+}
+
+/** Of a process that was killed, started again. */
+async function startAgain({ net, hosts, a }: Pair, dataPlane: Plane, timestampFile: string): Promise<LabDevice> {
+	const gone = new Promise((resolve) => a.process.once("exit", resolve));
+	a.process.kill("SIGKILL");
+	await gone;
+	const again = await net.device(hosts[0], {
+		...{ privateKey: keys.a, dataPlane, timestampFile },
+		addresses: ["10.9.0.1/24"],
+	});
+	await again.setPeer({
+		...{ publicKey: publicKeys.b, allowedIps: ["10.9.0.2/32"] },
+		endpoint: { address: "10.200.0.2", port: 51820 },
+	});
+	return again;
 }
 
 const exchanges: readonly (readonly [string, Plane, Plane, object])[] = [
@@ -246,6 +290,48 @@ const scenes: Record<string, (net: NetworkLab) => Promise<void>> = {
 		await last.stop();
 		same(net.ip("-n", hosts[0], "link").includes("wg0"), false, "the interface");
 		same(net.run(hosts[0], "nft", "list", "ruleset"), "", "rules");
+	},
+
+	"a clock that is set hours ahead and back: sessions go on, others begin, also after kill -9 (offload)": async (
+		net,
+	) => {
+		const timestampFile = join(mkdtempSync(join(tmpdir(), "stamps-")), "stamps");
+		const two = await pair(net, "offload", "offload", { timestampFile });
+		const { hosts, a } = two;
+		same(net.ping(hosts[0], "10.9.0.2"), 3, "pings");
+		for (const hours of [3, -7]) {
+			setClock(hours);
+			same(net.ping(hosts[0], "10.9.0.2"), 3, `pings after ${hours} h`);
+			same(await shakesHandsAgain(two, "10.9.0.2"), true, `a handshake after ${hours} h`);
+			const at = (await a.status()).peers[0]?.lastHandshakeAt ?? 0;
+			same(Math.abs(at - Date.now()) < 120_000, true, "its time, by the clock as it is now");
+		}
+		await startAgain(two, "offload", timestampFile);
+		same(net.ping(hosts[0], "10.9.0.2"), 3, "pings of its successor, four hours before its last stamp");
+	},
+
+	"a clock that is set hours ahead and back: sessions go on, and whoever starts then stamps on (kernel)": async (
+		net,
+	) => {
+		const timestampFile = join(mkdtempSync(join(tmpdir(), "stamps-")), "stamps");
+		const two = await pair(net, "kernel", "kernel", { timestampFile });
+		const { hosts } = two;
+		same(net.ping(hosts[0], "10.9.0.2"), 3, "pings");
+		setClock(3);
+		same(net.ping(hosts[0], "10.9.0.2"), 3, "pings after 3 h, by the same session");
+		const successor = await startAgain(two, "kernel", timestampFile);
+		same(net.ping(hosts[0], "10.9.0.2"), 3, "pings of its successor, by a new one");
+		const written = () => Number(readFileSync(timestampFile, "utf8").split(" ")[1]);
+		const deadline = Date.now() + 60_000;
+		while (written() * 1000 < Date.now()) {
+			if (Date.now() > deadline) throw new Error("its stamps were not written down");
+			await successor.status();
+		}
+		setClock(-7);
+		same(net.ping(hosts[0], "10.9.0.2"), 3, "pings after 7 h back, by the same session");
+		const last = await startAgain({ ...two, a: successor }, "auto", timestampFile);
+		same((await last.status()).dataPlane, "offload", "data plane of the next one");
+		same(net.ping(hosts[0], "10.9.0.2"), 3, "its pings, four hours before the last stamp");
 	},
 
 	"somebody else's interface is left alone, and its removal is told": async (net) => {

@@ -18,7 +18,21 @@ import { dirname, join, relative } from "node:path";
 import { createInterface } from "node:readline";
 
 const repository = join(import.meta.dirname, "../../../..");
-const programs = ["sh", "mount", "modprobe", "ip", "nft", "ping", "sysctl", "cat", "sleep", "which"] as const;
+const programs = [
+	"sh",
+	"mount",
+	"modprobe",
+	"ip",
+	"nft",
+	"ping",
+	"sysctl",
+	"cat",
+	"sleep",
+	"which",
+	"dmesg",
+	"tail",
+	"date",
+] as const;
 /** With what WireGuard, nftables and the tests' cables need. */
 const moduleFolders = ["net", "crypto", "lib", "arch/x86/crypto", "drivers/net/wireguard"] as const;
 const moduleFiles = ["drivers/net/veth.ko", "drivers/net/tun.ko"] as const;
@@ -40,7 +54,7 @@ export function missingForGuest(): string | null {
  * Starts a machine with the kernel that WARREN_TEST_KERNEL names, emulated, which runs one of our scripts and stops.
  * @returns what the script wrote, by lines. @throws Error when it did not come to its end.
  */
-export async function runInGuest(script: string): Promise<string[]> {
+export async function runInGuest(script: string, ...args: readonly string[]): Promise<string[]> {
 	const folder = mkdtempSync(join(tmpdir(), "warren-guest-"));
 	try {
 		const root = join(folder, "root");
@@ -48,7 +62,7 @@ export async function runInGuest(script: string): Promise<string[]> {
 		copyPrograms(root);
 		copyModules(root, kernel);
 		copyRepository(root);
-		writeFileSync(join(root, "init"), initOf(join("/warren", relative(repository, script))));
+		writeFileSync(join(root, "init"), initOf([join("/warren", relative(repository, script)), ...args]));
 		chmodSync(join(root, "init"), 0o755);
 		const archive = join(folder, "initrd");
 		// Node's own recursive look would follow the links out of the folder.
@@ -85,7 +99,7 @@ async function boot(kernel: string, archive: string): Promise<string[]> {
 	return lines;
 }
 
-function initOf(script: string): string {
+function initOf(script: readonly string[]): string {
 	return [
 		"#!/bin/sh",
 		"export PATH=/bin LANG=C HOME=/root",
@@ -93,8 +107,8 @@ function initOf(script: string): string {
 		"mount -t tmpfs tmpfs /tmp && mount -t tmpfs tmpfs /run",
 		"ip link set lo up",
 		"for each in wireguard veth tun nf_tables; do modprobe $each; done",
-		`node ${script}`,
-		'echo "guest: end $?"',
+		`node ${script.map((each) => `'${each}'`).join(" ")}`,
+		'status=$?; test $status = 0 || dmesg | tail -n 20; echo "guest: end $status"',
 		"echo o > /proc/sysrq-trigger",
 		"sleep 60",
 		"",
