@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
-import { bufferFlag } from "@warren/net";
+import { countBuffersAsHeap } from "@warren/net";
 
 /** Bytes under way in one direction of one connection; a path's own buffer, above any bandwidth × delay here. */
 const maxUnderWayBytes = 16 * 1024 * 1024;
@@ -26,6 +26,8 @@ function delayed(from: Socket, to: Socket, delayMs: number): void {
 
 // As a child: delays bytes to the port that it was given, and says on which one it listens.
 if (process.argv[2] === "--to") {
+	// As in our own processes: else it marks its heap at each 64 MB, in whoever's measurement.
+	countBuffersAsHeap();
 	const [port, delayMs] = [Number(process.argv[3]), Number(process.argv[4])];
 	const server = createServer({ noDelay: true, allowHalfOpen: true }, (near) => {
 		const far = connect({ host: "127.0.0.1", port, noDelay: true, allowHalfOpen: true });
@@ -38,9 +40,7 @@ if (process.argv[2] === "--to") {
 
 /** A process between an agent and its server, `rttMs` long there and back. @returns its port. */
 export async function openDelay(port: number, rttMs: number, children: ChildProcess[]): Promise<number> {
-	// Its buffers count as heap, as in our own processes: else it marks its heap at each 64 MB, in whoever's measurement.
-	const execArgv = [...process.execArgv, bufferFlag];
-	const child = fork(import.meta.filename, ["--to", String(port), String(rttMs / 2)], { execArgv });
+	const child = fork(import.meta.filename, ["--to", String(port), String(rttMs / 2)]);
 	children.push(child);
 	return new Promise((resolve, reject) => {
 		child.once("message", (own) => resolve(own as number));

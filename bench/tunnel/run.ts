@@ -36,7 +36,8 @@ const largeBytes = smoke ? 2_000_000 : 100_000_000;
 const transports =
 	values.transports?.split(",") ?? (smoke ? ["shared", "parked"] : ["shared", "parked", "websocket", "http2"]);
 const streamsBesideStalled = 50;
-const parked = smoke ? 64 : 1000;
+/** As many that what a collection leaves behind, some megabytes, is little beside them. */
+const parked = smoke ? 64 : 4000;
 /** What a parked connection may still be doing when it is counted. */
 const settleMs = smoke ? 200 : 3000;
 /** Until a reader that stopped has filled what it fills. */

@@ -38,7 +38,7 @@ export { type Match, Router } from "./http/router.ts";
 export { StaticFiles } from "./http/static-files.ts";
 export { createLogger, type LoggingOptions } from "./logging.ts";
 export { Metrics } from "./metrics.ts";
-export { bufferFlag, countBuffersAsHeap } from "./process/collector.ts";
+export { countBuffersAsHeap } from "./process/collector.ts";
 export { MemoryTrim } from "./process/memory-trim.ts";
 export { type RunOptions, type RunResult, run } from "./process/run.ts";
 export {

@@ -105,8 +105,9 @@ export interface FrameSink {
 
 /** Splits a byte stream into frames. Holds at most one control frame. */
 export class FrameReader {
-	#header = Buffer.alloc(headerBytes);
+	// Numbers, not a buffer for a header's pieces: ten thousand links wait with one of these each.
 	#headerSeen = 0;
+	#header = 0;
 	#type = -1;
 	#left = 0;
 	#control: Buffer | null = null;
@@ -123,11 +124,12 @@ export class FrameReader {
 					this.#left = (chunk[at + 1]! << 16) | (chunk[at + 2]! << 8) | chunk[at + 3]!;
 					at += headerBytes;
 				} else {
-					this.#header[this.#headerSeen++] = chunk[at++] as number;
-					if (this.#headerSeen < headerBytes) continue;
+					// Four bytes: what an earlier header left behind is shifted out.
+					this.#header = (this.#header << 8) | (chunk[at++] as number);
+					if (++this.#headerSeen < headerBytes) continue;
 					this.#headerSeen = 0;
-					this.#type = this.#header[0] as number;
-					this.#left = (this.#header[1]! << 16) | (this.#header[2]! << 8) | this.#header[3]!;
+					this.#type = this.#header >>> 24;
+					this.#left = this.#header & 0xff_ff_ff;
 				}
 				const fault = this.#begin(sink);
 				if (fault !== null) return fault;
