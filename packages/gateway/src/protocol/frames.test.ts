@@ -64,7 +64,7 @@ describe("what a client says", () => {
 			}),
 			{ numRuns: 3_000 },
 		);
-		expect(Math.min(whole, broken)).toBeGreaterThan(300);
+		expect(Math.min(whole, broken)).toBeGreaterThan(50);
 	});
 
 	it("G5 a second payload, or words after it, are not part of the first", () => {
