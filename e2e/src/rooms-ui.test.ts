@@ -82,6 +82,8 @@ describe.each(Object.keys(sizes))("rooms on a %s", (size) => {
 		await say("hello from atlas");
 		await page.getByRole("img", { name: "delivered" }).waitFor();
 		await expect.poll(heardThere, { timeout: 10_000 }).toEqual(["hello from atlas"]);
+		const { messages } = await api(there, "GET", `/api/rooms/${thereRoom}/messages`);
+		expect(messages[0].sender.name, "who said it, and not on which browser").toBe(here.user);
 		await api(there, "POST", `/api/rooms/${thereRoom}/messages`, {
 			content: "<img src=x onerror=alert(1)> & hello back",
 		});
@@ -103,6 +105,35 @@ describe.each(Object.keys(sizes))("rooms on a %s", (size) => {
 		await page.getByRole("alertdialog").getByRole("button", { name: "Delete", exact: true }).click();
 		await expect.poll(async () => (await heardThere())[0], { timeout: 10_000 }).toBe("");
 		await page.getByText("deleted", { exact: true }).waitFor();
+		expect(await opened().getByRole("button", { name: "Delete", exact: true }).count()).toBe(0);
+	});
+
+	it("a webhook that is made on the page posts into the room, also of other warrens, until it is removed", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		await page.getByRole("button", { name: "Actions for general" }).click();
+		await page.getByRole("menuitem", { name: "Webhooks" }).click();
+		const dialog = page.getByRole("dialog", { name: "Webhooks of general" });
+		await dialog.getByRole("textbox", { name: "Name" }).fill("Build server");
+		await dialog.getByRole("button", { name: "Make a webhook" }).click();
+		const token = (await dialog.getByText(/^wk_/).textContent()) ?? "";
+		const address = new URL((await dialog.getByText(/\/api\/rooms\/webhooks\//).textContent()) ?? "");
+		await expectAccessible(page, "rooms, webhooks");
+		const post = (text: string) =>
+			here.fetch(address.pathname, {
+				method: "POST",
+				headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+				body: JSON.stringify({ text }),
+			});
+		expect((await post("the build is green")).status).toBe(201);
+		await dialog.getByRole("button", { name: "Close" }).click();
+		await opened().getByText("the build is green").waitFor();
+		await opened().getByText("Build server", { exact: true }).waitFor();
+		await expect.poll(async () => (await heardThere()).at(-1), { timeout: 10_000 }).toBe("the build is green");
+		await page.getByRole("button", { name: "Actions for general" }).click();
+		await page.getByRole("menuitem", { name: "Webhooks" }).click();
+		await dialog.getByRole("button", { name: "Remove Build server" }).click();
+		await expect.poll(async () => (await post("once more")).status, { timeout: 10_000 }).toBe(401);
+		await dialog.getByRole("button", { name: "Close" }).click();
 	});
 
 	it("search finds words, and unread counts what came while another room was open", async (test) => {

@@ -1,7 +1,8 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { generateKeyPairSync, sign } from "node:crypto";
 import { once } from "node:events";
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -266,6 +267,37 @@ describe("a gateway on its own", () => {
 		const back = await TestMesh.in(urlOf(again), "b", all);
 		expect((await back.next("gateway_incoming"))["payload"]).toEqual({ n: 1 });
 		await back.close();
+	});
+
+	it("at the end of its open files it turns new ones away, keeps those that are in, and has room again once some left", async (test) => {
+		const files = 120;
+		using folder = tempFolder("gateway");
+		await using server = await start(folder.path);
+		const url = urlOf(server);
+		const mesh = await TestMesh.in(url, "a");
+		const lowered = spawnSync("prlimit", ["--pid", String(server.ready["pid"]), `--nofile=${files}:${files}`]);
+		test.skip(lowered.status !== 0, "needs prlimit, of util-linux");
+		const sockets = Array.from({ length: 2 * files }, () => connect(Number(new URL(url).port), "127.0.0.1"));
+		let away = 0;
+		const turnedAway = new Promise<void>((resolve) => {
+			for (const socket of sockets) {
+				socket.on("error", () => {});
+				socket.once("close", () => ++away >= files && resolve());
+			}
+		});
+		await turnedAway;
+		mesh.say({ type: "gateway_relay", targetMeshId: "a", payload: { n: 1 } });
+		expect((await mesh.next("gateway_incoming"))["payload"]).toEqual({ n: 1 });
+		for (const socket of sockets) socket.destroy();
+		const health = () =>
+			fetch(`${url}/health`).then(
+				(answer) => answer.text(),
+				() => "turned away",
+			);
+		await expect.poll(health, { timeout: 10_000 }).toBe('{"ok":true,"connected":1}');
+		const second = await TestMesh.in(url, "b");
+		await second.close();
+		await mesh.close();
 	});
 
 	it("refuses to start where it cannot write, and says what to do", async (test) => {

@@ -49,7 +49,12 @@ const memberPattern = /^(owner|user:[A-Za-z0-9_-]{1,100})$/;
 /** `/api/rooms…`; docs/api-rooms.md is their reference. */
 export function roomRoutes(
 	service: RoomsService,
-	options: { readonly credentials: readonly CredentialKind[]; readonly audit: Audit },
+	options: {
+		readonly credentials: readonly CredentialKind[];
+		readonly audit: Audit;
+		/** What the owner is called now, on whichever device. */
+		readonly ownerName: () => string;
+	},
 ): Route[] {
 	const owner = "rooms";
 	const { rooms, messages, webhooks } = service;
@@ -67,7 +72,11 @@ export function roomRoutes(
 		about,
 		credentials,
 		handle: async (context) => {
-			const result = await handle(context, speakerOf(context.identity), context.params["room"] ?? "");
+			const result = await handle(
+				context,
+				speakerOf(context.identity, options.ownerName),
+				context.params["room"] ?? "",
+			);
 			if (result === undefined) return new Response(null, { status: 204, headers: dataHeaders });
 			const made = method === "POST" && !path.endsWith("/join");
 			return Response.json(result, { status: made ? 201 : 200, headers: dataHeaders });
@@ -223,8 +232,11 @@ export function roomRoutes(
 	];
 }
 
-/** Whoever holds a device or the PIN of a node is its owner; people of the hub are themselves. */
-export function speakerOf(identity: Identity | null): Speaker {
+/**
+ * Whoever holds a device or the PIN of a node is its owner, and called so: what device somebody writes on is nobody's
+ * business, least of all in other warrens. People of the hub are themselves.
+ */
+export function speakerOf(identity: Identity | null, ownerName: () => string): Speaker {
 	switch (identity?.kind) {
 		case "user":
 			return {
@@ -234,7 +246,7 @@ export function speakerOf(identity: Identity | null): Speaker {
 			};
 		case "device":
 		case "operator":
-			return { member: "owner", name: tidyLine(identity.name, limits.maxSenderLength), kind: "person" };
+			return { member: "owner", name: tidyLine(ownerName(), limits.maxSenderLength), kind: "person" };
 		default:
 			throw roomError("not_yours", "Rooms are for people: their devices, their PIN, their account.");
 	}

@@ -35,7 +35,7 @@ export const openRoomsPart: OpenPart = async (base, config): Promise<RolePart> =
 	return {
 		name: "rooms",
 		routes: [
-			...roomRoutes(rooms, { credentials, audit }),
+			...roomRoutes(rooms, { credentials, audit, ownerName: () => base.access.owner.userName }),
 			...federationRoutes(federation, { credentials, owners: memberCredentials, audit }),
 		],
 		authenticators: [],

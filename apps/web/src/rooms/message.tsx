@@ -72,7 +72,7 @@ export function MessageRow(props: { machine: MachineId; message: Message; follow
 					<Delivery state={message.delivery} />
 				</p>
 			)}
-			{message.mine && !editing && (
+			{message.mine && message.deletedAt === null && !editing && (
 				<div className="message-actions">
 					<button type="button" className="icon-button" aria-label={t.edit} onClick={() => setEditing(true)}>
 						<Pencil size={15} />

@@ -63,7 +63,12 @@ function Hooks({ machine, room }: { machine: MachineId; room: Room }) {
 							type="button"
 							className="icon-button"
 							aria-label={`${t.remove} ${hook.name}`}
-							onClick={() => void attempt(() => api.request(machine, `${path}/${hook.id}`, { method: "DELETE" }))}
+							onClick={() =>
+								void attempt(async () => {
+									await api.request(machine, `${path}/${hook.id}`, { method: "DELETE" });
+									setMade(undefined);
+								})
+							}
 						>
 							<Trash2 size={16} />
 						</button>

@@ -44,8 +44,9 @@ export class RememberedIds {
 
 	/** @returns the sending while its outcome is open or may change, what was told of it afterwards, or null. */
 	get(meshId: string, id: string, now: number): Sending | Told | null {
-		const low = hashOf(id, this.#seed, firstFactor);
-		const high = hashOf(id, this.#seed, secondFactor);
+		const seed = hashOf(meshId, this.#seed, firstFactor);
+		const low = hashOf(id, seed, firstFactor);
+		const high = hashOf(id, seed, secondFactor);
 		for (let link = this.#heads[this.#chainOf(low)] as number; link !== 0; link = this.#next[link - 1] as number) {
 			const slot = link - 1;
 			if (this.#low[slot] !== low || this.#high[slot] !== high || this.#meshes[slot] !== meshId) continue;
@@ -67,13 +68,16 @@ export class RememberedIds {
 			this.#oldest = (slot + 1) % this.#maxEntries;
 			this.#free(slot);
 		}
-		const low = hashOf(sending.id, this.#seed, firstFactor);
+		const { meshId } = sending.mesh;
+		// Meshes that count theirs from one have the same ids: they must not share chains.
+		const seed = hashOf(meshId, this.#seed, firstFactor);
+		const low = hashOf(sending.id, seed, firstFactor);
 		const chain = this.#chainOf(low);
 		this.#low[slot] = low;
-		this.#high[slot] = hashOf(sending.id, this.#seed, secondFactor);
+		this.#high[slot] = hashOf(sending.id, seed, secondFactor);
 		this.#next[slot] = this.#heads[chain] as number;
 		this.#heads[chain] = slot + 1;
-		this.#meshes[slot] = sending.mesh.meshId;
+		this.#meshes[slot] = meshId;
 		this.#kept[slot] = isOpen ? sending : this.#toldOf(sending, receipt);
 		if (isOpen) sending.slot = slot;
 	}
