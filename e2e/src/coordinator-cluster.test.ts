@@ -196,10 +196,14 @@ describe.skipIf(reason !== null)(
 			const nobody = '{"acls":[]}';
 			const put = await call("one", 1 - index, "PUT", "/v1/policy", nobody, { ...admin, "if-match": etag });
 			expect(put.status).toBe(200);
+			const named = await call("one", index, "PUT", "/v1/services/web", {}, admin);
+			expect(named.body).toEqual({ name: "web", uuid: expect.stringMatching(/^[0-9a-f-]{36}$/) });
 			await reader.until((events) => events.filter((each) => each.event === "peer_removed").length === 2);
 			await cluster.at(index).process.kill("SIGKILL");
 			const kept = await eventually(() => call("one", 1 - index, "GET", "/v1/policy", undefined, admin));
 			expect(kept.body).toEqual(JSON.parse(nobody));
+			// Services keep their addresses, too.
+			expect((await call("one", 1 - index, "PUT", "/v1/services/web", {}, admin)).body).toEqual(named.body);
 			const { body: late } = await eventually(() => register("late", 1 - index));
 			expect(late.peers).toEqual([]);
 			expect(late.ula).not.toBe(one.ula);

@@ -167,6 +167,7 @@ describe.skipIf(reason !== null)(
 				(await register(origin, "one")).body.ula,
 				(await register(origin, "two")).body.ula,
 			];
+			let service = "";
 			const before = await running(
 				flags,
 				async (origin) => {
@@ -180,6 +181,8 @@ describe.skipIf(reason !== null)(
 					const found = await addresses(origin);
 					const { body } = await register(origin, "out");
 					expect((await call(origin, "DELETE", `/v1/mesh/peers/${body.peer_id}`)).status).toBeLessThan(300);
+					service = (await call(origin, "PUT", "/v1/services/web", {})).body.uuid;
+					expect(service).toMatch(/^[0-9a-f-]{36}$/);
 					return found;
 				},
 				insecure,
@@ -189,6 +192,7 @@ describe.skipIf(reason !== null)(
 			const same = async (origin: string) => {
 				expect(await addresses(origin)).toEqual(before);
 				expect((await call(origin, "GET", "/v1/policy")).body).toEqual(policy);
+				expect((await call(origin, "PUT", "/v1/services/web", {})).body.uuid).toBe(service);
 				expect((await register(origin, "out")).status, "it stays out").toBe(403);
 				expect((await register(origin, "new")).status).toBe(200);
 				expect(before).not.toContain((await register(origin, "new")).body.ula);

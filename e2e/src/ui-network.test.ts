@@ -206,6 +206,7 @@ describe.each(Object.keys(sizes))("the edge's pages on a %s", (size) => {
 	it("a service's page limits it and shows what came, to be sent again", async (test) => {
 		test.skip(missing !== null, missing ?? "");
 		await page.getByRole("link", { name: "web", exact: true }).click();
+		await page.locator(".page-head").getByText("online", { exact: true }).waitFor();
 		await page.getByRole("checkbox", { name: /Record requests/ }).click();
 		await page.getByText("Nothing came since recording began").waitFor();
 		await ask("web.localhost");
@@ -261,6 +262,19 @@ describe.each(Object.keys(sizes))("the edge's pages on a %s", (size) => {
 		await page.getByText("Cluster", { exact: true }).click();
 		await page.getByText("this one").waitFor();
 		await expectAccessible(page, "services, cluster");
+	});
+
+	it("a service whose port nobody answers is called the same in the list and on its own page", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		const { port } = app.address() as AddressInfo;
+		app.closeAllConnections();
+		await new Promise((resolve) => app.close(resolve));
+		await go("/services/web", "web");
+		await page.locator(".page-head").getByText("no service", { exact: true }).waitFor();
+		await page.getByText(`Nothing listens on port ${port} yet`).waitFor();
+		await expectAccessible(page, "service, nothing listens");
+		await go("/services", "Services");
+		await page.getByRole("row", { name: /web/ }).getByText("no service", { exact: true }).waitFor();
 	});
 
 	it("an exposed port is taken off again", async (test) => {

@@ -150,9 +150,10 @@ it("from clone to a phone that types at a second machine", { timeout: builds }, 
 
 	// The second machine: the line that the wizard shows, at its console. It is there while one watches.
 	await page.getByText("Waiting for the machine").waitFor();
-	const shown = await copyable(page, "command");
-	const [, code = "", joins = ""] = /^WARREN_JOIN_CODE=(\S+) (warren join \S+)$/.exec(shown) ?? [];
-	expect(joins).toContain("warren join https://");
+	await page.getByText("Warren is not installed there").click();
+	const shown = await copyable(page, "set-up command");
+	const [, code = "", joins = ""] = /^WARREN_JOIN_CODE=(\S+) (npm start -- join \S+)$/.exec(shown) ?? [];
+	expect(joins).toContain("npm start -- join https://");
 	const second = atConsole(burrow, "burrow", joins.replace(new URL(link).origin, lanUrl), { WARREN_JOIN_CODE: code });
 	await page.getByText("burrow has joined").waitFor();
 	await second.printed(/Warren is up on burrow/);

@@ -4,6 +4,7 @@ export const overlayError = defineErrors({
 	bad_key: { status: 400, fix: "Send the WireGuard public key as base64 of its 32 bytes." },
 	bad_ula: { status: 400 },
 	bad_peer: { status: 400 },
+	bad_name: { status: 400, fix: "Use a-z, 0-9 and dashes, 63 characters at most." },
 	bad_token: { status: 401, fix: "Get a new join token from whoever runs this overlay." },
 	not_your_peer: { status: 403, fix: "Use the certificate with which this peer was registered." },
 	removed: {

@@ -3,6 +3,7 @@ import { defineErrors, describeIdentity, messageOf } from "@warren/kernel";
 import { dataHeaders, type RequestContext } from "@warren/net";
 import { labelOf } from "@warren/overlay";
 import { z } from "zod";
+import { EdgeDoors } from "../console/edge-doors.ts";
 import { certifyEdge } from "../edge/edge-part.ts";
 import { readMembership } from "../hub/membership.ts";
 import type { NodeBase, OpenPart } from "../node/role-part.ts";
@@ -14,6 +15,7 @@ import { ExposedServices } from "./exposed-services.ts";
 import { HubServiceDesk } from "./hub-service-desk.ts";
 import { MemberServiceDesk } from "./member-service-desk.ts";
 import { serviceNameIn, serviceRoutes, wishFields } from "./service-routes.ts";
+import { ServiceUuids } from "./service-uuids.ts";
 
 const exposeBody = z.object({ port: z.int().min(1).max(65535), ...wishFields });
 const exposeError = defineErrors({ bad_port: { status: 400 } });
@@ -29,7 +31,12 @@ export function exposePart(processes: Processes | null): OpenPart {
 		const beside = new BackboneBeside(base, config, processes);
 		const hubDesk =
 			membership === null
-				? new HubServiceDesk({ ...base, backbone: beside, certify: (names) => certifyEdge(base, config, names) })
+				? new HubServiceDesk({
+						...base,
+						backbone: beside,
+						uuids: new ServiceUuids(new EdgeDoors(base, config, processes), processes),
+						certify: (names) => certifyEdge(base, config, names),
+					})
 				: null;
 		const desk = membership === null ? null : lifetime.own(new MemberServiceDesk(data, membership));
 		const own = desk ?? (hubDesk as HubServiceDesk).of(base.nodeId, true);

@@ -6,6 +6,7 @@ import { machineServicePrefix } from "../tunnel/tunnel-grant.ts";
 import type { BackboneBeside } from "./backbone-beside.ts";
 import { askBackbone, type ConsoleAddress } from "./backbone-console.ts";
 import type { HeldService, ServiceDesk, ServicePlace, ServiceWish } from "./service-desk.ts";
+import type { ServiceUuids } from "./service-uuids.ts";
 
 const deskError = defineErrors({ conflict: { status: 409 }, bad_name: { status: 400 } });
 
@@ -16,11 +17,13 @@ export interface HubServiceDeskDeps {
 	readonly logger: Logger;
 	readonly data: DataFolder;
 	readonly backbone: BackboneBeside;
+	/** The coordinator's word on them counts: what stands in the file here is what it was last. */
+	readonly uuids: Pick<ServiceUuids, "of" | "watch">;
 	/** Before a new name is served: its certificate. */
 	readonly certify: (names: readonly string[]) => Promise<void>;
 }
 
-/** The names of a warren's services, at its first machine: which machine holds each, and the UUID that it keeps. */
+/** The names of a warren's services, at its first machine: which machine holds each. Their UUIDs are the coordinator's. */
 export class HubServiceDesk {
 	readonly #deps: HubServiceDeskDeps;
 	#names: z.infer<typeof fileSchema>;
@@ -31,6 +34,11 @@ export class HubServiceDesk {
 		this.#deps = deps;
 		const text = deps.data.read(fileName);
 		this.#names = text === null ? {} : fileSchema.parse(JSON.parse(text));
+		deps.uuids.watch(() => {
+			this.#alone(() => this.#agree()).catch((fault: unknown) =>
+				deps.logger.warn("the coordinator was not told the UUIDs of services", { fault: messageOf(fault) }),
+			);
+		});
 	}
 
 	/** The desk as one machine sees it. @param adopts whether names of before this list are its own: the first machine's. */
@@ -68,13 +76,26 @@ export class HubServiceDesk {
 		});
 		for (const principal of wish.grant)
 			await askBackbone(backbone, "POST", "/admin/api/grants", { principal_id: principal, service: name });
-		const uuid = before?.uuid ?? randomUUID();
+		const uuid = await this.#uuidOf(name);
 		const tokenId = made?.id ?? (standing as string);
 		this.#keep({ ...this.#names, [name]: { uuid, nodeId, tokenId } });
 		if (made !== null && before !== undefined && before.tokenId !== tokenId)
 			await this.#revoke(backbone, before.tokenId);
 		await this.#deps.certify(Object.keys(this.#names));
 		return { url, uuid, token: made?.token ?? null, tokenId };
+	}
+
+	async #uuidOf(name: string): Promise<string> {
+		const known = this.#names[name]?.uuid ?? null;
+		return (await this.#deps.uuids.of(name, known)) ?? known ?? randomUUID();
+	}
+
+	/** Names of before the coordinator kept them, or whose coordinator keeps nothing, are brought to it. */
+	async #agree(): Promise<void> {
+		for (const [name, held] of Object.entries(this.#names)) {
+			const uuid = await this.#uuidOf(name);
+			if (uuid !== held.uuid) this.#keep({ ...this.#names, [name]: { ...held, uuid } });
+		}
 	}
 
 	async #adopt(nodeId: string, name: string, tokenId: string): Promise<void> {
@@ -84,7 +105,7 @@ export class HubServiceDesk {
 			"/admin/api/tokens",
 		);
 		if (!tokens.some((token) => token.id === tokenId && token.service === name)) return;
-		this.#keep({ ...this.#names, [name]: { uuid: randomUUID(), nodeId, tokenId } });
+		this.#keep({ ...this.#names, [name]: { uuid: await this.#uuidOf(name), nodeId, tokenId } });
 	}
 
 	async #release(nodeId: string, name: string): Promise<void> {

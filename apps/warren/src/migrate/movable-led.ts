@@ -32,7 +32,7 @@ export function movableGateway(config: DatabaseConfig): MovableRole {
 	};
 }
 
-/** A coordinator: addresses and the policy. Peers and the log of changes are of those that are there, and come again. */
+/** A coordinator: addresses, the policy and services' UUIDs. Peers and the log of changes are of those that are there, and come again. */
 export function movableCoordinator(config: DatabaseConfig): MovableRole {
 	const name = "coordinator";
 	return {
@@ -107,6 +107,11 @@ const sharedShape: readonly CopiedTable[] = [
 		columns: ["name", "value"].map((name) => ({ name, type: "text" })),
 		key: ["name"],
 		own: sql<boolean>`name = 'policy'`,
+	},
+	{
+		name: "coordinator_service_names",
+		columns: ["name", "uuid"].map((name) => ({ name, type: "text" })),
+		key: ["name"],
 	},
 ];
 

@@ -7,6 +7,7 @@ import { tempFolder, VirtualClock } from "@warren/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DataFolder } from "../config/data-folder.ts";
 import { PushDesk, pushLimits } from "./push-desk.ts";
+import { contactOf } from "./push-part.ts";
 
 /** A push service, and the browsers that chose it. */
 let service: Server;
@@ -60,7 +61,8 @@ const message = { title: "Bell on atlas", body: "A terminal there asks for you."
 function withDesk(clock = new VirtualClock()) {
 	const folder = tempFolder("push");
 	const data = DataFolder.open(folder.path);
-	const deps = { clock, random: systemRandom, logger: silentLogger, data, ca };
+	const contact = contactOf({ data, urls: ["https://atlas.example:5151"] });
+	const deps = { clock, random: systemRandom, logger: silentLogger, data, ca, contact };
 	const desk = new PushDesk(deps);
 	received.length = 0;
 	status = 201;
@@ -91,6 +93,8 @@ describe("push messages", () => {
 		for (const { path, headers, body } of received) {
 			expect(headers).toMatchObject({ "content-encoding": "aes128gcm", ttl: "3600", urgency: "normal" });
 			expect(headers["authorization"]).toMatch(new RegExp(`^vapid t=\\S+, k=${key}$`));
+			const claims = Buffer.from(String(headers["authorization"]).split(".")[1] ?? "", "base64url").toString();
+			expect(JSON.parse(claims)).toMatchObject({ sub: "https://atlas.example:5151" });
 			expect(body.includes("Bell")).toBe(false);
 			const [mine, other] = path === "/phone" ? [phone, tablet] : [tablet, phone];
 			expect(mine.read(body)).toEqual(message);

@@ -28,8 +28,6 @@ export const pushLimits = {
 const pushError = defineErrors({ bad_subscription: { status: 400 } });
 
 const fileName = "push.json";
-/** Who runs this: push services want an address, and write to nobody. */
-const contact = "mailto:warren@localhost.invalid";
 
 export const subscriptionSchema = z.object({
 	endpoint: z.url({ protocol: /^https$/ }).max(1_000),
@@ -57,6 +55,8 @@ export interface PushDeskDeps {
 	readonly random: Random;
 	readonly logger: Logger;
 	readonly data: DataFolder;
+	/** Whom a push service may turn to: `https:` or `mailto:` (RFC 8292, section 2.1). */
+	readonly contact: string;
 	/** PEM beside the system's authorities: for tests. */
 	readonly ca?: string;
 }
@@ -125,7 +125,7 @@ export class PushDesk implements Closeable {
 	}
 
 	async #send({ deviceId, endpoint, keys }: Kept["subscriptions"][number], message: PushMessage): Promise<void> {
-		const { clock, random, logger } = this.#deps;
+		const { clock, random, logger, contact } = this.#deps;
 		if (this.#inFlight >= pushLimits.maxInFlight || this.#rate.take(deviceId) > 0) return;
 		this.#inFlight++;
 		try {

@@ -1,6 +1,7 @@
 import { defineErrors, type Identity, type LiveEvent } from "@warren/kernel";
 import { dataHeaders, type RequestContext, type Route } from "@warren/net";
-import type { OpenPart } from "../node/role-part.ts";
+import { readMembership } from "../hub/membership.ts";
+import type { NodeBase, OpenPart } from "../node/role-part.ts";
 import { PushDesk, type PushMessage, subscriptionSchema } from "./push-desk.ts";
 
 const pushError = defineErrors({ not_a_device: { status: 403 } });
@@ -11,7 +12,7 @@ const maxCommand = 80;
 
 /** Bells and commands that ended, to browsers whose pages are closed. */
 export const openPushPart: OpenPart = async (base, config) => {
-	const desk = base.lifetime.own(new PushDesk(base));
+	const desk = base.lifetime.own(new PushDesk({ ...base, contact: contactOf(base) }));
 	base.access.devices.onRevoked((id) => desk.forget(id));
 	base.lifetime.defer(
 		base.feed.watch((event) => {
@@ -21,6 +22,12 @@ export const openPushPart: OpenPart = async (base, config) => {
 	);
 	return { name: "push", authenticators: [], peerSources: [], roles: () => [], routes: pushRoutes(desk) };
 };
+
+/** The warren's own address, as push services are told it: the hub's, else this machine's. */
+export function contactOf({ data, urls }: Pick<NodeBase, "data" | "urls">): string {
+	const { host } = new URL(readMembership(data)?.hubUrl ?? urls[0] ?? "https://localhost");
+	return `https://${host}`;
+}
 
 function pushRoutes(desk: PushDesk): Route[] {
 	const facts = { owner: "node", path: "/api/push", credentials: ["device"] } as const;

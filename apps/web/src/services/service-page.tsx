@@ -1,6 +1,7 @@
 import "./services.css";
 import { ArrowLeft } from "lucide-react";
 import { Link } from "wouter";
+import { self } from "../api/machine.ts";
 import { Copyable } from "../ui/copyable.tsx";
 import { exactInput, Form, SubmitButton, TextField, textOf, useSubmit } from "../ui/form.tsx";
 import { SelectField } from "../ui/select-field.tsx";
@@ -10,13 +11,22 @@ import { agoOf } from "../ui/time.ts";
 import { toast } from "../ui/toast.tsx";
 import { Inspector } from "./inspector.tsx";
 import { healthOf } from "./service-table.tsx";
-import { changeService, type Service, useServices } from "./services-api.ts";
+import { changeService, type Service, useExposed, useServices } from "./services-api.ts";
 import { t } from "./text.ts";
 
 /** One service: who may come, how much, under which names, through which agents, and what came. */
 export function ServicePage({ name }: { name: string }) {
 	const { data, error, isPending, refetch } = useServices();
+	const exposed = useExposed(self);
 	const service = data?.find((each) => each.service === name);
+	// What this machine says of it is waited for: the agents alone would call a port online that nobody answers.
+	const health =
+		service === undefined || exposed.isPending
+			? undefined
+			: healthOf(
+					service,
+					exposed.data?.find((each) => each.name === name),
+				);
 	return (
 		<div className="page">
 			<header className="page-head">
@@ -26,8 +36,9 @@ export function ServicePage({ name }: { name: string }) {
 					</Link>
 					<div className="row wrap">
 						<h1>{name}</h1>
-						{service !== undefined && <StatusDot state={healthOf(service).state}>{healthOf(service).word}</StatusDot>}
+						{health !== undefined && <StatusDot state={health.state}>{health.word}</StatusDot>}
 					</div>
+					{health?.note != null && <p className="small muted">{health.note}</p>}
 				</div>
 			</header>
 			{error !== null && <ErrorNotice failure={error} onRetry={() => void refetch()} />}

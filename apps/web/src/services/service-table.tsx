@@ -51,10 +51,7 @@ function ServiceRow({ service, here }: { service: Service; here: Exposed | undef
 	const [asking, setAsking] = useState<"off" | "remove">();
 	const name = service.service;
 	const links = service.agents.reduce((sum, agent) => sum + agent.links, 0);
-	const ofAgents = healthOf(service);
-	// An agent may be well while nothing listens behind it: only the machine itself knows.
-	const health =
-		here === undefined || ofAgents.state !== "up" ? { ...ofAgents, note: here?.reason ?? null } : stateOf(here);
+	const health = healthOf(service, here);
 	return (
 		<tr>
 			<td className="cell-first">
@@ -123,7 +120,20 @@ function ServiceRow({ service, here }: { service: Service; here: Exposed | undef
 	);
 }
 
-export function healthOf({ connected, agents }: Service): { state: MachineState; word: string } {
+/** In the same words wherever a service is shown. @param here the same service, where this machine serves it. */
+export function healthOf(service: Service, here: Exposed | undefined): ServiceHealth {
+	const ofAgents = healthOfAgents(service);
+	// An agent may be well while nothing listens behind it: only the machine itself knows.
+	return here === undefined || ofAgents.state !== "up" ? { ...ofAgents, note: here?.reason ?? null } : stateOf(here);
+}
+
+interface ServiceHealth {
+	readonly state: MachineState;
+	readonly word: string;
+	readonly note: string | null;
+}
+
+function healthOfAgents({ connected, agents }: Service): { state: MachineState; word: string } {
 	if (!connected || agents.length === 0) return { state: "down", word: t.noAgent };
 	return agents.some((agent) => agent.healthy) ? { state: "up", word: t.online } : { state: "warn", word: t.troubled };
 }

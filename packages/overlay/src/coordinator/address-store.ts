@@ -2,6 +2,7 @@ import type { Schema, Statements } from "@warren/store";
 import { sql } from "kysely";
 import type { OverlayPeerId, Ula, WireGuardKey } from "../protocol/peer-record.ts";
 import type { AddressEntry, AddressStore } from "./address-book.ts";
+import { type ServiceName, type ServiceNameStore, serviceNamesMigration } from "./service-names.ts";
 
 export const coordinatorSchema: Schema = {
 	domain: "coordinator",
@@ -17,11 +18,12 @@ export const coordinatorSchema: Schema = {
 				);
 			},
 		},
+		"002-service-names": serviceNamesMigration,
 	},
 };
 
-/** Addresses in the coordinator's own SQLite file. */
-export class SqliteAddressStore implements AddressStore {
+/** Addresses and services' names in the coordinator's own SQLite file. */
+export class SqliteAddressStore implements AddressStore, ServiceNameStore {
 	readonly #statements: Statements;
 
 	constructor(statements: Statements) {
@@ -58,6 +60,14 @@ export class SqliteAddressStore implements AddressStore {
 
 	forget(key: WireGuardKey): void {
 		this.#statements.run("delete from coordinator_addresses where wg_public_key = ?", key);
+	}
+
+	serviceNames(): Iterable<ServiceName> {
+		return this.#statements.all<ServiceName>("select name, uuid from coordinator_service_names");
+	}
+
+	saveServiceName({ name, uuid }: ServiceName): void {
+		this.#statements.run("insert into coordinator_service_names values (?, ?)", name, uuid);
 	}
 
 	policy(): string | null {

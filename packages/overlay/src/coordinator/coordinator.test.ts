@@ -179,6 +179,39 @@ describe("register, heartbeat, deregister", () => {
 		await tables.close();
 	});
 
+	it("C28 a service's UUID is made once per name: the same after a restart, what was known before is taken, another name's is not", async () => {
+		using folder = tempFolder("names");
+		const open = () => openSqliteTables<object>(folder.file("coordinator.db"), [coordinatorSchema]);
+		const known = "0191e7c2-1111-7222-8333-444455556666";
+		let kept: unknown;
+		{
+			const tables = await open();
+			await using server = await startCoordinator({ addresses: new SqliteAddressStore(tables.statements) });
+			await using one = new TestJoiner(server.url, null);
+			const of = (name: string, body: object = {}) => one.admin("PUT", `/v1/services/${name}`, body);
+			const made = await of("web");
+			expect(made).toMatchObject({
+				status: 200,
+				body: { name: "web", uuid: expect.stringMatching(/^[0-9a-f-]{36}$/) },
+			});
+			expect((await of("web", { uuid: known })).body).toEqual(made.body);
+			expect((await of("db", { uuid: known.toUpperCase() })).body).toEqual({ name: "db", uuid: known });
+			expect(await of("cache", { uuid: known })).toMatchObject({ status: 409, body: { error: "conflict" } });
+			expect(await of("no_such")).toMatchObject({ status: 400, body: { error: "bad_name" } });
+			expect((await of("web", { uuid: "1234" })).status).toBe(400);
+			kept = (await one.admin("GET", "/v1/services")).body;
+			expect(kept).toEqual({ services: [made.body, { name: "db", uuid: known }] });
+			await tables.close();
+		}
+		const tables = await open();
+		await using server = await startCoordinator({ addresses: new SqliteAddressStore(tables.statements) });
+		await using one = new TestJoiner(server.url, null);
+		expect((await one.admin("GET", "/v1/services")).body).toEqual(kept);
+		// Nobody but an administrator.
+		expect((await one.call("GET", "/v1/services")).status).toBe(401);
+		await tables.close();
+	});
+
 	it("C8 an app stays with who serves it until that one lets go, then goes to the next", async () => {
 		await using server = await startCoordinator();
 		const app = "fd5a:1f02:44a5:240b:121a::1";

@@ -6,7 +6,7 @@ import { tempFolder, VirtualClock } from "@warren/testkit";
 import { Agent, type Dispatcher, request } from "undici";
 import { AuthorityFolder } from "../authority/authority-folder.ts";
 import { EventReader, type StreamEvent } from "../protocol/sse.ts";
-import type { AddressStore } from "./address-book.ts";
+import type { SqliteAddressStore } from "./address-store.ts";
 import { Coordinator } from "./coordinator.ts";
 import type { JoinAuthority } from "./join-authority.ts";
 import type { RevocationFile } from "./revocation-file.ts";
@@ -18,7 +18,7 @@ export interface TestCoordinatorOptions {
 	readonly tls?: TlsIdentity;
 	readonly clock?: VirtualClock;
 	readonly policy?: string;
-	readonly addresses?: AddressStore;
+	readonly addresses?: SqliteAddressStore;
 	readonly joinTokens?: JoinAuthority;
 	readonly revocations?: RevocationFile;
 	readonly port?: number;

@@ -27,6 +27,7 @@ import { Relay } from "./relay.ts";
 import { noRevocations, type RevocationFile } from "./revocation-file.ts";
 import { RosterSigner } from "./roster-signer.ts";
 import { coordinatorRoutes } from "./routes.ts";
+import { type ServiceNameStore, ServiceNames } from "./service-names.ts";
 import type { SharedCoordinatorState } from "./shared-state.ts";
 import { Streams } from "./streams.ts";
 import { StunServer } from "./stun-server.ts";
@@ -37,7 +38,7 @@ export interface CoordinatorDeps {
 	readonly logger: Logger;
 	readonly audit: Audit;
 	/** Null = state in memory, as the original. */
-	readonly addresses: AddressStore | null;
+	readonly addresses: (AddressStore & ServiceNameStore) | null;
 	/** Null = machines are admitted by their certificates alone. */
 	readonly joinTokens: JoinAuthority | null;
 	readonly revocations?: RevocationFile;
@@ -155,6 +156,7 @@ export class Coordinator implements Closeable {
 			punches,
 			relay,
 			policy,
+			services: new ServiceNames(shared ?? deps.addresses, clock, random),
 			credentials,
 			joinTokens: deps.joinTokens,
 			signer,

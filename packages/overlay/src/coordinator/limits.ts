@@ -4,6 +4,8 @@ export const coordinatorLimits = {
 	sweepMs: 5_000,
 	/** Peers in all networks. */
 	maxPeers: 100_000,
+	/** Services that ever had a name. */
+	maxServiceNames: 10_000,
 	/** Stock clients behind one node. */
 	maxChildren: 64,
 	/** After a start without state: an address given to a newcomer may still be claimed back by who had it. */

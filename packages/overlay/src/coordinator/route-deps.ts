@@ -10,6 +10,7 @@ import type { Punches } from "./punches.ts";
 import type { Registry } from "./registry.ts";
 import type { Relay } from "./relay.ts";
 import type { RosterSigner } from "./roster-signer.ts";
+import type { ServiceNames } from "./service-names.ts";
 import type { Streams } from "./streams.ts";
 
 export interface CoordinatorRouteDeps {
@@ -18,6 +19,7 @@ export interface CoordinatorRouteDeps {
 	readonly punches: Punches;
 	readonly relay: Relay;
 	readonly policy: PolicyDesk;
+	readonly services: ServiceNames;
 	readonly credentials: CoordinatorCredentials;
 	/** Null = certificates alone admit. */
 	readonly joinTokens: JoinAuthority | null;

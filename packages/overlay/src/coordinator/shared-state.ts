@@ -7,6 +7,7 @@ import type { OverlayPeerId, PeerRecord, WireGuardKey } from "../protocol/peer-r
 import type { RosterJournal, RosterStart } from "../protocol/roster-machine.ts";
 import type { AddressEntry, AddressStore } from "./address-book.ts";
 import type { KeptPeer, PeerStore } from "./live-peer.ts";
+import { type ServiceName, type ServiceNameStore, serviceNamesMigration } from "./service-names.ts";
 
 interface Tables {
 	coordinator_shared_addresses: { wg_public_key: string; entry: string };
@@ -20,6 +21,7 @@ interface Tables {
 	};
 	/** `policy`, `epoch`, `sequence`, `run`. */
 	coordinator_shared_facts: { name: string; value: string };
+	coordinator_service_names: ServiceName;
 }
 
 export const sharedCoordinatorSchema: Schema = {
@@ -52,6 +54,7 @@ export const sharedCoordinatorSchema: Schema = {
 					.execute();
 			},
 		},
+		"002-service-names": serviceNamesMigration,
 	},
 };
 
@@ -69,13 +72,14 @@ const limits = {
  * and the epoch that it begins, a record and the change that tells of it. Whatever is written after another took over is
  * refused.
  */
-export class SharedCoordinatorState implements AddressStore, PeerStore, RosterJournal {
+export class SharedCoordinatorState implements AddressStore, PeerStore, ServiceNameStore, RosterJournal {
 	readonly #db: Kysely<Tables>;
 	readonly #deps: { readonly clock: Clock; readonly logger: Logger };
 	readonly #role: string;
 	readonly #epoch: number;
 	readonly #addresses: readonly AddressEntry[];
 	readonly #peers: readonly KeptPeer[];
+	readonly #names: readonly ServiceName[];
 	readonly start: RosterStart;
 	readonly policy: string | null;
 	/** The same for all leaders: what it stands for has outlived them. */
@@ -93,6 +97,7 @@ export class SharedCoordinatorState implements AddressStore, PeerStore, RosterJo
 		read: {
 			addresses: readonly AddressEntry[];
 			peers: readonly KeptPeer[];
+			names: readonly ServiceName[];
 			start: RosterStart;
 			policy: string | null;
 			run: string;
@@ -104,6 +109,7 @@ export class SharedCoordinatorState implements AddressStore, PeerStore, RosterJo
 		this.#epoch = epoch;
 		this.#addresses = read.addresses;
 		this.#peers = read.peers;
+		this.#names = read.names;
 		this.start = read.start;
 		this.policy = read.policy;
 		this.run = read.run;
@@ -142,6 +148,7 @@ export class SharedCoordinatorState implements AddressStore, PeerStore, RosterJo
 		const state = new SharedCoordinatorState(tables, deps, role, epoch, {
 			addresses,
 			peers,
+			names: await tables.selectFrom("coordinator_service_names").selectAll().execute(),
 			start: { epoch: facts.get("epoch") ?? null, sequence, log, records },
 			policy: facts.get("policy") ?? null,
 			run,
@@ -187,6 +194,22 @@ export class SharedCoordinatorState implements AddressStore, PeerStore, RosterJo
 				.insertInto("coordinator_shared_peers")
 				.values({ peer_id: record.peer_id, live, record: null })
 				.onConflict((conflict) => conflict.column("peer_id").doUpdateSet({ live }))
+				.execute(),
+		);
+	}
+
+	// ── services ──
+
+	serviceNames(): Iterable<ServiceName> {
+		return this.#names;
+	}
+
+	saveServiceName(entry: ServiceName): void {
+		this.#add((transaction) =>
+			transaction
+				.insertInto("coordinator_service_names")
+				.values(entry)
+				.onConflict((conflict) => conflict.doNothing())
 				.execute(),
 		);
 	}
