@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 import longerTests from "./scripts/longer-tests.json" with { type: "json" };
 
 /** These lay interfaces into the machine's own network, which breaks off what a browser beside them is fetching. */
-const network = ["e2e/src/network/!(nat|stock-device).test.ts"];
+const network = ["e2e/src/network/!(nat|stock-device|story).test.ts"];
 
 export default defineConfig({
 	test: {

@@ -20,9 +20,7 @@ export function pinnedNode() {
 
 /** Installs what the lockfile says, unless that was done already. */
 export function install() {
-	const manifests = ["package.json", "package-lock.json", ...workspaceManifests()];
-	const wanted = hashFiles(manifests);
-	if (existsSync(installStamp) && readFileSync(installStamp, "utf8") === wanted) return;
+	if (existsSync(installStamp) && readFileSync(installStamp, "utf8") === installWanted()) return;
 	say("Installing dependencies (once)…");
 	const npm = process.env.npm_execpath;
 	const [command, args] = npm?.endsWith("js")
@@ -40,7 +38,16 @@ export function install() {
 		fail(
 			`The pinned Node does not start: ${(started.stderr || String(started.error)).trim()}\nOn Debian and Ubuntu: apt-get install libatomic1`,
 		);
-	writeFileSync(installStamp, wanted);
+	markInstalled();
+}
+
+/** Says that what stands in node_modules is what the lockfile says. */
+export function markInstalled() {
+	writeFileSync(installStamp, installWanted());
+}
+
+function installWanted() {
+	return hashFiles(["package.json", "package-lock.json", ...workspaceManifests()]);
 }
 
 /** Builds the web UI when its sources are newer than what stands in dist. */

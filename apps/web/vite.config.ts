@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { brotliCompressSync } from "node:zlib";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
 
@@ -47,9 +49,30 @@ function serviceWorker(): Plugin {
 	};
 }
 
+/** Writes FILE.br beside each text of the build, in brotli's best quality: a node serves them as they are. */
+function compressed(): Plugin {
+	let folder = "";
+	return {
+		name: "warren-compressed",
+		apply: "build",
+		configResolved({ root, build }) {
+			folder = join(root, build.outDir);
+		},
+		closeBundle() {
+			for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+				if (!entry.isFile() || !/\.(html|js|css|json|webmanifest|svg|txt)$/.test(entry.name)) continue;
+				const path = join(entry.parentPath, entry.name);
+				const body = readFileSync(path);
+				const small = brotliCompressSync(body);
+				if (small.length < body.length) writeFileSync(`${path}.br`, small);
+			}
+		},
+	};
+}
+
 export default defineConfig({
 	root: here("."),
-	plugins: [react(), serviceWorker()],
+	plugins: [react(), serviceWorker(), compressed()],
 	define: {
 		__WARREN_VERSION__: JSON.stringify(version),
 		__WARREN_CLOUD_URL__: JSON.stringify(process.env.WARREN_CLOUD_URL ?? config?.cloudUrl ?? ""),

@@ -33,6 +33,8 @@ const sentAt = /"t":([\d.]+)/;
 interface Flow {
 	readonly perSecond: number;
 	readonly p99Ms: number;
+	/** Processor time of the server for each message that arrived, µs. */
+	readonly processorUs: number;
 }
 
 /** @param first the number of the first. */
@@ -50,6 +52,7 @@ async function connectAll(server: BenchServer, count: number, first = 0): Promis
 
 /** Sends as fast as it arrives: so many are under way at a time. */
 async function flow(
+	server: BenchServer,
 	peers: readonly PeerSocket[],
 	window: number,
 	send: (turn: number) => void,
@@ -64,6 +67,7 @@ async function flow(
 		};
 	}
 	const startedAt = performance.now();
+	const processorBefore = server.processorSeconds;
 	const before = tally.received;
 	let sent = 0;
 	for (let now = startedAt; now - startedAt < seconds * 1000; now = performance.now()) {
@@ -76,6 +80,7 @@ async function flow(
 	for (const peer of peers) peer.onMessage = null;
 	return {
 		perSecond: done / (tookMs / 1000),
+		processorUs: ((server.processorSeconds - processorBefore) * 1e6) / done,
 		p99Ms: latencies.length === 0 ? Number.NaN : percentile(latencies, 0.99),
 	};
 }
@@ -110,7 +115,7 @@ function relay(way: Way, meshes: number): Promise<Flow> {
 			const from = turn % meshes;
 			(peers[from] as PeerSocket).relay(`m${(from + 1) % meshes}`, payloadAt());
 		};
-		const result = await flow(peers, 256, send, 1);
+		const result = await flow(server, peers, 256, send, 1);
 		for (const peer of peers) peer.close();
 		return result;
 	});
@@ -120,7 +125,7 @@ function broadcast(way: Way, meshes: number): Promise<Flow> {
 	return within(way, meshes, async (server) => {
 		const peers = await connectAll(server, meshes);
 		const send = (turn: number) => (peers[turn % size.senders] as PeerSocket).broadcast(payloadAt());
-		const result = await flow(peers, 64, send, meshes - 1);
+		const result = await flow(server, peers, 64, send, meshes - 1);
 		for (const peer of peers) peer.close();
 		return result;
 	});
@@ -150,14 +155,16 @@ async function main(): Promise<void> {
 			note("broadcast p99 ms", way, p99Ms);
 		},
 		[`relay among ${size.few}`]: async (way) => {
-			const { perSecond, p99Ms } = await relay(way, size.few);
+			const { perSecond, p99Ms, processorUs } = await relay(way, size.few);
 			note(`relay/s among ${size.few}`, way, perSecond);
 			note(`relay p99 ms among ${size.few}`, way, p99Ms);
+			note(`server's µs a relay, ${size.few}`, way, processorUs);
 		},
 		[`relay among ${size.many}`]: async (way) => {
-			const { perSecond, p99Ms } = await relay(way, size.many);
+			const { perSecond, p99Ms, processorUs } = await relay(way, size.many);
 			note(`relay/s among ${size.many}`, way, perSecond);
 			note(`relay p99 ms among ${size.many}`, way, p99Ms);
+			note(`server's µs a relay, ${size.many}`, way, processorUs);
 		},
 		idle: async (way) => {
 			note("bytes of memory an idle mesh", way, await idle(way, size.idle));

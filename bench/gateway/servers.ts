@@ -88,6 +88,13 @@ export class BenchServer {
 		return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${this.#process.pid}/status`, "utf8"))?.[1]) * 1024;
 	}
 
+	/** Processor time that the server has used so far, user and system. */
+	get processorSeconds(): number {
+		const fields = readFileSync(`/proc/${this.#process.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+		// In ticks: the 14th and 15th field of the whole line.
+		return (Number(fields[11]) + Number(fields[12])) / 100;
+	}
+
 	async close(): Promise<void> {
 		const gone = once(this.#process, "exit");
 		this.#process.kill("SIGKILL");

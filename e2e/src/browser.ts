@@ -18,18 +18,24 @@ export interface LaunchOptions {
 	/** PEM of the authorities that this browser trusts beside the system's. */
 	readonly ca?: string;
 	readonly args?: readonly string[];
+	/** What it is run through, for one on another network: `["ip", "netns", "exec", NAME]`. */
+	readonly through?: readonly string[];
 }
 
 /**
  * A real browser whose user has installed the warren's CA, as a person does: no certificate error is ever ignored. Its
  * HOME is gone at dispose.
  */
-export async function launchBrowser({ ca, args = [] }: LaunchOptions = {}): Promise<Browser & AsyncDisposable> {
+export async function launchBrowser({
+	ca,
+	args = [],
+	through = [],
+}: LaunchOptions = {}): Promise<Browser & AsyncDisposable> {
 	const home = tempFolder("browser");
 	try {
 		if (ca !== undefined) trust(home.path, ca);
 		const browser = await chromium.launch({
-			executablePath,
+			executablePath: through.length === 0 ? executablePath : wrapper(home.path, through),
 			args: [...(process.getuid?.() === 0 ? ["--no-sandbox"] : []), "--disable-gpu", ...args],
 			env: {
 				PATH: process.env["PATH"] ?? "",
@@ -44,6 +50,14 @@ export async function launchBrowser({ ca, args = [] }: LaunchOptions = {}): Prom
 		home[Symbol.dispose]();
 		throw failure;
 	}
+}
+
+/** @returns a program that is the browser, over there. */
+function wrapper(folder: string, through: readonly string[]): string {
+	const file = join(folder, "chromium");
+	const words = [...through, executablePath].map((word) => `'${word}'`);
+	writeFileSync(file, `#!/bin/sh\nexec ${words.join(" ")} "$@"\n`, { mode: 0o755 });
+	return file;
 }
 
 /** Chromium has read its user's database from both places over the years. */

@@ -121,6 +121,21 @@ describe.each(["offload", "portable"] as const)("a device on the %s data plane",
 		expect((await b.status()).counters["wrongSource"]).toBeGreaterThan(0);
 	});
 
+	it("S8 is not its own way: an endpoint inside the tunnel carries nothing, and costs nothing", async () => {
+		const { hosts, a } = await pair();
+		expect(net.ping(hosts[0], "10.9.0.2")).toBe(3);
+		for (const inside of ["10.9.0.2", "fd09::2"]) {
+			await a.call("setEndpoint", publicB, { address: inside, port: 51820 });
+			const { counters } = await a.status();
+			expect(net.ping(hosts[0], "10.9.0.2", { expects: "none", bytes: 5000 })).toBe(0);
+			const dropped = ((await a.status()).counters["dropped"] ?? 0) - (counters["dropped"] ?? 0);
+			expect(dropped, "what came back").toBeGreaterThanOrEqual(3);
+			expect(dropped, "and once").toBeLessThan(100);
+		}
+		await a.call("setEndpoint", publicB, { address: "10.200.0.2", port: 51820 });
+		expect(net.ping(hosts[0], "10.9.0.2")).toBe(3);
+	});
+
 	it("S5 holds 131,072 allowed prefixes of a peer", async () => {
 		const { hosts, a } = await pair();
 		const many = Array.from(

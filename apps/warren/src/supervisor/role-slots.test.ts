@@ -3,13 +3,13 @@ import { SeededRandom, VirtualClock } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 import { RoleSlots } from "./role-slots.ts";
 
-function slots() {
+function slots(logger = silentLogger) {
 	const clock = new VirtualClock();
 	let changes = 0;
 	const made = new RoleSlots({
 		clock,
 		random: new SeededRandom(3),
-		logger: silentLogger,
+		logger,
 		onChange: () => {
 			changes += 1;
 		},
@@ -41,6 +41,23 @@ describe("roles of one process", () => {
 		expect(changes()).toBe(seen);
 		await made.close();
 		expect(closed).toEqual(["backbone", "gateway"]);
+	});
+
+	it("one whose first try came too early is nobody's news: what it waits for may be starting beside it", async () => {
+		const said: string[] = [];
+		const { clock, made } = slots({ ...silentLogger, error: (what) => void said.push(what) });
+		const away = new WarrenError("coordinator_away", "It does not answer.", { status: 503, retryable: true });
+		let tries = 0;
+		await made.start("overlay", async () => {
+			tries += 1;
+			throw away;
+		});
+		expect([tries, said]).toEqual([1, []]);
+		expect(made.rows()).toMatchObject([{ state: "restarting", error: "It does not answer." }]);
+		await clock.advance(10_000);
+		expect(tries).toBeGreaterThan(2);
+		expect(said).toEqual(["a role cannot start"]);
+		await made.close();
 	});
 
 	it("is not tried any more once it was closed", async () => {

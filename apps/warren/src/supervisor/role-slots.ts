@@ -57,6 +57,9 @@ class Slot implements Closeable {
 	#timer: Timer | undefined;
 	#trying: Promise<void> = Promise.resolve();
 	#closed = false;
+	/** The failure that was written to the log last. */
+	#said: string | null = null;
+	#isFirst = true;
 	row: RoleRow;
 
 	constructor(name: string, open: () => Promise<OpenedRole>, deps: RoleSlotsDeps) {
@@ -89,7 +92,13 @@ class Slot implements Closeable {
 		} catch (failure) {
 			const fix = failure instanceof WarrenError ? failure.fix : "";
 			const error = `${messageOf(failure)}${fix === "" ? "" : ` ${fix}`}`;
-			if (this.row.error !== error) logger.error("a role cannot start", { role: name, fault: error });
+			// What it waits for may be starting beside it: a first try that came too early is nobody's news.
+			const isEarly = this.#isFirst && failure instanceof WarrenError && failure.retryable;
+			this.#isFirst = false;
+			if (!isEarly && this.#said !== error) {
+				this.#said = error;
+				logger.error("a role cannot start", { role: name, fault: error });
+			}
 			this.row = { name, state: "restarting", since: this.row.since, error };
 			if (!this.#closed) this.#timer = clock.after(this.#backoff.nextMs(), () => void this.try());
 		}

@@ -125,7 +125,7 @@ export function openStream(options: StreamOptions): Stream {
 		if (client.state !== "connecting") return ws.close(1000);
 		socket = { link, ws };
 		ws.binaryType = "arraybuffer";
-		ws.onopen = () => step(() => client.opened(link, now()));
+		ws.onopen = () => step(() => client.opened(link));
 		ws.onmessage = ({ data }) => {
 			if (data instanceof ArrayBuffer) step(() => client.message(link, new Uint8Array(data), now()));
 		};

@@ -42,6 +42,8 @@ export class Lane implements LinkChannel {
 	readonly #unread = new HeldBytes();
 	/** …since the other side was last held back. */
 	#mostUnread = 0;
+	/** So many bytes are to come until the other side has used what the window last grew by. */
+	#growsAfter = 0;
 	#passed = 0;
 	#bulk = false;
 
@@ -128,6 +130,7 @@ export class Lane implements LinkChannel {
 	/** @returns false when it is more than was granted. */
 	onBytes(piece: Buffer): boolean {
 		this.#granted -= piece.length;
+		this.#growsAfter -= piece.length;
 		if (this.#granted < 0) return false;
 		this.#count(piece.length);
 		if (this.#paused || this.#unread.length > 0) {
@@ -140,7 +143,7 @@ export class Lane implements LinkChannel {
 	#take(piece: Buffer): void {
 		this.#taken += piece.length;
 		this.user?.onBytes(piece);
-		if (this.#taken >= this.#window / 2 && this.#open) this.#grant();
+		if (this.#taken >= Math.min(this.#window / 2, laneLimits.maxGrantBytes) && this.#open) this.#grant();
 	}
 
 	#grant(): void {
@@ -152,14 +155,33 @@ export class Lane implements LinkChannel {
 
 	/** The other side has more than the window lets through: a wider one helps, unless the reader itself is what holds it. */
 	onBlocked(): void {
+		// Said before it knew of what it was given last.
+		if (this.#growsAfter > 0) return;
 		const isReaderSlow = this.#mostUnread > this.#window / 2;
 		this.#mostUnread = this.#unread.length;
 		if (isReaderSlow) return;
-		const more = this.shared.takeExtra(Math.min(this.#window, laneLimits.maxWindowBytes - this.#window));
+		const { windows } = this.shared;
+		const wanted = Math.min(
+			Math.max(this.#window * laneLimits.windowGrowth, windows.widest),
+			laneLimits.maxWindowBytes,
+		);
+		const more = windows.take(wanted - this.#window);
 		if (more === 0) return;
 		this.#window += more;
+		if (this.#window > windows.widest) windows.widest = this.#window;
 		this.#taken += more;
 		this.#grant();
+		this.#growsAfter = this.#granted;
+	}
+
+	/** It holds more of what all lanes share than the next stream may need; a new lane is cheaper. */
+	get isWide(): boolean {
+		return this.#window > laneLimits.firstWindowBytes || this.#credit > laneLimits.firstWindowBytes;
+	}
+
+	/** …and others may go short by it. */
+	get isHoarding(): boolean {
+		return this.isWide && this.shared.windows.left < laneLimits.maxWindowBytes;
 	}
 
 	pause(): void {
@@ -218,7 +240,7 @@ export class Lane implements LinkChannel {
 		if (!this.#open) return;
 		this.#open = false;
 		this.rest();
-		this.shared.giveExtra(this.#window - laneLimits.firstWindowBytes);
+		this.shared.windows.give(this.#window - laneLimits.firstWindowBytes);
 		this.#held.length = 0;
 		this.#heldBytes = 0;
 		this.#unread.clear();

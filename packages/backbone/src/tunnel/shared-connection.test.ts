@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { LaneRecord, laneLimits, recordBytes, writeRecord } from "../protocol/lanes.ts";
 import type { Lane, LaneUser } from "./lane.ts";
 import { SharedConnection } from "./shared-connection.ts";
+import { WindowBudget } from "./window-budget.ts";
 
 /** What one side of a lane heard. */
 class Heard implements LaneUser {
@@ -42,14 +43,15 @@ class Pair {
 	readonly closed: string[] = [];
 	readonly toAgent: Duplex;
 
-	constructor() {
+	/** @param windows of the agent's end. */
+	constructor(windows: WindowBudget | null = null) {
 		const [near, far] = duplexPair();
 		this.toAgent = near;
 		const onClosed = (shared: SharedConnection, reason: string) =>
 			void this.closed.push(`${shared === this.server ? "server" : "agent"}: ${reason}`);
 		this.server = new SharedConnection(near, { onClosed }, () => 0);
 		const onLane = (lane: Lane) => void this.atAgent.push(new Heard(lane));
-		this.agent = new SharedConnection(far, { onLane, onClosed }, () => 0);
+		this.agent = new SharedConnection(far, { onLane, onClosed }, () => 0, windows);
 	}
 
 	/** One more lane, seen from both ends. */
@@ -115,31 +117,85 @@ describe("a shared connection", () => {
 		expect(slow.rooms).toBe(1);
 	});
 
-	it("M4: a window grows while the line is what holds it, to its limit; a slow reader's does not", async () => {
+	/** How much is let through to a reader that stands, after bodies of so many bytes that it took; `slow` stands after each piece. */
+	async function through(pair: Pair, bodies: readonly number[], slow: boolean): Promise<number> {
+		const [near, far] = await pair.lane();
+		for (const bytes of bodies) {
+			far.stands = slow;
+			near.lane.write(Buffer.alloc(bytes));
+			for (let turn = 0; turn < 500 && near.lane.writableLength > 0; turn++) {
+				await settled();
+				far.lane.resume();
+			}
+			expect(near.lane.writableLength).toBe(0);
+		}
+		far.lane.pause();
+		const before = far.bytes;
+		near.lane.write(Buffer.alloc(2 * laneLimits.maxWindowBytes));
+		await settled();
+		expect(far.bytes).toBe(before);
+		return 2 * laneLimits.maxWindowBytes - near.lane.writableLength;
+	}
+
+	it("M4: a window grows while the line is what holds it, by eight each round trip, to its limit", async () => {
+		const { firstWindowBytes: first, windowGrowth: growth, maxWindowBytes: most } = laneLimits;
+		const after = async (trips: number) => {
+			const pair = new Pair();
+			await pair.lane();
+			// Each is one byte more than the window lets through.
+			return through(
+				pair,
+				Array.from({ length: trips }, (_each, trip) => first * growth ** trip + 1),
+				false,
+			);
+		};
+		const within = (bytes: number, window: number) => {
+			expect(bytes).toBeLessThanOrEqual(window);
+			expect(bytes).toBeGreaterThanOrEqual(window - laneLimits.maxGrantBytes);
+		};
+		within(await after(0), first);
+		within(await after(1), first * growth);
+		within(await after(2), first * growth ** 2);
+		within(await after(3), most);
+		within(await after(4), most);
+	});
+
+	it("M4: a reader that is slow itself gets no wider window", async () => {
 		const pair = new Pair();
 		await pair.lane();
-		const large = 20 * 1024 * 1024;
-		/** How much is let through to a reader that stands, after ten bodies. `slow` stands after each piece that it takes. */
-		const through = async (slow: boolean) => {
-			const [near, far] = await pair.lane();
-			for (let body = 1; body <= 10; body++) {
-				far.stands = slow;
-				near.lane.write(Buffer.alloc(slow ? large / 20 : large));
-				for (let turn = 0; turn < 500 && near.lane.writableLength > 0; turn++) {
-					await settled();
-					far.lane.resume();
-				}
-				expect(near.lane.writableLength).toBe(0);
-			}
-			far.lane.pause();
-			near.lane.write(Buffer.alloc(large));
-			await settled();
-			return large - near.lane.writableLength;
-		};
-		expect(await through(true)).toBeLessThanOrEqual(laneLimits.firstWindowBytes * 2);
-		const grown = await through(false);
-		expect(grown).toBeGreaterThan(laneLimits.maxWindowBytes / 4);
-		expect(grown).toBeLessThanOrEqual(laneLimits.maxWindowBytes);
+		const bodies = Array.from({ length: 10 }, () => 1024 * 1024);
+		expect(await through(pair, bodies, true)).toBeLessThanOrEqual(laneLimits.firstWindowBytes);
+	});
+
+	it("M4: what one lane has grown to the next one gets at once, out of half of what is left", async () => {
+		const pair = new Pair();
+		await pair.lane();
+		const { firstWindowBytes: first, maxExtraBytes: extra, maxWindowBytes: most } = laneLimits;
+		await through(pair, [first + 1, 8 * first + 1, 64 * first + 1], false);
+		let left = extra - (most - first);
+		expect(pair.agent.windows.left).toBe(left);
+		for (let lane = 0; lane < 6; lane++) {
+			await through(pair, [first + 1], false);
+			left -= Math.min(most - first, Math.floor(left / 2));
+			expect(pair.agent.windows.left).toBe(left);
+		}
+		// All that readers which stand can make this end hold.
+		expect(left).toBeGreaterThan(0);
+	});
+
+	it("M4: what lanes have grown by is one limit for all connections of a server, and comes back with them", async () => {
+		const whole = new WindowBudget(8 * 1024 * 1024);
+		const pairs = [new Pair(whole), new Pair(whole)] as const;
+		for (const pair of pairs) {
+			await pair.lane();
+			await through(pair, [laneLimits.firstWindowBytes + 1, 3 * laneLimits.firstWindowBytes], false);
+		}
+		expect(whole.left).toBeGreaterThan(0);
+		expect(whole.left).toBeLessThan(8 * 1024 * 1024 - 2 * laneLimits.firstWindowBytes);
+		pairs[0].agent.close("over");
+		pairs[1].toAgent.destroy();
+		await settled();
+		expect(whole.left).toBe(8 * 1024 * 1024);
 	});
 
 	it("M5: a lane that ends is gone at both ends, once, and the connection goes on", async () => {

@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import { headerBytes, writeHeader } from "../protocol/frames.ts";
 import { LaneRecord, laneLimits, RecordReader, type RecordSink, recordBytes, writeRecord } from "../protocol/lanes.ts";
 import { Lane } from "./lane.ts";
+import { WindowBudget } from "./window-budget.ts";
 
 /** Small pieces are gathered in one buffer; above it a copy costs more than a write of its own. */
 const copyBelowBytes = 8 * 1024;
@@ -40,7 +41,7 @@ export class SharedConnection implements RecordSink {
 	/** The kernel takes no more for now. */
 	congested = false;
 	readonly #awaitingRoom = new Set<Lane>();
-	#extraBytes = 0;
+	readonly windows: WindowBudget;
 	// What goes out at the end of this turn.
 	#out: Uint8Array[] = [];
 	#gatheredBytes = 0;
@@ -56,7 +57,9 @@ export class SharedConnection implements RecordSink {
 		this.#flush();
 	};
 
-	constructor(socket: Duplex, owner: SharedOwner, now: () => number) {
+	/** @param windows of all connections together; null = this one's own limit is the only one. */
+	constructor(socket: Duplex, owner: SharedOwner, now: () => number, windows: WindowBudget | null = null) {
+		this.windows = new WindowBudget(laneLimits.maxExtraBytes, windows);
 		this.#socket = socket;
 		this.#owner = owner;
 		this.#now = now;
@@ -161,17 +164,6 @@ export class SharedConnection implements RecordSink {
 
 	awaitRoom(lane: Lane): void {
 		this.#awaitingRoom.add(lane);
-	}
-
-	/** @returns how much of it a lane's window may grow. */
-	takeExtra(bytes: number): number {
-		const taken = Math.min(bytes, laneLimits.maxExtraBytes - this.#extraBytes);
-		this.#extraBytes += taken;
-		return taken;
-	}
-
-	giveExtra(bytes: number): void {
-		this.#extraBytes -= bytes;
 	}
 
 	forget(lane: Lane): void {

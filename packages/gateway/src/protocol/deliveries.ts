@@ -1,4 +1,4 @@
-import { encodeIncoming, encodeReceipt, type Receipt, type SendMessage } from "./frames.ts";
+import { encodeIncoming, encodeReceipt, incomingHead, type Receipt, type SendMessage } from "./frames.ts";
 import type { GatewayLimits } from "./limits.ts";
 import { type Delivery, Mailbox } from "./mailbox.ts";
 import type { Mesh } from "./mesh.ts";
@@ -51,7 +51,8 @@ export class Deliveries {
 	/** Gives one message to everybody that it is for. */
 	pass(sending: Sending, targets: Iterable<Mesh>, message: SendMessage, now: number, wall: number): void {
 		const from = sending.mesh;
-		let plain: string | undefined;
+		from.head ??= incomingHead(from);
+		const { head } = from;
 		let extended: string | undefined;
 		let bytes = 0;
 		const plainTo: SocketId[] = [];
@@ -59,14 +60,14 @@ export class Deliveries {
 		// Clients of the original name no ids; whoever keeps messages apart by id needs one.
 		const id = sending.id === "" ? `u${wall}.${this.#unnamed++}` : sending.id;
 		const extend = () => {
-			extended ??= encodeIncoming(from, message.payload, { id, room: message.room });
-			bytes ||= Buffer.byteLength(extended);
+			extended ??= encodeIncoming(head, message.payload, { id, room: message.room });
 			return extended;
 		};
 		for (const target of targets) {
 			const { session } = target;
 			if (target.durable && (session === null || session.features.has("queue"))) {
 				const text = extend();
+				bytes ||= Buffer.byteLength(text);
 				this.#into(target, {
 					...{ mesh: target, from: from.meshId, id, text, bytes, sending, sentAt: now },
 					expiresAt: wall + (message.ttlMs ?? this.#limits.ttlMs),
@@ -79,8 +80,8 @@ export class Deliveries {
 			}
 		}
 		if (plainTo.length > 0) {
-			plain = encodeIncoming(from, message.payload, null);
-			this.#emit({ kind: "fanout", to: plainTo, text: plain });
+			const text = encodeIncoming(head, message.payload, null);
+			this.#emit({ kind: "fanout", to: plainTo, text });
 		}
 		if (extendedTo.length > 0) this.#emit({ kind: "fanout", to: extendedTo, text: extend() });
 		this.done(sending);

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { gatewayLimits as limits } from "./limits.ts";
+import { readSendText } from "./send-text.ts";
 
 /** The messages of SPEC.md's table. Parsers bound every field and never throw. */
 
@@ -81,11 +82,19 @@ export interface SendMessage {
 	readonly targetMeshId: string | null;
 	/** The payload as JSON, once: every receiver gets these bytes. */
 	readonly payload: string;
-	readonly payloadBytes: number;
 	/** Null from clients without receipts. */
 	readonly id: string | null;
 	readonly room: string | null;
 	readonly ttlMs: number | null;
+}
+
+/** As it came, unchecked. */
+interface Sent {
+	readonly targetMeshId?: unknown;
+	readonly payload?: unknown;
+	readonly id?: unknown;
+	readonly room?: unknown;
+	readonly ttlMs?: unknown;
 }
 
 /** Checked by hand, as often as messages come. */
@@ -102,6 +111,8 @@ export type ClientMessage =
 
 /** @returns the message, or what is wrong with it, for its sender. */
 export function parseClientMessage(text: string): ClientMessage | { readonly type: "fault"; readonly message: string } {
+	const send = readSendText(text);
+	if (send !== null) return readSend(send.type, { ...send, payload: send.value }, send.payload);
 	let parsed: unknown;
 	try {
 		parsed = JSON.parse(text);
@@ -113,7 +124,7 @@ export function parseClientMessage(text: string): ClientMessage | { readonly typ
 	const message = parsed as Record<string, unknown>;
 	const { type } = message;
 	if (typeof type !== "string") return fault("A message is a JSON object with a type");
-	if (type === "gateway_relay" || type === "gateway_broadcast") return readSend(type, message);
+	if (type === "gateway_relay" || type === "gateway_broadcast") return readSend(type, message, null);
 	if (type === "gateway_ack") return readAck(message["count"]);
 	if (type === "gateway_auth") {
 		const auth = authSchema.safeParse(message);
@@ -130,7 +141,8 @@ function readAck(count: unknown): AckMessage | Fault {
 	return { type: "gateway_ack", count: count as number };
 }
 
-function readSend(type: SendMessage["type"], message: Record<string, unknown>): ClientMessage | Fault {
+/** @param written the payload's own JSON, where it is known. */
+function readSend(type: SendMessage["type"], message: Sent, written: string | null): ClientMessage | Fault {
 	const { payload, targetMeshId, id, room, ttlMs } = message;
 	if (typeof payload !== "object" || payload === null || Array.isArray(payload))
 		return fault(`${type}: payload must be an object`);
@@ -142,12 +154,10 @@ function readSend(type: SendMessage["type"], message: Record<string, unknown>): 
 		return fault(`${type}: room must be 1 to ${limits.maxRoomNameLength} characters`);
 	if (ttlMs !== undefined && (!Number.isInteger(ttlMs) || (ttlMs as number) < 0 || (ttlMs as number) > limits.maxTtlMs))
 		return fault(`${type}: ttlMs must be between 0 and ${limits.maxTtlMs}`);
-	const json = JSON.stringify(payload);
 	return {
 		type,
 		targetMeshId: type === "gateway_relay" ? (targetMeshId as string).slice(0, limits.maxMeshIdLength) : null,
-		payload: json,
-		payloadBytes: Buffer.byteLength(json),
+		payload: written ?? JSON.stringify(payload),
 		id: (id as string | undefined) ?? null,
 		room: (room as string | undefined) ?? roomOfPayload(payload as Record<string, unknown>),
 		ttlMs: (ttlMs as number | undefined) ?? null,
@@ -164,15 +174,19 @@ function roomOfPayload(payload: Record<string, unknown>): string | null {
 
 /** `gateway_incoming` in both dialects, around a payload that is JSON already. */
 export function encodeIncoming(
-	from: { readonly meshId: string; readonly name: string },
+	/** `incomingHead` of its sender. */
+	head: string,
 	payload: string,
 	extra: { readonly id: string; readonly room: string | null } | null,
 ): string {
-	const head = `{"type":"gateway_incoming","fromMeshId":${JSON.stringify(from.meshId)},"fromMeshName":${JSON.stringify(from.name)}`;
 	if (extra === null) return `${head},"payload":${payload}}`;
 	const room = extra.room === null ? "" : `,"room":${JSON.stringify(extra.room)}`;
-	return `${head},"id":${JSON.stringify(extra.id)}${room},"payload":${payload}}`;
+	return `${head},"id":"${extra.id}"${room},"payload":${payload}}`;
 }
+
+/** What everything from one mesh begins with. */
+export const incomingHead = (from: { readonly meshId: string; readonly name: string }): string =>
+	`{"type":"gateway_incoming","fromMeshId":${JSON.stringify(from.meshId)},"fromMeshName":${JSON.stringify(from.name)}`;
 
 export interface Receipt {
 	readonly id: string;
@@ -185,7 +199,13 @@ export interface Receipt {
 	readonly offline?: number;
 }
 
-export const encodeReceipt = (receipt: Receipt): string => JSON.stringify({ type: "gateway_receipt", ...receipt });
+export function encodeReceipt(receipt: Receipt): string {
+	const { id, outcome } = receipt;
+	// An id needs no escapes (`idPattern`).
+	if (receipt.delivered === undefined && receipt.code === undefined)
+		return `{"type":"gateway_receipt","id":"${id}","outcome":"${outcome}"}`;
+	return JSON.stringify({ type: "gateway_receipt", ...receipt });
+}
 
 /** What a client signs (rule G3). */
 export const challengeText = (host: string, mesh: string, nonce: string): string =>

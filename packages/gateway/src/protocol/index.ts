@@ -16,5 +16,6 @@ export {
 export { clientLimits, type GatewayLimits, gatewayLimits } from "./limits.ts";
 export type { Delivery } from "./mailbox.ts";
 export type { MeshRecord } from "./mesh.ts";
-export type { Proof, ProofVerdict, QueuedRow, QueueState, ServerEffect, SocketId } from "./server-effects.ts";
+export type { Proof, ProofVerdict, QueuedRow, QueueState, ServerEffect } from "./server-effects.ts";
 export { ServerMachine, type ServerMachineOptions } from "./server-machine.ts";
+export type { Session } from "./session.ts";

@@ -28,6 +28,8 @@ export interface Mesh {
 	mailbox: Mailbox | null;
 	publicRooms: readonly string[];
 	participants: readonly Participant[];
+	/** What its messages begin with; null = not made yet. */
+	head: string | null;
 }
 
 export function meshOf(record: MeshRecord): Mesh {
@@ -42,6 +44,7 @@ export function meshOf(record: MeshRecord): Mesh {
 		mailbox: null,
 		publicRooms: none,
 		participants: none,
+		head: null,
 	};
 }
 

@@ -2,9 +2,10 @@ import type { Answers } from "./answers.ts";
 import { seconds } from "./answers.ts";
 import type { SendMessage } from "./frames.ts";
 import type { MachineCore } from "./machine-core.ts";
-import { admitEachOther, type Mesh } from "./mesh.ts";
+import { admitEachOther, type Mesh, none } from "./mesh.ts";
 import { MinuteLimit } from "./minute-limit.ts";
-import { holdsBack, RememberedIds, receiptOf, type Sending } from "./sending.ts";
+import { RememberedIds } from "./remembered-ids.ts";
+import { holdsBack, receiptOf, type Sending } from "./sending.ts";
 import type { Session } from "./session.ts";
 
 /** Relays and broadcasts as they come in: judged, told apart by their ids, kept in order. Rules G6, G7, G9, G10, G13, G14. */
@@ -15,10 +16,11 @@ export class Senders {
 	readonly #messages: MinuteLimit;
 	#order = 0;
 
-	constructor(core: MachineCore, answers: Answers) {
+	/** @param seed of what is remembered: not known to clients. */
+	constructor(core: MachineCore, answers: Answers, seed: string) {
 		this.#core = core;
 		this.#answers = answers;
-		this.#remembered = new RememberedIds(core.limits.maxRememberedIds, core.limits.rememberMs);
+		this.#remembered = new RememberedIds(core.limits.maxRememberedIds, core.limits.rememberMs, seed);
 		this.#messages = new MinuteLimit(core.limits.messagesPerMinute);
 	}
 
@@ -64,8 +66,11 @@ export class Senders {
 			sending.refusal = refusal;
 			return this.#core.deliveries.done(sending);
 		}
-		if (receipts) this.#remembered.add(sending);
-		this.#core.deliveries.pass(sending, this.#targets(mesh, message), message, this.#core.now, this.#core.wall);
+		const targets = this.#targets(session, mesh, message);
+		this.#core.deliveries.pass(sending, targets, message, this.#core.now, this.#core.wall);
+		// What may be sent again is not remembered.
+		if (receipts && (sending.failed.length > 0 || sending.receipt?.retryAfterMs === undefined))
+			this.#remembered.add(sending);
 	}
 
 	/** A receipt is known: the retryable ones are forgotten, so that the id may come again. */
@@ -105,12 +110,10 @@ export class Senders {
 
 	#refusalOf(mesh: Mesh, message: SendMessage) {
 		const { payloadBytes, messagesPerMinute } = this.#core.limits;
-		if (message.payloadBytes > payloadBytes) {
-			return {
-				code: "too_large",
-				message: `Payload too large (max ${payloadBytes} bytes): this one has ${message.payloadBytes}`,
-			};
-		}
+		// A character has three bytes at most.
+		const bytes = message.payload.length * 3 <= payloadBytes ? 0 : Buffer.byteLength(message.payload);
+		if (bytes > payloadBytes)
+			return { code: "too_large", message: `Payload too large (max ${payloadBytes} bytes): this one has ${bytes}` };
 		const waitMs = this.#messages.take(mesh.meshId, this.#core.now);
 		if (waitMs === 0) return null;
 		return {
@@ -120,13 +123,19 @@ export class Senders {
 		};
 	}
 
-	*#targets(from: Mesh, message: SendMessage): Iterable<Mesh> {
-		if (message.targetMeshId !== null) {
-			const target = this.#core.meshes.get(message.targetMeshId);
-			if (target !== null && admitEachOther(from, target)) yield target;
-			return;
+	#targets(session: Session, from: Mesh, { targetMeshId, room }: SendMessage): Iterable<Mesh> {
+		if (targetMeshId === null) return this.#audience(from, room);
+		// One that is connected is the one that has the name; who speaks, often speaks to the same.
+		let target = session.target;
+		if (target?.session == null || target.meshId !== targetMeshId) {
+			target = this.#core.meshes.get(targetMeshId);
+			session.target = target;
 		}
-		for (const target of this.#core.meshes.audience(message.room))
+		return target !== null && admitEachOther(from, target) ? [target] : none;
+	}
+
+	*#audience(from: Mesh, room: string | null): Iterable<Mesh> {
+		for (const target of this.#core.meshes.audience(room))
 			if (target !== from && admitEachOther(from, target)) yield target;
 	}
 }

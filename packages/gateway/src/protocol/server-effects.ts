@@ -1,8 +1,8 @@
 import type { Delivery } from "./mailbox.ts";
 import type { MeshRecord } from "./mesh.ts";
 
-/** Names one connection for as long as the process lives. */
-export type SocketId = number;
+/** Stands for one connection: a number, or what the loop has for it. Compared, and handed back. */
+export type SocketId = number | object;
 
 /** What the loop does for the machine, in this order. An `enqueue` is on disk before a later `load` reads. */
 export type ServerEffect =

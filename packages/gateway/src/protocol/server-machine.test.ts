@@ -127,6 +127,15 @@ describe("faults of the original", () => {
 		]);
 	});
 
+	it("G6 spaces that a payload was written with do not count", () => {
+		const gateway = new SimulatedGateway();
+		const a = Hearing.in(gateway, "a");
+		const b = Hearing.in(gateway, "b");
+		const spaces = " ".repeat(gatewayLimits.payloadBytes);
+		a.say(`{"type":"gateway_broadcast","payload":{"t":${spaces}"small"}}`);
+		expect(b.payloads).toEqual([{ t: "small" }]);
+	});
+
 	it("G1 a flood before the login ends it, and costs nobody else", () => {
 		const gateway = new SimulatedGateway();
 		const b = Hearing.in(gateway, "b");

@@ -55,7 +55,7 @@ export class ServerMachine implements MachineCore {
 		this.#answers = new Answers(this, (session, code, reason) => this.#end(session, code, reason));
 		this.#signIn = new SignIn(this, this.#answers, options.nonce);
 		this.#controls = new Controls(this, this.#answers);
-		this.#senders = new Senders(this, this.#answers);
+		this.#senders = new Senders(this, this.#answers, options.nonce());
 	}
 
 	/** For the parts, as all of `MachineCore` is. */
@@ -88,19 +88,20 @@ export class ServerMachine implements MachineCore {
 	/** What is to be done, in order; asked after every call. */
 	drain(): ServerEffect[] {
 		const effects = this.#effects;
-		this.#effects = [];
+		if (effects.length > 0) this.#effects = [];
 		return effects;
 	}
 
 	/** Monotonic, ms; null = nothing waits. */
 	deadline(): number | null {
-		const [oldest] = this.#waiting;
-		const times = [
-			oldest === undefined ? null : oldest.openedAt + this.limits.authMs,
-			this.presence.dueAt,
-			this.deliveries.deadline(),
-		].filter((each) => each !== null);
-		return times.length === 0 ? null : Math.min(...times);
+		// Asked after every message.
+		let due = this.presence.dueAt ?? Number.POSITIVE_INFINITY;
+		due = Math.min(due, this.deliveries.deadline() ?? Number.POSITIVE_INFINITY);
+		if (this.#waiting.size > 0) {
+			const [oldest] = this.#waiting as Iterable<Session> as [Session];
+			due = Math.min(due, oldest.openedAt + this.limits.authMs);
+		}
+		return due === Number.POSITIVE_INFINITY ? null : due;
 	}
 
 	tick(now: number, wall: number): void {
@@ -115,13 +116,15 @@ export class ServerMachine implements MachineCore {
 			this.#effects.push(...this.presence.tell(this.meshes.online));
 	}
 
-	opened(socket: SocketId, from: { readonly address: string; readonly host: string }, now: number): void {
+	/** @returns what `hear` takes. */
+	opened(socket: SocketId, from: { readonly address: string; readonly host: string }, now: number): Session {
 		const session: Session = {
 			socket,
 			...from,
 			openedAt: now,
 			state: { at: "new", said: 0 },
 			features: noFeatures,
+			target: null,
 			sent: 0,
 			acknowledged: 0,
 			blockedOn: null,
@@ -129,6 +132,7 @@ export class ServerMachine implements MachineCore {
 		this.sessions.set(socket, session);
 		this.#waiting.add(session);
 		if (this.#draining) this.#end(session, closeCodes.draining, "the gateway is stopping");
+		return session;
 	}
 
 	/** Matched by socket: the end of one that was replaced changes nothing (rule G4). */
@@ -141,9 +145,13 @@ export class ServerMachine implements MachineCore {
 	}
 
 	receive(socket: SocketId, text: string, now: number, wall: number): void {
-		this.#at(now, wall);
 		const session = this.sessions.get(socket);
-		if (session === undefined) return;
+		if (session !== undefined) this.hear(session, text, now, wall);
+	}
+
+	/** As `receive`, for whoever kept what `opened` gave. */
+	hear(session: Session, text: string, now: number, wall: number): void {
+		this.#at(now, wall);
 		switch (session.state.at) {
 			case "new":
 			case "challenged":
@@ -233,6 +241,7 @@ export class ServerMachine implements MachineCore {
 		session.features = grant(auth.features ?? none);
 		session.state = { at: "in", mesh };
 		mesh.name = who.name;
+		mesh.head = null;
 		mesh.publicRooms = auth.publicRooms.length === 0 ? none : auth.publicRooms;
 		mesh.participants = auth.participants.length === 0 ? none : auth.participants;
 		const durable = session.features.has("queue");

@@ -25,6 +25,8 @@ export interface Session {
 	readonly openedAt: number;
 	state: SessionState;
 	features: ReadonlySet<Feature>;
+	/** Whom it spoke to last: found without a search. */
+	target: Mesh | null;
 	/** Messages that need an acknowledgement, sent on this connection, and how many of those have theirs. */
 	sent: number;
 	acknowledged: number;

@@ -21,7 +21,7 @@ import {
 	type QueuedRow,
 	type ServerEffect,
 	ServerMachine,
-	type SocketId,
+	type Session,
 } from "../protocol/index.ts";
 import type { Committed, GatewayQueues, GatewayStore, Write } from "./gateway-store.ts";
 import { Registry } from "./registry.ts";
@@ -60,9 +60,10 @@ const storeFails: ConditionKind = {
 	delayMs: 0,
 };
 
+/** What the machine names a connection by, so that nothing is searched for on a message's way. */
 interface Connection {
-	readonly id: SocketId;
 	readonly socket: TextSocket;
+	session: Session | null;
 	/** Not signed in yet: counts against this address. */
 	waitingAddress: string | null;
 }
@@ -78,9 +79,8 @@ export class GatewayServer implements Closeable {
 	#loadCount = 0;
 	readonly #machine: ServerMachine;
 	readonly #sockets: TextSockets;
-	readonly #byId = new Map<SocketId, Connection>();
+	readonly #connections = new Set<Connection>();
 	readonly #waiting = new Map<string, number>();
-	#nextId = 1;
 	#timer: { readonly at: number; readonly timer: Timer } | null = null;
 	#expiry: Timer;
 	#performing = false;
@@ -160,15 +160,18 @@ export class GatewayServer implements Closeable {
 				credentials: ["none"],
 				open: ({ remoteAddress, origin }, upgrade) => {
 					const socket = this.#sockets.accept(upgrade);
-					const connection: Connection = { id: this.#nextId++, socket, waitingAddress: remoteAddress };
-					this.#byId.set(connection.id, connection);
+					const connection: Connection = { socket, session: null, waitingAddress: remoteAddress };
+					this.#connections.add(connection);
 					socket.owner = connection;
 					const waiting = (this.#waiting.get(remoteAddress) ?? 0) + 1;
 					this.#waiting.set(remoteAddress, waiting);
-					if (waiting > gatewayServerLimits.maxWaitingPerAddress || this.#byId.size > this.#options.maxConnections)
+					if (
+						waiting > gatewayServerLimits.maxWaitingPerAddress ||
+						this.#connections.size > this.#options.maxConnections
+					)
 						return socket.close(closeCodes.unavailable, "too many connections");
 					const host = new URL(origin).host;
-					this.#machine.opened(connection.id, { address: remoteAddress, host }, this.#now());
+					connection.session = this.#machine.opened(connection, { address: remoteAddress, host }, this.#now());
 					this.#perform();
 				},
 			},
@@ -201,9 +204,9 @@ export class GatewayServer implements Closeable {
 
 	#onMessage(socket: TextSocket, text: string): void {
 		const connection = socket.owner as Connection | null;
-		if (connection === null) return;
+		if (connection?.session == null) return;
 		try {
-			this.#machine.receive(connection.id, text, this.#now(), this.#wall());
+			this.#machine.hear(connection.session, text, this.#now(), this.#wall());
 		} catch (fault) {
 			// Rule G19: a fault of ours costs the one connection that met it.
 			this.#deps.logger.error("a gateway message failed", { fault: messageOf(fault) });
@@ -216,9 +219,9 @@ export class GatewayServer implements Closeable {
 		const connection = socket.owner as Connection | null;
 		if (connection === null) return;
 		socket.owner = null;
-		this.#byId.delete(connection.id);
+		this.#connections.delete(connection);
 		this.#noLongerWaiting(connection);
-		this.#machine.closed(connection.id, this.#now(), this.#wall());
+		this.#machine.closed(connection, this.#now(), this.#wall());
 		this.#perform();
 	}
 
@@ -247,19 +250,20 @@ export class GatewayServer implements Closeable {
 	#do(effect: ServerEffect): void {
 		switch (effect.kind) {
 			case "send": {
-				const socket = this.#byId.get(effect.to)?.socket;
-				if (effect.soon === true) return socket?.sendFrameSoon(encodeFrame(effect.text));
-				return socket?.sendFrame(this.#frameOf(effect.text));
+				const { socket } = effect.to as Connection;
+				return effect.soon === true ? socket.sendSoon(effect.text) : socket.sendFrame(this.#frameOf(effect.text));
 			}
 			case "fanout": {
+				const [first] = effect.to;
+				if (effect.to.length === 1) return (first as Connection).socket.send(effect.text);
 				const frame = this.#frameOf(effect.text);
-				for (const to of effect.to) this.#byId.get(to)?.socket.sendFrame(frame);
+				for (const to of effect.to) (to as Connection).socket.sendFrame(frame);
 				return;
 			}
 			case "close":
-				return this.#byId.get(effect.socket)?.socket.close(effect.code, effect.reason);
+				return (effect.socket as Connection).socket.close(effect.code, effect.reason);
 			case "verify":
-				return void this.#verify(effect.socket, effect.proof);
+				return void this.#verify(effect.socket as Connection, effect.proof);
 			case "save":
 				return this.#write({ kind: "save", record: effect.record });
 			case "enqueue":
@@ -317,14 +321,13 @@ export class GatewayServer implements Closeable {
 		this.#perform();
 	}
 
-	async #verify(id: SocketId, proof: Proof): Promise<void> {
+	async #verify(connection: Connection, proof: Proof): Promise<void> {
 		const verdict = await this.#registry.verify(proof).catch((fault: unknown) => {
 			this.#deps.logger.error("a login could not be checked", { fault: messageOf(fault) });
 			return { ok: false, reason: "limited", retryAfterMs: 5000 } as const;
 		});
-		const connection = this.#byId.get(id);
-		if (verdict.ok && connection !== undefined) this.#noLongerWaiting(connection);
-		this.#machine.verified(id, verdict, this.#now(), this.#wall());
+		if (verdict.ok) this.#noLongerWaiting(connection);
+		this.#machine.verified(connection, verdict, this.#now(), this.#wall());
 		this.#perform();
 	}
 

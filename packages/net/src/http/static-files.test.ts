@@ -1,5 +1,5 @@
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
-import { brotliDecompressSync } from "node:zlib";
+import { brotliCompressSync, brotliDecompressSync } from "node:zlib";
 import { tempFolder } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 import { StaticFiles } from "./static-files.ts";
@@ -8,10 +8,13 @@ async function site() {
 	const folder = tempFolder("site");
 	mkdirSync(folder.file("ui/assets"), { recursive: true });
 	writeFileSync(folder.file("secret.json"), '{"secret":true}');
-	writeFileSync(folder.file("ui/index.html"), `<!doctype html>${"<p>warren</p>".repeat(200)}`);
+	const index = `<!doctype html>${"<p>warren</p>".repeat(200)}`;
+	writeFileSync(folder.file("ui/index.html"), index);
+	writeFileSync(folder.file("ui/index.html.br"), brotliCompressSync(index));
 	writeFileSync(folder.file("ui/assets/app-1a2b.js"), "export {}");
 	writeFileSync(folder.file("ui/assets/app-1a2b.js.map"), "{}");
 	symlinkSync(folder.file("secret.json"), folder.file("ui/link.json"));
+	symlinkSync(folder.file("secret.json"), folder.file("ui/assets/app-1a2b.js.br"));
 	return { folder, files: await StaticFiles.load(folder.file("ui")) };
 }
 const request = (headers: Record<string, string> = {}) => new Request("https://x/", { headers });
@@ -47,7 +50,7 @@ describe("static files", () => {
 		expect(files.respond("/assets/app-1a2b.js", request(), {})?.headers.get("cache-control")).toMatch(/immutable/);
 	});
 
-	it("go out as brotli to those who take it, where that is smaller", async () => {
+	it("go out as brotli to those who take it, where the build left that beside them", async () => {
 		const { folder, files } = await site();
 		using _gone = folder;
 		const plain = files.respond("/index.html", request(), {}) as Response;
@@ -57,8 +60,9 @@ describe("static files", () => {
 		expect(brotliDecompressSync(Buffer.from(await packed.arrayBuffer())).toString()).toBe(await plain.text());
 		const refused = files.respond("/index.html", request({ "accept-encoding": "br;q=0" }), {});
 		expect(refused?.headers.get("content-encoding")).toBeNull();
-		const small = files.respond("/assets/app-1a2b.js", request({ "accept-encoding": "br" }), {});
-		expect(small?.headers.get("content-encoding")).toBeNull();
+		const linked = files.respond("/assets/app-1a2b.js", request({ "accept-encoding": "br" }), {});
+		expect(linked?.headers.get("content-encoding")).toBeNull();
+		expect(await linked?.text()).toBe("export {}");
 	});
 
 	it("that are not there say how to make them", async () => {

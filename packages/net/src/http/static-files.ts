@@ -1,12 +1,11 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { extname, join, relative, sep } from "node:path";
-import { brotliCompressSync, constants } from "node:zlib";
 import { httpError } from "./responses.ts";
 
 export interface StaticFile {
 	readonly body: Buffer<ArrayBuffer>;
-	/** Brotli, where it is smaller. */
+	/** Brotli: what stands beside it as FILE.br. */
 	readonly compressed: Buffer<ArrayBuffer> | null;
 	readonly type: string;
 	readonly etag: string;
@@ -45,17 +44,19 @@ export class StaticFiles {
 				cause,
 			});
 		});
+		const compressed = new Set(
+			entries.flatMap((entry) =>
+				entry.isFile() && entry.name.endsWith(".br") ? [join(entry.parentPath, entry.name)] : [],
+			),
+		);
 		for (const entry of entries) {
 			const type = types[extname(entry.name)];
 			if (!entry.isFile() || type === undefined) continue;
 			const path = join(entry.parentPath, entry.name);
 			const body = await readFile(path);
-			const small = /^(text|application|image\/svg)/.test(type)
-				? brotliCompressSync(body, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } })
-				: null;
 			files.set(`/${relative(folder, path).split(sep).join("/")}`, {
 				body,
-				compressed: small !== null && small.length < body.length ? small : null,
+				compressed: compressed.has(`${path}.br`) ? await readFile(`${path}.br`) : null,
 				type,
 				etag: `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"`,
 			});

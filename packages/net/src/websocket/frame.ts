@@ -14,6 +14,34 @@ export function encodeFrame(payload: Uint8Array | string): Frame {
 	return frame;
 }
 
+/** One write of what waits for one socket: frames as they are, and texts that are nobody else's. */
+export function joinFrames(parts: readonly (Frame | string)[]): Buffer {
+	const [only] = parts;
+	if (parts.length === 1 && only !== undefined) return typeof only === "string" ? encodeFrame(only) : only;
+	let size = 0;
+	for (const part of parts) size += typeof part === "string" ? textFrameBytes(part) : part.length;
+	const joined = Buffer.allocUnsafe(size);
+	let at = 0;
+	for (const part of parts) {
+		if (typeof part !== "string") {
+			joined.set(part, at);
+			at += part.length;
+			continue;
+		}
+		const length = Buffer.byteLength(part);
+		at = writeHead(joined, at, finalBit | opcodes.text, length);
+		joined.write(part, at, "utf8");
+		at += length;
+	}
+	return joined;
+}
+
+/** What a text takes on the wire. */
+export function textFrameBytes(text: string): number {
+	const length = Buffer.byteLength(text);
+	return headBytes(length) + length;
+}
+
 /**
  * A binary message as several frames (RFC 6455 §5.4), so that a large one can be handed to a slow reader piece by piece.
  * Nothing but control frames may be sent between them.
@@ -34,16 +62,22 @@ export function encodeFragments(payload: Uint8Array, maxFragmentBytes: number): 
 const finalBit = 0x80;
 
 function allocateFrame(firstByte: number, length: number): { frame: Buffer; at: number } {
-	const headerLength = length < 126 ? 2 : length < 65536 ? 4 : 10;
-	const frame = Buffer.allocUnsafe(headerLength + length);
-	frame[0] = firstByte;
-	if (headerLength === 2) frame[1] = length;
-	else if (headerLength === 4) {
-		frame[1] = 126;
-		frame.writeUInt16BE(length, 2);
+	const frame = Buffer.allocUnsafe(headBytes(length) + length);
+	return { frame, at: writeHead(frame, 0, firstByte, length) };
+}
+
+const headBytes = (length: number): number => (length < 126 ? 2 : length < 65536 ? 4 : 10);
+
+/** @returns where the payload begins. */
+function writeHead(into: Buffer, at: number, firstByte: number, length: number): number {
+	into[at] = firstByte;
+	if (length < 126) into[at + 1] = length;
+	else if (length < 65536) {
+		into[at + 1] = 126;
+		into.writeUInt16BE(length, at + 2);
 	} else {
-		frame[1] = 127;
-		frame.writeBigUInt64BE(BigInt(length), 2);
+		into[at + 1] = 127;
+		into.writeBigUInt64BE(BigInt(length), at + 2);
 	}
-	return { frame, at: headerLength };
+	return at + headBytes(length);
 }

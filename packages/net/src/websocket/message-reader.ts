@@ -30,41 +30,41 @@ export class MessageReader {
 	/** `chunk` is unmasked in place. */
 	read(chunk: Buffer): void {
 		if (this.#over) return;
-		let bytes = this.#rest === null ? chunk : Buffer.concat([this.#rest, chunk]);
+		const bytes = this.#rest === null ? chunk : Buffer.concat([this.#rest, chunk]);
 		this.#rest = null;
-		while (bytes.length > 0 && !this.#over) {
-			const taken = this.#frame(bytes);
-			if (taken === 0) {
+		for (let at = 0; at < bytes.length && !this.#over; ) {
+			const end = this.#frame(bytes, at);
+			if (end === 0) {
 				// A copy, so that a few bytes do not keep a whole read alive.
-				this.#rest = Buffer.from(bytes);
+				this.#rest = Buffer.from(bytes.subarray(at));
 				return;
 			}
-			bytes = bytes.subarray(taken);
+			at = end;
 		}
 	}
 
-	/** @returns how many bytes the first frame took, 0 when it is not all there. */
-	#frame(bytes: Buffer): number {
-		if (bytes.length < 2) return 0;
-		const first = bytes[0] as number;
-		const second = bytes[1] as number;
+	/** @returns where the frame that begins at `from` ends, 0 when it is not all there. */
+	#frame(bytes: Buffer, from: number): number {
+		if (bytes.length - from < 2) return 0;
+		const first = bytes[from] as number;
+		const second = bytes[from + 1] as number;
 		const opcode = first & 0x0f;
 		const final = (first & 0x80) !== 0;
 		if ((first & 0x70) !== 0) return this.#fault(1002, "a reserved bit is set");
 		if ((second & 0x80) === 0) return this.#fault(1002, "a client's frames are masked");
 		let length = second & 0x7f;
-		let at = 2;
+		let at = from + 2;
 		if (opcode >= 8 && (length > 125 || !final)) return this.#fault(1002, "a control frame is whole and short");
 		if (length === 126) {
-			if (bytes.length < 4) return 0;
-			length = bytes.readUInt16BE(2);
-			at = 4;
+			if (bytes.length < at + 2) return 0;
+			length = bytes.readUInt16BE(at);
+			at += 2;
 		} else if (length === 127) {
-			if (bytes.length < 10) return 0;
-			const long = bytes.readBigUInt64BE(2);
+			if (bytes.length < at + 8) return 0;
+			const long = bytes.readBigUInt64BE(at);
 			if (long > BigInt(this.#maxMessageBytes)) return this.#tooLarge();
 			length = Number(long);
-			at = 10;
+			at += 8;
 		}
 		if (length + this.#pieceBytes > this.#maxMessageBytes) return this.#tooLarge();
 		const end = at + 4 + length;
@@ -132,9 +132,20 @@ export class MessageReader {
 const maxPieces = 1_000;
 
 function unmask(bytes: Buffer, maskAt: number, length: number): void {
-	const from = maskAt + 4;
-	for (let index = 0; index < length; index += 1)
-		bytes[from + index] = (bytes[from + index] as number) ^ (bytes[maskAt + (index & 3)] as number);
+	const m0 = bytes[maskAt] as number;
+	const m1 = bytes[maskAt + 1] as number;
+	const m2 = bytes[maskAt + 2] as number;
+	const m3 = bytes[maskAt + 3] as number;
+	if ((m0 | m1 | m2 | m3) === 0) return;
+	let at = maskAt + 4;
+	const end = at + length;
+	for (const whole = end - 3; at < whole; at += 4) {
+		bytes[at] = (bytes[at] as number) ^ m0;
+		bytes[at + 1] = (bytes[at + 1] as number) ^ m1;
+		bytes[at + 2] = (bytes[at + 2] as number) ^ m2;
+		bytes[at + 3] = (bytes[at + 3] as number) ^ m3;
+	}
+	for (let mask = maskAt; at < end; at += 1, mask += 1) bytes[at] = (bytes[at] as number) ^ (bytes[mask] as number);
 }
 
 /** RFC 6455 §7.4: codes that may stand in a close frame. */

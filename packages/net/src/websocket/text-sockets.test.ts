@@ -132,21 +132,21 @@ describe("many text sockets", () => {
 			});
 		client.on("message", (data) => said.push(String(data)));
 		const socket = open[0] as TextSocket;
-		socket.sendFrameSoon(encodeFrame("first"));
-		socket.sendFrameSoon(encodeFrame("second"));
+		socket.sendSoon("first");
+		socket.sendSoon("second");
 		socket.send("third");
 		await heardAll(3);
-		socket.sendFrameSoon(encodeFrame("fourth"));
+		socket.sendSoon("fourth");
 		// Whatever was to be written by now would have been, before this answer.
 		const pong = once(client, "pong");
 		client.ping();
 		await pong;
 		expect(said, "a pong takes what waits along").toEqual(["first", "second", "third", "fourth"]);
-		socket.sendFrameSoon(encodeFrame("fifth"));
+		socket.sendSoon("fifth");
 		await clock.advance(textSocketLimits.soonMs);
 		await heardAll(5);
 		expect(said.at(-1)).toBe("fifth");
-		socket.sendFrameSoon(encodeFrame("last"));
+		socket.sendSoon("last");
 		socket.close(4000, "bye");
 		await heardAll(6);
 		await until(() => closes.length === 1);

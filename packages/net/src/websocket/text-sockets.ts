@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import { type Clock, type Closeable, closeCodes, type Timer } from "@warren/kernel";
 import type { Upgrade } from "../http/route.ts";
-import { encodeFrame, type Frame } from "./frame.ts";
+import { type Frame, joinFrames, textFrameBytes } from "./frame.ts";
 import { MessageReader } from "./message-reader.ts";
 import { handshakeAnswer } from "./splice.ts";
 
@@ -23,7 +23,7 @@ export const textSocketLimits = {
 	sweepMs: 100,
 	lapMs: 5_000,
 	closeMs: 3_000,
-	/** What can wait (`sendFrameSoon`) goes out with what comes next, or after this. */
+	/** What can wait (`sendSoon`) goes out with what comes next, or after this. */
 	soonMs: 20,
 } as const;
 
@@ -110,14 +110,14 @@ export class TextSockets implements Closeable {
 	#flush(): void {
 		const dirty = this.#dirty;
 		this.#dirty = [];
-		let frames: readonly Frame[] = [];
+		let frames: readonly (Frame | string)[] = [];
 		let joined: Buffer | null = null;
 		for (const socket of dirty) {
 			const pending = socket.takePending();
 			if (pending.length === 0) continue;
 			if (joined === null || !isSame(frames, pending)) {
 				frames = pending;
-				joined = pending.length === 1 ? (pending[0] as Buffer) : Buffer.concat(pending);
+				joined = joinFrames(pending);
 			}
 			socket.write(joined);
 		}
@@ -153,7 +153,8 @@ export class TextSocket {
 	readonly #reader: MessageReader;
 	/** Whatever its user keeps with it: found without a search. */
 	owner: object | null = null;
-	#pending: Frame[] = [];
+	/** Texts are framed where they are written. */
+	#pending: (Frame | string)[] = [];
 	#pendingBytes = 0;
 	/** A write is on its way. */
 	#hurried = false;
@@ -191,29 +192,30 @@ export class TextSocket {
 	}
 
 	send(text: string): void {
-		this.sendFrame(encodeFrame(text));
+		if (this.#take(text, textFrameBytes(text))) this.hurry();
 	}
 
+	/** What others are sent too. */
 	sendFrame(frame: Frame): void {
-		if (this.#take(frame)) this.hurry();
+		if (this.#take(frame, frame.length)) this.hurry();
 	}
 
 	/** In order with all the others, and in no hurry: a write of its own costs more than its bytes. */
-	sendFrameSoon(frame: Frame): void {
-		if (!this.#take(frame) || this.#pending.length > 1) return;
+	sendSoon(text: string): void {
+		if (!this.#take(text, textFrameBytes(text)) || this.#pending.length > 1) return;
 		this.#all.patient(this);
 	}
 
 	/** @returns whether it is taken. */
-	#take(frame: Frame): boolean {
+	#take(frame: Frame | string, bytes: number): boolean {
 		if (this.#state !== "open") return false;
-		if (this.#pendingBytes + this.#socket.writableLength + frame.length > this.#all.options.maxBufferedBytes) {
+		if (this.#pendingBytes + this.#socket.writableLength + bytes > this.#all.options.maxBufferedBytes) {
 			this.#pending = [];
 			this.#pendingBytes = 0;
 			this.close(closeCodes.tooSlow, "too slow: the reader fell behind");
 			return false;
 		}
-		this.#pendingBytes += frame.length;
+		this.#pendingBytes += bytes;
 		this.#pending.push(frame);
 		return true;
 	}
@@ -235,7 +237,7 @@ export class TextSocket {
 		this.#pending.push(closeFrame(code, reason));
 		this.#state = "closing";
 		const pending = this.takePending();
-		this.#socket.end(Buffer.concat(pending));
+		this.#socket.end(joinFrames(pending));
 		this.#all.ending(this, told);
 	}
 
@@ -244,7 +246,7 @@ export class TextSocket {
 	}
 
 	/** For TextSockets alone. */
-	takePending(): readonly Frame[] {
+	takePending(): readonly (Frame | string)[] {
 		const pending = this.#pending;
 		this.#pending = [];
 		this.#pendingBytes = 0;
@@ -295,7 +297,7 @@ function closeFrame(code: number, reason: string): Frame {
 	return controlFrame(0x8, Buffer.concat([Buffer.from([code >> 8, code & 0xff]), text]));
 }
 
-function isSame(a: readonly Frame[], b: readonly Frame[]): boolean {
+function isSame(a: readonly (Frame | string)[], b: readonly (Frame | string)[]): boolean {
 	if (a.length !== b.length) return false;
 	for (let index = 0; index < a.length; index += 1) if (a[index] !== b[index]) return false;
 	return true;

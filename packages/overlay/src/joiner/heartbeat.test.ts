@@ -96,6 +96,33 @@ describe("a heartbeat", () => {
 		expect(made.seen.peers[0]).toEqual(["everybody"]);
 	});
 
+	it("J14 tells a change that comes while it tells, soon and after it, never beside it", async () => {
+		using made = openHeartbeat();
+		const good = made.link.answer;
+		const held = Promise.withResolvers<unknown>();
+		made.link.answer = () => held.promise;
+		await made.clock.advance(beat);
+		expect(made.told).toHaveLength(1);
+		made.heartbeat.soon();
+		await made.clock.advance(1_000);
+		expect(made.told, "one at a time: the older would be believed if it came last").toHaveLength(1);
+		made.link.answer = good;
+		held.resolve({ peers: [] });
+		await made.clock.advance(1);
+		await made.clock.advance(200);
+		expect(made.told).toHaveLength(2);
+		await made.clock.advance(1_000);
+		expect(made.told, "and once").toHaveLength(2);
+	});
+
+	it("J14 a change before the first beat is not put off by it", async () => {
+		using made = openHeartbeat();
+		made.heartbeat.soon();
+		made.heartbeat.start();
+		await made.clock.advance(200);
+		expect(made.told).toHaveLength(1);
+	});
+
 	it("registers again where it is not known any more, and goes on where it is refused", async () => {
 		using made = openHeartbeat();
 		const good = made.link.answer;

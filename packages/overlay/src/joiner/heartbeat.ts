@@ -37,6 +37,10 @@ const jumpMs = 5_000;
 export class Heartbeat {
 	readonly #deps: HeartbeatDeps;
 	#timer: Timer | null = null;
+	/** Something has changed that no beat has told yet. */
+	#isSoon = false;
+	/** One at a time: of two that cross on the way the older would be believed. */
+	#isTelling = false;
 	#clockDistance: number | null = null;
 
 	constructor(deps: HeartbeatDeps) {
@@ -44,24 +48,34 @@ export class Heartbeat {
 	}
 
 	start(): void {
-		const { clock, random } = this.#deps;
-		this.#timer?.cancel();
-		this.#timer = clock.after(joinerLimits.heartbeatMs * (0.9 + 0.1 * random.fraction()), () => void this.#beat());
+		const { random } = this.#deps;
+		if (this.#timer === null) this.#arm(joinerLimits.heartbeatMs * (0.9 + 0.1 * random.fraction()));
 	}
 
 	/** Something that others should know has changed. */
 	soon(): void {
-		if (!this.#deps.registration.isKnown) return;
-		this.#timer?.cancel();
-		this.#timer = this.#deps.clock.after(beatSoonMs, () => void this.#beat());
+		if (!this.#deps.registration.isKnown || this.#isSoon) return;
+		this.#isSoon = true;
+		this.#arm(beatSoonMs);
 	}
 
 	close(): void {
 		this.#timer?.cancel();
 	}
 
+	#arm(afterMs: number): void {
+		const { clock, signal } = this.#deps;
+		this.#timer?.cancel();
+		if (signal.aborted) return;
+		this.#timer = clock.after(afterMs, () => {
+			this.#timer = null;
+			if (!this.#isTelling) void this.#beat();
+		});
+	}
+
 	async #beat(): Promise<void> {
 		const { link, registration, session, signal, onBeat } = this.#deps;
+		this.#isSoon = false;
 		this.#lookAtClock();
 		onBeat();
 		const { url } = link;
@@ -76,7 +90,7 @@ export class Heartbeat {
 			const again = link.url;
 			if (!registration.isKnown) await registration.register().catch((fault: unknown) => session.failed(fault, again));
 		}
-		if (!signal.aborted) this.start();
+		this.start();
 	}
 
 	/** A host that slept: its monotonic clock stood still while the world went on. */
@@ -101,7 +115,15 @@ export class Heartbeat {
 			...(nat === null ? {} : { nat }),
 			follows_stream: session.isStreaming,
 		};
-		const answer = beaten.parse(await link.call("POST", "/v1/mesh/heartbeat", body, signal));
+		this.#isTelling = true;
+		const answer = await link
+			.call("POST", "/v1/mesh/heartbeat", body, signal)
+			.then((value) => beaten.parse(value))
+			.finally(() => {
+				this.#isTelling = false;
+				// What has changed while this was told is told by a beat of its own.
+				if (this.#isSoon && this.#timer === null) this.#arm(beatSoonMs);
+			});
 		health.clear(joinerConditions.coordinatorAway);
 		registration.observedEndpoint = answer.observed_endpoint ?? registration.observedEndpoint;
 		if (!session.isStreaming) onPeers(answer.peers);

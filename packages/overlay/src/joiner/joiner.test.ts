@@ -94,6 +94,8 @@ describe("a joiner", () => {
 		expect(a.device.peers.get(b.key)?.allowedIps).toEqual([`${b.joiner.ula}/128`, `${ula}/128`]);
 		expect([...a.network.routes]).toEqual([b.joiner.ula, ula]);
 		expect(b.network.addresses.has(ula)).toBe(true);
+		// A machine that stood still meanwhile has doubts about the path, and would send both ways.
+		await a.device.until(() => a.device.routes.get(b.key) === "direct");
 		a.device.send(keyBytes(b.key), "hello");
 		await b.device.until(() => b.device.received.length > 0);
 		expect(b.device.received).toEqual([{ via: "direct", text: "hello" }]);

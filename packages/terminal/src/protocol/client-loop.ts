@@ -1,4 +1,5 @@
-import { type ClientEffect, type ClientMachineOptions, TerminalClient } from "./client-machine.ts";
+import type { ClientEffect, ClientMachineOptions } from "./client-effects.ts";
+import { TerminalClient } from "./client-machine.ts";
 import type { ViewerMode } from "./frames.ts";
 
 /** A WebSocket as the loop needs it: a browser's or a library's. */
@@ -133,7 +134,7 @@ export class TerminalClientLoop {
 			this.#perform();
 		};
 		const socket = this.#deps.openSocket({
-			opened: () => handle(() => this.#machine.opened(link, now())),
+			opened: () => handle(() => this.#machine.opened(link)),
 			message: (bytes) => handle(() => this.#machine.message(link, bytes, now())),
 			closed: (code, reason) =>
 				handle(() => {

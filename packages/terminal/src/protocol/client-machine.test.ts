@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { type ClientEffect, clientLimits, TerminalClient } from "./client-machine.ts";
+import { type ClientEffect, clientLimits } from "./client-effects.ts";
+import { TerminalClient } from "./client-machine.ts";
+import { decodeClientFrame } from "./decode-frame.ts";
 import {
-	decodeClientFrame,
 	encodeEvent,
 	encodeExit,
 	encodeInputAck,
@@ -9,8 +10,8 @@ import {
 	encodePong,
 	encodeReset,
 	encodeWelcome,
-	type Welcome,
-} from "./frames.ts";
+} from "./encode-frame.ts";
+import { type Welcome } from "./frames.ts";
 
 const KiB = 1024;
 const of = (length: number) => new Uint8Array(length).fill(97);
@@ -35,7 +36,7 @@ function client(resume?: { viewer: string; output: number; input: number }): Ter
 function live(): TerminalClient {
 	const machine = client();
 	machine.start(0);
-	machine.opened(1, 0);
+	machine.opened(1);
 	machine.message(1, encodeWelcome(welcome), 0);
 	take(machine);
 	return machine;
@@ -52,7 +53,7 @@ test("T1 an open socket says hello first", () => {
 	const machine = client();
 	machine.start(0);
 	expect(take(machine)).toEqual([{ type: "connect", link: 1 }]);
-	machine.opened(1, 5);
+	machine.opened(1);
 	expect(sent(take(machine))).toEqual([
 		{ type: "hello", hello: { output: 0, input: 0, cols: 80, rows: 24, mode: "fit" } },
 	]);
@@ -101,7 +102,7 @@ describe("T6 a lost socket is resumed", () => {
 		expect(take(machine)).toEqual([{ type: "lost", code: 1006, message: "", retryMs: clientLimits.firstRetryMs }]);
 		machine.tick(10 + clientLimits.firstRetryMs);
 		expect(take(machine)).toEqual([{ type: "connect", link: 2 }]);
-		machine.opened(2, 300);
+		machine.opened(2);
 		expect(sent(take(machine))).toMatchObject([{ hello: { viewer: "v1", output: 7 } }]);
 	});
 
@@ -134,7 +135,7 @@ describe("T7 a fresh attachment", () => {
 		machine.type(of(5));
 		machine.closed(1, 1006, "", 1);
 		machine.tick(1000);
-		machine.opened(2, 1000);
+		machine.opened(2);
 		take(machine);
 		machine.message(2, encodeWelcome({ ...welcome, viewer: "v2" }), 1001);
 		const effects = take(machine);
@@ -154,7 +155,7 @@ describe("T8 nothing typed is lost or doubled", () => {
 		machine.closed(1, 1006, "", 2);
 		machine.type(Buffer.from("g"));
 		machine.tick(1000);
-		machine.opened(2, 1000);
+		machine.opened(2);
 		take(machine);
 		machine.message(2, encodeWelcome({ ...welcome, resumed: true, input: 4 }), 1001);
 		const again = sent(take(machine)).flatMap((each) =>
@@ -170,7 +171,7 @@ describe("T8 nothing typed is lost or doubled", () => {
 		const machine = client();
 		machine.start(0);
 		machine.type(of(2));
-		machine.opened(1, 0);
+		machine.opened(1);
 		machine.message(1, encodeWelcome(welcome), 1);
 		expect(sent(take(machine)).map((each) => each.type)).toEqual(["hello", "input", "ping"]);
 	});
@@ -191,7 +192,7 @@ test("T11 a read-only viewer's terminal may answer queries as it likes: nothing 
 	expect(machine.type(of(1))).toBe(true);
 	const shared = client();
 	shared.start(0);
-	shared.opened(1, 0);
+	shared.opened(1);
 	shared.message(1, encodeWelcome({ ...welcome, readOnly: true }), 0);
 	expect(shared.type(of(1))).toBe(false);
 });
@@ -238,7 +239,7 @@ test("T8 what is typed while effects are performed is sent behind what was typed
 	const machine = client();
 	machine.start(0);
 	machine.type(of(2));
-	machine.opened(1, 0);
+	machine.opened(1);
 	take(machine);
 	machine.message(1, encodeWelcome(welcome), 1);
 	const sentInOrder: ClientEffect[] = [];

@@ -1,95 +1,15 @@
 import {
-	decodeServerFrame,
-	type ExitReason,
-	encodeAck,
-	encodeHello,
-	encodeInput,
-	encodePing,
-	encodeRepaint,
-	encodeResize,
-	maxInputFrameBytes,
-	type Reset,
-	type ServerFrame,
-	type ViewerEvent,
-	type ViewerMode,
-	type Welcome,
-} from "./frames.ts";
-
-export interface ClientLimits {
-	/** Parsed output that is acknowledged at once (T5). */
-	readonly ackEveryBytes: number;
-	/** Less than that is acknowledged after this long. */
-	readonly ackAfterMs: number;
-	/** Typed and not acknowledged: above it, `type` refuses (T14). */
-	readonly maxUnacknowledgedInputBytes: number;
-	/** From the first try to open a socket to its welcome. */
-	readonly connectMs: number;
-	/** After this much silence the client asks for a sign of life (T15). */
-	readonly pingAfterMs: number;
-	/** A socket that stays silent for this long after a ping is given up. */
-	readonly pongWithinMs: number;
-	/** The same, when `probe` was called: a page that came back to the front. */
-	readonly probeWithinMs: number;
-	readonly firstRetryMs: number;
-	readonly maxRetryMs: number;
-}
-
-export const clientLimits: ClientLimits = {
-	ackEveryBytes: 32 * 1024,
-	ackAfterMs: 20,
-	maxUnacknowledgedInputBytes: 1024 * 1024,
-	connectMs: 15_000,
-	pingAfterMs: 20_000,
-	pongWithinMs: 10_000,
-	probeWithinMs: 3_000,
-	firstRetryMs: 250,
-	maxRetryMs: 10_000,
-};
-
-/** A place in the output: given with a `write`, handed back to `parsed`. */
-export interface OutputMark {
-	readonly epoch: number;
-	readonly end: number;
-}
-
-/** Why a client stopped for good. */
-export type StopReason =
-	/** The terminal ended, or this viewer was detached. */
-	| { readonly kind: "exit"; readonly reason: ExitReason }
-	/** A close code that says: not with these credentials, or not with this request. */
-	| { readonly kind: "refused"; readonly code: number; readonly message: string }
-	/** `close` was called. */
-	| { readonly kind: "closed" };
-
-/** What the loop must do, in order. `link` numbers the sockets; say it back with everything that a socket does. */
-export type ClientEffect =
-	| { readonly type: "connect"; readonly link: number }
-	| { readonly type: "send"; readonly link: number; readonly bytes: Uint8Array }
-	/** Close this socket and forget it: nothing of it matters any more. */
-	| { readonly type: "disconnect"; readonly link: number; readonly code: number; readonly reason: string }
-	/** Give these bytes to the terminal; once it has parsed them, call `parsed` with the mark. */
-	| { readonly type: "write"; readonly bytes: Uint8Array; readonly mark: OutputMark }
-	/** Clear the terminal, in order with the writes: what follows is a fresh screen. */
-	| { readonly type: "reset"; readonly reset: Reset }
-	| { readonly type: "welcome"; readonly welcome: Welcome }
-	| { readonly type: "event"; readonly event: ViewerEvent }
-	/** These typed bytes never reached the terminal: the viewer that they were typed into is gone. */
-	| { readonly type: "input-lost"; readonly bytes: number }
-	| { readonly type: "round-trip"; readonly ms: number }
-	/** The connection was lost; the next try is in `retryMs`. `code` 0 = no close frame came. */
-	| { readonly type: "lost"; readonly code: number; readonly message: string; readonly retryMs: number }
-	| { readonly type: "stopped"; readonly reason: StopReason };
-
-export interface ClientMachineOptions {
-	readonly cols: number;
-	readonly rows: number;
-	readonly mode: ViewerMode;
-	/** A viewer to resume from an earlier page, with what its terminal had taken. */
-	readonly resume?: { readonly viewer: string; readonly output: number; readonly input: number };
-	/** Uniform in [0, 1): spreads reconnects. */
-	readonly fraction: () => number;
-	readonly limits?: Partial<ClientLimits>;
-}
+	type ClientEffect,
+	type ClientLimits,
+	type ClientMachineOptions,
+	clientLimits,
+	type OutputMark,
+	type StopReason,
+} from "./client-effects.ts";
+import { decodeServerFrame } from "./decode-frame.ts";
+import { encodeAck, encodeHello, encodeInput, encodePing, encodeRepaint, encodeResize } from "./encode-frame.ts";
+import { maxInputFrameBytes, type ServerFrame, type ViewerMode, type Welcome } from "./frames.ts";
+import { TypedInput } from "./typed-input.ts";
 
 /**
  *   idle ─ start ─► connecting ─ opened ─► greeting ─ welcome ─► live
@@ -138,10 +58,7 @@ export class TerminalClient {
 	#acked: number;
 	#ackAt: number | undefined;
 
-	#typed: number;
-	#inputAcked: number;
-	/** Typed and not acknowledged; the first byte of the first piece is number `#inputAcked`. */
-	#unacknowledged: Uint8Array[] = [];
+	readonly #input: TypedInput;
 
 	constructor(options: ClientMachineOptions) {
 		this.#limits = { ...clientLimits, ...options.limits };
@@ -153,8 +70,7 @@ export class TerminalClient {
 		this.#received = options.resume?.output ?? 0;
 		this.#parsed = this.#received;
 		this.#acked = this.#received;
-		this.#typed = options.resume?.input ?? 0;
-		this.#inputAcked = this.#typed;
+		this.#input = new TypedInput(options.resume?.input ?? 0);
 	}
 
 	get state(): State["name"] {
@@ -164,27 +80,26 @@ export class TerminalClient {
 	/** What a later page needs to resume this viewer, when it also keeps the screen; undefined before the first welcome. */
 	get resumePoint(): { readonly viewer: string; readonly output: number; readonly input: number } | undefined {
 		if (this.#viewer === undefined) return undefined;
-		return { viewer: this.#viewer, output: this.#parsed, input: this.#inputAcked };
+		return { viewer: this.#viewer, output: this.#parsed, input: this.#input.acknowledged };
 	}
 
 	/** Typed bytes that the server has not acknowledged. */
 	get unacknowledgedInputBytes(): number {
-		return this.#typed - this.#inputAcked;
+		return this.#input.waiting;
 	}
 
 	start(now: number): void {
 		if (this.#state.name === "idle") this.#connect(now);
 	}
 
-	opened(link: number, now: number): void {
+	opened(link: number): void {
 		if (this.#state.name !== "connecting" || this.#state.link !== link) return;
 		this.#state = { name: "greeting", link, giveUpAt: this.#state.giveUpAt };
-		void now;
 		this.#send(
 			encodeHello({
 				...(this.#viewer === undefined ? {} : { viewer: this.#viewer }),
 				output: this.#received,
-				input: this.#inputAcked,
+				input: this.#input.acknowledged,
 				cols: this.#cols,
 				rows: this.#rows,
 				mode: this.#mode,
@@ -240,12 +155,11 @@ export class TerminalClient {
 	 */
 	type(bytes: Uint8Array): boolean {
 		if (this.#state.name === "stopped" || !this.canType) return false;
-		if (this.unacknowledgedInputBytes + bytes.length > this.#limits.maxUnacknowledgedInputBytes) return false;
+		if (this.#input.waiting + bytes.length > this.#limits.maxUnacknowledgedInputBytes) return false;
 		for (let at = 0; at < bytes.length; at += maxInputFrameBytes) {
 			const piece = bytes.slice(at, at + maxInputFrameBytes);
-			if (this.#state.name === "live") this.#send(encodeInput(this.#typed, piece));
-			this.#unacknowledged.push(piece);
-			this.#typed += piece.length;
+			if (this.#state.name === "live") this.#send(encodeInput(this.#input.typed, piece));
+			this.#input.push(piece);
 		}
 		return true;
 	}
@@ -337,22 +251,19 @@ export class TerminalClient {
 		if (welcome.resumed) {
 			// What differs from what we have was skipped for good: the reset that follows says so.
 			this.#moveTo(welcome.output);
-			this.#inputReached(welcome.input);
+			this.#input.reached(welcome.input);
 		} else {
-			if (this.#viewer !== undefined) this.#forgetInput();
+			// Keys of minutes ago must not land in a fresh screen, where nobody expects them.
+			const lost = this.#viewer === undefined ? 0 : this.#input.forget();
+			if (lost > 0) this.#effects.push({ type: "input-lost", bytes: lost });
 			this.#viewer = welcome.viewer;
 			this.#epoch += 1;
 			this.#received = welcome.output;
 			this.#parsed = welcome.output;
 			this.#acked = welcome.output;
-			this.#typed += welcome.input - this.#inputAcked;
-			this.#inputAcked = welcome.input;
+			this.#input.startAt(welcome.input);
 		}
-		let offset = this.#inputAcked;
-		for (const piece of this.#unacknowledged) {
-			this.#send(encodeInput(offset, piece));
-			offset += piece.length;
-		}
+		for (const { offset, bytes } of this.#input.pieces()) this.#send(encodeInput(offset, bytes));
 		// The last acknowledgement may have died with the last socket, and a server at its window waits for it.
 		if (welcome.resumed) this.#acknowledge();
 		this.#ping(now, this.#limits.pongWithinMs);
@@ -374,10 +285,10 @@ export class TerminalClient {
 				this.#effects.push({ type: "reset", reset: frame.reset });
 				return;
 			case "input-ack":
-				if (frame.input > this.#typed) {
-					return this.#drop(4400, `${frame.input} input bytes acknowledged of ${this.#typed} typed`, now);
+				if (frame.input > this.#input.typed) {
+					return this.#drop(4400, `${frame.input} input bytes acknowledged of ${this.#input.typed} typed`, now);
 				}
-				return this.#inputReached(frame.input);
+				return this.#input.reached(frame.input);
 			case "event":
 				this.#effects.push({ type: "event", event: frame.event });
 				return;
@@ -402,25 +313,6 @@ export class TerminalClient {
 		this.#parsed = output;
 		this.#acked = output;
 		this.#ackAt = undefined;
-	}
-
-	#inputReached(input: number): void {
-		while (this.#inputAcked < input) {
-			const piece = this.#unacknowledged[0];
-			if (piece === undefined) break;
-			const count = Math.min(piece.length, input - this.#inputAcked);
-			this.#inputAcked += count;
-			if (count === piece.length) this.#unacknowledged.shift();
-			else this.#unacknowledged[0] = piece.subarray(count);
-		}
-	}
-
-	/** Keys of minutes ago must not land in a fresh screen, where nobody expects them. */
-	#forgetInput(): void {
-		const bytes = this.unacknowledgedInputBytes;
-		this.#unacknowledged = [];
-		this.#inputAcked = this.#typed;
-		if (bytes > 0) this.#effects.push({ type: "input-lost", bytes });
 	}
 
 	#acknowledge(): void {

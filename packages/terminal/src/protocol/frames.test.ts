@@ -1,8 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { decodeClientFrame, decodeServerFrame } from "./decode-frame.ts";
 import {
-	decodeClientFrame,
-	decodeServerFrame,
 	encodeAck,
 	encodeEvent,
 	encodeExit,
@@ -16,10 +15,8 @@ import {
 	encodeReset,
 	encodeResize,
 	encodeWelcome,
-	maxClientMessageBytes,
-	maxInputFrameBytes,
-	viewerModes,
-} from "./frames.ts";
+} from "./encode-frame.ts";
+import { maxClientMessageBytes, maxInputFrameBytes, viewerModes } from "./frames.ts";
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 const bytes = (text: string) => Uint8Array.from(Buffer.from(text, "hex"));

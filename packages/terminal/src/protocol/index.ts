@@ -2,13 +2,7 @@
  * The terminal stream: its wire document and both machines, pure, for the server and for browsers alike. Sockets, PTYs
  * and tmux live one folder up. Rules: SPEC.md.
  */
-export {
-	type ClientLoopDeps,
-	type ClientNotice,
-	type ClientSocket,
-	type ClientSocketHandlers,
-	TerminalClientLoop,
-} from "./client-loop.ts";
+
 export {
 	type ClientEffect,
 	type ClientLimits,
@@ -16,13 +10,17 @@ export {
 	clientLimits,
 	type OutputMark,
 	type StopReason,
-	TerminalClient,
-} from "./client-machine.ts";
+} from "./client-effects.ts";
 export {
-	type ClientFrame,
-	decodeClientFrame,
-	decodeServerFrame,
-	type ExitReason,
+	type ClientLoopDeps,
+	type ClientNotice,
+	type ClientSocket,
+	type ClientSocketHandlers,
+	TerminalClientLoop,
+} from "./client-loop.ts";
+export { TerminalClient } from "./client-machine.ts";
+export { decodeClientFrame, decodeServerFrame } from "./decode-frame.ts";
+export {
 	encodeAck,
 	encodeEvent,
 	encodeExit,
@@ -36,6 +34,10 @@ export {
 	encodeReset,
 	encodeResize,
 	encodeWelcome,
+} from "./encode-frame.ts";
+export {
+	type ClientFrame,
+	type ExitReason,
 	type FrameError,
 	type FrameErrorCode,
 	type Hello,

@@ -1,13 +1,7 @@
 import { describe, expect, test } from "vitest";
-import {
-	decodeServerFrame,
-	encodeAck,
-	encodeHello,
-	encodeInput,
-	encodePing,
-	encodeResize,
-	type Hello,
-} from "./frames.ts";
+import { decodeServerFrame } from "./decode-frame.ts";
+import { encodeAck, encodeHello, encodeInput, encodePing, encodeResize } from "./encode-frame.ts";
+import { type Hello } from "./frames.ts";
 import { streamLimits, type ViewerEffect, ViewerStream } from "./server-machine.ts";
 
 const size = { cols: 80, rows: 24 };

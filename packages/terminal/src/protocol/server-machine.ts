@@ -1,18 +1,20 @@
 import { ByteRing } from "./byte-ring.ts";
+import { decodeClientFrame } from "./decode-frame.ts";
 import {
 	allocateOutput,
-	type ClientFrame,
-	decodeClientFrame,
-	type ExitReason,
 	encodeEvent,
 	encodeExit,
 	encodeInputAck,
 	encodePong,
 	encodeReset,
 	encodeWelcome,
+	outputHeaderBytes,
+} from "./encode-frame.ts";
+import {
+	type ClientFrame,
+	type ExitReason,
 	type Hello,
 	maxOutputFrameBytes,
-	outputHeaderBytes,
 	type ResetReason,
 	type ViewerEvent,
 	type ViewerMode,

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { TerminalClient } from "./client-machine.ts";
-import { decodeClientFrame } from "./frames.ts";
+import { decodeClientFrame } from "./decode-frame.ts";
 import { ViewerStream } from "./server-machine.ts";
 
 /** mulberry32: small, good enough to shuffle with, the same on every machine. */
@@ -95,7 +95,7 @@ class Simulation {
 						alive: true,
 						accepted: false,
 					};
-					this.client.opened(effect.link, this.now);
+					this.client.opened(effect.link);
 					break;
 				case "send":
 					if (this.socket?.link === effect.link) this.socket.up.queue.push(effect.bytes);

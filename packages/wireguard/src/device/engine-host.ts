@@ -38,7 +38,6 @@ export interface EngineHost {
 }
 
 interface Socket extends UdpIo {
-	readonly port: number;
 	readonly sendErrors: number;
 	close(): void;
 }

@@ -2,7 +2,7 @@ import type { Clock, OverlayRule, Random, Timer } from "@warren/kernel";
 import { transportHeaderBytes } from "../protocol/constants.ts";
 import { Device, type Origin } from "../protocol/device.ts";
 import type { Endpoint } from "../protocol/endpoint.ts";
-import { newFacts, packetLength, readFacts } from "../protocol/ip-packet.ts";
+import { newFacts, packetLength, readFacts, udpSourcePort } from "../protocol/ip-packet.ts";
 import { kindOf } from "../protocol/messages.ts";
 import type { Peer } from "../protocol/peer.ts";
 import type { MakeTransportKey, Primitives } from "../protocol/primitives.ts";
@@ -155,7 +155,7 @@ export class Engine {
 		const { arena } = this.#deps;
 		const length = packetLength(arena.bytes, at, available);
 		const peer = length < 0 ? null : this.device.destinationOf(at);
-		if (peer === null) return this.#drop();
+		if (peer === null || this.#isOwn(at, length)) return this.#drop();
 		if (this.#rules !== null) {
 			readFacts(arena.bytes, at, length, this.#facts);
 			if (!this.#rules.permits("out", this.#facts, this.#now)) return this.#drop();
@@ -174,6 +174,15 @@ export class Engine {
 		const to = this.#train.place(peer, length);
 		arena.bytes.copyWithin(to, at, at + length);
 		this.#train.seal(peer, session, length, this.#now);
+	}
+
+	/**
+	 * What our own socket sent, led back into the tunnel: a peer can claim, or roam to, an address inside. Sealed again it
+	 * would come back for ever. A forwarded packet of the same port has a source that is some peer's.
+	 */
+	#isOwn(at: number, length: number): boolean {
+		const { arena, udp } = this.#deps;
+		return udpSourcePort(arena.bytes, at, length) === udp.port && this.device.sourceOf(at) === null;
 	}
 
 	/** Of the largest packet that this becomes on the wire. */

@@ -12,6 +12,8 @@ export interface TunIo {
 
 /** Where sealed datagrams leave. */
 export interface UdpIo {
+	/** That it is bound to. */
+	readonly port: number;
 	/** Takes trains of more than one datagram at once. */
 	readonly hasSegmentation: boolean;
 	/** Sends `bytes` at `offset` as datagrams of `segment` bytes, the last may be shorter. */

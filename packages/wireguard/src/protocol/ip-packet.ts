@@ -1,6 +1,7 @@
 /** Inner packets, read where they lie. Offsets into `bytes`; numbers as on the wire, big-endian. */
 export const protocolTcp = 6;
 export const protocolUdp = 17;
+const fragmentHeader = 44;
 const protocolIcmp4 = 1;
 const protocolIcmp6 = 58;
 
@@ -96,13 +97,28 @@ export function readFacts(bytes: Uint8Array, offset: number, length: number, fac
 	}
 }
 
+/** Of a UDP datagram or its first fragment; -1 for everything else. For each packet: it looks at fixed places alone. */
+export function udpSourcePort(bytes: Uint8Array, offset: number, length: number): number {
+	let at: number;
+	if ((bytes[offset] as number) >>> 4 === 4) {
+		if (bytes[offset + 9] !== protocolUdp || (u16(bytes, offset + 6) & 0x1fff) !== 0) return -1;
+		at = ((bytes[offset] as number) & 15) * 4;
+	} else {
+		const isFragment = bytes[offset + 6] === fragmentHeader && length >= 48;
+		if ((isFragment ? bytes[offset + 40] : bytes[offset + 6]) !== protocolUdp) return -1;
+		if (isFragment && (u16(bytes, offset + 42) & 0xfff8) !== 0) return -1;
+		at = isFragment ? 48 : 40;
+	}
+	return at + 8 <= length ? u16(bytes, offset + at) : -1;
+}
+
 function skipExtensions(bytes: Uint8Array, offset: number, length: number, facts: PacketFacts): number {
 	let protocol = bytes[offset + 6] as number;
 	let at = offset + 40;
 	const end = offset + length;
 	for (let count = 0; count < maxExtensionHeaders; count++) {
 		if (at + 8 > end) break;
-		if (protocol === 44) {
+		if (protocol === fragmentHeader) {
 			facts.isLaterFragment = (u16(bytes, at + 2) & 0xfff8) !== 0;
 			protocol = bytes[at] as number;
 			at += 8;

@@ -2,7 +2,7 @@ import type { ReactNode } from "react";
 import { Redirect, useLocation } from "wouter";
 import { isLoopback } from "../../api/links.ts";
 import { self, terminalsPath } from "../../api/machine.ts";
-import { useMachineName, useMe, usePeers } from "../../api/warren.tsx";
+import { useFeed, useMachineName, useMe, usePeers } from "../../api/warren.tsx";
 import { Copyable } from "../../ui/copyable.tsx";
 import { QrCode } from "../../ui/qr.tsx";
 import { Notice, Skeletons } from "../../ui/states.tsx";
@@ -93,6 +93,8 @@ function PhoneStep() {
 }
 
 function MachineStep() {
+	// Outside the shell nothing else hears that the machine which joined can be reached.
+	useFeed(self);
 	return (
 		<Step step="machine" title={t.machineTitle} lead={t.machineLead}>
 			<AddByCode onClose={endWelcome} />

@@ -1,6 +1,8 @@
 import type { Duplex } from "node:stream";
 import { type Closeable, closeCodes } from "@warren/kernel";
+import { laneLimits } from "../../protocol/lanes.ts";
 import { TunnelLink } from "../../tunnel/link.ts";
+import { WindowBudget } from "../../tunnel/window-budget.ts";
 import { Agent } from "./agent.ts";
 import { agentLimits } from "./agent-limits.ts";
 import { ServiceAgents } from "./service-agents.ts";
@@ -9,6 +11,7 @@ import { ServiceAgents } from "./service-agents.ts";
 export class AgentPool implements Closeable {
 	readonly #services = new Map<string, ServiceAgents>();
 	readonly #now: () => number;
+	readonly #windows = new WindowBudget(laneLimits.maxServerExtraBytes);
 	readonly #changed: (service: string, agent: Agent, gone: boolean) => void;
 
 	constructor(now: () => number, changed: (service: string, agent: Agent, gone: boolean) => void) {
@@ -19,7 +22,9 @@ export class AgentPool implements Closeable {
 	of(service: string): ServiceAgents {
 		let found = this.#services.get(service);
 		if (found === undefined) {
-			found = new ServiceAgents(service, this.#now, (agent, gone) => this.#changed(service, agent, gone));
+			found = new ServiceAgents(service, this.#now, this.#windows, (agent, gone) =>
+				this.#changed(service, agent, gone),
+			);
 			this.#services.set(service, found);
 		}
 		return found;

@@ -108,7 +108,7 @@ export class Agent implements LinkOwner {
 				if (at !== -1) this.#shared.splice(at, 1);
 			},
 		};
-		const shared = new SharedConnection(socket, owner, this.#service.now);
+		const shared = new SharedConnection(socket, owner, this.#service.now, this.#service.windows);
 		this.#shared.push(shared);
 		return this.#lane(shared);
 	}
@@ -176,6 +176,7 @@ export class Agent implements LinkOwner {
 			link.reset(ResetCode.cancelled, "draining");
 			return;
 		}
+		if (link.lane?.isHoarding === true) return link.reset(ResetCode.cancelled, "not needed");
 		link.lane?.rest();
 		link.user = new WarmUser(link, this, this.#service.now());
 		this.#warm.push(link);
@@ -191,7 +192,7 @@ export class Agent implements LinkOwner {
 		if (link.retiring) return this.#leave(link, "retired");
 		if (link.lane !== null) {
 			link.lane.rest();
-			if (this.#parked.length >= agentLimits.parkedLanes) return link.close("not needed");
+			if (this.#parked.length >= agentLimits.parkedLanes || link.lane.isWide) return link.close("not needed");
 		}
 		this.#parked.push(link);
 		this.#service.served(this);

@@ -1,3 +1,4 @@
+import type { WindowBudget } from "../../tunnel/window-budget.ts";
 import type { Agent, Lease } from "./agent.ts";
 import { agentLimits } from "./agent-limits.ts";
 
@@ -20,8 +21,17 @@ export class ServiceAgents {
 	readonly #waiting: Waiter[] = [];
 	readonly #changed: (agent: Agent, gone: boolean) => void;
 
-	constructor(service: string, now: () => number, changed: (agent: Agent, gone: boolean) => void) {
+	/** What lanes of all services together may grow by. */
+	readonly windows: WindowBudget;
+
+	constructor(
+		service: string,
+		now: () => number,
+		windows: WindowBudget,
+		changed: (agent: Agent, gone: boolean) => void,
+	) {
 		this.service = service;
+		this.windows = windows;
 		this.now = now;
 		this.#changed = changed;
 	}

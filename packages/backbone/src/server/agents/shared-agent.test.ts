@@ -150,6 +150,27 @@ describe("an agent with shared connections", () => {
 		expect(pool.of("web").live).toBe(false);
 	});
 
+	it("M4: a lane whose window has grown is not kept for small requests while others might go short of it", async () => {
+		new Far("one");
+		const { link, agent } = take();
+		const { lane } = link;
+		if (lane === null) throw new Error("no lane");
+		const { windows } = lane.shared;
+		const whole = windows.left;
+		lane.onBlocked();
+		await settled();
+		expect(windows.left).toBeLessThan(whole);
+		agent.park(link);
+		// Others find enough: it stays with its connection to the target.
+		expect(pool.of("web").take(true)).toMatchObject({ link, warm: true });
+		lane.onBlocked();
+		const taken = windows.take(whole);
+		agent.park(link);
+		await settled();
+		expect(pool.of("web").take(true)?.warm).toBe(false);
+		windows.give(taken);
+	});
+
 	it("keeps a bounded number of idle lanes", async () => {
 		const far = new Far("one");
 		const leases = Array.from({ length: agentLimits.parkedLanes + 50 }, take);
