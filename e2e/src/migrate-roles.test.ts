@@ -65,6 +65,25 @@ describe.skipIf(reason !== null)(
 			expect(await command.exited).toBe(0);
 			return done;
 		};
+		/** Enough rows of a table that a migration is in its middle for a while. */
+		const many = 12_000;
+		/** Killed once while it copies that table, and started again. */
+		const movedAfterKill = async (role: string, to: string, table: string): Promise<Moved> => {
+			const killed = migrate(role, to);
+			await expect.poll(() => killed.log(), { timeout: 60_000, interval: 5 }).toContain(`${table}: 500 rows`);
+			await killed.kill("SIGKILL");
+			// Of gateway and coordinator the one that was killed leads for three seconds more.
+			const done = await moved(role, to);
+			expect(done.rows).toBeGreaterThan(0);
+			expect(done.rows, "it went on where it was").toBeLessThan(many);
+			expect(done.sums[table]?.rows).toBeGreaterThanOrEqual(many);
+			return done;
+		};
+		const fill = (role: string, sql: string) => {
+			const file = new DatabaseSync(join(home(role), `data/${role}.db`));
+			file.exec(sql);
+			file.close();
+		};
 		const refused = async (role: string, to: string, where = role) => {
 			const command = migrate(role, to, where);
 			expect(await command.exited).toBe(1);
@@ -110,22 +129,12 @@ describe.skipIf(reason !== null)(
 				using a = await GatewayMesh.meet(port, "a", secret);
 				for (const id of queued(0, 20)) expect(await a.relay(id, "b")).toBe("queued");
 			});
-			// Enough of them to be in the middle for a while.
-			const file = new DatabaseSync(join(home("gateway"), "data/gateway.db"));
-			file.exec(`insert into gateway_queue with recursive n(i) as (select 1000 union all select i + 1 from n where i < 12999)
-				select 'c', i, 'a', 'x' || i, '{}', 2, 4102444800000 from n`);
-			file.close();
-
-			const once = async (to: string): Promise<Moved> => {
-				const killed = migrate("gateway", to);
-				await expect.poll(() => killed.log(), { timeout: 60_000, interval: 5 }).toContain("gateway_queue: 500 rows");
-				await killed.kill("SIGKILL");
-				// The one that was killed leads for three seconds more.
-				const done = await moved("gateway", to);
-				expect(done.rows).toBeGreaterThan(0);
-				expect(done.rows, "it went on where it was").toBeLessThan(12_000);
-				return done;
-			};
+			fill(
+				"gateway",
+				`insert into gateway_queue with recursive n(i) as (select 1000 union all select i + 1 from n where i < 12999)
+				select 'c', i, 'a', 'x' || i, '{}', 2, 4102444800000 from n`,
+			);
+			const once = (to: string) => movedAfterKill("gateway", to, "gateway_queue");
 			const there = await once("database");
 			expect(there.sums["gateway_queue"]?.rows).toBe(12_020);
 			expect([existsSync(join(home("gateway"), "data/gateway.db")), existsSync(there.former as string)]).toEqual([
@@ -154,7 +163,7 @@ describe.skipIf(reason !== null)(
 			expect(existsSync(join(home("gateway"), "data/gateway.db"))).toBe(true);
 		});
 
-		it("a coordinator: the address of every machine, who was removed, and the policy", async () => {
+		it("a coordinator: the address of every machine, who was removed, and the policy; killed in between, on the way and back", async () => {
 			const keys = Object.fromEntries(
 				["one", "two", "out", "new"].map((name) => [name, randomBytes(32).toString("base64")]),
 			);
@@ -187,8 +196,14 @@ describe.skipIf(reason !== null)(
 				},
 				insecure,
 			);
-			const there = await moved("coordinator", "database");
-			expect(there.sums["coordinator_shared_addresses"]?.rows).toBe(3);
+			fill(
+				"coordinator",
+				`insert into coordinator_addresses with recursive n(i) as (select 1 union all select i + 1 from n where i < ${many})
+				select 'key-' || i, 'peer-' || i, network, ula || '-' || i, holder, tags, 1 from n, (select * from coordinator_addresses limit 1)`,
+			);
+			const table = "coordinator_shared_addresses";
+			const there = await movedAfterKill("coordinator", "database", table);
+			expect(there.sums[table]?.rows).toBe(many + 3);
 			const same = async (origin: string) => {
 				expect(await addresses(origin)).toEqual(before);
 				expect((await call(origin, "GET", "/v1/policy")).body).toEqual(policy);
@@ -205,12 +220,12 @@ describe.skipIf(reason !== null)(
 				},
 				insecure,
 			);
-			const here = await moved("coordinator", "folder");
-			expect(here.sums["coordinator_shared_addresses"]?.rows).toBe(4);
+			const here = await movedAfterKill("coordinator", "folder", table);
+			expect(here.sums[table]?.rows).toBe(many + 4);
 			await running(flags, same, insecure);
 		});
 
-		it("a backbone: credentials, grants, agents' tokens and the keys that sign, as they were", async () => {
+		it("a backbone: credentials, grants, agents' tokens and the keys that sign, as they were; killed in between, on the way and back", async () => {
 			const service = createServer((request, response) => response.end(`served ${request.url}`));
 			await new Promise<void>((resolve) => service.listen(0, "127.0.0.1", resolve));
 			const target = (service.address() as AddressInfo).port;
@@ -240,8 +255,13 @@ describe.skipIf(reason !== null)(
 					.toEqual({ status: 200, body: "served /" });
 			};
 			try {
-				const there = await moved("backbone", "database");
-				expect(there.sums["backbone_grants"]?.rows).toBe(1);
+				fill(
+					"backbone",
+					`insert into backbone_grants with recursive n(i) as (select 1 union all select i + 1 from n where i < ${many})
+					select 'nobody', 's' || i, 'test', 1 from n`,
+				);
+				const there = await movedAfterKill("backbone", "database", "backbone_grants");
+				expect(there.sums["backbone_grants"]?.rows).toBe(many + 1);
 				await running([...flags, ...backends("backbone")], async (origin, port) => {
 					await serves(origin, port);
 					expect(await rolesInAudit(origin, "/admin/api/audit")).toEqual(["backbone"]);
@@ -253,7 +273,8 @@ describe.skipIf(reason !== null)(
 				mkdirSync(join(home("foreign"), "data/backbone"), { recursive: true, mode: 0o700 });
 				writeFileSync(join(home("foreign"), "data/backbone/master.secret"), `${"x".repeat(43)}\n`, { mode: 0o600 });
 				expect(await refused("backbone", "folder", "foreign")).toContain("master secret is not the one");
-				await moved("backbone", "folder");
+				const here = await movedAfterKill("backbone", "folder", "backbone_grants");
+				expect(here.sums["backbone_grants"]).toEqual(there.sums["backbone_grants"]);
 				await running(flags, serves);
 			} finally {
 				service.closeAllConnections();

@@ -64,10 +64,13 @@ describe.skipIf(reason !== null)("warren migrate (skipped where PostgreSQL or na
 			await client.until(() => client.unacknowledged === 0);
 		});
 
-		const killed = migrate("database");
-		// Its first lines are about tables: it is in the middle.
-		await expect.poll(() => killed.log(), { timeout: 60_000, interval: 5 }).toContain("auth_");
-		await killed.kill("SIGKILL");
+		/** Its first lines are about tables: it is in the middle. */
+		const killedInBetween = async (to: string) => {
+			const killed = migrate(to);
+			await expect.poll(() => killed.log(), { timeout: 60_000, interval: 5 }).toContain("auth_");
+			await killed.kill("SIGKILL");
+		};
+		await killedInBetween("database");
 		const moved = migrate("database");
 		const there = await moved.line<{
 			tables: number;
@@ -96,6 +99,7 @@ describe.skipIf(reason !== null)("warren migrate (skipped where PostgreSQL or na
 			expect(meanwhile.log()).toMatch(/in use|is running/);
 		});
 
+		await killedInBetween("folder");
 		const back = migrate("folder");
 		const here = await back.line<{ sums: Record<string, { rows: number }> }>();
 		expect(await back.exited).toBe(0);

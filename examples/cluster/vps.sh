@@ -8,13 +8,15 @@ set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 database='postgres://warren@localhost/warren?host=/run/postgresql'
 
-apt-get install -y postgresql nats-server nginx-light libnginx-mod-stream
 command -v warren >/dev/null || { echo 'warren is not installed' >&2; exit 1; }
+# What is installed stays as it is: a later run is no upgrade of the database.
+apt-get install -y --no-upgrade postgresql nats-server nginx-light libnginx-mod-stream
 id warren >/dev/null 2>&1 || useradd --system --home-dir /var/lib/warren --create-home warren
 install -d -m 0700 -o warren -g warren /var/lib/warren
 install -d -m 0700 /etc/warren
 runuser -u postgres -- psql -tAc "select 1 from pg_roles where rolname = 'warren'" | grep -q 1 || runuser -u postgres -- createuser warren
 runuser -u postgres -- psql -tAc "select 1 from pg_database where datname = 'warren'" | grep -q 1 || runuser -u postgres -- createdb -O warren warren
+install -d -m 0700 -o nats -g nats /var/lib/nats
 grep -qs '^jetstream' /etc/nats-server.conf || printf 'jetstream { store_dir: /var/lib/nats }\nlisten: 127.0.0.1:4222\n' >>/etc/nats-server.conf
 systemctl enable --now postgresql nats-server
 systemctl restart nats-server
@@ -53,6 +55,15 @@ unit() { # ROLE-PORT FLAGS…
 	systemctl restart "warren-role@$name"
 }
 
+answers() { # PORT: somebody listens there within half a minute
+	for _ in $(seq 60); do
+		ss -ltnH "sport = :$1" | grep -q . && return
+		sleep 0.5
+	done
+	echo "nobody listens on port $1: see journalctl -u 'warren-role@*' -u nats-server" >&2
+	exit 1
+}
+
 install -m 0644 "$here/warren-role@.service" /etc/systemd/system/
 systemctl daemon-reload
 certificates
@@ -69,4 +80,5 @@ for port in 8889 8890; do
 	unit "coordinator-$port" coordinator --host 127.0.0.1 --port "$port" --no-stun \
 		--tls-cert "$tls/peer.crt" --tls-key "$tls/peer.key" --tls-ca "$tls/ca.crt"
 done
+for port in 4222 5152 5153 5154 4000 4001 4002 8889 8890; do answers "$port"; done
 echo "Backbones, gateways and coordinators run. Put roles-nginx.conf and roles-nginx-stream.conf into place, with your names and certificates."

@@ -162,7 +162,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 			},
 		);
 		const ports = new StreamPorts(
-			{ clock, logger, services, pool, front: () => front },
+			{ clock, logger, services, pool, front: () => front, tracer: deps.tracer ?? null },
 			options.host,
 			options.streamPorts,
 		);
@@ -183,7 +183,10 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 		);
 		const hosts = new HostTable([options.domain, ...options.hosts]);
 		const endpoint = new TunnelEndpoint({ clock, logger, services, pool, urlOf, isDraining: () => front.draining });
-		const visitors = new VisitorEndpoint({ clock, logger, services, pool, callers });
+		const visitors = new VisitorEndpoint({
+			...{ clock, logger, services, pool, callers },
+			tracer: deps.tracer ?? null,
+		});
 		const hopKey = deriveHopKey(options.masterSecret);
 		const hops = new HopEndpoint({
 			...{ clock, random, pool, key: hopKey },

@@ -1,5 +1,5 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import type { Clock, Closeable, Logger } from "@warren/kernel";
+import type { Clock, Closeable, Logger, Tracer } from "@warren/kernel";
 import { forwardPath } from "../protocol/endpoint.ts";
 import { TunnelLink } from "../tunnel/link.ts";
 import { SocketStream } from "../tunnel/socket-stream.ts";
@@ -18,6 +18,8 @@ export interface ForwarderOptions {
 export interface ForwarderDeps {
 	readonly clock: Clock;
 	readonly logger: Logger;
+	/** Null or absent = nobody asked for traces. */
+	readonly tracer?: Tracer | null | undefined;
 }
 
 const maxConnections = 1024;
@@ -75,7 +77,12 @@ export class Forwarder implements Closeable {
 	}
 
 	async #forward(socket: Socket): Promise<void> {
+		const span = this.#deps.tracer?.begin(undefined) ?? null;
 		const dialled = await this.#dial();
+		span?.end({
+			name: "forward connection",
+			attributes: { "warren.role": "forward", ...(dialled.ok ? {} : { "error.type": "refused" }) },
+		});
 		if (!dialled.ok) {
 			this.#deps.logger.warn("the backbone refuses a connection", { fault: dialled.message });
 			return void socket.resetAndDestroy();
@@ -90,7 +97,8 @@ export class Forwarder implements Closeable {
 			},
 			() => this.#deps.clock.monotonic(),
 		);
-		link.open({ kind: "tcp" }, new SocketStream(socket, link, { clock: this.#deps.clock, throttle: null }));
+		const open = { kind: "tcp", ...(span === null ? {} : { traceparent: span.traceparent }) } as const;
+		link.open(open, new SocketStream(socket, link, { clock: this.#deps.clock, throttle: null }));
 		dialled.channel.resume();
 		socket.resume();
 	}

@@ -231,7 +231,7 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 		const span = open.traceparent === undefined ? null : (tracer?.begin(open.traceparent) ?? null);
 		link.user =
 			open.kind === "udp"
-				? new UdpTargetStream(link, target, clock)
+				? new UdpTargetStream(link, target, clock, span)
 				: new TargetStream(link, open, target, clock, span);
 		if (this.#idle.size < this.#leastIdle) this.#leastIdle = this.#idle.size;
 		this.#balance();

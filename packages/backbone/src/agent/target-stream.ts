@@ -68,7 +68,7 @@ export class TargetStream implements StreamUser {
 		if (this.#socket.isPaused()) this.#socket.resume();
 	}
 
-	#fail(code: keyof typeof faults, reason: string): void {
+	#fail(code: FaultCode, reason: string): void {
 		this.#connecting?.cancel();
 		this.#connecting = null;
 		if (this.#failed) return;
@@ -79,16 +79,21 @@ export class TargetStream implements StreamUser {
 		this.#socket.destroy();
 	}
 
-	/** The first word counts: a connection that stood once has been made. */
-	#endSpan(code: keyof typeof faults | null): void {
-		this.#span?.end({
-			name: "connect service",
-			attributes: { "warren.role": "agent", ...(code === null ? {} : { "error.type": faults[code] }) },
-		});
+	#endSpan(code: FaultCode | null): void {
+		endConnect(this.#span, code);
 	}
 }
 
 const faults = { 1: "cancelled", 2: "refused", 3: "timeout", 4: "target_lost", 5: "protocol", 6: "limit" } as const;
+type FaultCode = keyof typeof faults;
+
+/** The first word counts: a connection that stood once has been made. */
+function endConnect(span: Span | null, code: FaultCode | null): void {
+	span?.end({
+		name: "connect service",
+		attributes: { "warren.role": "agent", ...(code === null ? {} : { "error.type": faults[code] }) },
+	});
+}
 
 /** A visitor's datagrams: one DATA frame each. */
 export class UdpTargetStream implements StreamUser {
@@ -99,9 +104,12 @@ export class UdpTargetStream implements StreamUser {
 	#parts: Buffer[] = [];
 	#idle: Timer;
 	#closed = false;
+	/** Until the first datagram goes out. */
+	#span: Span | null;
 
-	constructor(link: TunnelLink, target: Target, clock: Clock) {
+	constructor(link: TunnelLink, target: Target, clock: Clock, span: Span | null = null) {
 		this.#link = link;
+		this.#span = span;
 		this.#target = target;
 		this.#clock = clock;
 		this.#socket = createSocket(isIP(target.host) === 6 ? "udp6" : "udp4");
@@ -120,7 +128,18 @@ export class UdpTargetStream implements StreamUser {
 		if (!last) return;
 		const datagram = this.#parts.length === 0 ? piece : Buffer.concat(this.#parts);
 		this.#parts = [];
-		if (!this.#closed) this.#socket.send(datagram, this.#target.port, this.#target.host);
+		if (this.#closed) return;
+		const { host, port } = this.#target;
+		if (this.#span === null) return this.#socket.send(datagram, port, host);
+		const span = this.#span;
+		this.#span = null;
+		this.#socket.send(datagram, port, host, (fault) => {
+			if (fault === null) endConnect(span, null);
+			else {
+				endConnect(span, ResetCode.targetLost);
+				this.#close(ResetCode.targetLost, fault.message);
+			}
+		});
 	}
 
 	onEnd(): void {
@@ -143,8 +162,9 @@ export class UdpTargetStream implements StreamUser {
 		return this.#clock.after(udpIdleMs, () => this.#close(ResetCode.timeout, "idle"));
 	}
 
-	#close(code: number, reason: string): void {
+	#close(code: FaultCode, reason: string): void {
 		if (this.#closed) return;
+		endConnect(this.#span, code);
 		this.#closed = true;
 		this.#idle.cancel();
 		this.#socket.close();

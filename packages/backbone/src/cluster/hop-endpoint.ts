@@ -23,6 +23,7 @@ import {
 import type { RequestHead } from "../protocol/request-head.ts";
 import type { Lease } from "../server/agents/agent.ts";
 import type { AgentPool } from "../server/agents/agent-pool.ts";
+import { carried, endStreamSpan } from "../server/stream-span.ts";
 import { headerOf } from "../server/tunnel-endpoint.ts";
 import { type LinkOwner, TunnelLink } from "../tunnel/link.ts";
 import { WaitingStream } from "../tunnel/link-bridge.ts";
@@ -123,15 +124,7 @@ export class HopEndpoint implements Closeable {
 		const agents = this.#deps.pool.of(service);
 		const stream = new WaitingStream(hop);
 		const span = open.traceparent === undefined ? null : (this.#deps.tracer?.begin(open.traceparent) ?? null);
-		const end = (fault: string | null) =>
-			span?.end({
-				name: "hop service",
-				attributes: {
-					"warren.role": "backbone",
-					"warren.service": service,
-					...(fault === null ? {} : { "error.type": fault }),
-				},
-			});
+		const end = (fault: "cancelled" | "no_agent" | null) => endStreamSpan(span, "hop", service, fault);
 		const taken = (lease: Lease | null) => {
 			if (stream.isOver) {
 				if (lease !== null) lease.agent.onIdle(lease.link);
@@ -140,7 +133,7 @@ export class HopEndpoint implements Closeable {
 				hop.reset(ResetCode.refused, `no agent of "${service}" at this node`);
 				end("no_agent");
 			} else {
-				stream.join(lease.link, span === null ? open : { ...open, traceparent: span.traceparent });
+				stream.join(lease.link, { ...open, ...carried(span) });
 				end(null);
 			}
 		};

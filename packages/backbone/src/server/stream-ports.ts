@@ -1,6 +1,6 @@
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { createServer, type Server, type Socket } from "node:net";
-import { type Clock, type Closeable, type Logger, messageOf } from "@warren/kernel";
+import { type Clock, type Closeable, type Logger, messageOf, type Span, type Tracer } from "@warren/kernel";
 import { backboneError } from "../errors.ts";
 import { ResetCode } from "../protocol/frames.ts";
 import type { StreamUser } from "../tunnel/link.ts";
@@ -9,6 +9,7 @@ import type { Lease } from "./agents/agent.ts";
 import type { AgentPool } from "./agents/agent-pool.ts";
 import type { Front } from "./front.ts";
 import type { ActiveService, Services } from "./services.ts";
+import { carried, endStreamSpan } from "./stream-span.ts";
 
 export const streamLimits = {
 	maxConnectionsPerService: 4096,
@@ -25,6 +26,8 @@ export interface StreamPortsDeps {
 	readonly services: Services;
 	readonly pool: AgentPool;
 	readonly front: () => Front;
+	/** Null = nobody asked for traces. */
+	readonly tracer: Tracer | null;
 }
 
 interface Standing {
@@ -157,9 +160,12 @@ export class StreamPorts implements Closeable {
 		socket.on("error", () => socket.destroy());
 		if (service === null || !service.admits(address) || (service.requests?.take("") ?? 0) > 0)
 			return void socket.resetAndDestroy();
+		// Bytes of a bare port name no trace: it begins here.
+		const span = this.#deps.tracer?.begin(undefined) ?? null;
 		takeLink(this.#deps.pool, name, (lease) => {
 			if (lease === null || socket.destroyed) {
 				if (lease !== null) lease.agent.onIdle(lease.link);
+				endStreamSpan(span, "tcp", name, lease === null ? "no_agent" : "cancelled");
 				return void socket.resetAndDestroy();
 			}
 			const stream = new SocketStream(socket, lease.link, {
@@ -172,9 +178,11 @@ export class StreamPorts implements Closeable {
 					kind: "tcp",
 					client: { address, port: socket.remotePort ?? 0 },
 					local: { address: socket.localAddress?.replace(/^::ffff:/, "") ?? "", port: socket.localPort ?? 0 },
+					...carried(span),
 				},
 				stream,
 			);
+			endStreamSpan(span, "tcp", name, null);
 			socket.resume();
 		});
 	}
@@ -199,7 +207,10 @@ export class StreamPorts implements Closeable {
 			const client = new UdpClient(socket, address, from, this.#deps.clock, () => clients.delete(key));
 			clients.set(key, client);
 			client.datagram(datagram);
-			takeLink(this.#deps.pool, service.name, (lease) => client.leased(lease));
+			const span = this.#deps.tracer?.begin(undefined) ?? null;
+			takeLink(this.#deps.pool, service.name, (lease) =>
+				endStreamSpan(span, "udp", service.name, client.leased(lease, span)),
+			);
 		});
 		return {
 			port: socket.address().port,
@@ -267,14 +278,17 @@ class UdpClient implements StreamUser {
 		this.#waitingBytes += bytes.length;
 	}
 
-	leased(lease: Lease | null): void {
+	/** @returns why it has no stream; null = it has one. */
+	leased(lease: Lease | null, span: Span | null): "no_agent" | "cancelled" | null {
 		if (lease === null || this.#closed) {
 			if (lease !== null) lease.agent.onIdle(lease.link);
-			return this.close();
+			this.close();
+			return lease === null ? "no_agent" : "cancelled";
 		}
 		this.#lease = lease;
-		lease.link.open({ kind: "udp", client: { address: this.#address, port: this.#port } }, this);
+		lease.link.open({ kind: "udp", client: { address: this.#address, port: this.#port }, ...carried(span) }, this);
 		for (const each of this.#waiting.splice(0)) lease.link.write(each);
+		return null;
 	}
 
 	/** As services judge it. */

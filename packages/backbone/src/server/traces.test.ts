@@ -1,9 +1,11 @@
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { connect, createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
-import type { SpanFacts, Tracer } from "@warren/kernel";
+import { type SpanFacts, silentLogger, systemClock, type Tracer } from "@warren/kernel";
 import { RawClient } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Forwarder } from "../agent/forwarder.ts";
 import { SharedState, TestBackbone } from "../backbone.testing.ts";
 
 interface Begun {
@@ -143,6 +145,151 @@ describe("the way of a request", () => {
 		const before = spans.length;
 		expect(await ask()).toBe(200);
 		expect(spans.slice(before).map((span) => span.of)).toEqual(["entry"]);
+	});
+
+	const portOf = async (node: TestBackbone) =>
+		((await node.api("GET", "/admin/api/services")).json as { services: { port: number }[] }).services[0]
+			?.port as number;
+
+	const entryHost = "127.0.0.2";
+
+	/** An entry node, and another that has the agent of `far`. */
+	async function withHop(
+		kind: "h2" | "tcp" | "udp",
+		port: number,
+		work: (entry: TestBackbone, other: TestBackbone) => Promise<void>,
+	): Promise<void> {
+		await using shared = disposable(await SharedState.open());
+		// Each node has an address of its own, because a service has the same port at each.
+		const nodeAt = (nodeId: string, host: string) =>
+			TestBackbone.open({ nodeId, host, cluster: { url: null, ca: null } }, shared.own, { tracer: tracerOf(nodeId) });
+		await using entry = await nodeAt("entry", entryHost);
+		await using other = await nodeAt("other", "127.0.0.1");
+		await other.agent("far", port, { kind, tracer: tracerOf("agent"), token: await other.token("far", kind) });
+		await work(entry, other);
+	}
+	/** The spans of the last of several tries: each from the first, which nobody began before. */
+	const chainOf = async (agent: string) => {
+		const last = spans.findLast((span) => span.of === agent);
+		await whenEnded(last);
+		const chain = [last];
+		for (let at = last; at !== undefined; ) {
+			at = spans.find((span) => span.traceparent === at?.parent);
+			if (at !== undefined) chain.unshift(at);
+		}
+		return chain;
+	};
+	it("L7: over HTTP/2 it goes to the agent, too, with the request for which the connection is made", async () => {
+		const server = createServer();
+		server.on("stream", (stream: ServerHttp2Stream) => {
+			stream.respond({ ":status": 200 });
+			stream.end("ok");
+		});
+		server.listen(0, "127.0.0.1");
+		await once(server, "listening");
+		await withHop("h2", (server.address() as AddressInfo).port, async (entry) => {
+			const session = connect(`http://${entryHost}:${entry.port}`);
+			const ask = async () => {
+				const stream = session.request({ ":path": "/", ":authority": "far.mos.test", traceparent: client });
+				const [headers] = (await once(stream, "response")) as [IncomingHttpHeaders];
+				stream.resume();
+				await once(stream, "close");
+				return headers[":status"];
+			};
+			await expect.poll(() => (spans.splice(0), ask())).toBe(200);
+			const chain = await chainOf("agent");
+			expect(chain.map((span) => span?.of)).toEqual(["entry", "other", "agent"]);
+			expect(chain[0]?.parent).toBe(client);
+			const before = spans.length;
+			expect(await ask()).toBe(200);
+			expect(spans.slice(before).map((span) => span.of)).toEqual(["entry"]);
+			session.close();
+		});
+		server.close();
+	});
+
+	it("L7: a connection to a TCP port begins a trace, of its own beginning alone", async () => {
+		const { port } = await backbone.tcp((socket) => socket.end("hello"));
+		await withHop("tcp", port, async (_entry, other) => {
+			const ask = async () => {
+				const port = await portOf(other);
+				return RawClient.exchange({ host: entryHost, port }, "").catch(() => "");
+			};
+			await expect.poll(() => (spans.splice(0), ask())).toBe("hello");
+			const chain = await chainOf("agent");
+			expect(chain.map((span) => span?.of)).toEqual(["entry", "other", "agent"]);
+			expect(chain[0]).toMatchObject({
+				parent: undefined,
+				facts: { name: "tcp service", attributes: { "warren.role": "backbone", "warren.service": "far" } },
+			});
+		});
+	});
+
+	it("L7: a connection that finds no agent says so", async () => {
+		await backbone.token("db", "tcp");
+		const port = await portOf(backbone);
+		spans.length = 0;
+		await RawClient.exchange({ port }, "").catch(() => "");
+		await whenEnded(spans[0]);
+		expect(spans[0]?.facts).toMatchObject({ name: "tcp service", attributes: { "error.type": "no_agent" } });
+	});
+
+	it("L7: the first datagram of an address begins one; those that follow belong to it", async () => {
+		const service = createSocket("udp4");
+		service.on("message", (bytes, from) => service.send(bytes, from.port, from.address));
+		service.bind(0, "127.0.0.1");
+		await once(service, "listening");
+		await withHop("udp", service.address().port, async (_entry, other) => {
+			const port = await portOf(other);
+			// The route is known a moment later; until then an address has no stream, and is another next time.
+			const ask = async () => {
+				const sender = createSocket("udp4");
+				const came = once(sender, "message");
+				const late = setTimeout(() => sender.emit("message", Buffer.from("nothing")), 500);
+				sender.send("hi", port, entryHost);
+				const [bytes] = (await came) as [Buffer];
+				clearTimeout(late);
+				return { said: String(bytes), sender };
+			};
+			let last = await ask();
+			for (; last.said !== "hi"; last = await ask()) last.sender.close();
+			const chain = await chainOf("agent");
+			expect(chain.map((span) => [span?.of, span?.facts?.name])).toEqual([
+				["entry", "udp service"],
+				["other", "hop service"],
+				["agent", "connect service"],
+			]);
+			const before = spans.length;
+			const again = once(last.sender, "message");
+			last.sender.send("more", port, entryHost);
+			expect(String((await again)[0])).toBe("more");
+			expect(spans.length).toBe(before);
+			last.sender.close();
+		});
+		service.close();
+	});
+
+	it("L7: warren forward begins it where the connection comes from, and a visitor's word is taken as far as it is one", async () => {
+		const { port } = await backbone.tcp((socket) => socket.end("hello"));
+		await backbone.agent("db", port, { kind: "tcp", tracer: tracerOf("agent") });
+		const { credential } = await backbone.principal("db");
+		const target = { url: new URL(`http://127.0.0.1:${backbone.port}`), tls: {} };
+		const opened = await Forwarder.open(
+			{ clock: systemClock, logger: silentLogger, tracer: tracerOf("forward") },
+			{ target, service: "db", credential, host: "127.0.0.1", port: 0 },
+		);
+		if (!opened.ok) throw new Error(opened.message);
+		spans.length = 0;
+		using through = await RawClient.open({ port: opened.forwarder.port });
+		expect(await through.closed()).toBe("hello");
+		const chain = await chainOf("agent");
+		expect(chain.map((span) => [span?.of, span?.facts?.name])).toEqual([
+			["forward", "forward connection"],
+			["node", "forward service"],
+			["agent", "connect service"],
+		]);
+		expect(JSON.stringify(chain)).not.toContain(credential);
+		await opened.forwarder.close();
 	});
 
 	it("to a target that refuses says so at the agent", async () => {

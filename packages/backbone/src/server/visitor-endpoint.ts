@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { type Clock, type Logger, messageOf } from "@warren/kernel";
+import { type Clock, type Logger, messageOf, parseTraceparent, type Tracer } from "@warren/kernel";
 import type { Callers } from "../identity/callers.ts";
 import { forwardPath, tunnelProtocol } from "../protocol/endpoint.ts";
 import { type OpenRequest, ResetCode } from "../protocol/frames.ts";
@@ -10,6 +10,7 @@ import type { AgentPool } from "./agents/agent-pool.ts";
 import type { Running } from "./front.ts";
 import type { ActiveService, Services } from "./services.ts";
 import { takeLink } from "./stream-ports.ts";
+import { carried, endStreamSpan } from "./stream-span.ts";
 import { acceptUpgrade, refuse } from "./tunnel-endpoint.ts";
 
 export interface VisitorEndpointDeps {
@@ -18,6 +19,8 @@ export interface VisitorEndpointDeps {
 	readonly services: Services;
 	readonly pool: AgentPool;
 	readonly callers: Callers;
+	/** Null = nobody asked for traces. */
+	readonly tracer: Tracer | null;
 }
 
 /** Where `warren forward` comes in: a principal with a grant gets streams of a TCP service, each asked for by OPEN. */
@@ -91,7 +94,13 @@ export class VisitorEndpoint {
 	#open(visitor: TunnelLink, open: OpenRequest, service: ActiveService, socket: Socket, address: string): void {
 		if (open.kind !== "tcp") return visitor.reset(ResetCode.protocol, "only TCP is forwarded");
 		const stream = new WaitingStream(visitor);
+		// What a visitor says is believed as far as it is one: nothing else of its OPEN goes on.
+		const came = typeof open.traceparent === "string" && parseTraceparent(open.traceparent) !== null;
+		const parent = came ? open.traceparent : undefined;
+		const span = this.#deps.tracer?.begin(parent) ?? null;
 		takeLink(this.#deps.pool, service.name, (lease) => {
+			const fault = stream.isOver ? "cancelled" : lease === null ? "no_agent" : null;
+			endStreamSpan(span, "forward", service.name, fault);
 			if (stream.isOver) {
 				if (lease !== null) lease.agent.onIdle(lease.link);
 				return;
@@ -101,6 +110,7 @@ export class VisitorEndpoint {
 				kind: "tcp",
 				client: { address, port: socket.remotePort ?? 0 },
 				local: { address: socket.localAddress?.replace(/^::ffff:/, "") ?? "", port: socket.localPort ?? 0 },
+				...carried(span, parent),
 			});
 		});
 	}

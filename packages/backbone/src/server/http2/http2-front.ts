@@ -309,7 +309,7 @@ export class Http2Front implements Closeable {
 		const exchange: Http2Exchange = new Http2Exchange(
 			{
 				front,
-				take: (avoid) => this.#upstreams.take(service.name, avoid),
+				take: (avoid) => this.#upstreams.take(service.name, avoid, span?.traceparent),
 				over: () => this.#running.delete(exchange),
 			},
 			{

@@ -34,8 +34,11 @@ export class Upstreams {
 		this.#pool = pool;
 	}
 
-	/** A connection with room for one more stream, which is counted already. @param avoid failed this very request. */
-	async take(service: string, avoid: Agent | null = null): Promise<Upstream | null> {
+	/**
+	 * A connection with room for one more stream, which is counted already.
+	 * @param avoid failed this very request. @param traceparent of the request, for a connection that is made for it.
+	 */
+	async take(service: string, avoid: Agent | null = null, traceparent?: string): Promise<Upstream | null> {
 		const list = this.#byService.get(service) ?? [];
 		this.#byService.set(service, list);
 		const room = list
@@ -44,7 +47,7 @@ export class Upstreams {
 		const working = this.#pool.of(service).agents.filter(({ healthy }) => healthy).length;
 		// One connection an agent first, so that all of them work.
 		if (room !== undefined && list.length >= working) return this.#counted(room);
-		const opened = await this.#open(service, list);
+		const opened = await this.#open(service, list, traceparent);
 		if (opened !== null) return opened;
 		return room === undefined || !isUp(room) ? null : this.#counted(room);
 	}
@@ -59,14 +62,14 @@ export class Upstreams {
 		for (const list of this.#byService.values()) for (const { session } of [...list]) session.destroy();
 	}
 
-	#open(service: string, list: Upstream[]): Promise<Upstream | null> {
+	#open(service: string, list: Upstream[], traceparent: string | undefined): Promise<Upstream | null> {
 		return new Promise((resolve) => {
 			takeLink(this.#pool, service, (lease) => {
 				if (lease === null) return resolve(null);
 				const duplex = new LinkDuplex(lease.link, (code) => {
 					if (code === ResetCode.refused || code === ResetCode.timeout) lease.agent.refusals += 1;
 				});
-				lease.link.open({ kind: "h2" }, duplex);
+				lease.link.open({ kind: "h2", ...(traceparent === undefined ? {} : { traceparent }) }, duplex);
 				const session = connect("http://target.invalid", {
 					createConnection: () => duplex,
 					maxHeaderListPairs: 200,
