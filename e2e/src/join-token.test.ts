@@ -32,7 +32,7 @@ async function call(agent: Agent, method: string, url: string, body: unknown, he
 }
 
 async function ca(...args: string[]): Promise<void> {
-	const done = await run(process.execPath, [main, "ca", ...args], { timeoutMs: 60_000 });
+	const done = await run(process.execPath, [main, "ca", ...args], { timeoutMs: 120_000 });
 	if (done.outcome !== "exited" || done.code !== 0) throw new Error(`warren ca ${args[0]}: ${JSON.stringify(done)}`);
 }
 
@@ -45,40 +45,37 @@ function register(machine: string, joinToken?: string, key = randomBytes(32).toS
 }
 
 beforeAll(async () => {
+	await Promise.all([startHub(), issueCertificates()]);
+	coordinator = startCommand([
+		...["coordinator", "--bind", "127.0.0.1:0", "--no-stun", "--json", "--auth-url", origin],
+		...["--auth-ca", join(hub.data, "ca/ca.crt"), "--tls-ca", folder.file("ca/ca.crt")],
+		...["--tls-cert", folder.file("coord/peer.crt"), "--tls-key", folder.file("coord/peer.key")],
+	]);
+	mesh = (await coordinator.line<{ url: string }>()).url;
+}, 300_000);
+
+async function startHub(): Promise<void> {
 	hub = startCommand(["hub", "--name", "atlas", "--host", "127.0.0.1", "--port", "0", "--json"]);
 	const ready = await hub.line<{ url: string; setupUrl: string }>();
 	origin = `https://127.0.0.1:${new URL(ready.url).port}`;
-	const hubCa = join(hub.data, "ca/ca.crt");
-	atHub = new Agent({ connect: { ca: readFileSync(hubCa, "utf8") } });
+	atHub = new Agent({ connect: { ca: readFileSync(join(hub.data, "ca/ca.crt"), "utf8") } });
 	const setup = { "x-warren-setup": ready.setupUrl.split("#setup=")[1] as string };
 	session = (await call(atHub, "POST", `${origin}/auth/signup`, person, setup)).body.token;
+}
 
+async function issueCertificates(): Promise<void> {
 	await ca("init", "--out", folder.file("ca"), "--host", "127.0.0.1");
-	await ca(
-		"issue-peer",
-		"--name",
-		"coord",
-		"--host",
-		"127.0.0.1",
-		"--ca-dir",
-		folder.file("ca"),
-		"--out",
-		folder.file("coord"),
-	);
+	const issue = (name: string, ...more: string[]) =>
+		ca("issue-peer", "--name", name, ...more, "--ca-dir", folder.file("ca"), "--out", folder.file(name));
+	await issue("coord", "--host", "127.0.0.1");
+	const read = (file: string) => readFileSync(folder.file(file), "utf8");
 	for (const name of ["one", "two"]) {
-		await ca("issue-peer", "--name", name, "--tag", "paper", "--ca-dir", folder.file("ca"), "--out", folder.file(name));
-		const read = (file: string) => readFileSync(folder.file(file), "utf8");
+		await issue(name, "--tag", "paper");
 		machines[name] = new Agent({
 			connect: { ca: read("ca/ca.crt"), cert: read(`${name}/peer.crt`), key: read(`${name}/peer.key`) },
 		});
 	}
-	coordinator = startCommand([
-		...["coordinator", "--bind", "127.0.0.1:0", "--no-stun", "--json", "--auth-url", origin, "--auth-ca", hubCa],
-		...["--tls-cert", folder.file("coord/peer.crt"), "--tls-key", folder.file("coord/peer.key")],
-		...["--tls-ca", folder.file("ca/ca.crt")],
-	]);
-	mesh = (await coordinator.line<{ url: string }>()).url;
-});
+}
 
 afterAll(async () => {
 	for (const agent of [atHub, ...Object.values(machines)]) await agent?.destroy();

@@ -316,6 +316,21 @@ describe("certificates", () => {
 		await expect(mitm.register()).rejects.toThrow();
 	});
 
+	it("C10 a certificate that is over, or not good yet, lets nobody in", async () => {
+		using certificates = await makeCertificates({ now: ["x"] });
+		await using server = await startCoordinator({ tls: certificates.server });
+		await using good = new TestJoiner(server.url, certificates.peers["now"]);
+		expect((await good.register()).status).toBe(200);
+		for (const [name, startsInDays] of [
+			["over", -40],
+			["early", 40],
+		] as const) {
+			await using refused = new TestJoiner(server.url, await certificates.issue(name, ["x"], [], startsInDays));
+			await expect(refused.register(), name).rejects.toThrow();
+		}
+		expect((await good.register()).status, "and the others go on").toBe(200);
+	});
+
 	it("C11 a certificate is one peer: another's can neither beat, leave, listen, relay nor punch for it", async () => {
 		using certificates = await makeCertificates({ victim: ["x"], hostile: ["x"] });
 		await using server = await startCoordinator({ tls: certificates.server });

@@ -1,6 +1,15 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Audit, firstOf, hashToken, newId, silentLogger, systemClock, systemRandom } from "@warren/kernel";
+import {
+	type Audit,
+	type Clock,
+	firstOf,
+	hashToken,
+	newId,
+	silentLogger,
+	systemClock,
+	systemRandom,
+} from "@warren/kernel";
 import { HostTable, Listener, type TlsIdentity } from "@warren/net";
 import { tempFolder, VirtualClock } from "@warren/testkit";
 import { Agent, type Dispatcher, request } from "undici";
@@ -218,8 +227,11 @@ export class TestStream {
 export async function makeCertificates(peers: Readonly<Record<string, readonly string[]>>) {
 	const folder = tempFolder("overlay-ca");
 	const ca = await AuthorityFolder.init(folder.file("ca"), "test mesh", [], systemClock, systemRandom);
-	const issue = async (name: string, tags: readonly string[], hosts: readonly string[] = []) => {
-		await ca.issuePeer({ name, out: folder.file(name), tags, hosts, days: 30 });
+	/** @param startsInDays from now; it is good for 30. */
+	const issue = async (name: string, tags: readonly string[], hosts: readonly string[] = [], startsInDays = 0) => {
+		const then: Clock = { ...systemClock, now: () => systemClock.now() + startsInDays * 24 * 3600 * 1000 };
+		const by = startsInDays === 0 ? ca : await AuthorityFolder.open(folder.file("ca"), then, systemRandom);
+		await by.issuePeer({ name, out: folder.file(name), tags, hosts, days: 30 });
 		const read = (file: string) => readFileSync(join(folder.file(name), file), "utf8");
 		return { ca: read("ca.crt"), cert: read("peer.crt"), key: read("peer.key") };
 	};

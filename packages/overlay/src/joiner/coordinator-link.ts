@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { type Clock, messageOf, WarrenError } from "@warren/kernel";
 import { type DialResult, dialWebSocket } from "@warren/net";
 import { Agent, request } from "undici";
@@ -191,11 +192,33 @@ export class CoordinatorLink {
 	}
 
 	#away(cause: unknown): WarrenError {
+		// Whoever is refused for it only sees the connection end.
+		const untimely = this.#tls === null ? null : untimelyIn(this.#tls.cert, this.#clock.now());
+		if (untimely !== null)
+			return overlayError("coordinator_away", `The coordinator at ${this.url} lets nobody in: ${untimely}.`, {
+				fix: "Renew the certificate (warren ca issue-peer), or set this host's clock.",
+				cause,
+			});
 		return overlayError("coordinator_away", `The coordinator at ${this.url} cannot be asked: ${messageOf(cause)}.`, {
 			fix: "Check --coordinator, the certificate files and the network.",
 			cause,
 		});
 	}
+}
+
+/** Why a certificate is not good now, or null. */
+function untimelyIn(cert: string, now: number): string | null {
+	let certificate: X509Certificate;
+	try {
+		certificate = new X509Certificate(cert);
+	} catch {
+		// What is no certificate is the cause's own matter.
+		return null;
+	}
+	const { validFrom, validTo } = certificate;
+	const clock = `this host's clock says ${new Date(now).toISOString()}`;
+	if (now > Date.parse(validTo)) return `this machine's certificate ended on ${validTo}, and ${clock}`;
+	return now < Date.parse(validFrom) ? `this machine's certificate begins on ${validFrom}, and ${clock}` : null;
 }
 
 function agentWith(tls: LinkTls | null): Agent {

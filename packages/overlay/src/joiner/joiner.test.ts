@@ -343,6 +343,19 @@ describe("a joiner", () => {
 		expect(text).toContain("AllowedIPs = fd5a:1f00::/32, fd5a:1f02::/32");
 	});
 
+	it("J15 a machine whose certificate is over, or not good yet by its clock, is told so", async () => {
+		using folder = tempFolder("joiner");
+		using certificates = await makeCertificates({});
+		await using server = await startCoordinator({ tls: certificates.server });
+		for (const [name, startsInDays, why] of [
+			["over", -40, /certificate ended on .*this host's clock says/],
+			["early", 40, /certificate begins on .*this host's clock says/],
+		] as const) {
+			const tls = await certificates.issue(name, ["x"], [], startsInDays);
+			await expect(join_(folder.file(name), [server.url], { tls })).rejects.toThrow(why);
+		}
+	});
+
 	it("J10 a refused machine is told why, and has no device", async () => {
 		using folder = tempFolder("joiner");
 		using certificates = await makeCertificates({ a: ["x"] });

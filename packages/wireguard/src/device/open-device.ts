@@ -14,7 +14,7 @@ export type DetailedDevice = OverlayDevice & { status(): Promise<OverlayDeviceDe
 /**
  * Opens a WireGuard interface on this host. Needs Linux and the right to make interfaces. `auto` is offload, else portable;
  * why the faster one was refused is in the status and in health. The kernel's own WireGuard is taken where it is asked
- * for: taking over what a killed process left has failed once in an emulated machine, and the cause is not found yet.
+ * for: in an emulated machine three of about 150 processes ended while they opened it, and the cause is not found yet.
  * @throws WarrenError `no_tun`, `no_kernel_wireguard`, `not_supported`, `bad_…` for an option, `device_failed` for what
  * the host refuses.
  */

@@ -56,9 +56,13 @@ describe("the source port of a datagram", () => {
 
 	it.each([
 		["v4", [0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0xca, 0x6c, 0, 9, 0, 8, 0, 0], 51_820],
-		["v4, a later fragment", [0x45, 0, 0, 28, 0, 0, 0, 5, 64, 17, ...new Array<number>(18).fill(0xca)], -1],
-		["v4, cut before its header ends", [0x45, 0, 0, 24, 0, 0, 0, 0, 64, 17, ...new Array<number>(14).fill(0xca)], -1],
-		["v4, TCP", [0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, ...new Array<number>(30).fill(0xca)], -1],
+		["v4, a later fragment", [0x45, 0, 0, 28, 0, 0, 0, 5, 64, 17, ...Array.from({ length: 18 }, () => 0xca)], -1],
+		[
+			"v4, cut before its header ends",
+			[0x45, 0, 0, 24, 0, 0, 0, 0, 64, 17, ...Array.from({ length: 14 }, () => 0xca)],
+			-1,
+		],
+		["v4, TCP", [0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, ...Array.from({ length: 30 }, () => 0xca)], -1],
 	] as const)("S8 %s", (_title, bytes, port) => {
 		expect(udpSourcePort(Uint8Array.from(bytes), 0, bytes.length)).toBe(port);
 	});
