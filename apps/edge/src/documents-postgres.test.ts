@@ -101,6 +101,17 @@ describe.skipIf(reason !== null)(
 			expect(await me()).toBe(503);
 		});
 
+		it("that cannot reach its database at the start has begun nothing, and opens once it can", async () => {
+			const database = server.createDatabase();
+			server.kill();
+			await using edge = await openEdge({ bindings: bindings(database) });
+			const status = async () => (await edge.call("GET", "/")).status;
+			expect(await status()).toBe(503);
+			server.restart();
+			await expect.poll(status, { timeout: 60_000 }).toBe(200);
+			expect(await edge.owner()).toMatch(/^.{20,}$/);
+		});
+
 		it("never begins anew beside what it has: whoever takes the database away, or brings one, is refused", async () => {
 			const status = async (folder: string, more: Readonly<Record<string, string>>) => {
 				await using edge = await openEdge({ folder, bindings: more });
