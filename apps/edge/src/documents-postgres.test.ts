@@ -123,9 +123,16 @@ describe.skipIf(reason !== null)(
 			expect(await status(inDatabase.path, {})).toBe(503);
 			expect(await status(inDatabase.path, there)).toBe(200);
 			using inObject = tempFolder("edge");
-			expect(await status(inObject.path, {})).toBe(200);
+			{
+				await using edge = await openEdge({ folder: inObject.path });
+				await edge.owner();
+			}
 			expect(await status(inObject.path, bindings(server.createDatabase()))).toBe(503);
 			expect(await status(inObject.path, {})).toBe(200);
+			// Asked once before it was given a database, and by nobody who has an account.
+			using empty = tempFolder("edge");
+			expect(await status(empty.path, {})).toBe(200);
+			expect(await status(empty.path, bindings(server.createDatabase()))).toBe(200);
 		});
 	},
 );
