@@ -54,6 +54,7 @@ describe("the benches still run", () => {
 		if (missing !== null) test.skip(true, missing);
 		const text = await smoke("scale/run.ts");
 		expect(text).toMatch(/backbone ×3 +[1-9]\d* requests\/s/);
+		expect(text).toMatch(/engines ×3 +[1-9]\d* leases\/s told to 3 +[1-9]\d* commits\/s on disk/);
 		expect(text).toMatch(/hub ×3 +4 rooms +[1-9]\d* edits\/s on disk +[1-9]\d* deliveries\/s/);
 		expect(text).toMatch(/gateway ×3 +[1-9]\d* deliveries\/s/);
 	});

@@ -8,6 +8,7 @@ import { cpus } from "node:os";
 import { noNats, noPostgres, TestNats, TestPostgres } from "@warren/testkit";
 import { takeBenchLock } from "../bench-lock.ts";
 import { measureBackbone } from "./backbone.ts";
+import { measureEngines } from "./engines.ts";
 import { measureGateway } from "./gateway.ts";
 import { measureHub } from "./hub.ts";
 
@@ -30,8 +31,8 @@ const firstLine = (program: string, args: readonly string[]) =>
 	(spawnSync(program, args, { encoding: "utf8" }).stdout ?? "").split("\n")[0]?.trim() ?? "";
 
 const commit = firstLine("git", ["rev-parse", "--short", "HEAD"]);
-const engines = `PostgreSQL ${TestPostgres.version()}, NATS ${TestNats.version()}`;
-print(`${cpus().length} × ${cpus()[0]?.model}, Node ${process.version}, ${engines}, commit ${commit}`);
+const versions = `PostgreSQL ${TestPostgres.version()}, NATS ${TestNats.version()}`;
+print(`${cpus().length} × ${cpus()[0]?.model}, Node ${process.version}, ${versions}, commit ${commit}`);
 print(`${rounds.length} rounds of ${forMs / 1000} s a figure`);
 
 for (const count of rounds) {
@@ -41,6 +42,12 @@ for (const count of rounds) {
 	keep(`backbone p99 ms ×${count}`, backbone.p99Ms);
 	print(
 		`backbone ×${count}  ${Math.round(perSecond)} requests/s  p99 ${backbone.p99Ms.toFixed(1)} ms  recovery ${recovery}`,
+	);
+	const engines = await measureEngines(count, forMs);
+	keep(`NATS leases/s ×${count}`, engines.leasesPerSecond);
+	keep(`PostgreSQL commits/s ×${count}`, engines.commitsPerSecond);
+	print(
+		`engines ×${count}  ${Math.round(engines.leasesPerSecond)} leases/s told to ${count}  ${Math.round(engines.commitsPerSecond)} commits/s on disk`,
 	);
 	const hub = await measureHub(count, smoke ? 4 : 100, forMs);
 	keep(`hub requests/s ×${count}`, hub.requestsPerSecond);

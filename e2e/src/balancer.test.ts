@@ -1,15 +1,13 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { freePort, noNats, noPostgres, tempFolder } from "@warren/testkit";
 import { Agent, fetch } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { balancers, nginxAround, runBalancer, toLoopback } from "./balancer.ts";
+import { balancers, exampleWith, nginxAround, runBalancer, toLoopback } from "./balancer.ts";
 import { type Cluster, setupOf, startHubs } from "./cluster.ts";
 import { SyncClient } from "./sync-client.ts";
 
 const person = { name: "Ada", email: "ada@example.test", password: "correct horse battery" };
-const examples = fileURLToPath(new URL("../../examples/cluster/", import.meta.url));
 const { nginx, caddy, haproxy } = balancers;
 const reason = noPostgres() ?? noNats();
 
@@ -36,14 +34,11 @@ describe.skipIf(reason !== null)(
 		});
 
 		/** The example with the ports of the test in it. */
-		const withPorts = (file: string) => {
-			let text = readFileSync(`${examples}${file}`, "utf8");
-			for (const [index, port] of [3914, 3915, 3916].entries()) {
-				expect(text).toContain(`127.0.0.1:${port}`);
-				text = text.replaceAll(`127.0.0.1:${port}`, new URL(cluster.at(index).origin).host);
-			}
-			return text;
-		};
+		const withPorts = (file: string) =>
+			exampleWith(
+				file,
+				[3914, 3915, 3916].map((at, index) => [`127.0.0.1:${at}`, new URL(cluster.at(index).origin).host] as const),
+			);
 
 		/** A page's sign-in, a document, and an instance that dies meanwhile. */
 		const works = async (ca: string, room: string) => {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
+import { fileURLToPath } from "node:url";
 
 /** Programs of the system, where they are installed. */
 export const balancers = {
@@ -12,6 +13,18 @@ export const balancers = {
 		(each) => each !== "" && existsSync(each),
 	),
 } as const;
+
+export const examples = fileURLToPath(new URL("../../examples/cluster/", import.meta.url));
+
+/** An example with a test's own places in it. @throws Error when it does not hold one that is to be replaced. */
+export function exampleWith(file: string, places: readonly (readonly [from: string, to: string])[]): string {
+	let text = readFileSync(`${examples}${file}`, "utf8");
+	for (const [from, to] of places) {
+		if (!text.includes(from)) throw new Error(`${file} does not hold ${from}`);
+		text = text.replaceAll(from, to);
+	}
+	return text;
+}
 
 /** For clients: every name is this machine. */
 export function toLoopback(_host: string, options: { readonly all?: boolean }, done: (...answer: any[]) => void): void {

@@ -3,18 +3,16 @@ import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { fileURLToPath } from "node:url";
 import { Lifetime, systemClock, systemRandom } from "@warren/kernel";
 import { Authority, dialWebSocket } from "@warren/net";
 import { freePort, noNats, noPostgres, type StartedServer, startServer, tempFolder } from "@warren/testkit";
 import { Agent, fetch } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { balancers, nginxAround, runBalancer, toLoopback } from "./balancer.ts";
+import { balancers, examples, exampleWith, nginxAround, runBalancer, toLoopback } from "./balancer.ts";
 import { Cluster } from "./cluster.ts";
 import { Coordinators } from "./coordinators.ts";
 
 /** The balancers of examples/cluster in front of backbones and gateways: as they are, but for names, ports and certificate. */
-const examples = fileURLToPath(new URL("../../examples/cluster/", import.meta.url));
 const adminToken = "an-administrator-of-tests";
 const missing = noPostgres() ?? noNats();
 
@@ -78,36 +76,18 @@ describe.skipIf(missing !== null)(
 			folder[Symbol.dispose]();
 		}, 180_000);
 
-		/** The example with this test's names and ports; each of its own must be there to be replaced. */
-		const withPlaces = (file: string) => {
-			let text = readFileSync(`${examples}${file}`, "utf8");
-			const places: [string, string][] = [
-				...[5152, 5153, 5154].map((port, at): [string, string] => [
-					`127.0.0.1:${port}`,
-					`127.0.0.1:${backbones.at(at).port}`,
-				]),
-				...[4000, 4001, 4002].map((port, at): [string, string] => [
-					`127.0.0.1:${port}`,
-					`127.0.0.1:${gateways.at(at).port}`,
-				]),
-				["mos.example.com", "localhost"],
-			];
-			for (const [from, to] of places) {
-				expect(text, from).toContain(from);
-				text = text.replaceAll(from, to);
-			}
-			return text;
-		};
-		const withCoordinators = (text: string) => {
-			for (const [at, port] of [8889, 8890].entries()) {
-				expect(text).toContain(`127.0.0.1:${port}`);
-				text = text.replaceAll(`127.0.0.1:${port}`, `127.0.0.1:${coordinators.cluster.at(at).port}`);
-			}
-			return text;
-		};
+		type Place = readonly [from: string, to: string];
+		const placesOf = (ports: readonly number[], at: (index: number) => { readonly port: number }): Place[] =>
+			ports.map((port, index) => [`127.0.0.1:${port}`, `127.0.0.1:${at(index).port}`]);
+		const places = (): Place[] => [
+			...placesOf([5152, 5153, 5154], (index) => backbones.at(index)),
+			...placesOf([4000, 4001, 4002], (index) => gateways.at(index)),
+			["mos.example.com", "localhost"],
+		];
+		const coordinatorPlaces = () => placesOf([8889, 8890], (index) => coordinators.cluster.at(index));
 		const configurations = {
 			nginx: (port: number) => {
-				const site = withPlaces("roles-nginx.conf")
+				const site = exampleWith("roles-nginx.conf", places())
 					.replaceAll("listen 443 ssl", `listen 127.0.0.1:${port} ssl`)
 					.replace(/\/etc\/ssl\/\S+\.crt/g, folder.file("leaf.crt"))
 					.replace(/\/etc\/ssl\/\S+\.key/g, folder.file("leaf.key"));
@@ -116,7 +96,7 @@ describe.skipIf(missing !== null)(
 				return ["-c", file, "-p", folder.path];
 			},
 			haproxy: (port: number) => {
-				const site = withCoordinators(withPlaces("haproxy.cfg"))
+				const site = exampleWith("haproxy.cfg", [...places(), ...coordinatorPlaces()])
 					.replace("bind :443 ssl crt /etc/ssl/warren", `bind 127.0.0.1:${port} ssl crt ${folder.file("leaf.pem")}`)
 					.replace("bind :8888", `bind 127.0.0.1:${ports["coordinators"]}`);
 				const file = folder.file("haproxy.cfg");
@@ -223,7 +203,7 @@ describe.skipIf(missing !== null)(
 			context.skip(nginx === undefined, "nginx is not installed (Debian's package)");
 			context.skip(nginxStream === undefined, "nginx's module stream is not installed (libnginx-mod-stream)");
 			const port = await freePort();
-			const part = withCoordinators(readFileSync(`${examples}roles-nginx-stream.conf`, "utf8"));
+			const part = exampleWith("roles-nginx-stream.conf", coordinatorPlaces());
 			expect(part).toContain("listen 8888;");
 			const file = folder.file("nginx-stream.conf");
 			const site = part.replace(/^#.*\n/gm, "").replace("listen 8888;", `listen 127.0.0.1:${port};`);

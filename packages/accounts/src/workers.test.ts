@@ -1,6 +1,3 @@
-import { join } from "node:path";
-import { openPostgresTables } from "@warren/store";
-import { freePort, noPostgres, TestPostgres, Workerd } from "@warren/testkit";
 import {
 	type CompiledQuery,
 	DummyDriver,
@@ -10,69 +7,26 @@ import {
 	SqliteQueryCompiler,
 } from "kysely";
 import { afterAll, beforeAll, describe } from "vitest";
-import type { FreshHub } from "./accounts-worker.testing.ts";
-import { authSuite } from "./auth/auth.contract.ts";
-import { pluginsSuite } from "./auth/plugins.contract.ts";
-import { type HubTables, hubSchemas, type RemoteHubs } from "./hub.testing.ts";
-import { meSuite } from "./me.contract.ts";
-
-/** Those of the contract's suites that ask for no machines: none join a hub on Workers. */
-function suites(hubs: RemoteHubs): void {
-	authSuite(hubs);
-	pluginsSuite(hubs);
-	meSuite(hubs);
-}
+import type { HubTables } from "./hub.testing.ts";
+import { WorkerHubs, workersSuites } from "./worker-hubs.testing.ts";
 
 // The runtime is a process of its own, and shares the machine.
-const patient = { timeout: 120_000 };
-let workerd: Workerd;
-beforeAll(async () => {
-	const entry = join(import.meta.dirname, "accounts-worker.testing.ts");
-	workerd = await Workerd.start(entry, { objects: { HUB: "AccountsObject" } });
-}, patient.timeout);
-afterAll(() => workerd?.[Symbol.asyncDispose]());
+describe("the hub's accounts in a Durable Object", { timeout: 120_000 }, () => {
+	let workers: WorkerHubs;
+	beforeAll(async () => {
+		workers = await WorkerHubs.start();
+	});
+	afterAll(() => workers?.[Symbol.asyncDispose]());
 
-const ask = async (path: string, body: unknown) => {
-	const answer = await fetch(`${workerd.origin}${path}`, { method: "POST", body: JSON.stringify(body) });
-	if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
-	return answer;
-};
-const fresh = (hub: FreshHub) => ask("/~fresh", hub);
-
-describe("the hub's accounts in a Durable Object", patient, () => {
-	suites({
+	workersSuites({
 		remote: async ({ trustedProxies }) => {
-			await fresh({ trusted: trustedProxies === undefined, database: null });
-			const query = async ({ sql, parameters }: CompiledQuery) =>
-				(await (await ask("/~sql", { sql, parameters })).json()) as never[];
+			await workers.fresh({ trusted: trustedProxies === undefined, database: null });
+			const query = ({ sql, parameters }: CompiledQuery) => workers.query(sql, parameters);
 			const db = new Kysely<HubTables>({ dialect: remoteDialect(query) });
-			return { tables: { db, close() {} }, port: workerd.port, close: async () => {} };
+			return { tables: { db, close() {} }, port: workers.port, close: async () => {} };
 		},
 	});
 });
-
-const reason = noPostgres();
-describe.skipIf(reason !== null)(
-	"the hub's accounts on Workers, in PostgreSQL (skipped where PostgreSQL is not installed, or refuses to start)",
-	patient,
-	() => {
-		let server: TestPostgres;
-		beforeAll(async () => {
-			server = new TestPostgres({ port: await freePort() });
-		}, patient.timeout);
-		afterAll(() => server?.[Symbol.dispose]());
-
-		suites({
-			remote: async ({ trustedProxies }) => {
-				const database = { user: server.user, database: server.createDatabase(), maxConnections: 4 };
-				const there = { ...database, host: "127.0.0.1", port: server.port };
-				await fresh({ trusted: trustedProxies === undefined, database: there });
-				const tables = await openPostgresTables<HubTables>(there, hubSchemas);
-				return { tables, port: workerd.port, close: async () => void (await tables.close()) };
-			},
-		});
-	},
-);
 
 function remoteDialect(query: (compiled: CompiledQuery) => Promise<never[]>) {
 	const connection = {

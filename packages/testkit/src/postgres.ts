@@ -19,6 +19,7 @@ export class TestPostgres implements Disposable {
 	readonly port: number;
 	readonly #folder: string;
 	readonly #bin: string;
+	readonly #fsync: "on" | "off";
 	#databases = 0;
 
 	/** As the server says it. */
@@ -27,9 +28,13 @@ export class TestPostgres implements Disposable {
 		return /[\d.]+/.exec(said)?.[0] ?? "";
 	}
 
-	/** @param options.port as `freePort` gives one, to listen on 127.0.0.1 too. */
-	constructor(options: { readonly port?: number } = {}) {
+	/**
+	 * @param options.port as `freePort` gives one, to listen on 127.0.0.1 too. @param options.durable a commit waits for the
+	 * disk: for what is measured. A kill loses nothing without it either; a power cut would.
+	 */
+	constructor(options: { readonly port?: number; readonly durable?: boolean } = {}) {
 		this.port = options.port ?? 0;
+		this.#fsync = options.durable === true ? "on" : "off";
 		const bin = binaries();
 		if (bin === null) throw new Error(noPostgres() ?? "");
 		this.#bin = bin;
@@ -73,7 +78,7 @@ export class TestPostgres implements Disposable {
 	#start(): void {
 		const listen = this.port === 0 ? "''" : "127.0.0.1";
 		const port = this.port === 0 ? "" : `-p ${this.port}`;
-		const options = `-c listen_addresses=${listen} ${port} -c fsync=off -k ${this.host}`;
+		const options = `-c listen_addresses=${listen} ${port} -c fsync=${this.#fsync} -k ${this.host}`;
 		this.#run("pg_ctl", ["-D", this.#data, "-w", "-l", join(this.#folder, "log"), "-o", options, "start"]);
 	}
 

@@ -82,8 +82,10 @@ async function claim(db: Kysely<InstallationTable>, secret: string, random: Rand
 	});
 }
 
+/** Whoever asked it before anybody had an account has only made empty tables. */
 function hasAccounts({ sql }: DurableStorage): boolean {
-	return sql.exec("SELECT name FROM sqlite_master WHERE name = 'auth_user'").toArray().length > 0;
+	const made = sql.exec("SELECT name FROM sqlite_master WHERE name = 'auth_user'").toArray().length > 0;
+	return made && sql.exec("SELECT id FROM auth_user LIMIT 1").toArray().length > 0;
 }
 
 /** Made at the first start, and kept with the object. */
