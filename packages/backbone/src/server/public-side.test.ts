@@ -521,6 +521,26 @@ describe.each(["shared", "parked"] as const)("over %s", (transport) => {
 			expect(await backbone.raw(get())).toMatch(/^HTTP\/1.1 403/);
 		});
 
+		it("I3: what a client claims of its address counts for nothing, and no spelling of it reaches a service", async () => {
+			await echo();
+			const claims = [
+				"X-Forwarded-For",
+				"x_forwarded_for",
+				"X-Forwarded.For",
+				"Forwarded",
+				"X-Real-IP",
+				"x_forwarded_proto",
+			];
+			const lines = claims.map((name) => `${name}: for=10.9.8.7\r\n`).join("");
+			const seen = headersOf(await backbone.raw(get(lines)));
+			expect(seen.filter((each) => each.includes("10.9.8.7"))).toEqual([]);
+			expect(seen).toContain("x-forwarded-for: 127.0.0.1");
+			for (const settings of [{ deny: ["127.0.0.0/8"] }, { allow: ["10.0.0.0/8"] }]) {
+				await backbone.api("PATCH", "/admin/api/services/web", { body: { settings } });
+				expect(await backbone.raw(get("X-Forwarded-For: 10.9.8.7\r\n"))).toMatch(/^HTTP\/1.1 403/);
+			}
+		});
+
 		it("what another agent could answer is asked again only when that does no harm", async () => {
 			let seen = 0;
 			const silent = await backbone.tcp((socket) =>

@@ -157,31 +157,26 @@ export class Lane implements LinkChannel {
 	onBlocked(): void {
 		// Said before it knew of what it was given last.
 		if (this.#growsAfter > 0) return;
-		const isReaderSlow = this.#mostUnread > this.#window / 2;
+		const waited = this.#mostUnread / this.#window;
 		this.#mostUnread = this.#unread.length;
-		if (isReaderSlow) return;
-		const { windows } = this.shared;
-		const wanted = Math.min(
-			Math.max(this.#window * laneLimits.windowGrowth, windows.widest),
-			laneLimits.maxWindowBytes,
-		);
-		const more = windows.take(wanted - this.#window);
+		if (waited > 1 / 2) return;
+		const wanted = Math.min(this.#window * (waited > 1 / 8 ? 2 : laneLimits.windowGrowth), laneLimits.maxWindowBytes);
+		const more = this.shared.windows.take(wanted - this.#window, this.#window - laneLimits.firstWindowBytes);
 		if (more === 0) return;
 		this.#window += more;
-		if (this.#window > windows.widest) windows.widest = this.#window;
 		this.#taken += more;
 		this.#grant();
 		this.#growsAfter = this.#granted;
 	}
 
-	/** It holds more of what all lanes share than the next stream may need; a new lane is cheaper. */
+	/** It holds more of what all lanes share than a first window; a new lane is cheaper than to keep it for nothing. */
 	get isWide(): boolean {
 		return this.#window > laneLimits.firstWindowBytes || this.#credit > laneLimits.firstWindowBytes;
 	}
 
-	/** …and others may go short by it. */
-	get isHoarding(): boolean {
-		return this.isWide && this.shared.windows.left < laneLimits.maxWindowBytes;
+	/** …and what passed last had no need of it. */
+	get isWideForNothing(): boolean {
+		return this.isWide && !this.#bulk;
 	}
 
 	pause(): void {

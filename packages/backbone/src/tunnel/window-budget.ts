@@ -2,8 +2,6 @@
 export class WindowBudget {
 	readonly #whole: WindowBudget | null;
 	#left: number;
-	/** What a lane has grown to here: the next one that is held back gets it without trying what lies between. */
-	widest = 0;
 
 	/** @param whole what this one is a part of. */
 	constructor(bytes: number, whole: WindowBudget | null = null) {
@@ -15,9 +13,13 @@ export class WindowBudget {
 		return this.#whole === null ? this.#left : Math.min(this.#left, this.#whole.left);
 	}
 
-	/** @returns how many of them: never more than half of what is left, so that whoever comes later finds some, too. */
-	take(bytes: number): number {
-		const taken = Math.min(bytes, Math.floor(this.left / 2));
+	/**
+	 * @param held what the lane has of it already.
+	 * @returns how many more it gets: with those, half at most of what is left, so that whoever comes later finds some, too.
+	 */
+	take(bytes: number, held: number): number {
+		const most = Math.floor((this.left + held) / 2) - held;
+		const taken = Math.max(0, Math.min(bytes, most));
 		this.give(-taken);
 		return taken;
 	}

@@ -8,6 +8,8 @@ export const agentLimits = {
 	waitMs: 5_000,
 	/** HTTP connections to a target that nobody uses are given up after this: servers commonly close theirs at 5 s. */
 	warmIdleMs: 4_000,
+	/** …and after this where their lane's window has grown: only another large body would have a use for it. */
+	wideIdleMs: 500,
 	/** An idle link is pinged this often, and one that works in silence after this. */
 	pingMs: 15_000,
 	/** A pong must come by then. */

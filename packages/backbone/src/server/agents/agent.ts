@@ -176,7 +176,7 @@ export class Agent implements LinkOwner {
 			link.reset(ResetCode.cancelled, "draining");
 			return;
 		}
-		if (link.lane?.isHoarding === true) return link.reset(ResetCode.cancelled, "not needed");
+		if (link.lane?.isWideForNothing === true) return link.reset(ResetCode.cancelled, "not needed");
 		link.lane?.rest();
 		link.user = new WarmUser(link, this, this.#service.now());
 		this.#warm.push(link);
@@ -267,6 +267,11 @@ export class Agent implements LinkOwner {
 			this.#warm.shift();
 			link.reset(ResetCode.cancelled, "idle");
 		}
+		for (const link of [...this.#warm])
+			if (link.lane?.isWide === true && now - (link.user as WarmUser).since >= agentLimits.wideIdleMs) {
+				this.removeWarm(link);
+				link.reset(ResetCode.cancelled, "not needed");
+			}
 		for (const shared of this.#shared) shared.beat();
 		for (const link of this.links) {
 			link.lane?.beat();

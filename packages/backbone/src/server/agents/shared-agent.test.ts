@@ -150,25 +150,38 @@ describe("an agent with shared connections", () => {
 		expect(pool.of("web").live).toBe(false);
 	});
 
-	it("M4: a lane whose window has grown is not kept for small requests while others might go short of it", async () => {
+	it("M4: a lane whose window has grown is kept for the next large body, and for nothing else", async () => {
 		new Far("one");
 		const { link, agent } = take();
 		const { lane } = link;
 		if (lane === null) throw new Error("no lane");
 		const { windows } = lane.shared;
 		const whole = windows.left;
-		lane.onBlocked();
-		await settled();
-		expect(windows.left).toBeLessThan(whole);
-		agent.park(link);
-		// Others find enough: it stays with its connection to the target.
+		const large = async () => {
+			lane.onBlocked();
+			link.write(Buffer.alloc(600 * 1024));
+			await settled();
+			expect(windows.left).toBeLessThan(whole);
+			agent.park(link);
+		};
+		await large();
 		expect(pool.of("web").take(true)).toMatchObject({ link, warm: true });
-		lane.onBlocked();
-		const taken = windows.take(whole);
+		// A large one again, then none for a while.
+		await large();
+		await clock.advance(agentLimits.wideIdleMs);
+		pool.sweep(now());
+		await settled();
+		expect([link.isOpen, windows.left]).toEqual([false, whole]);
+	});
+
+	it("M4: a lane that has grown and served a small request gives its window back", async () => {
+		new Far("one");
+		const { link, agent } = take();
+		link.lane?.onBlocked();
 		agent.park(link);
 		await settled();
-		expect(pool.of("web").take(true)?.warm).toBe(false);
-		windows.give(taken);
+		expect(link.isOpen).toBe(false);
+		expect(take().warm).toBe(false);
 	});
 
 	it("keeps a bounded number of idle lanes", async () => {
