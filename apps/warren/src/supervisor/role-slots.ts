@@ -23,6 +23,8 @@ export interface OpenedRole extends Closeable {
 }
 
 const retry = { firstMs: 1_000, maxMs: 60_000 };
+/** How long the roles of a machine may take to find each other, after a start on a slow one. */
+const startingMs = 30_000;
 
 /** Several roles of one process: one that cannot start is shown and tried again, ever later; the others go on. */
 export class RoleSlots implements Closeable {
@@ -59,7 +61,6 @@ class Slot implements Closeable {
 	#closed = false;
 	/** The failure that was written to the log last. */
 	#said: string | null = null;
-	#isFirst = true;
 	row: RoleRow;
 
 	constructor(name: string, open: () => Promise<OpenedRole>, deps: RoleSlotsDeps) {
@@ -92,9 +93,8 @@ class Slot implements Closeable {
 		} catch (failure) {
 			const fix = failure instanceof WarrenError ? failure.fix : "";
 			const error = `${messageOf(failure)}${fix === "" ? "" : ` ${fix}`}`;
-			// What it waits for may be starting beside it: a first try that came too early is nobody's news.
-			const isEarly = this.#isFirst && failure instanceof WarrenError && failure.retryable;
-			this.#isFirst = false;
+			// What it waits for may be starting beside it: tries that came too early are nobody's news.
+			const isEarly = failure instanceof WarrenError && failure.retryable && clock.now() - this.row.since < startingMs;
 			if (!isEarly && this.#said !== error) {
 				this.#said = error;
 				logger.error("a role cannot start", { role: name, fault: error });
