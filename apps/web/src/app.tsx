@@ -19,6 +19,7 @@ import { MachineGate } from "./shell/machine-gate.tsx";
 import { preferences } from "./shell/preferences.ts";
 import { Shell } from "./shell/shell.tsx";
 import { t as shellText } from "./shell/text.ts";
+import { ProgressLine } from "./ui/progress-line.tsx";
 import { Skeletons } from "./ui/states.tsx";
 import { Toasts } from "./ui/toast.tsx";
 
@@ -53,6 +54,7 @@ export function App({ arrival }: { arrival: Arrival }) {
 	return (
 		<CSPProvider disableStyleElements>
 			<QueryClientProvider client={queryClient}>
+				<ProgressLine />
 				<Boundary>
 					<Suspense fallback={<Waiting />}>
 						<Pages arrival={arrival} />

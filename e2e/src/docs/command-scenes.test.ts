@@ -223,10 +223,15 @@ describe("the commands of the documentation run", () => {
 		const plain = { cwd: home, env };
 		await (await served("warren hub --data moved --port 0", /The hub is up/, plain))[Symbol.asyncDispose]();
 		const database = () => `postgres://${postgres.user}@127.0.0.1:${postgres.port}/${postgres.createDatabase()}`;
+		const ports = {
+			"8888": String(await freePort()),
+			"4000": String(await freePort()),
+			"5152": String(await freePort()),
+		};
 		await play(
 			"cluster",
 			{ cwd: home, env: { ...env, DB: database(), DB2: database(), BUS: `nats://127.0.0.1:${nats.port}` } },
-			{},
+			ports,
 		);
 	});
 });

@@ -1,3 +1,5 @@
+import { pendingChanges } from "./pending-changes.ts";
+
 /** An API's refusal as people read it: what happened, what to do, and a code to search for. */
 export class ApiError extends Error {
 	/** 0 when no answer came at all. */
@@ -39,9 +41,10 @@ export async function exchange(
 ): Promise<Response> {
 	const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
 	const timeout = AbortSignal.timeout(timeoutMs);
+	const method = options.method ?? "GET";
 	try {
-		return await fetch(path, {
-			method: options.method ?? "GET",
+		const answer = fetch(path, {
+			method,
 			headers: {
 				accept: "application/json",
 				...options.headers,
@@ -53,6 +56,8 @@ export async function exchange(
 			credentials: options.cookies === true ? "same-origin" : "omit",
 			redirect: "error",
 		});
+		// What is only read has a skeleton in its place.
+		return await (method === "GET" ? answer : pendingChanges.follow(answer));
 	} catch (failure) {
 		if (options.signal?.aborted) throw failure;
 		throw new ApiError(0, {

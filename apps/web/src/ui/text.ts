@@ -1,5 +1,6 @@
 /** What the parts say wherever they stand. */
 export const t = {
+	working: "Working",
 	notices: "Notices",
 	dismiss: "Dismiss",
 	open: "Open",
