@@ -17,8 +17,6 @@ mount -t tmpfs warren "$top"
 mkdir "$top/upper" "$top/work" "$root"
 mount -t overlay warren -o "lowerdir=/,upperdir=$top/upper,workdir=$top/work" "$root"
 for each in $without; do ln -sf /dev/null "$root/etc/systemd/system/$each"; done
-mkdir -p "$root$repository"
-mount --bind "$repository" "$root$repository"
 mount -t proc proc "$root/proc"
 mount --bind "$root/proc/sys" "$root/proc/sys"
 mount -o remount,bind,ro "$root/proc/sys"
@@ -26,6 +24,9 @@ mount -t sysfs -o ro sysfs "$root/sys"
 mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
 for each in run tmp dev; do mount -t tmpfs -o mode=755 tmpfs "$root/$each"; done
 chmod 1777 "$root/tmp"
+# After that: it may be in one of them.
+mkdir -p "$root$repository"
+mount --bind "$repository" "$root$repository"
 mkdir "$root/dev/pts" "$root/dev/shm"
 for each in null zero full random urandom tty; do touch "$root/dev/$each"; mount --bind "/dev/$each" "$root/dev/$each"; done
 mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"

@@ -113,7 +113,7 @@ describe.skipIf(reason !== null)(
 		it("an instance that dies is started again, and its nodes find each other", async () => {
 			const unit = units[0] as string;
 			const before = await pidOf(unit);
-			await system.ask("kill", "-KILL", before);
+			await system.ask("systemctl", "kill", "--signal=KILL", unit);
 			await expect.poll(() => pidOf(unit)).not.toMatch(new RegExp(`^(0|${before})$`));
 			for (const port of backbones) await expect.poll(() => nodesSeenBy(port).catch(() => [])).toEqual(everyNode);
 		});
