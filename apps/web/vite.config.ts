@@ -2,10 +2,12 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { brotliCompressSync } from "node:zlib";
+import { promisify } from "node:util";
+import { brotliCompress } from "node:zlib";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
 
+const compress = promisify(brotliCompress);
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const { version } = JSON.parse(readFileSync(here("./package.json"), "utf8")) as { version: string };
 /** One constant for pages and command line. */
@@ -58,14 +60,17 @@ function compressed(): Plugin {
 		configResolved({ root, build }) {
 			folder = join(root, build.outDir);
 		},
-		closeBundle() {
-			for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
-				if (!entry.isFile() || !/\.(html|js|css|json|webmanifest|svg|txt)$/.test(entry.name)) continue;
-				const path = join(entry.parentPath, entry.name);
-				const body = readFileSync(path);
-				const small = brotliCompressSync(body);
-				if (small.length < body.length) writeFileSync(`${path}.br`, small);
-			}
+		async closeBundle() {
+			const texts = readdirSync(folder, { recursive: true, withFileTypes: true })
+				.filter((entry) => entry.isFile() && /\.(html|js|css|json|webmanifest|svg|txt)$/.test(entry.name))
+				.map((entry) => join(entry.parentPath, entry.name));
+			await Promise.all(
+				texts.map(async (path) => {
+					const body = readFileSync(path);
+					const small = await compress(body);
+					if (small.length < body.length) writeFileSync(`${path}.br`, small);
+				}),
+			);
 		},
 	};
 }

@@ -65,6 +65,18 @@ describe("static files", () => {
 		expect(await linked?.text()).toBe("export {}");
 	});
 
+	it("go out as they are where what stands beside them is of another file, or of none", async () => {
+		const { folder, files: before } = await site();
+		using _gone = folder;
+		const compressed = (files: StaticFiles) =>
+			files.respond("/index.html", request({ "accept-encoding": "br" }), {})?.headers.get("content-encoding");
+		expect(compressed(before)).toBe("br");
+		for (const other of [brotliCompressSync("<p>former</p>"), brotliCompressSync("x".repeat(1e6)), Buffer.from("no")]) {
+			writeFileSync(folder.file("ui/index.html.br"), other);
+			expect(compressed(await StaticFiles.load(folder.file("ui")))).toBeNull();
+		}
+	});
+
 	it("that are not there say how to make them", async () => {
 		await expect(StaticFiles.load("/nonexistent/dist")).rejects.toMatchObject({
 			code: "not_found",

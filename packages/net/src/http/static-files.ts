@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { extname, join, relative, sep } from "node:path";
+import { brotliDecompressSync } from "node:zlib";
 import { httpError } from "./responses.ts";
 
 export interface StaticFile {
 	readonly body: Buffer<ArrayBuffer>;
-	/** Brotli: what stands beside it as FILE.br. */
+	/** Brotli: what stands beside it as FILE.br, where that is the same. */
 	readonly compressed: Buffer<ArrayBuffer> | null;
 	readonly type: string;
 	readonly etag: string;
@@ -56,7 +57,7 @@ export class StaticFiles {
 			const body = await readFile(path);
 			files.set(`/${relative(folder, path).split(sep).join("/")}`, {
 				body,
-				compressed: compressed.has(`${path}.br`) ? await readFile(`${path}.br`) : null,
+				compressed: compressed.has(`${path}.br`) ? sameAs(body, await readFile(`${path}.br`)) : null,
 				type,
 				etag: `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"`,
 			});
@@ -86,6 +87,15 @@ export class StaticFiles {
 		return new Response(brotli ? file.compressed : file.body, {
 			headers: { ...common, "content-type": file.type, ...(brotli ? { "content-encoding": "br" } : {}) },
 		});
+	}
+}
+
+/** A file may have been replaced, and what was made of the former one still stand beside it. */
+function sameAs(body: Buffer, compressed: Buffer<ArrayBuffer>): Buffer<ArrayBuffer> | null {
+	try {
+		return brotliDecompressSync(compressed, { maxOutputLength: body.length + 1 }).equals(body) ? compressed : null;
+	} catch {
+		return null;
 	}
 }
 
