@@ -282,6 +282,8 @@ export const unrun: Readonly<Record<string, string>> = {
 	"docker logs warren": "the same",
 	"npx wrangler secret put WARREN_SETUP":
 		"needs an account at Cloudflare; the Worker itself runs in workerd, in the tests of apps/edge",
+	"npx wrangler secret put WARREN_DATABASE": "the same",
+	"npx wrangler secret put WARREN_SECRET": "the same",
 	"npx wrangler deploy": "the same",
 	"npx wrangler dev": "the same",
 	'curl https://hub.example.com/auth/signup -H \'content-type: application/json\' -H "x-warren-setup: $SETUP" -d \'{"name":"Ada","email":"ada@example.com","password":"…"}\'':

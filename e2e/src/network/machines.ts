@@ -29,6 +29,8 @@ export function openMachines(count: number): Machines {
 	const subnet = `10.219.${randomInt(256)}`;
 	const made =
 		ip("link", "add", bridge, "type", "bridge") &&
+		// An address that comes of itself a second later would break off what browsers have asked for.
+		ip("link", "set", bridge, "addrgenmode", "none") &&
 		ip("addr", "add", `${subnet}.1/24`, "dev", bridge) &&
 		ip("link", "set", bridge, "up") &&
 		namespaces.every((name, index) => {
@@ -36,6 +38,7 @@ export function openMachines(count: number): Machines {
 			return (
 				ip("netns", "add", name) &&
 				ip("link", "add", outer, "type", "veth", "peer", "name", inner, "netns", name) &&
+				ip("link", "set", outer, "addrgenmode", "none") &&
 				ip("link", "set", outer, "master", bridge, "up") &&
 				ip("-n", name, "addr", "add", `${subnet}.${index + 2}/24`, "dev", inner) &&
 				ip("-n", name, "link", "set", inner, "up") &&

@@ -20,7 +20,8 @@ describe("adding a machine in the web UI", () => {
 		if (missing !== null) return;
 		machines = openMachines(2);
 		first = await startNode({ ...firstMachine, ...(machines.all[0] as Machine) });
-		browser = await launchBrowser({ ca: first.ca });
+		// In the machine's own network: interfaces that come and go outside would break its requests off.
+		browser = await launchBrowser({ ca: first.ca, through: (machines.all[0] as Machine).through });
 		page = await newPage(await newContext(browser as never), faults);
 	});
 	afterAll(async () => {
