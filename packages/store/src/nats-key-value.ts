@@ -9,6 +9,9 @@ import { type Nats, natsFailure } from "./nats.ts";
 const leaseHeaderBytes = 6;
 /** A lease that could not be ended is tried again after this. */
 const retryMs = 1_000;
+/** A list of which nothing more comes for so long is asked for anew, so often at most. */
+const listQuietMs = 1_000;
+const listTries = 5;
 
 interface Watched {
 	close(): void;
@@ -106,16 +109,35 @@ export class NatsKeyValue implements KeyValue {
 	}
 
 	async list(prefix: string): Promise<KeyValueEntry[]> {
+		for (let tries = 0; tries < listTries; tries++) {
+			const entries = await this.#listOnce(prefix);
+			if (entries !== null) return entries.sort((a, b) => (a.key < b.key ? -1 : 1));
+		}
+		throw natsFailure(`list ${prefix}`, new Error(`the end of the list did not come, ${listTries} times`));
+	}
+
+	/** @returns null when its end did not come: a key that is written while it is listed may be counted twice, and never come. */
+	async #listOnce(prefix: string): Promise<KeyValueEntry[] | null> {
 		const entries: KeyValueEntry[] = [];
 		try {
 			const history = await this.#kv.history({ key: filterOf(prefix) });
+			let whole = true;
+			const watchdog = () =>
+				this.#clock.after(listQuietMs, () => {
+					whole = false;
+					history.stop();
+				});
+			let quiet = watchdog();
 			for await (const entry of history) {
+				quiet.cancel();
+				quiet = watchdog();
 				if (entry.operation === "PUT" && !this.#leases.isOver(entry.key, entry.revision)) entries.push(entryOf(entry));
 			}
+			quiet.cancel();
+			return whole ? entries : null;
 		} catch (cause) {
 			throw natsFailure(`list ${prefix}`, cause);
 		}
-		return entries.sort((a, b) => (a.key < b.key ? -1 : 1));
 	}
 
 	async watch(prefix: string, watcher: (change: KeyValueChange) => void): Promise<Closeable> {
