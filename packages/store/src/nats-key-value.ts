@@ -9,9 +9,8 @@ import { type Nats, natsFailure } from "./nats.ts";
 const leaseHeaderBytes = 6;
 /** A lease that could not be ended is tried again after this. */
 const retryMs = 1_000;
-/** A list of which nothing more comes for so long is asked for anew, so often at most. */
-const listQuietMs = 1_000;
-const listTries = 5;
+/** Of a list, so many values are asked for at once. */
+const readsAtOnce = 256;
 
 interface Watched {
 	close(): void;
@@ -24,15 +23,18 @@ interface Watched {
 export class NatsKeyValue implements KeyValue {
 	readonly #nats: Nats;
 	readonly #kv: KV;
+	/** Its whole name, as subjects have it. */
+	readonly #bucket: string;
 	readonly #clock: Clock;
 	readonly #logger: Logger;
 	readonly #leases: LeaseTimers;
 	readonly #watches = new Set<Watched>();
 	#closed = false;
 
-	private constructor(nats: Nats, kv: KV, clock: Clock, logger: Logger) {
+	private constructor(nats: Nats, kv: KV, bucket: string, clock: Clock, logger: Logger) {
 		this.#nats = nats;
 		this.#kv = kv;
+		this.#bucket = bucket;
 		this.#clock = clock;
 		this.#logger = logger;
 		this.#leases = new LeaseTimers(clock, (key, revision) => void this.#end(key, revision));
@@ -49,15 +51,16 @@ export class NatsKeyValue implements KeyValue {
 			readonly maxAgeMs?: number;
 		} = {},
 	): Promise<NatsKeyValue> {
+		const name = `${nats.prefix}-${bucket}`;
 		try {
-			const kv = await new Kvm(nats.jetstream).create(`${nats.prefix}-${bucket}`, {
+			const kv = await new Kvm(nats.jetstream).create(name, {
 				// One copy a key, and reads from the leader: a lease that was just taken must show.
 				history: 1,
 				allow_direct: false,
 				...(options.replicas === undefined ? {} : { replicas: options.replicas }),
 				...(options.maxAgeMs === undefined ? {} : { ttl: options.maxAgeMs }),
 			});
-			const store = new NatsKeyValue(nats, kv, deps.clock, deps.logger);
+			const store = new NatsKeyValue(nats, kv, name, deps.clock, deps.logger);
 			// Leases of others end here too: whoever took one may be dead.
 			await store.watch("", () => {});
 			return store;
@@ -108,33 +111,26 @@ export class NatsKeyValue implements KeyValue {
 		});
 	}
 
+	/** Its keys as they stand at one moment, then each as it stands when it is read: reading the bucket through would never end where it is written meanwhile. */
 	async list(prefix: string): Promise<KeyValueEntry[]> {
-		for (let tries = 0; tries < listTries; tries++) {
-			const entries = await this.#listOnce(prefix);
-			if (entries !== null) return entries.sort((a, b) => (a.key < b.key ? -1 : 1));
+		const keys = await this.#keysOf(prefix);
+		const entries: KeyValueEntry[] = [];
+		for (let from = 0; from < keys.length; from += readsAtOnce) {
+			const read = await Promise.all(keys.slice(from, from + readsAtOnce).map((key) => this.get(key)));
+			for (const entry of read) if (entry !== null) entries.push(entry);
 		}
-		throw natsFailure(`list ${prefix}`, new Error(`the end of the list did not come, ${listTries} times`));
+		return entries;
 	}
 
-	/** @returns null when its end did not come: a key that is written while it is listed may be counted twice, and never come. */
-	async #listOnce(prefix: string): Promise<KeyValueEntry[] | null> {
-		const entries: KeyValueEntry[] = [];
+	async #keysOf(prefix: string): Promise<string[]> {
+		const head = `$KV.${this.#bucket}.`;
 		try {
-			const history = await this.#kv.history({ key: filterOf(prefix) });
-			let whole = true;
-			const watchdog = () =>
-				this.#clock.after(listQuietMs, () => {
-					whole = false;
-					history.stop();
-				});
-			let quiet = watchdog();
-			for await (const entry of history) {
-				quiet.cancel();
-				quiet = watchdog();
-				if (entry.operation === "PUT" && !this.#leases.isOver(entry.key, entry.revision)) entries.push(entryOf(entry));
-			}
-			quiet.cancel();
-			return whole ? entries : null;
+			const { state } = await this.#nats.manager.streams.info(`KV_${this.#bucket}`, {
+				subjects_filter: `${head}${filterOf(prefix)}`,
+			});
+			return Object.keys(state.subjects ?? {})
+				.map((subject) => subject.slice(head.length))
+				.sort();
 		} catch (cause) {
 			throw natsFailure(`list ${prefix}`, cause);
 		}

@@ -69,6 +69,23 @@ describe.skipIf(reason !== null)("NATS (skipped where nats-server is not install
 		};
 	});
 
+	it("a list ends while its keys are written anew, and has each of them once", async () => {
+		const nats = await connect();
+		const keyValue = await NatsKeyValue.open(nats, "kv", deps);
+		const names = ["n.a", "n.b", "n.c"];
+		for (const name of names) await keyValue.put(name, bytes("0"));
+		let writing = true;
+		const writers = names.map(async (name) => {
+			while (writing) await keyValue.put(name, bytes("more"), { ttlMs: 60_000 });
+		});
+		for (let list = 0; list < 300; list++)
+			expect([...new Set((await keyValue.list("n.")).map(({ key }) => key))]).toEqual(names);
+		writing = false;
+		await Promise.all(writers);
+		keyValue.close();
+		await nats.close();
+	}, 120_000);
+
 	it("a lease of a process that died ends at another's clock, once, and its epoch is never used again", async () => {
 		const prefix = `test${++made}`;
 		const open = () => Nats.open({ servers: [`127.0.0.1:${server.port}`], name: "t", prefix }, deps);
