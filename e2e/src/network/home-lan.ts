@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import type { Machine } from "./machines.ts";
+import { namespacesMissing, reapDead } from "./namespaces.ts";
 
 const prefix = "wrlan";
 
@@ -13,15 +14,11 @@ export class HomeLan implements Disposable {
 
 	/** Why it cannot be made here; null = it can. */
 	static missing(): string | null {
-		if (process.platform !== "linux" || process.getuid?.() !== 0) return "network namespaces need root on Linux";
-		const probe = `${prefix}${process.pid}-probe`;
-		const made = spawnSync("ip", ["netns", "add", probe]).status === 0;
-		spawnSync("ip", ["netns", "del", probe]);
-		return made ? null : "no network namespaces can be made here";
+		return namespacesMissing(prefix);
 	}
 
 	constructor() {
-		reapDead();
+		reapDead(prefix);
 		this.#switch = this.#namespace("switch");
 		this.#ip("-n", this.#switch, "link", "add", "ports", "type", "bridge");
 		this.#ip("-n", this.#switch, "link", "set", "ports", "up");
@@ -56,11 +53,4 @@ export class HomeLan implements Disposable {
 		const done = spawnSync("ip", args, { encoding: "utf8" });
 		if (done.status !== 0) throw new Error(`ip ${args.join(" ")}: ${done.stderr}`);
 	}
-}
-
-/** What a run that was killed left behind. */
-function reapDead(): void {
-	const names = spawnSync("ip", ["netns", "list"], { encoding: "utf8" }).stdout ?? "";
-	for (const [name, pid] of names.matchAll(new RegExp(`^${prefix}(\\d+)-\\S+`, "gm")))
-		if (spawnSync("kill", ["-0", String(pid)]).status !== 0) spawnSync("ip", ["netns", "del", name]);
 }

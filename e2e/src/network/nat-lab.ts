@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { namespacesMissing, reapDead } from "./namespaces.ts";
 
 /** `cone` keeps a socket's port whoever is spoken to; `symmetric` gives each destination another. Both refuse what was not asked for. */
 export type NatKind = "cone" | "symmetric";
@@ -43,14 +44,11 @@ export class NatLab implements Disposable {
 			["sysctl", "--version"],
 		] as const)
 			if (spawnSync(tool, [flag]).status !== 0) return `${tool} is not installed`;
-		const probe = `${prefix}${process.pid}-probe`;
-		const made = spawnSync("ip", ["netns", "add", probe]).status === 0;
-		spawnSync("ip", ["netns", "del", probe]);
-		return made ? null : "no network namespaces can be made here";
+		return namespacesMissing(prefix);
 	}
 
 	constructor() {
-		reapDead();
+		reapDead(prefix);
 		this.#internet = this.#host("internet");
 		this.#forward(this.#internet);
 	}
@@ -230,11 +228,4 @@ export class NatLab implements Disposable {
 function ip(...args: readonly string[]): void {
 	const done = spawnSync("ip", args, { encoding: "utf8", timeout: commandTimeoutMs });
 	if (done.status !== 0) throw new Error(`ip ${args.join(" ")}: ${done.stderr}`);
-}
-
-/** Namespaces of test runs that were killed. */
-function reapDead(): void {
-	const listed = spawnSync("ip", ["netns", "list"], { encoding: "utf8" }).stdout ?? "";
-	for (const [, name, pid] of listed.matchAll(/^(wrnat(\d+)-\S+)/gm))
-		if (!existsSync(`/proc/${pid}`)) spawnSync("ip", ["netns", "del", name as string]);
 }

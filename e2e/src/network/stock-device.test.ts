@@ -57,6 +57,15 @@ beforeAll(async () => {
 	await gateway.where(pathTo("far", "direct"));
 }, 300_000);
 
+/** What the app says to the phone. */
+async function readByPhone(): Promise<string> {
+	using page = new ScriptLines(
+		phone.through,
+		`fetch("http://[${app.ula}]:8730/").then((answer) => answer.text()).then(console.log);`,
+	);
+	return await page.next();
+}
+
 afterAll(async () => {
 	service?.[Symbol.dispose]();
 	if (phone !== undefined) spawnSync("ip", ["netns", "exec", phone.namespace, "ip", "link", "del", interfaceName]);
@@ -88,11 +97,7 @@ describe("a stock WireGuard client", () => {
 	it("reaches other machines and their apps through it, and is reached by them", async () => {
 		expect(lab.ping(phone, far.ula)).toBe(100);
 		expect(lab.ping(far.host, ula)).toBe(100);
-		using page = new ScriptLines(
-			phone.through,
-			`fetch("http://[${app.ula}]:8730/").then((answer) => answer.text()).then(console.log);`,
-		);
-		expect(await page.next()).toBe("from afar");
+		expect(await readByPhone()).toBe("from afar");
 	}, 300_000);
 
 	it("resolves the overlay's names at the server that the configuration names, and is resolved by others", async () => {
@@ -133,11 +138,7 @@ describe("a stock WireGuard client", () => {
 		expect([seen.connected, seen.relay]).toEqual([false, false]);
 		expect(lab.isReached(phone, far.ula, 60)).toBe(true);
 		expect(lab.ping(far.host, ula)).toBe(100);
-		using page = new ScriptLines(
-			phone.through,
-			`fetch("http://[${app.ula}]:8730/").then((answer) => answer.text()).then(console.log);`,
-		);
-		expect(await page.next()).toBe("from afar");
+		expect(await readByPhone()).toBe("from afar");
 	}, 300_000);
 });
 

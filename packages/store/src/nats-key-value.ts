@@ -111,7 +111,10 @@ export class NatsKeyValue implements KeyValue {
 		});
 	}
 
-	/** Its keys as they stand at one moment, then each as it stands when it is read: reading the bucket through would never end where it is written meanwhile. */
+	/**
+	 * Its keys as they stand at one moment, then each as it stands when it is read: reading the bucket through would never
+	 * end where it is written meanwhile.
+	 */
 	async list(prefix: string): Promise<KeyValueEntry[]> {
 		const keys = await this.#keysOf(prefix);
 		const entries: KeyValueEntry[] = [];

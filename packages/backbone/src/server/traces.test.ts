@@ -252,7 +252,11 @@ describe("the way of a request", () => {
 				return { said: String(bytes), sender };
 			};
 			let last = await ask();
-			for (; last.said !== "hi"; last = await ask()) last.sender.close();
+			for (let asked = 1; last.said !== "hi" && asked < 60; asked++) {
+				last.sender.close();
+				last = await ask();
+			}
+			expect(last.said).toBe("hi");
 			const chain = await chainOf("agent");
 			expect(chain.map((span) => [span?.of, span?.facts?.name])).toEqual([
 				["entry", "udp service"],
