@@ -6,16 +6,11 @@ export { type Accounts, type AccountsDeps, type AccountsOptions, openAccounts } 
 export type { SetupSecret } from "./auth/admission.ts";
 export { readSocialVariables, type SocialProviders } from "./auth/social.ts";
 export { pageOriginHeader, vouchHeader } from "./client-address.ts";
-export {
-	HubLink,
-	type HubLinkDeps,
-	type HubLinkOptions,
-	hubAway,
-	type LinkedMachine,
-	removedFromWarren,
-} from "./link/hub-link.ts";
+export { hubAway, removedFromWarren } from "./link/conditions.ts";
+export { HubLink, type HubLinkDeps, type HubLinkOptions } from "./link/hub-link.ts";
 export { HubRequests } from "./link/hub-requests.ts";
 export { type Joined, joinWarren } from "./link/join-client.ts";
+export type { LinkedMachine } from "./link/linked-machine.ts";
 export { formatJoinCode, type JoinCode, joinFingerprint, parseJoinCode } from "./machines/join-code.ts";
 export type { IssueLeaf, JoinDeps } from "./machines/machine-routes.ts";
 export { type Machine, type MachineChange, type MachineFacts, machineLimits } from "./machines/machines.ts";

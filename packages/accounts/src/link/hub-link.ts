@@ -1,9 +1,7 @@
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import {
 	Backoff,
 	type Clock,
 	type Closeable,
-	type ConditionKind,
 	delay,
 	type HealthTable,
 	type Logger,
@@ -18,9 +16,12 @@ import { dialWebSocket, type WebSocketConnection } from "@warren/net";
 import { z } from "zod";
 import { candidateOf, type MachineFacts, machineLimits } from "../machines/machines.ts";
 import type { AskHub } from "../session-client.ts";
-import { openRevocations, type RevocationList } from "../tickets/revocation-list.ts";
 import type { TicketKey } from "../tickets/ticket.ts";
+import { hubAway, removedFromWarren } from "./conditions.ts";
 import { HubRequests } from "./hub-requests.ts";
+import { keepWords, readKeptWords } from "./kept-words.ts";
+import { KnownRevocations } from "./known-revocations.ts";
+import { type LinkedMachine, linkedMachineSchema } from "./linked-machine.ts";
 
 export const hubLinkLimits = {
 	heartbeatMs: machineLimits.heartbeatMs,
@@ -30,49 +31,14 @@ export const hubLinkLimits = {
 	maxMessageBytes: 4 * 1024 * 1024,
 } as const;
 
-export const hubAway: ConditionKind = {
-	code: "hub-away",
-	severity: "warning",
-	title: "The hub at {hub} does not answer: {reason}",
-	advice: "Terminals and enrolled devices work on; accounts, sync and AI wait. Look at the machine that runs it.",
-	delayMs: 60_000,
-};
-export const removedFromWarren: ConditionKind = {
-	code: "removed-from-warren",
-	severity: "error",
-	title: "This machine was removed from the warren of {hub}.",
-	advice: "Join again with a new code: warren join {hub}",
-	delayMs: 0,
-};
-
-const machineSchema = z.object({
-	nodeId: z.string(),
-	name: z.string(),
-	hosts: z.array(z.string()),
-	port: z.number(),
-	version: z.string(),
-	lastSeenAt: z.number(),
-	online: z.boolean(),
-	hub: z.boolean(),
-});
-/** A machine of the warren, as the hub told it. */
-export type LinkedMachine = z.infer<typeof machineSchema>;
-
 const messageSchema = z.discriminatedUnion("type", [
-	z.object({ type: z.literal("machines"), machines: z.array(machineSchema).max(machineLimits.maxMachines) }),
-	z.object({ type: z.literal("machine"), machine: machineSchema }),
+	z.object({ type: z.literal("machines"), machines: z.array(linkedMachineSchema).max(machineLimits.maxMachines) }),
+	z.object({ type: z.literal("machine"), machine: linkedMachineSchema }),
 	z.object({ type: z.literal("machine-removed"), nodeId: z.string() }),
 ]);
 const revocationsSchema = z.object({ revocations: z.string() });
 const selfSchema = z.object({ owner: z.object({ userId: z.string() }), sessionCookie: z.string().default("") });
 const certificateSchema = z.object({ cert: z.string(), ca: z.string() });
-const keptSchema = z.object({
-	machines: z.array(machineSchema),
-	revocations: z.string().nullable(),
-	ownerId: z.string().default(""),
-	sessionCookie: z.string().default(""),
-});
-
 export interface HubLinkOptions {
 	readonly hubUrl: string;
 	readonly nodeId: string;
@@ -105,16 +71,13 @@ export class HubLink implements PeerSource, Closeable {
 	readonly #requests: HubRequests;
 	readonly #abort = new AbortController();
 	readonly #machineWatchers = new Set<() => void>();
-	readonly #revokedWatchers = new Set<(ticketIds: readonly string[]) => void>();
+	readonly #revocations: KnownRevocations;
 	#machines = new Map<string, LinkedMachine>();
 	readonly #stateWatchers = new Set<(connected: boolean) => void>();
 	#ownerId = "";
 	#sessionCookie = "";
 	/** The last try failed, and none has gone well since. */
 	#failing = false;
-	#sealed: string | null = null;
-	#list: RevocationList = { seq: 0, tickets: [] };
-	#revoked: ReadonlySet<string> = new Set();
 	#etag: string | undefined;
 	#state: "connected" | "away" | "removed" = "away";
 	#running: Promise<void> | undefined;
@@ -123,6 +86,7 @@ export class HubLink implements PeerSource, Closeable {
 		this.#deps = deps;
 		this.#options = options;
 		this.#requests = new HubRequests(options.hubUrl, options.ca);
+		this.#revocations = new KnownRevocations(options.ticketKeys);
 	}
 
 	/** Reads what was kept, and starts. Never waits for the hub. */
@@ -156,7 +120,7 @@ export class HubLink implements PeerSource, Closeable {
 
 	/** For `verifyTicket`. */
 	get revocations(): { has(ticketId: string): boolean } {
-		return { has: (ticketId) => this.#revoked.has(ticketId) };
+		return this.#revocations;
 	}
 
 	/** Whose machine this is, as the hub said last: the one person whose tickets open it. Empty = not heard yet. */
@@ -191,9 +155,7 @@ export class HubLink implements PeerSource, Closeable {
 
 	/** Tickets that have just become revoked: end what was enrolled with them. Called with all that are known first. */
 	onRevoked(watcher: (ticketIds: readonly string[]) => void): Closeable {
-		this.#revokedWatchers.add(watcher);
-		if (this.#revoked.size > 0) watcher([...this.#revoked]);
-		return { close: () => void this.#revokedWatchers.delete(watcher) };
+		return this.#revocations.watch(watcher);
 	}
 
 	candidates: PeerSource["candidates"] = async () => ({
@@ -233,7 +195,7 @@ export class HubLink implements PeerSource, Closeable {
 		await this.#requests.close();
 		this.#machineWatchers.clear();
 		this.#stateWatchers.clear();
-		this.#revokedWatchers.clear();
+		this.#revocations.close();
 	}
 
 	async #run(): Promise<void> {
@@ -356,28 +318,12 @@ export class HubLink implements PeerSource, Closeable {
 		});
 		if (status !== 200) return;
 		const parsed = revocationsSchema.safeParse(body);
-		if (!parsed.success || !this.#take(parsed.data.revocations)) {
+		if (!parsed.success || !this.#revocations.take(parsed.data.revocations, this.#deps.clock.now())) {
 			this.#deps.logger.warn("a revocation list was refused", { hub: this.#options.hubUrl });
 			return;
 		}
 		this.#etag = etag ?? undefined;
 		this.#keep();
-	}
-
-	/** A list that is not signed by this hub, or is older than the one at hand, is refused. */
-	#take(sealed: string): boolean {
-		const list = openRevocations(sealed, this.#options.ticketKeys);
-		if (list === null || list.seq < this.#list.seq) return false;
-		const now = this.#deps.clock.now();
-		// What was revoked stays so until it ends by itself, whatever a later list leaves out.
-		const tickets = new Map([...this.#list.tickets, ...list.tickets].map((ticket) => [ticket.id, ticket]));
-		const standing = [...tickets.values()].filter((ticket) => ticket.exp > now);
-		const fresh = standing.map((ticket) => ticket.id).filter((id) => !this.#revoked.has(id));
-		this.#sealed = sealed;
-		this.#list = { seq: list.seq, tickets: standing };
-		this.#revoked = new Set(standing.map((ticket) => ticket.id));
-		if (fresh.length > 0) for (const watcher of this.#revokedWatchers) watcher(fresh);
-		return true;
 	}
 
 	#away(reason: string): void {
@@ -394,38 +340,21 @@ export class HubLink implements PeerSource, Closeable {
 	}
 
 	#keep(): void {
-		const text = JSON.stringify({
+		keepWords(this.#deps.logger, this.#options.file, {
 			machines: this.machines(),
-			revocations: this.#sealed,
+			revocations: this.#revocations.sealed,
 			ownerId: this.#ownerId,
 			sessionCookie: this.#sessionCookie,
 		});
-		try {
-			writeFileSync(`${this.#options.file}.new`, text, { mode: 0o600, flush: true });
-			renameSync(`${this.#options.file}.new`, this.#options.file);
-		} catch (fault) {
-			this.#deps.logger.error("what the hub said cannot be kept", { fault: messageOf(fault) });
-		}
 	}
 
 	#load(): void {
-		let text: string;
-		try {
-			text = readFileSync(this.#options.file, "utf8");
-		} catch {
-			// The first start, or a file that cannot be read: the hub will say it again.
-			return;
-		}
-		try {
-			const kept = keptSchema.parse(JSON.parse(text));
-			this.#machines = new Map(kept.machines.map((machine) => [machine.nodeId, machine]));
-			this.#ownerId = kept.ownerId;
-			this.#sessionCookie = kept.sessionCookie;
-			if (kept.revocations !== null) this.#take(kept.revocations);
-		} catch (fault) {
-			renameSync(this.#options.file, `${this.#options.file}.corrupt`);
-			this.#deps.logger.warn("what the hub said before is unreadable; put aside", { fault: messageOf(fault) });
-		}
+		const kept = readKeptWords(this.#deps.logger, this.#options.file);
+		if (kept === null) return;
+		this.#machines = new Map(kept.machines.map((machine) => [machine.nodeId, machine]));
+		this.#ownerId = kept.ownerId;
+		this.#sessionCookie = kept.sessionCookie;
+		if (kept.revocations !== null) this.#revocations.take(kept.revocations, this.#deps.clock.now());
 	}
 }
 

@@ -7,7 +7,8 @@ import { describe, expect, it } from "vitest";
 import { bearer, openMemoryTables, TestHub } from "../hub.testing.ts";
 import { isRevoked } from "../revoked.ts";
 import { SessionClient } from "../session-client.ts";
-import { HubLink, removedFromWarren } from "./hub-link.ts";
+import { removedFromWarren } from "./conditions.ts";
+import { HubLink } from "./hub-link.ts";
 import { HubRequests } from "./hub-requests.ts";
 import { type Joined, joinWarren } from "./join-client.ts";
 

@@ -6,6 +6,7 @@ import { accountsError } from "../errors.ts";
 import { adminOf, answer, nothing, recordTo } from "../hub-route.ts";
 import type { TicketKey } from "../tickets/ticket.ts";
 import { formatJoinCode, joinFingerprint } from "./join-code.ts";
+import { joinCodeLimits } from "./join-codes.ts";
 import { type Machines, machineLimits } from "./machines.ts";
 
 /** Signs a machine's own key: `Authority.issueForCsr`, which takes names from here and never from the request. */
@@ -37,7 +38,7 @@ const facts = {
 	version: z.string().max(40).default(""),
 };
 const inviteBody = z.object({
-	expiresInMs: z.number().int().min(10_000).max(machineLimits.inviteMs).default(machineLimits.inviteMs),
+	expiresInMs: z.number().int().min(10_000).max(joinCodeLimits.lifetimeMs).default(joinCodeLimits.lifetimeMs),
 });
 const joinBody = z.object({
 	secret: z.string().min(20).max(100),
@@ -87,7 +88,7 @@ export function machineRoutes(deps: {
 				const by = administrator(context);
 				const { ca } = joinOf(deps.join);
 				const body = await context.json(inviteBody);
-				const { secret, expiresAt } = await machines.invite(by ?? (await deps.ownerId()), body.expiresInMs);
+				const { secret, expiresAt } = await machines.joinCodes.make(by ?? (await deps.ownerId()), body.expiresInMs);
 				record(context, "machine.invite", "");
 				return answer(
 					{ code: formatJoinCode({ secret, fingerprint: joinFingerprint(ca) }), hubUrl: deps.hubUrl, expiresAt },

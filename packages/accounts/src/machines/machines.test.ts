@@ -4,6 +4,7 @@ import { VirtualClock } from "@warren/testkit";
 import { expect, it } from "vitest";
 import { RevokedFeed } from "../revoked-feed.ts";
 import { type AccountsTables, accountsSchema } from "../schema.ts";
+import { joinCodeLimits } from "./join-codes.ts";
 import { type MachineChange, Machines, machineLimits } from "./machines.ts";
 
 const facts = { name: "attic", hosts: ["attic.local"], port: 5151, version: "1", nodeId: null };
@@ -19,8 +20,8 @@ async function open() {
 it("a join code ends after ten minutes", async () => {
 	const { tables, clock, make } = await open();
 	const machines = make();
-	const { secret } = await machines.invite("u1", machineLimits.inviteMs);
-	await clock.advance(machineLimits.inviteMs);
+	const { secret } = await machines.joinCodes.make("u1", joinCodeLimits.lifetimeMs);
+	await clock.advance(joinCodeLimits.lifetimeMs);
 	await expect(machines.join(secret, facts, async () => "leaf")).rejects.toMatchObject({ code: "bad_code" });
 	machines.close();
 	await tables.close();
@@ -29,7 +30,7 @@ it("a join code ends after ten minutes", async () => {
 it("of two machines that come with one code, one joins", async () => {
 	const { tables, make } = await open();
 	const machines = make();
-	const { secret } = await machines.invite("u1", machineLimits.inviteMs);
+	const { secret } = await machines.joinCodes.make("u1", joinCodeLimits.lifetimeMs);
 	const both = await Promise.allSettled([
 		machines.join(secret, facts, async () => "leaf"),
 		machines.join(secret, { ...facts, hosts: ["cellar.local"] }, async () => "leaf"),
@@ -44,7 +45,7 @@ it("a machine that falls silent is told to whoever watches, and so is its return
 	const [here, there] = [make(), make()];
 	const seen: MachineChange[][] = [[], []];
 	const watching = [here, there].map((machines, i) => machines.watch((change) => seen[i]?.push(change)));
-	const { secret } = await here.invite("u1", machineLimits.inviteMs);
+	const { secret } = await here.joinCodes.make("u1", joinCodeLimits.lifetimeMs);
 	const { machine } = await here.join(secret, facts, async () => "leaf");
 	await clock.advance(machineLimits.onlineMs + machineLimits.heartbeatMs);
 	await here.update(machine.nodeId, {});

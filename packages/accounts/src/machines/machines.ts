@@ -18,15 +18,13 @@ import type { Kysely } from "kysely";
 import { accountsError } from "../errors.ts";
 import type { RevokedFeed } from "../revoked-feed.ts";
 import type { AccountsTables } from "../schema.ts";
+import { JoinCodes } from "./join-codes.ts";
 
 export const nodeTokenPrefix = "wn_";
 
 export const machineLimits = {
 	maxMachines: 1000,
 	maxHosts: 32,
-	/** A join code lives this long at most. */
-	inviteMs: 10 * 60_000,
-	maxOpenInvites: 50,
 	/** How often a machine says that it lives; thrice missed is away. */
 	heartbeatMs: 30_000,
 	onlineMs: 90_000,
@@ -69,6 +67,7 @@ export class Machines implements Authenticator, PeerSource, Closeable {
 	readonly kinds = ["node"] as const;
 	/** As a source of peers. */
 	readonly name = "hub";
+	readonly joinCodes: JoinCodes;
 	readonly #db: Kysely<AccountsTables>;
 	readonly #clock: Clock;
 	readonly #random: Random;
@@ -83,6 +82,7 @@ export class Machines implements Authenticator, PeerSource, Closeable {
 
 	/** @param bus where several hubs share the tables: what one hears, all tell. */
 	constructor(db: Kysely<AccountsTables>, clock: Clock, random: Random, revoked: RevokedFeed, bus: Bus | undefined) {
+		this.joinCodes = new JoinCodes(db, clock, random);
 		this.#db = db;
 		this.#clock = clock;
 		this.#random = random;
@@ -101,33 +101,6 @@ export class Machines implements Authenticator, PeerSource, Closeable {
 		void this.#subscription?.close();
 	}
 
-	/** A single-use secret that lets one machine join. @throws WarrenError `too_many`. */
-	async invite(userId: string, lifetimeMs: number): Promise<{ readonly secret: string; readonly expiresAt: number }> {
-		const now = this.#clock.now();
-		await this.#db.deleteFrom("accounts_machine_invites").where("expires_at", "<=", now).execute();
-		const { open } = await this.#db
-			.selectFrom("accounts_machine_invites")
-			.select((each) => each.fn.countAll<number>().as("open"))
-			.executeTakeFirstOrThrow();
-		if (Number(open) >= machineLimits.maxOpenInvites)
-			throw accountsError("too_many", `There are already ${machineLimits.maxOpenInvites} open join codes.`, {
-				fix: "Wait ten minutes: they end by themselves.",
-			});
-		const secret = newSecret(this.#random);
-		const expiresAt = now + lifetimeMs;
-		await this.#db
-			.insertInto("accounts_machine_invites")
-			.values({
-				id: newId(this.#random),
-				secret_hash: hashToken(secret),
-				user_id: userId,
-				created_at: now,
-				expires_at: expiresAt,
-			})
-			.execute();
-		return { secret, expiresAt };
-	}
-
 	/**
 	 * Uses the code up and takes the machine in. `issue` runs between the two: when it refuses, the code lives on.
 	 * @throws WarrenError `bad_code`, `machine_exists`, `bad_name`, `too_many`, and what `issue` throws.
@@ -137,20 +110,8 @@ export class Machines implements Authenticator, PeerSource, Closeable {
 		facts: MachineFacts & { readonly nodeId: string | null },
 		issue: (hosts: readonly string[], nodeId: string) => Promise<T>,
 	): Promise<{ readonly machine: Machine; readonly nodeToken: string; readonly issued: T }> {
-		const now = this.#clock.now();
-		const invite = await this.#db
-			.deleteFrom("accounts_machine_invites")
-			.where("secret_hash", "=", hashToken(secret))
-			.returningAll()
-			.executeTakeFirst();
-		if (invite === undefined) throw accountsError("bad_code", "This join code was used, or is over ten minutes old.");
-		const lateMs = now - Number(invite.expires_at);
-		if (lateMs >= 0)
-			throw accountsError(
-				"bad_code",
-				`This join code was good for ten minutes, and ended ${Math.max(1, Math.round(lateMs / 60_000))} min ago.`,
-			);
-		try {
+		return this.joinCodes.use(secret, async (ownerId) => {
+			const now = this.#clock.now();
 			const nodeId = facts.nodeId ?? newId(this.#random);
 			await this.#checkRoom(nodeId);
 			const { hosts, certified } = await this.#ownHosts(facts.hosts, nodeId);
@@ -163,21 +124,14 @@ export class Machines implements Authenticator, PeerSource, Closeable {
 				certified: JSON.stringify(certified),
 				port: facts.port,
 				version: facts.version,
-				owner_id: invite.user_id,
+				owner_id: ownerId,
 				token_hash: hashToken(nodeToken),
 				joined_at: now,
 				last_seen_at: now,
 				removed_at: null,
 			});
 			return { machine: await this.#told(nodeId), nodeToken, issued };
-		} catch (refused) {
-			await this.#db
-				.insertInto("accounts_machine_invites")
-				.values(invite)
-				.onConflict((conflict) => conflict.doNothing())
-				.execute();
-			throw refused;
-		}
+		});
 	}
 
 	/** The machine that the hub runs on, as it is now. */
