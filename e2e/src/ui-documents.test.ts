@@ -9,6 +9,7 @@ import {
 	expectAccessible,
 	fillSignUp,
 	firstMachine,
+	menuItem,
 	newContext,
 	newPage,
 	originOf,
@@ -54,11 +55,6 @@ async function keptOnDevice(page: Page): Promise<void> {
 			opened.close();
 		}
 	});
-}
-
-async function menuItem(page: Page, menu: string, item: string): Promise<void> {
-	await page.getByRole("button", { name: menu }).click();
-	await page.getByRole("menuitem", { name: item, exact: true }).click();
 }
 
 describe("documents in the web UI", () => {

@@ -193,3 +193,8 @@ export function askHub<T>(page: Page, path: string, method = "GET", body?: unkno
 		[path, method, body ?? null] as const,
 	);
 }
+
+export async function menuItem(page: Page, menu: string, item: string): Promise<void> {
+	await page.getByRole("button", { name: menu }).click();
+	await page.getByRole("menuitem", { name: item, exact: true }).click();
+}

@@ -14,7 +14,7 @@ import { MessageView } from "./message-view.tsx";
 import { ModelPicker } from "./model-picker.tsx";
 import { NoProvider } from "./no-provider.tsx";
 import { OwnKeysDialog } from "./own-keys-dialog.tsx";
-import { type ProviderFacts, useProviders } from "./providers.ts";
+import { type ProviderFacts, useModels, useProviders } from "./providers.ts";
 import { t } from "./text.ts";
 import { useChat } from "./use-chat.ts";
 import { useOwnKeys } from "./use-own-keys.ts";
@@ -68,6 +68,8 @@ function LiveChat({
 	const [workspaces, setWorkspaces] = useState(false);
 	const usable = providers.filter((each) => each.configured || keys?.providers().includes(each.id) === true);
 	const choice = conversation.choice ?? firstChoice(usable);
+	const chosen = usable.find(({ id: each }) => each === choice?.provider);
+	const modelless = useModels(chosen)?.length === 0 && choice?.model === "";
 	const list = useFollowed(chat.messages);
 	const readOnly = record?.access === "read-only";
 	const title = record?.title ?? t.untitled;
@@ -106,6 +108,7 @@ function LiveChat({
 			<div className="chat-foot">
 				{readOnly && <Notice title={t.readOnly} />}
 				{usable.length === 0 && <NoProvider />}
+				{chosen !== undefined && modelless && <NoProvider silent={chosen.name} />}
 				{keys?.locked === true && <p className="small muted">{t.locked}</p>}
 				{!readOnly && (
 					<ModelPicker

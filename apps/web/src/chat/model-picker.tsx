@@ -45,7 +45,7 @@ export function ModelPicker(props: {
 				onChange={({ target }) => props.onChoose({ ...choice, model: target.value.trim() })}
 			/>
 			<datalist id={list}>
-				{models.map((each) => (
+				{models?.map((each) => (
 					<option key={each} value={each} />
 				))}
 			</datalist>

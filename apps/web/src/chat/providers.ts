@@ -19,14 +19,15 @@ export function useProviders() {
 	});
 }
 
-/** The provider's own list, the table's few until it is there. */
-export function useModels(provider: ProviderFacts | undefined): readonly string[] {
-	const { data } = useQuery({
+/** The provider's own list, the table's few until it is there; `null` until something is known. */
+export function useModels(provider: ProviderFacts | undefined): readonly string[] | null {
+	const { data, isPending, isFetching } = useQuery({
 		queryKey: ["hub", "ai-models", provider?.id],
 		queryFn: async ({ signal }) =>
 			(await hub.request<{ models: string[] }>(`/ai/models/${provider?.id ?? ""}`, { signal })).models,
 		enabled: provider?.configured === true,
 		staleTime: 10 * 60_000,
 	});
-	return data ?? provider?.models ?? [];
+	const known = data ?? provider?.models ?? [];
+	return known.length === 0 && isPending && isFetching ? null : known;
 }

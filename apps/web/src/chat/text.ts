@@ -33,6 +33,9 @@ export const t = {
 	cut: "This answer was not finished: the device that asked for it went away.",
 	noKeyTitle: "No provider can be used yet",
 	noKey: "An administrator sets a key on the hub's machine, or runs Ollama there. A key of your own works too.",
+	noModelTitle: (provider: string) => `${provider} has no model yet`,
+	noModel: (provider: string) =>
+		`${provider} does not answer on the hub's machine, or has no model there. Start it, or let an administrator set another provider's key; a key of your own works too.`,
 	noKeyCommand: "warren keys set anthropic < key.txt",
 	ownKey: "Use a key of your own",
 	ownKeys: "Your own keys",

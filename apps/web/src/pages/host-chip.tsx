@@ -8,8 +8,11 @@ import { type MachineState, StatusDot } from "../ui/status-dot.tsx";
 import { millisecondsOf } from "../ui/time.ts";
 import { t } from "./text/terminals.ts";
 
-/** Which machine this page is about, how it is reached and how far it is; opens the list of the others. */
-export function HostChip({ machine }: { machine: MachineId }) {
+/**
+ * Which machine this page is about, how it is reached and how far it is; opens the list of the others.
+ * @param props.path where another machine's same page is.
+ */
+export function HostChip({ machine, path = terminalsPath }: { machine: MachineId; path?: (id: MachineId) => string }) {
 	const [, navigate] = useLocation();
 	const name = useMachineName(machine);
 	const via = useMachineName(self);
@@ -36,7 +39,7 @@ export function HostChip({ machine }: { machine: MachineId }) {
 				<MenuItem
 					icon={<Server size={16} />}
 					checked={machine === self}
-					onSelect={() => navigate(terminalsPath(self))}
+					onSelect={() => navigate(path(self))}
 					keys={t.direct}
 				>
 					{via}
@@ -46,7 +49,7 @@ export function HostChip({ machine }: { machine: MachineId }) {
 						key={peer.id}
 						icon={<Server size={16} />}
 						checked={machine === peer.id}
-						onSelect={() => navigate(terminalsPath(peer.id))}
+						onSelect={() => navigate(path(peer.id))}
 						keys={peer.reachable ? (peer.rttMs === undefined ? "" : millisecondsOf(peer.rttMs)) : t.away}
 					>
 						{peer.name}

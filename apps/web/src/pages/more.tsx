@@ -16,6 +16,7 @@ export function MorePage() {
 		access: t.access,
 		services: t.services,
 		rooms: t.rooms,
+		agent: t.agent(name),
 		activity: t.activity(name),
 		account: account === undefined ? t.noAccount : account.email,
 		settings: t.settings,

@@ -13,9 +13,11 @@ import { type FormEvent, useState } from "react";
 import type { MachineId } from "../api/machine.ts";
 import { api, queryClient } from "../api/warren.tsx";
 import { Confirm } from "../ui/dialog.tsx";
+import { Menu, MenuItem } from "../ui/menu.tsx";
 import { momentOf } from "../ui/time.ts";
 import { toastError } from "../ui/toast.tsx";
 import { type Message } from "./api.ts";
+import { Linked } from "./linked.tsx";
 import { apiPath } from "./paths.ts";
 import { discard, type Pending } from "./pending.ts";
 import { t } from "./text.ts";
@@ -62,7 +64,7 @@ export function MessageRow(props: { machine: MachineId; message: Message; follow
 				<p className="content gone">{t.deleted}</p>
 			) : (
 				<p className="content" dir="auto">
-					{message.content}
+					<Linked text={message.content} />
 					{message.editedAt !== null && (
 						<span className="faint edited" title={momentOf(message.editedAt)}>
 							{" "}
@@ -74,12 +76,14 @@ export function MessageRow(props: { machine: MachineId; message: Message; follow
 			)}
 			{message.mine && message.deletedAt === null && !editing && (
 				<div className="message-actions">
-					<button type="button" className="icon-button" aria-label={t.edit} onClick={() => setEditing(true)}>
-						<Pencil size={15} />
-					</button>
-					<button type="button" className="icon-button" aria-label={t.delete} onClick={() => setDeleting(true)}>
-						<Trash2 size={15} />
-					</button>
+					<Menu label={t.messageActions}>
+						<MenuItem icon={<Pencil size={16} />} onSelect={() => setEditing(true)}>
+							{t.edit}
+						</MenuItem>
+						<MenuItem icon={<Trash2 size={16} />} danger onSelect={() => setDeleting(true)}>
+							{t.delete}
+						</MenuItem>
+					</Menu>
 				</div>
 			)}
 			<Confirm

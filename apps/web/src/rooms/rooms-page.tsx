@@ -9,7 +9,7 @@ import { Empty, Skeletons } from "../ui/states.tsx";
 import { useRooms, useRoomsFeed } from "./api.ts";
 import { Conversation } from "./conversation.tsx";
 import { GatewayChip } from "./gateway-chip.tsx";
-import { roomPath } from "./paths.ts";
+import { roomPath, roomsPath } from "./paths.ts";
 import { NewRoom } from "./room-dialogs.tsx";
 import { RoomList } from "./room-list.tsx";
 import "./rooms.css";
@@ -29,13 +29,17 @@ export function RoomsPage({ machine, room }: { machine: MachineId; room: string 
 		</button>
 	);
 	return (
-		<div className={opened === undefined ? "rooms-page" : "rooms-page opened"}>
+		<div className={`rooms-page ${opened !== undefined ? "opened" : rooms?.length === 0 ? "none" : ""}`}>
 			<h1 className="visually-hidden">{t.title}</h1>
 			<div className="rooms-side">
 				<header className="page-head">
-					<HostChip machine={machine} />
+					{/* On a phone this column is gone while a room is open, and its heading must not be. */}
+					<p className="rooms-title" aria-hidden="true">
+						{t.title}
+					</p>
 					<div className="actions">{rooms !== undefined && rooms.length > 0 && newRoom}</div>
 				</header>
+				<HostChip machine={machine} path={roomsPath} />
 				<GatewayChip machine={machine} />
 				{error !== null && (
 					<MachineError machine={machine} failure={error} dataAt={dataUpdatedAt} onRetry={() => void refetch()} />

@@ -14,6 +14,7 @@ export const t = {
 	private: "private",
 	silent: "Nobody has said anything yet.",
 	earlier: "Earlier",
+	messageActions: "Message actions",
 	deleted: "deleted",
 	edited: "edited",
 	from: (name: string) => `from ${name}`,
@@ -97,7 +98,7 @@ export const t = {
 	noWebhooks: "This room has none.",
 	remove: "Remove",
 	gateway: {
-		off: "No gateway",
+		off: "No gateway: this warren alone",
 		connecting: "Connecting",
 		connected: "Gateway connected",
 		waiting: "Gateway away",
