@@ -91,6 +91,16 @@ describe("machines in the web UI", () => {
 		await expectAccessible(page, "a source that failed");
 	});
 
+	it("the address of a machine that is not there says so, asks for no PIN, and leads back", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		await page.goto(`${originOf(first)}/m/nobody-0123456789/terminals`);
+		await page.getByText("No machine of this warren is called “nobody-0123456789”.").waitFor();
+		expect(await page.getByRole("textbox").count()).toBe(0);
+		await expectAccessible(page, "an unknown machine");
+		await page.getByRole("link", { name: "All machines" }).click();
+		await page.getByRole("heading", { name: "Machines", level: 1 }).waitFor();
+	});
+
 	it("is driven by the Tab key alone: it stops at everything that can be used", async (test) => {
 		test.skip(missing !== null, missing ?? "");
 		for (const path of ["/machines", "/m/self/terminals", "/settings", "/trust"]) {

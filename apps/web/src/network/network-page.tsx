@@ -2,7 +2,8 @@ import "./network.css";
 import { Network, Smartphone } from "lucide-react";
 import { useRef, useState } from "react";
 import { useLocation, useSearch } from "wouter";
-import { queryClient, usePeers } from "../api/warren.tsx";
+import { self } from "../api/machine.ts";
+import { queryClient, usePeers, useStatus } from "../api/warren.tsx";
 import { Copyable } from "../ui/copyable.tsx";
 import { Empty, ErrorNotice, Notice, Skeletons, StaleNotice } from "../ui/states.tsx";
 import { t as ui } from "../ui/text.ts";
@@ -91,11 +92,21 @@ function View({ view, stale }: { view: NetworkView; stale: boolean }) {
 /** What keeps this machine from the network, or the network from this page. */
 function Conditions({ view: { joiner, error, firstMachine } }: { view: NetworkView }) {
 	const age = joiner === null ? 0 : Date.now() - joiner.updated_at;
+	const status = useStatus(self).data;
+	const role = status?.roles.find(({ name }) => name === "overlay");
+	const down = status?.health.conditions.find(({ code, subject }) => code === "role-down" && subject === "overlay");
 	return (
 		<>
 			{joiner === null && (
-				<Notice title={t.off.title}>
-					<span className="muted">{t.off.body}</span>
+				<Notice tone={down === undefined ? "plain" : "error"} title={t.off.title}>
+					{down === undefined ? (
+						<span className="muted">{role?.state === "restarting" ? t.off.starting : t.off.body}</span>
+					) : (
+						<>
+							<span>{down.title}</span>
+							<span className="muted">{down.advice}</span>
+						</>
+					)}
 					<Copyable text={t.off.command} label={ui.values.command} />
 				</Notice>
 			)}

@@ -76,6 +76,7 @@ export const t = {
 	off: {
 		title: "This machine is not on the network",
 		body: "It needs Linux, root, /dev/net/tun and iproute2. Terminals, documents and everything else work without it.",
+		starting: "It is being brought up.",
 		command: "sudo warren doctor",
 	},
 	stale: (when: string) => `The joiner does not run: shown as it was ${when}`,

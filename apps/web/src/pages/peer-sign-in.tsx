@@ -1,4 +1,4 @@
-import { ArrowLeft } from "lucide-react";
+import { ArrowLeft, Server } from "lucide-react";
 import { useState } from "react";
 import { Link } from "wouter";
 import { enrolWithAccount } from "../api/enrolment.ts";
@@ -6,7 +6,7 @@ import { useAccount } from "../api/hub.ts";
 import { type MachineId, self } from "../api/machine.ts";
 import { useMachineName, usePeers } from "../api/warren.tsx";
 import { Copyable } from "../ui/copyable.tsx";
-import { ErrorNotice, Notice } from "../ui/states.tsx";
+import { Empty, ErrorNotice, Notice } from "../ui/states.tsx";
 import { t as ui } from "../ui/text.ts";
 import { NodeSignIn } from "./node-sign-in.tsx";
 import { PinCard } from "./pin-card.tsx";
@@ -16,8 +16,10 @@ import { t } from "./text/sign-in.ts";
 export function PeerSignIn({ machine }: { machine: MachineId }) {
 	const name = useMachineName(machine);
 	const via = useMachineName(self);
-	const peer = usePeers().data?.peers.find((each) => each.id === machine);
+	const peers = usePeers().data?.peers;
+	const peer = peers?.find((each) => each.id === machine);
 	const changedPin = peer?.error?.code === "pin_mismatch";
+	if (machine !== self && peers !== undefined && peer === undefined) return <UnknownMachine id={machine} />;
 	return (
 		<div className="gate">
 			<div className="gate-card">
@@ -49,6 +51,25 @@ export function PeerSignIn({ machine }: { machine: MachineId }) {
 					</div>
 				)}
 			</div>
+		</div>
+	);
+}
+
+/** An old link, or a machine that was removed. */
+function UnknownMachine({ id }: { id: MachineId }) {
+	return (
+		<div className="page">
+			<h1 className="visually-hidden">{t.unknownMachine}</h1>
+			<Empty
+				icon={<Server size={28} aria-hidden="true" />}
+				action={
+					<Link className="button" href="/machines">
+						{t.back}
+					</Link>
+				}
+			>
+				{t.unknownMachineLead(id)}
+			</Empty>
 		</div>
 	);
 }

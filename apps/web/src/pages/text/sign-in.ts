@@ -15,6 +15,9 @@ export const t = {
 	wrong: "The user or the PIN is not right.",
 	wrongFix: "Both were set at setup. To set new ones, start Warren on that machine with WARREN_USER and WARREN_PIN.",
 	trust: "Trust this warren on a device",
+	unknownMachine: "No such machine",
+	unknownMachineLead: (id: string) =>
+		`No machine of this warren is called “${id}”. It was removed, or is not found any more.`,
 	peerTitle: (name: string) => `Sign in to ${name}`,
 	selfLead: (name: string) => `${name} keeps a user and PIN of its own; this browser keeps a token for it alone.`,
 	peerLead: (name: string, via: string) =>
