@@ -78,6 +78,38 @@ describe("discovery", () => {
 		expect(own.flatMap((each) => each.sources)).not.toContain("discovery");
 	}, 60_000);
 
+	it("lets a machine and a client that say nothing any more vanish within 30 s, though their sockets stay open", async () => {
+		using phone = stockClient(pair.first, "_epicenter_discovery", pair.session);
+		using tablet = stockClient(pair.first, "_epicenter_discovery", pair.session);
+		const clients = () => devices(phone).filter((each) => each.type === "client");
+		tablet.provider.awareness.setLocalState({ type: "client", deviceId: "tablet-0123456789", hostname: "tablet" });
+		await expect.poll(() => [sidecars(phone).length, clients().length], waitMs).toEqual([1, 1]);
+		// The machine lost its power and the tablet its network: no socket is closed, nothing is renewed.
+		const { process: serving } = (await (await pair.second.fetch("/api/status")).json()) as {
+			process: { pid: number };
+		};
+		const frozen = [pair.second.pid, serving.pid];
+		let closed = false;
+		tablet.provider.on("connection-close", () => {
+			closed = true;
+		});
+		clearInterval((tablet.provider.awareness as unknown as { _checkInterval: NodeJS.Timeout })._checkInterval);
+		try {
+			for (const pid of frozen) process.kill(pid, "SIGSTOP");
+			const frozenAt = performance.now();
+			await expect
+				.poll(() => [sidecars(phone).length, clients().length], { timeout: 35_000, interval: 50 })
+				.toEqual([0, 0]);
+			// Not because something else was cut: the last word of either was renewed within these.
+			expect(performance.now() - frozenAt).toBeGreaterThan(2_000);
+			expect(closed).toBe(false);
+		} finally {
+			for (const pid of frozen.reverse()) process.kill(pid, "SIGCONT");
+		}
+		// It wakes up, and is there again.
+		await expect.poll(() => sidecars(phone).length, waitMs).toBe(1);
+	}, 150_000);
+
 	it("lets it vanish at once on a clean end and within 30 s of a crash, and shows two of one deviceId", async () => {
 		using phone = stockClient(pair.first, "_epicenter_discovery", pair.session);
 		using twin = stockClient(pair.first, "_epicenter_discovery", pair.session);

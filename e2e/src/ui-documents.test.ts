@@ -223,7 +223,8 @@ describe("documents in the web UI", () => {
 				.toSatisfy((text: string) => text.includes("from the phone") && text.includes("from the desk"));
 		await expect.poll(async () => (await textOf(desk)) === (await textOf(phone)), eventually).toBe(true);
 
-		// The one that was made apart is everybody's of this account now, by its name and with its text.
+		// The one that was made apart is everybody's of this account now, by its name and with its text, though nobody opened
+		// it again where it was made.
 		const other = await open("desktop");
 		await other.goto(`${originOf(first)}/`);
 		await signIn(other);
@@ -232,8 +233,9 @@ describe("documents in the web UI", () => {
 		await desk.goto(`${originOf(first)}/docs`);
 		await desk.getByRole("link", { name: "Not for long" }).waitFor({ state: "detached" });
 		await other.getByRole("link", { name: "Made apart" }).click();
-		await desk.getByRole("link", { name: "Made apart" }).click();
 		await other.getByText("nobody else has this").waitFor();
+		await desk.getByRole("link", { name: "Made apart" }).click();
+		await desk.getByText("nobody else has this").waitFor();
 		await other.context().close();
 		await askHub(desk, `/rooms/${new URL(desk.url()).pathname.split("/").at(-1)}`, "DELETE");
 		await desk.goto(originOf(first) + path);

@@ -70,6 +70,23 @@ describe("a terminal's page", () => {
 		return answer.status === 200 ? ((await answer.json()) as { text: string }).text : "";
 	}
 
+	/** Of somebody to whom a terminal is shown for the shortest time that a link may have; the last test looks again. */
+	let shownBriefly: Page;
+	it("a link for a minute opens", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		await session("brief");
+		const made = await node.fetch("/api/sessions/brief/shares", {
+			method: "POST",
+			headers: { "content-type": "application/json" },
+			body: JSON.stringify({ expiresInMs: 60_000 }),
+		});
+		expect(made.status).toBe(201);
+		const { url } = (await made.json()) as { url: string };
+		shownBriefly = (await opened("phone")).page;
+		await shownBriefly.goto(url.replace(/^https:\/\/[^/]+/, originOf(node)));
+		await shownBriefly.locator(".terminal-stage[data-phase=live] .xterm").waitFor();
+	});
+
 	it("the phone's keys interrupt, and one held on the bar goes with the next character", async (test) => {
 		test.skip(missing !== null, missing ?? "");
 		await session("keys");
@@ -225,6 +242,14 @@ describe("a terminal's page", () => {
 		await page.getByText("older: 0.0.9").first().waitFor();
 		await expectAccessible(page, "an older machine");
 	});
+
+	it("the link for a minute is over when its minute is, and says so to whoever looks on", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		await shownBriefly.getByText("This share is over").waitFor({ timeout: 90_000 });
+		await expectAccessible(shownBriefly, "a share that ran out");
+		await shownBriefly.reload();
+		await shownBriefly.getByText("This share is over").waitFor();
+	}, 120_000);
 
 	it("raised no fault in the page", (test) => {
 		test.skip(missing !== null, missing ?? "");

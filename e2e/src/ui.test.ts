@@ -99,6 +99,11 @@ describe.each(Object.keys(sizes))("the web UI on a %s", (size) => {
 		await type(page, phone, "echo b$((7*6))y");
 		await expect.poll(() => screenOf(second, "remote"), eventually).toContain("b42y");
 		expect(await violationsOf(page)).toEqual([]);
+		// The last machine and session open again, and nobody is asked for the PIN of before.
+		await page.goto(`${originOf(first)}/`);
+		await page.getByRole("heading", { name: "Terminal remote" }).waitFor();
+		await page.locator(".terminal-stage[data-phase=live] .xterm").waitFor();
+		await page.getByText("burrow").first().waitFor();
 	});
 
 	it("a machine that was reinstalled stops everything until its new certificate is trusted", async (test) => {
@@ -139,7 +144,13 @@ describe.each(Object.keys(sizes))("the web UI on a %s", (size) => {
 		await context.setOffline(true);
 		await page.reload();
 		await page.getByRole("heading", { name: "Machines" }).waitFor();
+		await page
+			.getByText(/does not answer|cannot be reached/)
+			.first()
+			.waitFor();
+		await expectAccessible(page, "machines without a network");
 		await context.setOffline(false);
+		await page.getByText("reachable", { exact: true }).waitFor();
 	});
 
 	it("raised no fault in the page", (test) => {

@@ -1,6 +1,6 @@
 import { silentLogger, systemClock, systemRandom } from "@warren/kernel";
 import type { Route } from "@warren/net";
-import { tempFolder } from "@warren/testkit";
+import { RawClient, tempFolder } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 import { parseHubConfig } from "../config/hub-config.ts";
 import { parseSidecarConfig } from "../config/sidecar-config.ts";
@@ -152,6 +152,69 @@ describe("a sidecar alone", () => {
 			expect(await (await fetch(sidecar.ready.url)).json()).toMatchObject({ roles: ["sidecar"] });
 		} finally {
 			await sidecar.close();
+		}
+	}, 60_000);
+
+	it("gives a page of another origin nothing on any route, whatever it holds, and a rebound name neither", async () => {
+		using folder = tempFolder("sidecar-stranger");
+		const hub = await openHub(deps, parseHubConfig({ data: folder.file("hub"), port: 0, http: true }, {}));
+		try {
+			const { url, setupUrl } = hub.ready;
+			const signed = await fetch(`${url}/auth/signup`, {
+				method: "POST",
+				headers: { "content-type": "application/json", "x-warren-setup": setupUrl?.split("=")[1] ?? "" },
+				body: JSON.stringify({ name: "Ada", email: "ada@example.test", password: "correct horse battery" }),
+			});
+			const { token } = (await signed.json()) as { token: string };
+			const flags = { data: folder.file("sidecar"), port: 0, hub: url };
+			const sidecar = await openSidecarRole(deps, parseSidecarConfig(flags, {}));
+			try {
+				const { port } = sidecar.listener;
+				const stolen = { authorization: `Bearer ${token}` };
+				const own = await fetch(`http://127.0.0.1:${port}/rooms`, { headers: stolen });
+				expect(own.status, "what was stolen works for programs").toBe(200);
+				const routes = sidecar.listener.routes();
+				expect(routes.length).toBeGreaterThan(30);
+				for (const route of routes) {
+					const name = `${route.method} ${route.path}`;
+					const path = route.path.replace(/:[a-z]+/g, "x").replace("*", "x");
+					const ask = (method: string, headers: Record<string, string>) =>
+						RawClient.exchange(
+							{ port },
+							`${method} ${path} HTTP/1.1\r\nConnection: close\r\n${Object.entries({
+								Host: `127.0.0.1:${port}`,
+								...headers,
+							})
+								.map(([field, value]) => `${field}: ${value}\r\n`)
+								.join("")}\r\n`,
+						);
+					if (route.method === "WS") {
+						using page = await RawClient.open({ port });
+						page.send(
+							`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nOrigin: https://evil.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nAuthorization: ${stolen.authorization}\r\n\r\n`,
+						);
+						expect(await page.until(/\r\n\r\n/), name).toMatch(/^HTTP\/1.1 403/);
+						continue;
+					}
+					const method = route.method === "ALL" ? "POST" : route.method;
+					for (const origin of ["https://evil.example", "null", "http://tauri.localhost.evil.example"]) {
+						const answer = await ask(method, { ...stolen, Origin: origin, "Content-Length": "0" });
+						expect(answer.toLowerCase(), `${name} ${origin}`).not.toContain("access-control-allow");
+						if (method !== "GET") expect(answer, `${name} ${origin}`).toMatch(/^HTTP\/1.1 403/);
+						const asked = { Origin: origin, "Access-Control-Request-Method": method };
+						const before = await ask("OPTIONS", { ...asked, "Access-Control-Request-Headers": "authorization" });
+						expect(before.toLowerCase(), `${name} ${origin}`).not.toContain("access-control-allow");
+					}
+					const rebound = await ask(method, { ...stolen, Host: `evil.example:${port}`, "Content-Length": "0" });
+					expect(rebound, name).toMatch(/^HTTP\/1.1 421/);
+				}
+				const rooms = (await (await fetch(`http://127.0.0.1:${port}/rooms`, { headers: stolen })).json()) as object;
+				expect(rooms).toEqual({ rooms: [] });
+			} finally {
+				await sidecar.close();
+			}
+		} finally {
+			await hub.close();
 		}
 	}, 60_000);
 

@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { localCopyName } from "../documents/local-copy.ts";
+import { UnsentEdits } from "../documents/unsent-edits.ts";
 import { account, hub, useAccount } from "./hub.ts";
 import type { DocumentRecord } from "./hub-types.ts";
 import { isAway, type ListedDocument, PendingDocuments } from "./pending-documents.ts";
@@ -17,6 +18,7 @@ const listKey = ["hub", "rooms"] as const;
 const retryMs = 10_000;
 
 const pending = new PendingDocuments(localStorage);
+const unsent = new UnsentEdits(localStorage);
 
 export function useDocuments() {
 	const userId = useAccount()?.userId ?? "";
@@ -24,8 +26,7 @@ export function useDocuments() {
 	return useQuery({
 		queryKey: listKey,
 		queryFn: async ({ signal }): Promise<ListedDocument[]> => {
-			const ask = (path: string, options: Parameters<typeof hub.request>[1]) => hub.request(path, options);
-			await pending.settle(userId, ask, (id) => forgetLocalCopy(userId, id));
+			await settleDocuments();
 			const answer = await hub.request<{ rooms: DocumentRecord[] }>("/rooms", { signal });
 			const rooms = pending.applied(userId, answer.rooms);
 			keep(userId, rooms);
@@ -97,6 +98,17 @@ export async function keepDocument(id: string): Promise<void> {
 	await changeHere(id, (userId) => pending.undelete(userId, id));
 }
 
+/** Tells the hub what was made, renamed and deleted without it. @throws ApiError while it is away. */
+export async function settleDocuments(): Promise<void> {
+	const userId = account.get()?.userId;
+	if (userId === undefined) return;
+	await pending.settle(
+		userId,
+		(path, options) => hub.request(path, options),
+		(id) => forgetLocalCopy(userId, id),
+	);
+}
+
 /** Made on this device, and the hub does not know of it yet. */
 export function isMadeHere(userId: string, id: string): boolean {
 	return pending.isMade(userId, id);
@@ -133,6 +145,7 @@ export function fileNameOf(title: string, extension: string): string {
 export async function forgetLocalDocuments(userId: string): Promise<void> {
 	localStorage.removeItem(storageKey(userId));
 	pending.forget(userId);
+	unsent.forget(userId);
 	// A browser that cannot list its databases keeps the copies; nobody else can open them there.
 	const databases = (await indexedDB.databases?.()) ?? [];
 	for (const { name } of databases) if (name?.startsWith(localCopyName(userId, ""))) indexedDB.deleteDatabase(name);
@@ -140,6 +153,7 @@ export async function forgetLocalDocuments(userId: string): Promise<void> {
 
 /** Where a page still has it open, the browser waits for that one to close. */
 function forgetLocalCopy(userId: string, id: string): void {
+	unsent.remove(userId, id);
 	indexedDB.deleteDatabase(localCopyName(userId, id));
 }
 

@@ -3,6 +3,7 @@ import { hub } from "../api/hub.ts";
 import type { DocumentRecord } from "../api/hub-types.ts";
 import { contentOf } from "./editor.ts";
 import { toMarkdown } from "./markdown.ts";
+import { saveFile } from "./save-file.ts";
 
 export type ExportFormat = "markdown" | "json" | "update";
 
@@ -16,20 +17,10 @@ export async function exportDocument({ id, title }: DocumentRecord, format: Expo
 export function saveExport(title: string, format: ExportFormat, bytes: Uint8Array): void {
 	switch (format) {
 		case "markdown":
-			return save(fileNameOf(title, "md"), new TextEncoder().encode(toMarkdown(contentOf(bytes))), "text/markdown");
+			return saveFile(fileNameOf(title, "md"), new TextEncoder().encode(toMarkdown(contentOf(bytes))), "text/markdown");
 		case "json":
-			return save(fileNameOf(title, "json"), bytes, "application/json");
+			return saveFile(fileNameOf(title, "json"), bytes, "application/json");
 		case "update":
-			return save(fileNameOf(title, "yjs"), bytes, "application/octet-stream");
+			return saveFile(fileNameOf(title, "yjs"), bytes, "application/octet-stream");
 	}
-}
-
-function save(name: string, bytes: Uint8Array, type: string): void {
-	const url = URL.createObjectURL(new Blob([bytes.slice()], { type }));
-	const link = document.createElement("a");
-	link.href = url;
-	link.download = name;
-	link.click();
-	// The browser reads the blob after the click has returned.
-	setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

@@ -1,9 +1,12 @@
+import { readVarUint } from "lib0/decoding";
 import { IndexeddbPersistence } from "y-indexeddb";
 import { WebsocketProvider } from "y-websocket";
 import * as Y from "yjs";
 import type { Account } from "../api/account.ts";
+import { HandedOver } from "./handed-over.ts";
 import { localCopyName } from "./local-copy.ts";
 import { colourOf, type Present, presentIn } from "./presence.ts";
+import { UnsentEdits } from "./unsent-edits.ts";
 
 /**
  * ```
@@ -31,6 +34,10 @@ export const textRoot = "default";
 
 const maxBackoffMs = 5_000;
 const openedKey = "opened";
+/** Asks the server to say how many of this socket's updates are on its disk: `100 count`, rule S7 of the protocol. */
+const durableSubprotocol = "warren.sync.v1";
+const durableMessage = 100;
+const unsent = new UnsentEdits(localStorage);
 
 /** One document, open: what this device keeps of it, joined to the hub whenever that is there. */
 export class OpenDocument {
@@ -39,6 +46,13 @@ export class OpenDocument {
 	readonly #provider: WebsocketProvider;
 	readonly #watchers = new Set<() => void>();
 	readonly #onWake: () => void;
+	readonly #onHide: () => void;
+	readonly #handedOver = new HandedOver();
+	readonly #id: string;
+	readonly #userId: string;
+	#localLoaded = false;
+	/** Edited here since the hub last had everything. */
+	#edited = false;
 	#view: DocumentView = { link: { kind: "connecting" }, ready: false, waiting: false, people: [] };
 
 	/**
@@ -46,20 +60,30 @@ export class OpenDocument {
 	 * @param onSignedOut the session that was offered has ended.
 	 */
 	constructor(id: string, account: Account, madeHere: boolean, onSignedOut: (token: string) => void) {
+		this.#id = id;
+		this.#userId = account.userId;
+		this.#edited = unsent.list(account.userId).includes(id);
 		this.#local = new IndexeddbPersistence(localCopyName(account.userId, id), this.doc);
 		this.#provider = new WebsocketProvider(
 			`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/rooms`,
 			`${encodeURIComponent(id)}/sync`,
 			this.doc,
-			{ protocols: ["warren.v1", `bearer.${account.token}`], maxBackoffTime: maxBackoffMs },
+			{ protocols: ["warren.v1", durableSubprotocol, `bearer.${account.token}`], maxBackoffTime: maxBackoffMs },
 		);
+		this.#provider.messageHandlers[durableMessage] = (_encoder, decoder) => {
+			this.#handedOver.acknowledged(readVarUint(decoder));
+			this.#settle();
+		};
 		this.awareness.setLocalStateField("user", {
 			id: account.userId,
 			name: account.name,
 			color: colourOf(account.userId),
 		});
 		this.#provider.on("status", ({ status }) => {
-			if (status === "disconnected") this.#change({ link: { kind: "away" } });
+			if (status === "connected") this.#handedOver.connected();
+			if (status !== "disconnected") return;
+			this.#markUnsent();
+			this.#change({ link: { kind: "away" } });
 		});
 		this.#provider.on("connection-close", (event) => {
 			if (this.#view.link.kind === "connecting" && event !== null) this.#change({ link: { kind: "away" } });
@@ -71,10 +95,17 @@ export class OpenDocument {
 		});
 		this.#provider.on("closed", ({ code, reason }) => {
 			if (code === 4401) onSignedOut(account.token);
+			// What was taken away or deleted is not asked for again; the copy stays until it is forgotten.
+			else this.#drop();
 			this.#change({ link: { kind: "refused", code, message: messageOf(reason) } });
 		});
 		this.doc.on("update", (_update: Uint8Array, origin: unknown) => {
-			if (origin === this.#provider || origin === this.#local || this.#view.link.kind === "live") return;
+			if (origin === this.#provider) return;
+			if (this.#provider.wsconnected) this.#handedOver.sent();
+			if (origin === this.#local) return;
+			this.#edited = true;
+			if (this.#view.link.kind === "live") return;
+			this.#markUnsent();
 			if (!this.#view.waiting) this.#change({ waiting: true });
 		});
 		this.awareness.on("change", () => this.#change({ people: presentIn(this.awareness) }));
@@ -87,6 +118,8 @@ export class OpenDocument {
 		};
 		document.addEventListener("visibilitychange", this.#onWake);
 		addEventListener("online", this.#onWake);
+		this.#onHide = () => this.#markUnsent();
+		addEventListener("pagehide", this.#onHide);
 	}
 
 	get awareness() {
@@ -102,13 +135,21 @@ export class OpenDocument {
 		return () => this.#watchers.delete(watcher);
 	}
 
+	/** Nothing was written here that the hub has not got on its disk. */
+	get handedOver(): boolean {
+		return this.#localLoaded && !this.#edited;
+	}
+
 	/** What this device keeps is gone after this; the hub's is not touched. */
 	async forget(): Promise<void> {
+		this.#drop();
 		this.#provider.destroy();
 		await this.#local.clearData();
 	}
 
 	close(): void {
+		this.#markUnsent();
+		removeEventListener("pagehide", this.#onHide);
 		document.removeEventListener("visibilitychange", this.#onWake);
 		removeEventListener("online", this.#onWake);
 		this.#watchers.clear();
@@ -119,9 +160,27 @@ export class OpenDocument {
 
 	async #loadLocal(madeHere: boolean): Promise<void> {
 		await this.#local.whenSynced;
+		this.#localLoaded = true;
+		this.#settle();
 		if (madeHere) await this.#local.set(openedKey, 1);
 		const opened = await this.#local.get(openedKey);
 		if (opened === 1) this.#change({ ready: true });
+	}
+
+	/** Whoever closes this page now still knows, at the next visit, that the hub lacks something. */
+	#markUnsent(): void {
+		if (this.#edited) unsent.add(this.#userId, this.#id);
+	}
+
+	#drop(): void {
+		this.#edited = false;
+		unsent.remove(this.#userId, this.#id);
+	}
+
+	#settle(): void {
+		if (!this.#localLoaded || !this.#edited || !this.#handedOver.complete) return;
+		this.#drop();
+		for (const watcher of this.#watchers) watcher();
 	}
 
 	#change(change: Partial<DocumentView>): void {

@@ -1,5 +1,5 @@
 import { ScanQrCode } from "lucide-react";
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import { useDiscovery, useHubRole } from "../api/hub.ts";
 import { cloudUrl, hubModeOf, parseHubAddress } from "../api/hub-mode.ts";
 import { CodeScanner, useCanScan } from "../ui/code-scanner.tsx";
@@ -33,7 +33,8 @@ export function HubName() {
 	);
 }
 
-function OtherHub({ open, onClose }: { open: boolean; onClose: () => void }) {
+/** @param children what somebody who is signed in here does first. */
+export function OtherHub({ open, onClose, children }: { open: boolean; onClose: () => void; children?: ReactNode }) {
 	const canScan = useCanScan();
 	const [scanning, setScanning] = useState(false);
 	// The camera is off as soon as this is closed.
@@ -53,6 +54,7 @@ function OtherHub({ open, onClose }: { open: boolean; onClose: () => void }) {
 			title={t.title}
 			lead={t.lead}
 		>
+			{children}
 			{cloudUrl !== "" && hubModeOf(location.origin) !== "cloud" && (
 				<>
 					<a className="button primary" href={cloudUrl}>

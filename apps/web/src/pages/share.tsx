@@ -115,8 +115,8 @@ function SharedTerminal(props: { token: string; session: string; expiresAt: numb
 
 /** Revoked, or its time ran out, while it was being looked at. */
 function isOver(state: StreamState): boolean {
-	return state.phase === "stopped" && state.reason.kind === "refused" && state.reason.code === notSignedIn;
+	return state.phase === "stopped" && state.reason.kind === "refused" && overCodes.includes(state.reason.code);
 }
 
-/** Close code: the credential does not hold, or no more. */
-const notSignedIn = 4401;
+/** Close codes: the credential does not hold, or does so no more. */
+const overCodes: readonly number[] = [4401, 4408];

@@ -1,6 +1,7 @@
 import { WebsocketProvider } from "y-websocket";
 import * as Y from "yjs";
 import type { Account } from "../api/account.ts";
+import { handOverEdits } from "../documents/hand-over.ts";
 import { guessDeviceName } from "../shell/device-name.ts";
 import { type OnlineDevice, setOnline } from "./online.ts";
 
@@ -26,10 +27,14 @@ export function announce(account: Account, onSignedOut: (token: string) => void)
 	});
 	const tell = () => {
 		if (!provider.wsconnected) return setOnline(null);
-		setOnline([...awareness.getStates().values()].flatMap((state) => deviceOf(state) ?? []));
+		setOnline([...awareness.getStates()].flatMap(([clientId, state]) => deviceOf(clientId, state) ?? []));
 	};
 	awareness.on("change", tell);
-	provider.on("status", tell);
+	provider.on("status", ({ status }) => {
+		tell();
+		// The hub is there, perhaps again.
+		if (status === "connected") handOver(account, onSignedOut);
+	});
 	provider.on("closed", ({ code }) => {
 		setOnline(null);
 		if (code === 4401) onSignedOut(account.token);
@@ -44,11 +49,18 @@ export function announce(account: Account, onSignedOut: (token: string) => void)
 	};
 }
 
-function deviceOf(state: unknown): OnlineDevice | undefined {
+function handOver(account: Account, onSignedOut: (token: string) => void): void {
+	handOverEdits(account, onSignedOut).catch((failure: unknown) => {
+		console.info("warren: what was written without the hub waits on", failure);
+	});
+}
+
+function deviceOf(clientId: number, state: unknown): OnlineDevice | undefined {
 	if (typeof state !== "object" || state === null) return undefined;
 	const { type, deviceId, hostname, sessionDevice } = state as Record<string, unknown>;
 	if (typeof type !== "string" || typeof deviceId !== "string") return undefined;
 	return {
+		clientId,
 		type,
 		deviceId,
 		hostname: typeof hostname === "string" ? hostname : "",

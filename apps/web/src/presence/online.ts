@@ -2,6 +2,8 @@ import { useSyncExternalStore } from "react";
 
 /** A device of this person that is there now, as the hub vouches for it. */
 export interface OnlineDevice {
+	/** Of this connection: two devices may bear one `deviceId`, and are two. */
+	readonly clientId: number;
 	readonly type: string;
 	readonly deviceId: string;
 	readonly hostname: string;

@@ -323,6 +323,22 @@ describe.skipIf(!tmuxInstalled)("the API on a real tmux (skipped where tmux is n
 			expect(writer.loop.state).toBe("live");
 		});
 
+		test("that run out close what they show, 4408, and nobody else's", async () => {
+			const id = await node.session("a");
+			const { createdUnix } = (await node.call("GET", `/api/sessions/${id}`)).body;
+			// The API's shortest is a minute: this one is past the door already.
+			const { token } = await node.service.shares.create(id, createdUnix, 1_500);
+			const writer = node.terminal(id);
+			const reader = node.terminal(id, { token });
+			expect((await reader.notice("welcome")).welcome).toMatchObject({ readOnly: true });
+			await writer.live();
+			expect((await reader.notice("stopped")).reason).toMatchObject({ kind: "refused", code: 4408 });
+			expect((await node.call("GET", "/api/shares")).body).toEqual({ shares: [] });
+			const late = node.terminal(id, { token });
+			expect((await late.notice("stopped")).reason).toMatchObject({ kind: "refused", code: 4401 });
+			expect(writer.loop.state).toBe("live");
+		});
+
 		test("last a minute at least and 7 days at most", async () => {
 			const id = await node.session("a");
 			for (const expiresInMs of [59_999, 7 * 86_400_000 + 1, 0.5, "1"]) {

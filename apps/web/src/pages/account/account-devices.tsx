@@ -127,7 +127,7 @@ function Sidecars({ devices }: { devices: readonly OnlineDevice[] }) {
 			<h3>{t.sidecars}</h3>
 			<ul className="card list">
 				{devices.map((each) => (
-					<li key={`${each.deviceId}/${each.hostname}`}>
+					<li key={each.clientId}>
 						<Server size={17} aria-hidden="true" />
 						<span className="grow clip">{each.hostname || each.deviceId}</span>
 						<StatusDot state="up">{t.online}</StatusDot>

@@ -1,3 +1,4 @@
+import { FileDown } from "lucide-react";
 import { useState } from "react";
 import { account, hub } from "../../api/hub.ts";
 import type { Person } from "../../api/hub-types.ts";
@@ -5,12 +6,14 @@ import { queryClient } from "../../api/warren.tsx";
 import { Confirm, Dialog } from "../../ui/dialog.tsx";
 import { Form, SubmitButton, TextField, textOf, useSubmit } from "../../ui/form.tsx";
 import { dayOf } from "../../ui/time.ts";
-import { HubName } from "../hub-choice.tsx";
+import { useSaveDocuments } from "../docs/take-along.tsx";
+import { HubName, OtherHub } from "../hub-choice.tsx";
 import { signOutOfAccount } from "../settings/sign-out.tsx";
 import { t } from "../text/account.ts";
+import { t as hubText } from "../text/hub-choice.ts";
 
 export function Profile({ person }: { person: Person }) {
-	const [open, setOpen] = useState<"rename" | "sign-out">();
+	const [open, setOpen] = useState<"rename" | "sign-out" | "hub">();
 	const close = () => setOpen(undefined);
 	return (
 		<section className="section" aria-labelledby="profile">
@@ -35,6 +38,9 @@ export function Profile({ person }: { person: Person }) {
 				<button type="button" className="button" onClick={() => setOpen("rename")}>
 					{t.rename}
 				</button>
+				<button type="button" className="button" onClick={() => setOpen("hub")}>
+					{hubText.another}
+				</button>
 				<button type="button" className="button danger" onClick={() => setOpen("sign-out")}>
 					{t.signOut}
 				</button>
@@ -42,6 +48,10 @@ export function Profile({ person }: { person: Person }) {
 			<Dialog open={open === "rename"} onClose={close} title={t.renameTitle}>
 				<RenameForm name={person.name} onDone={close} />
 			</Dialog>
+			<OtherHub open={open === "hub"} onClose={close}>
+				<p className="small">{hubText.takeAlong}</p>
+				<SaveDocuments />
+			</OtherHub>
 			<Confirm
 				open={open === "sign-out"}
 				onClose={close}
@@ -52,6 +62,15 @@ export function Profile({ person }: { person: Person }) {
 				{t.signOutBody}
 			</Confirm>
 		</section>
+	);
+}
+
+function SaveDocuments() {
+	const { save, busy } = useSaveDocuments();
+	return (
+		<button type="button" className="button" disabled={busy} onClick={() => void save()}>
+			<FileDown size={16} aria-hidden="true" /> {hubText.save}
+		</button>
 	);
 }
 

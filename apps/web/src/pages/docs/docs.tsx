@@ -1,6 +1,7 @@
 import { FileText } from "lucide-react";
 import { t } from "../text/docs.ts";
 import { type DocumentKind, DocumentList } from "./document-list.tsx";
+import { TakeAlong } from "./take-along.tsx";
 
 const texts: DocumentKind = {
 	icon: FileText,
@@ -12,5 +13,5 @@ const texts: DocumentKind = {
 };
 
 export function DocsPage() {
-	return <DocumentList kind={texts} />;
+	return <DocumentList kind={texts} actions={<TakeAlong />} />;
 }

@@ -29,7 +29,8 @@ export interface DocumentKind {
 }
 
 /** A person's documents of one kind, own ones and those that others share: texts, conversations. */
-export function DocumentList({ kind, notice }: { kind: DocumentKind; notice?: ReactNode }) {
+export function DocumentList(props: { kind: DocumentKind; notice?: ReactNode; actions?: ReactNode }) {
+	const { kind, notice, actions } = props;
 	const { icon: Icon, path, text } = kind;
 	const [, navigate] = useLocation();
 	const [query, setQuery] = useState("");
@@ -67,7 +68,10 @@ export function DocumentList({ kind, notice }: { kind: DocumentKind; notice?: Re
 		<div className="page">
 			<header className="page-head">
 				<h1>{text.title}</h1>
-				<div className="actions">{createButton("button primary")}</div>
+				<div className="actions">
+					{createButton("button primary")}
+					{actions}
+				</div>
 			</header>
 			{error !== null && data === undefined && <ErrorNotice failure={error} onRetry={() => void refetch()} />}
 			{error !== null && data !== undefined && (

@@ -19,6 +19,13 @@ export const t = {
 	exportMarkdown: "Export as Markdown",
 	exportJson: "Export as JSON",
 	exportUpdate: "Export as Yjs update",
+	allActions: "All documents: save or bring",
+	saveAll: "Save all to a file",
+	savedWithout: (titles: string) => `Left out, because they are not on this device and the hub is away: ${titles}`,
+	bring: "Bring from a file",
+	bringBad: (name: string) => `${name} holds no documents that were saved here`,
+	brought: (arrived: number, waiting: number) =>
+		`${arrived} ${arrived === 1 ? "document is" : "documents are"} here now${waiting === 0 ? "" : `, ${waiting} wait for the hub`}`,
 	delete: "Delete",
 	deleteTitle: (title: string) => `Delete ${title}?`,
 	deleteBody: (title: string) =>

@@ -6,6 +6,9 @@ export const t = {
 	another: "Use another hub",
 	title: "Another hub",
 	lead: "Each hub serves its own page, with its own accounts and documents. What this browser keeps for this one stays here.",
+	takeAlong:
+		"Your documents come along in a file: save them here, then choose Docs › Bring from a file at the other hub.",
+	save: "Save your documents",
 	useCloud: "Use Warren Cloud",
 	orOwn: "Or a hub of your own:",
 	address: "Its address",
