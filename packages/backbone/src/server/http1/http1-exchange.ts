@@ -364,7 +364,7 @@ export class Http1Exchange implements StreamUser {
 	#endSpan(status: number | null): void {
 		const span = this.#span;
 		this.#span = null;
-		span?.end(spanFacts(this.request, status));
+		span?.end(requestSpanFacts(this.request, status));
 	}
 }
 
@@ -372,7 +372,8 @@ function uncork(socket: Socket): void {
 	socket.uncork();
 }
 
-function spanFacts({ head, service }: AdmittedRequest, status: number | null): SpanFacts {
+/** @param status null = it was cut. */
+export function requestSpanFacts({ head, service }: AdmittedRequest, status: number | null): SpanFacts {
 	return {
 		name: `${head.method} service`,
 		...(status === null ? {} : { status }),
