@@ -45,7 +45,9 @@ export function addAgentCommands(program: Command): void {
 
 	const forwarding = program
 		.command("forward <service> <localport>")
-		.description("A port of this machine that leads to a TCP service; the credential comes from BACKBONE_CREDENTIAL")
+		.description(
+			"A port of this machine that leads to a TCP or UDP service; the credential comes from BACKBONE_CREDENTIAL",
+		)
 		.option("--backbone <url>", "the backbone [BACKBONE_URL]")
 		.option("--ca <file>", "CA of the backbone, PEM [BACKBONE_CA]")
 		.option("--host <address>", "address to listen on, 127.0.0.1 unless told")
@@ -122,8 +124,8 @@ async function forward(service: string, port: string, flags: Record<string, unkn
 		if (!opened.ok) throw agentError("refused", `The backbone does not let you to "${service}": ${opened.message}`);
 		const { forwarder } = opened;
 		return {
-			ready: { service, port: forwarder.port, pid: process.pid },
-			greeting: `${service} is at ${host}:${forwarder.port}. Stop with Ctrl-C.\n`,
+			ready: { service, protocol: forwarder.protocol, port: forwarder.port, pid: process.pid },
+			greeting: `${service} is at ${host}:${forwarder.port}${forwarder.protocol === "udp" ? "/udp" : ""}. Stop with Ctrl-C.\n`,
 			close: () => forwarder.close(),
 		};
 	});

@@ -3,7 +3,14 @@ import { connect as connectTcp, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import { createWebSocketStream, WebSocket } from "ws";
-import { agentHeader, agentNameHeader, sharedProtocol, tunnelPath, tunnelProtocol } from "../protocol/endpoint.ts";
+import {
+	agentHeader,
+	agentNameHeader,
+	serviceKindHeader,
+	sharedProtocol,
+	tunnelPath,
+	tunnelProtocol,
+} from "../protocol/endpoint.ts";
 
 export type Transport = "parked" | "shared" | "websocket" | "http2";
 
@@ -23,7 +30,12 @@ export interface DialHeaders {
 
 /** A channel that stands, or why not: the server's answer (its status) or the network's. */
 export type Dialled =
-	| { readonly ok: true; readonly channel: Duplex }
+	| {
+			readonly ok: true;
+			readonly channel: Duplex;
+			/** Of the service that a visitor was let in to. */
+			readonly serviceKind?: "tcp" | "udp";
+	  }
 	| { readonly ok: false; readonly status: number | null; readonly message: string; readonly retryAfterMs: number };
 
 export const dialLimits = {
@@ -113,7 +125,8 @@ export class Dialler {
 				const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1] ?? 0);
 				const rest = seen.subarray(end + 4);
 				if (status === 101 && head.toLowerCase().includes(`\r\nupgrade: ${protocol}\r\n`)) {
-					settle({ ok: true, channel: socket });
+					const isUdp = head.toLowerCase().includes(`\r\n${serviceKindHeader}: udp\r\n`);
+					settle({ ok: true, channel: socket, serviceKind: isUdp ? "udp" : "tcp" });
 					// After the listener is gone: a flowing socket would hand it out again at once.
 					if (rest.length > 0) socket.unshift(rest);
 					return;

@@ -4,6 +4,8 @@ import { forwardPath } from "../protocol/endpoint.ts";
 import { TunnelLink } from "../tunnel/link.ts";
 import { SocketStream } from "../tunnel/socket-stream.ts";
 import { Dialler, type DialTarget } from "./dial.ts";
+import { LinkWatch } from "./link-watch.ts";
+import { UdpFlows } from "./udp-flows.ts";
 
 export interface ForwarderOptions {
 	readonly target: Omit<DialTarget, "transport">;
@@ -24,13 +26,15 @@ export interface ForwarderDeps {
 
 const maxConnections = 1024;
 
-/** A port of this machine that leads to a service of the backbone: one link a connection. */
+/** A port of this machine that leads to a TCP or UDP service of the backbone: one link a connection or local source. */
 export class Forwarder implements Closeable {
 	readonly #deps: ForwarderDeps;
 	readonly #options: ForwarderOptions;
 	readonly #dialler: Dialler;
 	readonly #server: Server;
 	readonly #sockets = new Set<Socket>();
+	/** Null = a TCP service. */
+	#flows: UdpFlows | null = null;
 
 	private constructor(deps: ForwarderDeps, options: ForwarderOptions) {
 		this.#deps = deps;
@@ -54,6 +58,10 @@ export class Forwarder implements Closeable {
 		const tried = await forwarder.#dial();
 		if (!tried.ok) return tried;
 		tried.channel.destroy();
+		if (tried.serviceKind === "udp") {
+			forwarder.#flows = await UdpFlows.open({ ...deps, dial: () => forwarder.#dial() }, options.host, options.port);
+			return { ok: true, forwarder };
+		}
 		await new Promise<void>((resolve, reject) => {
 			forwarder.#server.once("error", reject);
 			forwarder.#server.listen(options.port, options.host, () => resolve());
@@ -61,12 +69,17 @@ export class Forwarder implements Closeable {
 		return { ok: true, forwarder };
 	}
 
-	get port(): number {
-		return (this.#server.address() as AddressInfo).port;
+	get protocol(): "tcp" | "udp" {
+		return this.#flows === null ? "tcp" : "udp";
 	}
 
-	close(): Promise<void> {
-		return new Promise((resolve) => {
+	get port(): number {
+		return this.#flows?.port ?? (this.#server.address() as AddressInfo).port;
+	}
+
+	async close(): Promise<void> {
+		if (this.#flows !== null) return this.#flows.close();
+		await new Promise<void>((resolve) => {
 			this.#server.close(() => resolve());
 			for (const socket of this.#sockets) socket.destroy();
 		});
@@ -99,6 +112,7 @@ export class Forwarder implements Closeable {
 		);
 		const open = { kind: "tcp", ...(span === null ? {} : { traceparent: span.traceparent }) } as const;
 		link.open(open, new SocketStream(socket, link, { clock: this.#deps.clock, throttle: null }));
+		new LinkWatch(this.#deps.clock, link);
 		dialled.channel.resume();
 		socket.resume();
 	}

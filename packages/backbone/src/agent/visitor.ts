@@ -5,6 +5,7 @@ import { forwardPath } from "../protocol/endpoint.ts";
 import { TunnelLink } from "../tunnel/link.ts";
 import { LinkDuplex } from "../tunnel/link-duplex.ts";
 import { Dialler, type DialTarget } from "./dial.ts";
+import { LinkWatch } from "./link-watch.ts";
 
 export interface VisitorOptions {
 	readonly target: Omit<DialTarget, "transport">;
@@ -46,6 +47,7 @@ export class Visitor implements Closeable {
 		);
 		const stream = new LinkDuplex(link);
 		link.open({ kind: "tcp" }, stream);
+		new LinkWatch(this.#clock, link);
 		dialled.channel.resume();
 		return stream;
 	}

@@ -18,6 +18,21 @@ function feed(text: string, size: number): { out: string; rest: string; ended: b
 const good = "5\r\nhello\r\nA\r\n0123456789\r\n0\r\nx-sum: 1\r\nX_Mosb_Sub: forged\r\n\r\n";
 
 describe("a chunked body", () => {
+	it("P2: gives what its chunks carry, and its trailers without ours, wherever it is cut", () => {
+		for (let size = 1; size <= good.length + 4; size++) {
+			const body = new ChunkedBody(true);
+			let out = "";
+			let used = 0;
+			for (let at = 0; at < good.length; at += size) {
+				const step = body.feed(Buffer.from(`${good}GET`.slice(at, at + size), "latin1"));
+				for (const each of step.out) out += each.toString("latin1");
+				used += step.used;
+				if (step.ended) break;
+			}
+			expect([out, body.trailers, used], `pieces of ${size}`).toEqual(["hello0123456789", "x-sum: 1\r\n", good.length]);
+		}
+	});
+
 	it("C1: passes byte for byte, its trailers without ours, wherever it is cut, and leaves what follows", () => {
 		for (let size = 1; size <= good.length + 4; size++) {
 			expect(feed(`${good}GET`, size), `pieces of ${size}`).toMatchObject({

@@ -8,7 +8,7 @@ type State = "size" | "size-lf" | "data" | "data-cr" | "data-lf" | "trailer";
 
 /** What a piece of a chunked body becomes. */
 export interface ChunkedStep {
-	/** What to pass on: the same bytes, with a filtered trailer section. */
+	/** What to pass on: the same bytes, with a filtered trailer section; or what they carry, where that was asked for. */
 	readonly out: readonly Buffer[];
 	/** How many bytes of the piece belong to the body; the rest is the next message. */
 	readonly used: number;
@@ -21,13 +21,22 @@ export interface ChunkedStep {
  * extensions; nothing that another parser could read as something else passes. Fields of ours leave the trailers.
  */
 export class ChunkedBody {
+	/** Field lines after the body that may be passed on, each with its CRLF; once it has ended. */
+	trailers = "";
+	readonly #unwraps: boolean;
 	#state: State = "size";
 	#digits = 0;
 	#left = 0;
 	#trailer = "";
 
+	/** @param unwraps gives what the chunks carry, without their sizes and trailers: for HTTP/2, which has none. */
+	constructor(unwraps = false) {
+		this.#unwraps = unwraps;
+	}
+
 	/** @param piece as it arrived. */
 	feed(piece: Buffer): ChunkedStep {
+		const carried: Buffer[] | null = this.#unwraps ? [] : null;
 		let at = 0;
 		const end = piece.length;
 		while (at < end) {
@@ -50,14 +59,15 @@ export class ChunkedBody {
 					if (this.#left === 0) {
 						this.#state = "trailer";
 						this.#trailer = "";
-						const done = this.#readTrailer(piece, at);
-						return done ?? { out: [piece.subarray(0, at)], used: end, ended: false, fault: null };
+						const done = this.#readTrailer(piece, at, carried);
+						return done ?? { out: carried ?? [piece.subarray(0, at)], used: end, ended: false, fault: null };
 					}
 					this.#state = "data";
 					break;
 				case "data": {
 					const take = Math.min(this.#left, end - at);
 					this.#left -= take;
+					carried?.push(piece.subarray(at, at + take));
 					at += take;
 					if (this.#left === 0) this.#state = "data-cr";
 					break;
@@ -73,14 +83,14 @@ export class ChunkedBody {
 					at += 1;
 					break;
 				case "trailer":
-					return this.#readTrailer(piece, 0) ?? { out: [], used: end, ended: false, fault: null };
+					return this.#readTrailer(piece, 0, carried) ?? { out: [], used: end, ended: false, fault: null };
 			}
 		}
-		return { out: [piece], used: end, ended: false, fault: null };
+		return { out: carried ?? [piece], used: end, ended: false, fault: null };
 	}
 
-	/** @param from where in the piece the trailer section begins or goes on. */
-	#readTrailer(piece: Buffer, from: number): ChunkedStep | null {
+	/** @param from where in the piece the trailer section begins or goes on. @param carried null = the bytes as they came. */
+	#readTrailer(piece: Buffer, from: number, carried: Buffer[] | null): ChunkedStep | null {
 		const before = this.#trailer.length;
 		this.#trailer += piece.toString("latin1", from, Math.min(piece.length, from + maxTrailerBytes + 4));
 		const end = this.#trailer.startsWith("\r\n") ? 0 : this.#trailer.indexOf("\r\n\r\n");
@@ -96,8 +106,9 @@ export class ChunkedBody {
 			if (!isToken(name)) return fault(from, "a trailer's name is not a token");
 			if (!isReservedName(name) && !isForbiddenTrailer(name)) kept += `${line}\r\n`;
 		}
+		this.trailers = kept;
 		return {
-			out: [piece.subarray(0, from), Buffer.from(`${kept}\r\n`, "latin1")],
+			out: carried ?? [piece.subarray(0, from), Buffer.from(`${kept}\r\n`, "latin1")],
 			used: from + total - before,
 			ended: true,
 			fault: null,

@@ -4,6 +4,8 @@ export const tunnelPath = "/tunnel";
 export const forwardPath = "/forward/";
 /** Name of the upgrade, and of the WebSocket subprotocol. */
 export const tunnelProtocol = "warren-tunnel";
+/** In the 101 of `/forward`: `tcp` or `udp`, and so what the visitor's OPEN must say. Absent = tcp: servers of before. */
+export const serviceKindHeader = "x-warren-service-kind";
 /** …of a connection that many links share (`lanes.ts`). */
 export const sharedProtocol = "warren-tunnel-shared";
 /** One process: 8 to 64 of A-Z a-z 0-9 _ -. All links of one agent carry the same. */

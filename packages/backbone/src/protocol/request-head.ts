@@ -41,6 +41,8 @@ export interface RequestHead {
 	readonly accept: string | null;
 	readonly authorization: string | null;
 	readonly fetchMode: string | null;
+	/** TE says that trailers of the answer are read; a gRPC service wants to be told so. */
+	readonly takesTrailers: boolean;
 }
 
 export interface HeadRefusal {
@@ -95,6 +97,7 @@ const names = new FieldNames(
 		"accept",
 		"authorization",
 		"sec-fetch-mode",
+		"te",
 	],
 	// Hop-by-hop, or told by us: never passed on from outside.
 	[
@@ -102,7 +105,6 @@ const names = new FieldNames(
 		"proxy-connection",
 		"proxy-authorization",
 		"proxy-authenticate",
-		"te",
 		"trailer",
 		"forwarded",
 		"x-forwarded-host",
@@ -161,6 +163,7 @@ export function parseRequestHead(text: string): RequestHead | HeadRefusal {
 	let accept: string | null = null;
 	let authorization: string | null = null;
 	let fetchMode: string | null = null;
+	let takesTrailers = false;
 	let kept = "";
 	/** Where lines that travel on begin and are not in `kept` yet. */
 	let from = lineEnd + 2;
@@ -229,6 +232,9 @@ export function parseRequestHead(text: string): RequestHead | HeadRefusal {
 					if (authorization !== null) return refuse(400, "More than one Authorization.");
 					authorization = value;
 					travels = true;
+					break;
+				case "te":
+					takesTrailers ||= /(^|,)[ \t]*trailers[ \t]*(,|$)/i.test(value);
 					break;
 				case "accept":
 					accept = value;
@@ -312,6 +318,7 @@ export function parseRequestHead(text: string): RequestHead | HeadRefusal {
 		accept,
 		authorization,
 		fetchMode,
+		takesTrailers,
 	};
 }
 

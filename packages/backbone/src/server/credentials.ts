@@ -1,5 +1,4 @@
 import type { Caller } from "../identity/callers.ts";
-import type { RequestHead } from "../protocol/request-head.ts";
 
 /** `__Host-` binds it to this very host and to TLS. */
 const secureCookie = "__Host-mosb";
@@ -88,18 +87,10 @@ export function swapFields(
 }
 
 /** The same for HTTP/1.1, whole. */
-export function swapHead(
-	head: RequestHead,
-	swap: CookieSwap,
-	caller: Caller,
-	secure: boolean,
-	now: number,
-): string | null {
-	const fields = swapFields(head, swap, caller, secure, now);
-	if (fields === null) return null;
+export function swapText(fields: Readonly<Record<string, string>>, keepAlive: boolean): string {
 	const capital = (name: string) => name.replace(/\b[a-z]/g, (letter) => letter.toUpperCase());
 	const lines = Object.entries(fields).map(([name, value]) => `${capital(name)}: ${value}\r\n`);
-	return `HTTP/1.1 303 See Other\r\n${lines.join("")}Content-Length: 0\r\n${head.keepAlive ? "" : "Connection: close\r\n"}\r\n`;
+	return `HTTP/1.1 303 See Other\r\n${lines.join("")}Content-Length: 0\r\n${keepAlive ? "" : "Connection: close\r\n"}\r\n`;
 }
 
 /** Whether a page of this very origin asks. */

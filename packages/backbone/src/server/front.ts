@@ -13,6 +13,7 @@ import type { RequestHead } from "../protocol/request-head.ts";
 import type { AgentPool } from "./agents/agent-pool.ts";
 import type { Certificates } from "./certificates.ts";
 import { ClientConnection } from "./http1/client-connection.ts";
+import { Upstreams } from "./http2/upstreams.ts";
 import type { Inspector } from "./inspector.ts";
 import type { ActiveService, Services } from "./services.ts";
 
@@ -95,6 +96,8 @@ export class Front implements Closeable {
 	readonly callers: Callers;
 	readonly pool: AgentPool;
 	readonly inspector: Inspector;
+	/** Connections to the targets of services of kind `h2`, for clients of either version. */
+	readonly upstreams: Upstreams;
 	readonly limits: FrontLimits;
 	/** Coarse, monotonic, milliseconds; moved by the sweep. */
 	now: number;
@@ -126,6 +129,7 @@ export class Front implements Closeable {
 		this.callers = deps.callers;
 		this.pool = deps.pool;
 		this.inspector = deps.inspector;
+		this.upstreams = new Upstreams(deps.pool);
 		this.limits = { ...frontLimits, ...options.limits };
 		this.now = deps.clock.monotonic();
 		this.wallNow = deps.clock.now();
@@ -249,7 +253,7 @@ export class Front implements Closeable {
 	}
 
 	/**
-	 * HTTP/2 where it is needed, HTTP/1.1 where it is faster: services that speak h2, and agents, who offer nothing else.
+	 * HTTP/2 where it is needed, HTTP/1.1 where it is faster: services that speak h2, and whoever offers nothing else.
 	 */
 	#chooseProtocol(
 		servername: string | false | undefined,
@@ -257,7 +261,7 @@ export class Front implements Closeable {
 		pinned: string | null,
 	): string | undefined {
 		const service = pinned === null ? this.#serviceOf(servername || "") : this.services.get(pinned);
-		const wantsHttp2 = service?.kind === "h2" || (service === null && !protocols.includes("http/1.1"));
+		const wantsHttp2 = service?.kind === "h2" || !protocols.includes("http/1.1");
 		if (wantsHttp2 && protocols.includes("h2")) return "h2";
 		return protocols.includes("http/1.1") ? "http/1.1" : undefined;
 	}
@@ -367,6 +371,7 @@ export class Front implements Closeable {
 			await new Promise<void>((resolve) => this.clock.after(20, resolve));
 		this.#sweep?.cancel();
 		for (const connection of [...this.#connections]) connection.cut();
+		this.upstreams.close();
 		this.pool.close();
 		for (const socket of [...this.#arrived]) socket.destroy();
 		await closed;

@@ -8,6 +8,7 @@ import { SocketStream } from "../tunnel/socket-stream.ts";
 import type { Lease } from "./agents/agent.ts";
 import type { AgentPool } from "./agents/agent-pool.ts";
 import type { Front } from "./front.ts";
+import { Pace } from "./pace.ts";
 import type { ActiveService, Services } from "./services.ts";
 import { carried, endStreamSpan } from "./stream-span.ts";
 
@@ -204,7 +205,9 @@ export class StreamPorts implements Closeable {
 			const current = this.#deps.services.get(service.name);
 			if (current === null || clients.size >= streamLimits.maxUdpClients) return;
 			if (!current.admits(address.replace(/^::ffff:/, "")) || (current.requests?.take("") ?? 0) > 0) return;
-			const client = new UdpClient(socket, address, from, this.#deps.clock, () => clients.delete(key));
+			const { clock } = this.#deps;
+			const pace = Pace.of(clock, current.throttle, null);
+			const client = new UdpClient({ socket, address, port: from, clock, pace }, () => clients.delete(key));
 			clients.set(key, client);
 			client.datagram(datagram);
 			const span = this.#deps.tracer?.begin(undefined) ?? null;
@@ -241,12 +244,20 @@ export function takeLink(pool: AgentPool, service: string, taken: (lease: Lease 
 	if (agents.wait(false, taken) === null) taken(null);
 }
 
+interface UdpSource {
+	/** The service's port. */
+	readonly socket: UdpSocket;
+	/** Where the datagrams come from. */
+	readonly address: string;
+	readonly port: number;
+	readonly clock: Clock;
+	/** What is beyond it is dropped, either way. */
+	readonly pace: Pace | null;
+}
+
 /** One address and port that sends datagrams; its stream lasts while it does. */
 class UdpClient implements StreamUser {
-	readonly #socket: UdpSocket;
-	readonly #address: string;
-	readonly #port: number;
-	readonly #clock: Clock;
+	readonly #source: UdpSource;
 	readonly #gone: () => void;
 	#lease: Lease | null = null;
 	#waiting: Buffer[] = [];
@@ -255,22 +266,20 @@ class UdpClient implements StreamUser {
 	#heardAt: number;
 	#closed = false;
 
-	constructor(socket: UdpSocket, address: string, port: number, clock: Clock, gone: () => void) {
-		this.#socket = socket;
-		this.#address = address;
-		this.#port = port;
-		this.#clock = clock;
+	constructor(source: UdpSource, gone: () => void) {
+		this.#source = source;
 		this.#gone = gone;
-		this.#heardAt = clock.monotonic();
+		this.#heardAt = source.clock.monotonic();
 		this.#watchIdle();
 	}
 
 	datagram(bytes: Buffer): void {
-		this.#heardAt = this.#clock.monotonic();
+		this.#heardAt = this.#source.clock.monotonic();
 		const link = this.#lease?.link;
 		if (link !== undefined) {
 			// UDP drops rather than waits.
-			if (link.bufferedBytes < streamLimits.maxUdpBacklogBytes) link.write(bytes);
+			if (link.bufferedBytes < streamLimits.maxUdpBacklogBytes && this.#source.pace?.admits(bytes.length) !== false)
+				link.write(bytes);
 			return;
 		}
 		if (this.#waitingBytes + bytes.length > streamLimits.maxWaitingBytes) return;
@@ -286,14 +295,15 @@ class UdpClient implements StreamUser {
 			return lease === null ? "no_agent" : "cancelled";
 		}
 		this.#lease = lease;
-		lease.link.open({ kind: "udp", client: { address: this.#address, port: this.#port }, ...carried(span) }, this);
+		const { address, port } = this.#source;
+		lease.link.open({ kind: "udp", client: { address, port }, ...carried(span) }, this);
 		for (const each of this.#waiting.splice(0)) lease.link.write(each);
 		return null;
 	}
 
 	/** As services judge it. */
 	get address(): string {
-		return this.#address.replace(/^::ffff:/, "");
+		return this.#source.address.replace(/^::ffff:/, "");
 	}
 
 	close(): void {
@@ -305,12 +315,13 @@ class UdpClient implements StreamUser {
 	}
 
 	onData(piece: Buffer, last: boolean): void {
-		this.#heardAt = this.#clock.monotonic();
+		this.#heardAt = this.#source.clock.monotonic();
 		if (!last || this.#parts.length > 0) this.#parts.push(piece);
 		if (!last) return;
 		const datagram = this.#parts.length === 0 ? piece : Buffer.concat(this.#parts);
 		this.#parts = [];
-		if (!this.#closed) this.#socket.send(datagram, this.#port, this.#address);
+		const { socket, address, port, pace } = this.#source;
+		if (!this.#closed && pace?.admits(datagram.length) !== false) socket.send(datagram, port, address);
 	}
 	onEnd(): void {
 		this.#lease?.link.end();
@@ -322,9 +333,10 @@ class UdpClient implements StreamUser {
 	onDrain(): void {}
 
 	#watchIdle(): void {
-		this.#clock.after(streamLimits.udpIdleMs, () => {
+		const { clock } = this.#source;
+		clock.after(streamLimits.udpIdleMs, () => {
 			if (this.#closed) return;
-			if (this.#clock.monotonic() - this.#heardAt >= streamLimits.udpIdleMs) return this.close();
+			if (clock.monotonic() - this.#heardAt >= streamLimits.udpIdleMs) return this.close();
 			this.#watchIdle();
 		});
 	}

@@ -191,8 +191,9 @@ function transportOf(upgradeTo: string | null): "parked" | "shared" | "websocket
 	return upgradeTo === "websocket" ? "websocket" : null;
 }
 
-export function acceptUpgrade(socket: Socket, protocol: string = tunnelProtocol): Socket {
-	socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`);
+/** @param lines further fields, each with its CRLF. */
+export function acceptUpgrade(socket: Socket, protocol: string = tunnelProtocol, lines = ""): Socket {
+	socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n${lines}\r\n`);
 	return socket;
 }
 

@@ -1,13 +1,14 @@
 import type { Socket } from "node:net";
 import { type Clock, type Logger, messageOf, parseTraceparent, type Tracer } from "@warren/kernel";
-import type { Callers } from "../identity/callers.ts";
-import { forwardPath, tunnelProtocol } from "../protocol/endpoint.ts";
+import type { Caller, Callers } from "../identity/callers.ts";
+import { forwardPath, serviceKindHeader, tunnelProtocol } from "../protocol/endpoint.ts";
 import { type OpenRequest, ResetCode } from "../protocol/frames.ts";
 import type { RequestHead } from "../protocol/request-head.ts";
 import { type LinkOwner, TunnelLink } from "../tunnel/link.ts";
 import { WaitingStream } from "../tunnel/link-bridge.ts";
 import type { AgentPool } from "./agents/agent-pool.ts";
 import type { Running } from "./front.ts";
+import { Pace } from "./pace.ts";
 import type { ActiveService, Services } from "./services.ts";
 import { takeLink } from "./stream-ports.ts";
 import { carried, endStreamSpan } from "./stream-span.ts";
@@ -23,7 +24,15 @@ export interface VisitorEndpointDeps {
 	readonly tracer: Tracer | null;
 }
 
-/** Where `warren forward` comes in: a principal with a grant gets streams of a TCP service, each asked for by OPEN. */
+/** Who was let in, and to what. */
+interface Visit {
+	readonly service: ActiveService;
+	readonly caller: Caller;
+	readonly socket: Socket;
+	readonly address: string;
+}
+
+/** Where `warren forward` comes in: a principal with a grant gets streams of a TCP or UDP service, each asked for by OPEN. */
 export class VisitorEndpoint {
 	readonly #deps: VisitorEndpointDeps;
 	readonly #running = new Map<TunnelLink, Running>();
@@ -71,17 +80,17 @@ export class VisitorEndpoint {
 		if (socket.destroyed) return;
 		if (!caller.ok) return no(caller.status, caller.code, caller.message);
 		// A bare stream to an HTTP service would let the visitor write the identity headers itself.
-		if (service.kind !== "tcp")
+		if (service.kind !== "tcp" && service.kind !== "udp")
 			return no(
 				409,
 				"conflict",
-				`"${name}" is a service of kind ${service.kind}: only TCP services are forwarded; use its URL.`,
+				`"${name}" is a service of kind ${service.kind}: TCP and UDP services are forwarded; use its URL.`,
 			);
-		acceptUpgrade(socket);
+		acceptUpgrade(socket, tunnelProtocol, `${serviceKindHeader}: ${service.kind}\r\n`);
 		if (rest !== null) socket.unshift(rest);
 		socket.setKeepAlive(true, 30_000);
 		const owner: LinkOwner = {
-			onOpen: (link, open) => this.#open(link, open, service, socket, address),
+			onOpen: (link, open) => this.#open(link, open, { service, caller, socket, address }),
 			onIdle: () => {},
 			onControl: () => {},
 			onClosed: (closed) => void this.#running.delete(closed),
@@ -91,8 +100,12 @@ export class VisitorEndpoint {
 		if (link.isOpen) socket.resume();
 	}
 
-	#open(visitor: TunnelLink, open: OpenRequest, service: ActiveService, socket: Socket, address: string): void {
-		if (open.kind !== "tcp") return visitor.reset(ResetCode.protocol, "only TCP is forwarded");
+	#open(visitor: TunnelLink, open: OpenRequest, { service, caller, socket, address }: Visit): void {
+		const { kind } = service;
+		if ((kind !== "tcp" && kind !== "udp") || open.kind !== kind)
+			return visitor.reset(ResetCode.protocol, `"${service.name}" is a service of kind ${kind}`);
+		if (Math.max(caller.requests?.take("") ?? 0, service.requests?.take("") ?? 0) > 0)
+			return visitor.reset(ResetCode.limit, "too many streams");
 		const stream = new WaitingStream(visitor);
 		// What a visitor says is believed as far as it is one: nothing else of its OPEN goes on.
 		const came = typeof open.traceparent === "string" && parseTraceparent(open.traceparent) !== null;
@@ -106,12 +119,16 @@ export class VisitorEndpoint {
 				return;
 			}
 			if (lease === null) return visitor.reset(ResetCode.refused, `no agent of "${service.name}"`);
-			stream.join(lease.link, {
-				kind: "tcp",
-				client: { address, port: socket.remotePort ?? 0 },
-				local: { address: socket.localAddress?.replace(/^::ffff:/, "") ?? "", port: socket.localPort ?? 0 },
-				...carried(span, parent),
-			});
+			stream.join(
+				lease.link,
+				{
+					kind,
+					client: { address, port: socket.remotePort ?? 0 },
+					local: { address: socket.localAddress?.replace(/^::ffff:/, "") ?? "", port: socket.localPort ?? 0 },
+					...carried(span, parent),
+				},
+				Pace.of(this.#deps.clock, service.throttle, caller.throttle),
+			);
 		});
 	}
 }

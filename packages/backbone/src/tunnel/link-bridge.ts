@@ -1,4 +1,5 @@
 import { frameLimits, type OpenRequest, ResetCode } from "../protocol/frames.ts";
+import type { Pace } from "../server/pace.ts";
 import { linkLost, type StreamUser, type TunnelLink } from "./link.ts";
 
 /** UDP drops rather than waits. */
@@ -10,24 +11,32 @@ class LinkBridge implements StreamUser {
 	readonly #from: TunnelLink;
 	/** One frame is one datagram: it passes whole. */
 	readonly #whole: boolean;
+	/** Null = as fast as both sides can. */
+	readonly #pace: Pace | null;
 	#parts: Buffer[] = [];
 
-	constructor(to: TunnelLink, from: TunnelLink, whole: boolean) {
+	constructor(to: TunnelLink, from: TunnelLink, whole: boolean, pace: Pace | null) {
 		this.#to = to;
 		this.#from = from;
 		this.#whole = whole;
+		this.#pace = pace;
 	}
 
 	onData(piece: Buffer, last: boolean): void {
 		if (!this.#whole) {
 			if (!this.#to.write(piece)) this.#from.pause();
+			this.#pace?.passed(piece.length, this.#from, () => {
+				// The link may carry another stream by then.
+				if (this.#from.user === this) this.#from.resume();
+			});
 			return;
 		}
 		this.#parts.push(piece);
 		if (!last) return;
 		const datagram = this.#parts.length === 1 ? piece : Buffer.concat(this.#parts);
 		this.#parts = [];
-		if (this.#to.bufferedBytes < maxDatagramBacklogBytes) this.#to.write(datagram);
+		if (this.#to.bufferedBytes >= maxDatagramBacklogBytes || this.#pace?.admits(datagram.length) === false) return;
+		this.#to.write(datagram);
 	}
 
 	onEnd(): void {
@@ -65,12 +74,12 @@ export class WaitingStream implements StreamUser {
 		return this.#over;
 	}
 
-	/** From now on it is the other link's. */
-	join(to: TunnelLink, open: OpenRequest): void {
+	/** From now on it is the other link's. @param pace of both directions together; datagrams beyond it are dropped. */
+	join(to: TunnelLink, open: OpenRequest, pace: Pace | null = null): void {
 		const whole = open.kind === "udp";
-		const bridge = new LinkBridge(to, this.#from, whole);
+		const bridge = new LinkBridge(to, this.#from, whole, pace);
 		this.#from.user = bridge;
-		to.open(open, new LinkBridge(this.#from, to, whole));
+		to.open(open, new LinkBridge(this.#from, to, whole, pace));
 		this.#from.resume();
 		for (const [piece, last] of this.#pieces) bridge.onData(piece, last);
 		if (this.#ended) bridge.onEnd();

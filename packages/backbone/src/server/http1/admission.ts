@@ -1,6 +1,6 @@
 import type { Caller, CallerRefusal } from "../../identity/callers.ts";
 import type { RequestHead } from "../../protocol/request-head.ts";
-import { type CookieSwap, cookieToken, isSameOrigin, swapHead, takeUrlToken } from "../credentials.ts";
+import { type CookieSwap, cookieToken, isSameOrigin, swapFields, takeUrlToken } from "../credentials.ts";
 import type { Front } from "../front.ts";
 import type { ActiveService } from "../services.ts";
 import type { Arrival } from "./arrival.ts";
@@ -36,8 +36,12 @@ export type Admission =
 	| RefusedRequest
 	/** For a name of the backbone itself. */
 	| { readonly kind: "own" }
-	/** Answered here, whole: a link's token becomes a cookie. */
-	| { readonly kind: "swapped"; readonly service: ActiveService; readonly answer: string };
+	/** Answered here, by 303 with these fields: a link's token becomes a cookie. */
+	| {
+			readonly kind: "swapped";
+			readonly service: ActiveService;
+			readonly fields: Readonly<Record<string, string>>;
+	  };
 
 /** Whether a request may go to a service, and as whom. A promise only for whoever is not remembered. */
 export function admit(front: Front, arrival: Arrival, head: RequestHead): Admission | Promise<Admission> {
@@ -49,10 +53,17 @@ export function admit(front: Front, arrival: Arrival, head: RequestHead): Admiss
 		return refused(null, 404, "unknown_service", `There is no service "${route.name.slice(0, 63)}" here.`);
 	const { service } = route;
 	const { name } = service;
-	if (service.kind !== "http") {
-		const message = `"${name}" is a service of kind ${service.kind}, which HTTP/1.1 does not reach.`;
+	if (service.kind !== "http" && service.kind !== "h2") {
+		const message = `"${name}" is a service of kind ${service.kind}, which HTTP does not reach.`;
 		return refused(service, 505, "wrong_protocol", message);
 	}
+	if (service.kind === "h2" && head.webSocketKey !== null)
+		return refused(
+			service,
+			505,
+			"wrong_protocol",
+			`"${name}" speaks HTTP/2, which a WebSocket of HTTP/1.1 cannot reach.`,
+		);
 	const address = head.forwardedFor === null ? arrival.peer : front.clientAddress(arrival.socket, head.forwardedFor);
 	if (!service.admits(address)) return refused(service, 403, "address_refused", `${address} may not reach "${name}".`);
 	const token = takeUrlToken(head.target);
@@ -104,8 +115,8 @@ function judged(
 	const { maxBodyBytes } = settings;
 	if (maxBodyBytes !== undefined && head.body.kind === "length" && head.body.bytes > maxBodyBytes)
 		return refused(service, 413, "body_too_large", `The body is larger than ${maxBodyBytes} bytes.`, true);
-	const answer = swap === null ? null : swapHead(head, swap, caller, arrival.secure, front.wallNow);
-	return answer === null ? { kind: "admitted", ...facts, caller } : { kind: "swapped", service, answer };
+	const fields = swap === null ? null : swapFields(head, swap, caller, arrival.secure, front.wallNow);
+	return fields === null ? { kind: "admitted", ...facts, caller } : { kind: "swapped", service, fields };
 }
 
 function refused(

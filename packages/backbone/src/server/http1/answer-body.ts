@@ -14,12 +14,18 @@ export class AnswerBody {
 	#left: number;
 	readonly #chunks: ChunkedBody | null;
 
-	constructor(length: BodyLength, minorVersion: 0 | 1) {
+	/** @param minorVersion of the client; 2 = HTTP/2, which gets what chunks carry, and no chunks. */
+	constructor(length: BodyLength, minorVersion: 0 | 1 | 2) {
 		this.kind = length.kind;
 		this.done = length.kind === "none";
 		this.rechunked = length.kind === "close" && minorVersion === 1;
 		this.#left = length.kind === "length" ? length.bytes : 0;
-		this.#chunks = length.kind === "chunked" ? new ChunkedBody() : null;
+		this.#chunks = length.kind === "chunked" ? new ChunkedBody(minorVersion === 2) : null;
+	}
+
+	/** Field lines that came after it; once it is done. */
+	get trailers(): string {
+		return this.#chunks?.trailers ?? "";
 	}
 
 	/** @returns how many bytes were the body's, or what is wrong with it. @param pass gets what travels on. */

@@ -1,10 +1,12 @@
 import type { Socket } from "node:net";
 import { headLimits, parseRequestHead, type RequestHead } from "../../protocol/request-head.ts";
+import { swapText } from "../credentials.ts";
 import type { Front, Running } from "../front.ts";
 import { refusalText } from "../refusals.ts";
 import type { ActiveService } from "../services.ts";
 import { type Admission, type AdmittedRequest, admit } from "./admission.ts";
 import { type Arrival, arrivalOf } from "./arrival.ts";
+import { CrossingExchange } from "./crossing-exchange.ts";
 import { Http1Exchange } from "./http1-exchange.ts";
 import type { WebSocketSplice } from "./web-socket-splice.ts";
 
@@ -19,7 +21,7 @@ const maxPendingBytes = 64 * 1024;
  */
 type State =
 	| { readonly is: "idle" | "judging" | "lingering" | "closed" }
-	| { readonly is: "serving"; readonly exchange: Http1Exchange }
+	| { readonly is: "serving"; readonly exchange: Http1Exchange | CrossingExchange }
 	| { readonly is: "spliced"; readonly splice: WebSocketSplice; readonly request: AdmittedRequest };
 
 const idle: State = { is: "idle" };
@@ -140,7 +142,8 @@ export class ClientConnection {
 		const bodyDone = head.body.kind === "none";
 		switch (admission.kind) {
 			case "admitted": {
-				const exchange = new Http1Exchange(this, admission);
+				const exchange =
+					admission.service.kind === "h2" ? new CrossingExchange(this, admission) : new Http1Exchange(this, admission);
 				this.#state = { is: "serving", exchange };
 				return exchange.start();
 			}
@@ -150,7 +153,7 @@ export class ClientConnection {
 				return this.finished(service, status, bodyDone);
 			}
 			case "swapped":
-				this.socket.write(admission.answer);
+				this.socket.write(swapText(admission.fields, head.keepAlive));
 				return this.finished(admission.service, 303, bodyDone);
 			case "own": {
 				// The API's: its listener takes the connection over, from this head on.

@@ -7,13 +7,13 @@ import { linkLost, type StreamUser } from "../../tunnel/link.ts";
 import type { Lease } from "../agents/agent.ts";
 import type { Front } from "../front.ts";
 import type { Exchange } from "../inspector.ts";
+import { Pace } from "../pace.ts";
 import type { AdmittedRequest } from "./admission.ts";
 import { AnswerBody, lastChunk } from "./answer-body.ts";
 import { AnswerHead, answerText } from "./answer-head.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import { forwardedHead } from "./forwarded-head.ts";
 import { LinkSearch } from "./link-search.ts";
-import { Pace } from "./pace.ts";
 import { RequestBody } from "./request-body.ts";
 import { accepts, WebSocketSplice } from "./web-socket-splice.ts";
 
@@ -364,7 +364,7 @@ export class Http1Exchange implements StreamUser {
 	#endSpan(status: number | null): void {
 		const span = this.#span;
 		this.#span = null;
-		span?.end(spanFacts(this.request, status));
+		span?.end(requestSpanFacts(this.request, status));
 	}
 }
 
@@ -372,7 +372,8 @@ function uncork(socket: Socket): void {
 	socket.uncork();
 }
 
-function spanFacts({ head, service }: AdmittedRequest, status: number | null): SpanFacts {
+/** @param status null = it was cut. */
+export function requestSpanFacts({ head, service }: AdmittedRequest, status: number | null): SpanFacts {
 	return {
 		name: `${head.method} service`,
 		...(status === null ? {} : { status }),

@@ -11,11 +11,17 @@ export class RequestBody {
 	#left: number;
 	readonly #chunks: ChunkedBody | null;
 
-	constructor(length: BodyLength) {
+	/** @param unwraps passes on what chunks carry, without their sizes and trailers. */
+	constructor(length: BodyLength, unwraps = false) {
 		this.done = length.kind === "none";
 		this.isChunked = length.kind === "chunked";
 		this.#left = length.kind === "length" ? length.bytes : 0;
-		this.#chunks = this.isChunked ? new ChunkedBody() : null;
+		this.#chunks = this.isChunked ? new ChunkedBody(unwraps) : null;
+	}
+
+	/** Field lines that came after it; once it is done. */
+	get trailers(): string {
+		return this.#chunks?.trailers ?? "";
 	}
 
 	/** @param pass gets what travels on. @returns how many bytes were the body's, or what is wrong with it. */

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { ResetCode } from "../../protocol/frames.ts";
 import type { StreamUser } from "../../tunnel/link.ts";
 import type { Lease } from "../agents/agent.ts";
+import type { Pace } from "../pace.ts";
 import type { ClientConnection } from "./client-connection.ts";
-import type { Pace } from "./pace.ts";
 
 /** A WebSocket after its handshake: bytes, both ways, each direction with an end of its own. */
 export class WebSocketSplice implements StreamUser {

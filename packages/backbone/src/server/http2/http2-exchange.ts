@@ -62,7 +62,10 @@ export class Http2Exchange {
 		this.deadline = this.#startedAt + deps.front.limits.answerTimeoutMs;
 		const { stream } = request;
 		stream.on("data", (chunk: Buffer) => this.#toService(chunk));
-		stream.on("end", () => this.#to?.end());
+		stream.on("end", () => {
+			// A stream that the client breaks off ends, too; the service must not take it for whole.
+			if (!stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR) this.#to?.end();
+		});
 		stream.on("drain", () => this.#to?.resume());
 		stream.on("wantTrailers", () => {
 			stream.sendTrailers(this.#answerTrailers);

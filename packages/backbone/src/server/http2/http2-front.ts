@@ -6,21 +6,26 @@ import {
 	type ServerHttp2Stream,
 } from "node:http2";
 import type { Socket } from "node:net";
-import { type Closeable, delay, type Logger, messageOf, type SpanFacts, type Timer } from "@warren/kernel";
+import { type Closeable, delay, type Logger, messageOf, type Timer } from "@warren/kernel";
 import type { Caller } from "../../identity/callers.ts";
 import { BandwidthWindow } from "../../protocol/bandwidth-window.ts";
 import { agentHeader, agentNameHeader, tunnelPath } from "../../protocol/endpoint.ts";
-import { headLimits, isMethod, isTarget } from "../../protocol/request-head.ts";
+import { headLimits, isMethod, isTarget, parseRequestHead } from "../../protocol/request-head.ts";
 import type { AgentPool } from "../agents/agent-pool.ts";
 import { cookieToken, isSameOrigin, swapFields, takeUrlToken } from "../credentials.ts";
 import type { Front, Running } from "../front.ts";
+import { admit } from "../http1/admission.ts";
+import { arrivalOf } from "../http1/arrival.ts";
 import type { Inspector } from "../inspector.ts";
 import type { ActiveService } from "../services.ts";
 import type { TunnelEndpoint } from "../tunnel-endpoint.ts";
+import { CrossingStream } from "./crossing-stream.ts";
+import { headText } from "./head-lines.ts";
 import { forwardedHeaders, linesOf, single } from "./headers.ts";
 import { type ArrivedTrailers, Http2Exchange } from "./http2-exchange.ts";
 import { answerStream, refuseStream } from "./refuse-stream.ts";
-import { Upstreams, upstreamLimits } from "./upstreams.ts";
+import { spanFacts } from "./stream-facts.ts";
+import { upstreamLimits } from "./upstreams.ts";
 
 export const http2Limits = {
 	/** Streams at once of a client, and of an agent once it was let in. */
@@ -70,17 +75,15 @@ interface Session {
 	windowAt: number;
 }
 
-/** HTTP/2 on the public side: agents that dial out over it, and services of kind `h2` (gRPC), trailers included. */
+/** HTTP/2 on the public side: agents that dial out over it, and clients of services of either version, trailers included. */
 export class Http2Front implements Closeable {
 	readonly #deps: Http2FrontDeps;
 	readonly #sessions = new Set<Session>();
-	readonly #running = new Set<Http2Exchange>();
-	readonly #upstreams: Upstreams;
+	readonly #running = new Set<Http2Exchange | CrossingStream>();
 	#sweep: Timer | null = null;
 
 	constructor(deps: Http2FrontDeps) {
 		this.#deps = deps;
-		this.#upstreams = new Upstreams(deps.pool);
 	}
 
 	/**
@@ -129,7 +132,7 @@ export class Http2Front implements Closeable {
 			// A client's first frames are older than its knowledge of our limit.
 			if (listBytes(rawHeaders) > http2Limits.headerListBytes)
 				return refuseStream(stream, 431, "head_too_large", "The header list is too large.");
-			this.#stream(session, stream, headers, arrived).catch((fault: unknown) => {
+			this.#stream(session, stream, headers, rawHeaders, arrived).catch((fault: unknown) => {
 				this.#deps.logger.warn("an HTTP/2 request failed", { fault: messageOf(fault) });
 				if (!stream.destroyed) stream.close(constants.NGHTTP2_INTERNAL_ERROR);
 			});
@@ -159,7 +162,6 @@ export class Http2Front implements Closeable {
 		while (this.#running.size > 0 && clock.monotonic() < deadline) await delay(clock, 20);
 		this.#sweep?.cancel();
 		for (const { http2 } of this.#sessions) http2.destroy();
-		this.#upstreams.close();
 	}
 
 	/** So many in a window, and the connection is over. */
@@ -204,6 +206,7 @@ export class Http2Front implements Closeable {
 		session: Session,
 		stream: ServerHttp2Stream,
 		headers: IncomingHttpHeaders,
+		rawHeaders: readonly string[],
 		arrived: ArrivedTrailers,
 	): Promise<void> {
 		const { socket, pinned } = session;
@@ -228,11 +231,11 @@ export class Http2Front implements Closeable {
 			return refuseStream(stream, 404, "unknown_service", `There is no service "${route.name.slice(0, 63)}" here.`);
 		if (route.kind === "own") {
 			if (headers[":method"] === "POST" && path === tunnelPath) return this.#tunnel(session, stream, headers);
-			// The API and every other service speak HTTP/1.1.
+			// The API speaks HTTP/1.1.
 			return stream.close(constants.NGHTTP2_HTTP_1_1_REQUIRED);
 		}
 		const { service } = route;
-		if (service.kind !== "h2") return stream.close(constants.NGHTTP2_HTTP_1_1_REQUIRED);
+		if (service.kind !== "h2") return this.#cross(session, stream, rawHeaders, arrived);
 		const address = front.clientAddress(socket, String(headers["x-forwarded-for"] ?? ""));
 		if (!service.admits(address))
 			return refuseStream(stream, 403, "address_refused", `${address} may not reach "${service.name}".`);
@@ -309,7 +312,7 @@ export class Http2Front implements Closeable {
 		const exchange: Http2Exchange = new Http2Exchange(
 			{
 				front,
-				take: (avoid) => this.#upstreams.take(service.name, avoid, span?.traceparent),
+				take: (avoid) => front.upstreams.take(service.name, avoid, span?.traceparent),
 				over: () => this.#running.delete(exchange),
 			},
 			{
@@ -337,6 +340,45 @@ export class Http2Front implements Closeable {
 			front.fault("an HTTP/2 request could not be passed on", fault);
 			exchange.cut();
 		});
+	}
+
+	/** To a service that speaks HTTP/1.1: the request is judged as what it becomes, by the rules of HTTP/1.1. */
+	async #cross(
+		session: Session,
+		stream: ServerHttp2Stream,
+		rawHeaders: readonly string[],
+		arrived: ArrivedTrailers,
+	): Promise<void> {
+		const front = this.#deps.front();
+		const text = headText(rawHeaders, stream.endAfterHeaders);
+		const head = text === null ? null : parseRequestHead(text);
+		if (head === null) return refuseStream(stream, 400, "bad_request", "A field of the head is not one of HTTP/1.1.");
+		if ("refused" in head)
+			return refuseStream(stream, head.status, head.status === 401 ? "unauthorized" : "bad_request", head.message);
+		const arrival = arrivalOf(front, session.socket, session.pinned);
+		const admission = await admit(front, arrival, head);
+		if (stream.destroyed) return;
+		switch (admission.kind) {
+			case "refused": {
+				const { service, status, code, message, retryAfterMs } = admission;
+				front.finished(service, status);
+				return refuseStream(stream, status, code, message, retryAfterMs);
+			}
+			case "swapped":
+				front.finished(admission.service, 303);
+				return answerStream(stream, 303, "", admission.fields);
+			case "own":
+				return stream.close(constants.NGHTTP2_HTTP_1_1_REQUIRED);
+			case "admitted": {
+				this.#admit(session, false);
+				const exchange: CrossingStream = new CrossingStream(
+					{ front, over: () => this.#running.delete(exchange) },
+					{ ...admission, stream, arrival, arrived },
+				);
+				this.#running.add(exchange);
+				return exchange.start();
+			}
+		}
 	}
 
 	async #tunnel(session: Session, stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
@@ -369,26 +411,11 @@ export class Http2Front implements Closeable {
 	}
 }
 
-function runningOf({ request: { service, caller, address } }: Http2Exchange): Running {
+function runningOf({ request: { service, caller, address } }: Http2Exchange | CrossingStream): Running {
 	return { service: service.name, principalId: caller.principal?.principal_id ?? null, address };
 }
 
 /** As RFC 9113 §6.5.2 counts. */
 function listBytes(rawHeaders: readonly string[]): number {
 	return rawHeaders.reduce((sum, text) => sum + text.length + 16, 0);
-}
-
-function spanFacts(stream: ServerHttp2Stream, method: string, service: string): SpanFacts {
-	const status = stream.sentHeaders?.[":status"];
-	const cut = stream.rstCode !== constants.NGHTTP2_NO_ERROR;
-	return {
-		name: `${method} service`,
-		...(status === undefined ? {} : { status: Number(status) }),
-		attributes: {
-			"warren.role": "backbone",
-			"warren.service": service,
-			"http.request.method": method,
-			...(cut ? { "error.type": "aborted" } : {}),
-		},
-	};
 }

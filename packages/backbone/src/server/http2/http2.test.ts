@@ -183,11 +183,20 @@ describe("a request over HTTP/2", () => {
 		expect(seen).toEqual([{ method: "POST", body: "hello", principal: undefined }]);
 	});
 
-	it("of HTTP/1.1 to such a service is told so", async () => {
-		await service(echoHeaders);
-		expect(await backbone.raw("GET / HTTP/1.1\r\nHost: rpc.mos.test\r\nConnection: close\r\n\r\n")).toMatch(
-			/^HTTP\/1.1 505 [\s\S]*kind h2/,
-		);
+	it("whose client breaks its body off never looks whole to the service", async () => {
+		const first = Promise.withResolvers<void>();
+		const over = Promise.withResolvers<{ whole: boolean; code: number | undefined }>();
+		await service((stream) => {
+			let whole = false;
+			stream.on("data", () => first.resolve());
+			stream.on("end", () => (whole = !stream.aborted));
+			stream.on("close", () => over.resolve({ whole, code: stream.rstCode }));
+		});
+		const stream = request(session(), { ":method": "POST" }, false);
+		stream.write("half");
+		await first.promise;
+		stream.close(constants.NGHTTP2_CANCEL);
+		expect(await over.promise).toEqual({ whole: false, code: constants.NGHTTP2_CANCEL });
 	});
 });
 

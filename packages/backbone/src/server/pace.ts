@@ -1,7 +1,7 @@
 import type { Clock } from "@warren/kernel";
-import type { Throttle } from "../throttle.ts";
+import type { Throttle } from "./throttle.ts";
 
-/** Whose bandwidth a request uses, its service's and its caller's: what passed is a debt that is waited for. */
+/** Whose bandwidth a request or a stream uses, its service's and its caller's: what passed is a debt that is waited for. */
 export class Pace {
 	readonly #clock: Clock;
 	readonly #first: Throttle | null;
@@ -30,6 +30,13 @@ export class Pace {
 		source.pause();
 		this.#clock.after(waitMs, resumed);
 		return waitMs;
+	}
+
+	/** For what cannot wait: counts it, unless so much has passed already that it has to be dropped. */
+	admits(bytes: number): boolean {
+		if (this.owedMs() > 0) return false;
+		this.#passed(bytes);
+		return true;
 	}
 
 	#passed(bytes: number): number {
