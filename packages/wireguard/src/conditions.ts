@@ -10,6 +10,14 @@ export const wireguardConditions = {
 			"A kernel of 5.1 or later has the offloads, and nftables lets its own WireGuard serve; containers may take both away.",
 		delayMs: 0,
 	},
+	kernelSetAside: {
+		code: "overlay-kernel-plane-set-aside",
+		severity: "warning",
+		title: "The kernel's own WireGuard is set aside on {interface}: {reason}. The {plane} data plane serves.",
+		advice:
+			"Join once with --data-plane kernel, or remove {file}, to try it again; a new version of the system's kernel or of Warren tries it by itself.",
+		delayMs: 0,
+	},
 	rulesRefused: {
 		code: "overlay-rules-refused",
 		severity: "error",

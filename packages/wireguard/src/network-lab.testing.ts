@@ -131,6 +131,14 @@ export class NetworkLab {
 		return answered(done.stdout, count);
 	}
 
+	/** Pings while this process goes on; `ping` holds it up. @returns how many came back. */
+	async pingAside(host: string, to: string, count: number): Promise<number> {
+		const child = this.start(host, "ping", ["-i", "0.2", "-w", "40", "-c", String(count), to], "pipe");
+		let output = "";
+		for await (const chunk of child.stdout!) output += String(chunk);
+		return answered(output, count);
+	}
+
 	/** A file of secrets, 0600. */
 	file(name: string, content: string): string {
 		const path = join(this.#folder, name);

@@ -25,7 +25,12 @@ describe("an offload that the host refuses", { timeout: 120_000 }, () => {
 		const hosts = [net.host("a"), net.host("b")] as const;
 		net.cable(hosts[0], ["10.200.0.1/24"], hosts[1], ["10.200.0.2/24"]);
 		const [a, b] = await Promise.all([
-			net.device(hosts[0], { privateKey: keyA, dataPlane: "auto", addresses: ["10.9.0.1/24", "fd09::1/64"], refuses }),
+			net.device(hosts[0], {
+				privateKey: keyA,
+				dataPlane: "offload",
+				addresses: ["10.9.0.1/24", "fd09::1/64"],
+				refuses,
+			}),
 			net.device(hosts[1], { privateKey: keyB, dataPlane: "offload", addresses: ["10.9.0.2/24", "fd09::2/64"] }),
 		]);
 		const endpoint = { address: "10.200.0.2", port: 51820 };

@@ -3,15 +3,19 @@ import { errors, type Libc } from "./linux/libc.ts";
 /**
  * What a host may refuse: the virtio header of a TUN (before Linux 2.6.27, some containers), its segmentation offloads,
  * UDP_SEGMENT (before 4.18), UDP_GRO (before 5.0), or a segmented send whose device cannot checksum (EIO), from the
- * hundredth on.
+ * hundredth on. `netlink-kills`: who asks it for the kernel's WireGuard is no more.
  */
-export type Refusal = "virtio-header" | "tun-offloads" | "udp-segment" | "udp-gro" | "segmented-send";
+export type Refusal =
+	| ("virtio-header" | "tun-offloads" | "udp-segment" | "udp-gro")
+	| ("segmented-send" | "netlink-kills");
 
 const tunSetInterface = 0x400454ca;
 const tunSetOffload = 0x400454d0;
 const virtioHeader = 0x4000;
 const [levelUdp, udpSegment, udpGro] = [17, 103, 104];
 const nameBytes = 16;
+const familyNetlink = 16;
+const genericNetlink = 16;
 
 interface Arena {
 	readonly view: DataView;
@@ -34,6 +38,11 @@ export function refusing(real: Libc, refusal: Refusal): Libc {
 	let arena: Arena | null = null;
 	return {
 		...real,
+		socket: (family, type, protocol) => {
+			if (refusal === "netlink-kills" && family === familyNetlink && protocol === genericNetlink)
+				process.kill(process.pid, "SIGKILL");
+			return pass(real.socket(family, type, protocol));
+		},
 		ioctl: (fd, request, argument) =>
 			refusal === "virtio-header" &&
 			request === tunSetInterface &&

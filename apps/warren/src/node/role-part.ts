@@ -1,7 +1,15 @@
 import type { Duplex } from "node:stream";
 import type { NodeAccess, SetupLink } from "@warren/access";
 import type { EnrolledTables } from "@warren/accounts";
-import type { Authenticator, CredentialKind, Fingerprint, NodeId, PeerSource, PeerTunnel } from "@warren/kernel";
+import type {
+	Authenticator,
+	Condition,
+	CredentialKind,
+	Fingerprint,
+	NodeId,
+	PeerSource,
+	PeerTunnel,
+} from "@warren/kernel";
 import type { Authority, EventFeed, Listener, Route } from "@warren/net";
 import type { Kysely } from "kysely";
 import type { NodeConfig } from "../config/node-config.ts";
@@ -36,6 +44,8 @@ export interface RoleRow {
 	readonly memoryBytes?: number | null;
 	/** Where it listens, of a role with a listener of its own. */
 	readonly port?: number;
+	/** What is wrong with it, of a role in another process; none = nothing. */
+	readonly conditions?: readonly Condition[];
 }
 
 /** A role beside the node, behind the same listener. */

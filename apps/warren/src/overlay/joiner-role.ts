@@ -8,6 +8,7 @@ import { version } from "../version.ts";
 import { openDeviceWith } from "./open-device.ts";
 
 export interface JoinerRole extends RunningRole {
+	readonly health: HealthTable;
 	/** @throws WarrenError `no_network`. */
 	readonly setApps: (apps: JoinerConfig["apps"]) => Promise<void>;
 }
@@ -49,8 +50,7 @@ export async function openJoiner(deps: RoleDeps, config: JoinerConfig): Promise<
 	};
 	const greeting = `${config.name} is on the overlay as ${joiner.ula} (${config.interface}).\n${joiner.connected ? "" : "No coordinator answers: it goes on with what it knew.\n"}`;
 	return {
-		ready,
-		greeting,
+		...{ ready, greeting, health },
 		setApps: (apps) => joiner.setApps(apps),
 		close: async () => {
 			await joiner.close();

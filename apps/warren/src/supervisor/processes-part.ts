@@ -1,4 +1,4 @@
-import type { ConditionKind } from "@warren/kernel";
+import type { Condition, ConditionKind, HealthTable } from "@warren/kernel";
 import type { OpenPart, RoleRow } from "../node/role-part.ts";
 import type { ProcessRow } from "./messages.ts";
 import type { Processes } from "./supervised-role.ts";
@@ -23,6 +23,7 @@ const processDown: ConditionKind = {
 export function processesPart(processes: Processes): OpenPart {
 	return async ({ health, feed, metrics }) => {
 		let before = "";
+		const told = new ToldConditions(health);
 		processes.watch(() => {
 			const rows = processes.rows();
 			for (const { name, state, error, roles } of rows) {
@@ -34,7 +35,12 @@ export function processesPart(processes: Processes): OpenPart {
 					else health.raise(roleDown, { name: role.name, message: role.error }, role.name);
 				}
 			}
-			const states = rows.flatMap((row) => [row.state, ...row.roles.map((role) => role.state)]).join();
+			const conditions = rows.flatMap(({ roles }) => roles.flatMap((role) => role.conditions ?? []));
+			told.show(conditions);
+			const states = [
+				...rows.flatMap((row) => [row.state, ...row.roles.map((role) => role.state)]),
+				...conditions.map(({ code, subject }) => `${code} ${subject}`),
+			].join();
 			if (states !== before) feed.publish({ type: "health" });
 			before = states;
 		});
@@ -72,7 +78,8 @@ export function processesPart(processes: Processes): OpenPart {
 /** What a process runs; itself, where it runs nothing by a name. */
 function rolesOf({ name, state, since, pid, memoryBytes, roles, error }: ProcessRow): readonly RoleRow[] {
 	if (name === "private") return [];
-	if (state === "running" && roles.length > 0) return roles.map((role) => ({ ...role, pid, memoryBytes }));
+	if (state === "running" && roles.length > 0)
+		return roles.map(({ conditions: _inHealth, ...role }) => ({ ...role, pid, memoryBytes }));
 	return [
 		{
 			...{ name, since, pid, memoryBytes },
@@ -80,4 +87,32 @@ function rolesOf({ name, state, since, pid, memoryBytes, roles, error }: Process
 			...(error === null ? {} : { error: error.message }),
 		},
 	];
+}
+
+interface ShownCondition {
+	readonly kind: ConditionKind;
+	readonly subject: string;
+}
+type Shown = ReadonlyMap<string, ShownCondition>;
+
+/** What the roles of other processes tell of themselves, among this one's own conditions as long as they do. */
+class ToldConditions {
+	readonly #health: HealthTable;
+	#shown: Shown = new Map();
+
+	constructor(health: HealthTable) {
+		this.#health = health;
+	}
+
+	show(conditions: readonly Condition[]): void {
+		const shown: Map<string, ShownCondition> = new Map();
+		for (const { code, severity, title, advice, subject } of conditions) {
+			// Already in words: what stands in braces there is nobody's name.
+			const kind = { code, severity, title: "{title}", advice: "{advice}", delayMs: 0 };
+			shown.set(`${code}\n${subject}`, { kind, subject });
+			this.#health.raise(kind, { title, advice }, subject);
+		}
+		for (const [key, { kind, subject }] of this.#shown) if (!shown.has(key)) this.#health.clear(kind, subject);
+		this.#shown = shown;
+	}
 }

@@ -1,7 +1,7 @@
-import { silentLogger, WarrenError } from "@warren/kernel";
+import { type ConditionKind, HealthTable, silentLogger, WarrenError } from "@warren/kernel";
 import { SeededRandom, VirtualClock } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
-import { RoleSlots } from "./role-slots.ts";
+import { maxConditions, RoleSlots } from "./role-slots.ts";
 
 function slots() {
 	const clock = new VirtualClock();
@@ -41,6 +41,33 @@ describe("roles of one process", () => {
 		expect(changes()).toBe(seen);
 		await made.close();
 		expect(closed).toEqual(["backbone", "gateway"]);
+	});
+
+	it("tell their own conditions as they come and go, the worst first, at most a hundred", async () => {
+		const { clock, made, changes } = slots();
+		const health = new HealthTable(clock);
+		const kind = (severity: ConditionKind["severity"]): ConditionKind => ({
+			...{ code: `of-${severity}`, severity, title: "{what} is slow", advice: "Wait.", delayMs: 0 },
+		});
+		await made.start("overlay", async () => ({ health, close: () => {} }));
+		expect(made.rows()[0]).not.toHaveProperty("conditions");
+		const before = changes();
+		health.raise(kind("info"), { what: "wg0" });
+		health.raise(kind("error"), { what: "wg1" });
+		await clock.advance(1);
+		expect(changes()).toBeGreaterThan(before);
+		expect(made.rows()[0]?.conditions).toMatchObject([{ title: "wg1 is slow" }, { title: "wg0 is slow" }]);
+		for (let peer = 0; peer < 200; peer++) health.raise(kind("info"), { what: "wg2" }, `${peer}`);
+		expect(made.rows()[0]?.conditions?.length).toBe(maxConditions);
+		for (let peer = 0; peer < 200; peer++) health.clear(kind("info"), `${peer}`);
+		health.clear(kind("info"));
+		health.clear(kind("error"));
+		expect(made.rows()[0]).not.toHaveProperty("conditions");
+		await made.close();
+		const after = changes();
+		health.raise(kind("error"));
+		await clock.advance(1);
+		expect(changes()).toBe(after);
 	});
 
 	it("is not tried any more once it was closed", async () => {

@@ -2,6 +2,8 @@ import {
 	Backoff,
 	type Clock,
 	type Closeable,
+	type Condition,
+	type HealthTable,
 	type Logger,
 	messageOf,
 	type Random,
@@ -20,9 +22,13 @@ export interface RoleSlotsDeps {
 /** What a slot holds; `ready` as a role of its own command would print it. */
 export interface OpenedRole extends Closeable {
 	readonly ready?: { readonly port?: number } | object;
+	/** Its own conditions: told with its row. */
+	readonly health?: HealthTable;
 }
 
 const retry = { firstMs: 1_000, maxMs: 60_000 };
+/** Of a role, told to the other processes; the worst come first. */
+export const maxConditions = 100;
 
 /** Several roles of one process: one that cannot start is shown and tried again, ever later; the others go on. */
 export class RoleSlots implements Closeable {
@@ -41,7 +47,7 @@ export class RoleSlots implements Closeable {
 	}
 
 	rows(): readonly RoleRow[] {
-		return this.#slots.map((slot) => slot.row);
+		return this.#slots.map(({ row, conditions }) => (conditions.length === 0 ? row : { ...row, conditions }));
 	}
 
 	async close(): Promise<void> {
@@ -57,6 +63,7 @@ class Slot implements Closeable {
 	#timer: Timer | undefined;
 	#trying: Promise<void> = Promise.resolve();
 	#closed = false;
+	#unwatch: () => void = () => {};
 	row: RoleRow;
 
 	constructor(name: string, open: () => Promise<OpenedRole>, deps: RoleSlotsDeps) {
@@ -64,6 +71,10 @@ class Slot implements Closeable {
 		this.#deps = deps;
 		this.#backoff = new Backoff(retry, deps.random);
 		this.row = { name, state: "restarting", since: deps.clock.now() };
+	}
+
+	get conditions(): readonly Condition[] {
+		return this.#role?.health?.list().slice(0, maxConditions) ?? [];
 	}
 
 	try(): Promise<void> {
@@ -75,6 +86,7 @@ class Slot implements Closeable {
 		this.#closed = true;
 		this.#timer?.cancel();
 		await this.#trying;
+		this.#unwatch();
 		await this.#role?.close();
 	}
 
@@ -86,6 +98,7 @@ class Slot implements Closeable {
 			const { ready } = this.#role;
 			const port = ready !== undefined && "port" in ready && typeof ready.port === "number" ? { port: ready.port } : {};
 			this.row = { name, state: "running", since: clock.now(), ...port };
+			this.#unwatch = this.#role.health?.watch(onChange) ?? this.#unwatch;
 		} catch (failure) {
 			const fix = failure instanceof WarrenError ? failure.fix : "";
 			const error = `${messageOf(failure)}${fix === "" ? "" : ` ${fix}`}`;

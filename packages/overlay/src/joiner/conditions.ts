@@ -44,11 +44,4 @@ export const joinerConditions = {
 		advice: "Install iproute2, and run the joiner as root or with CAP_NET_ADMIN.",
 		delayMs: 0,
 	},
-	dataPlane: {
-		code: "overlay-data-plane",
-		severity: "info",
-		title: "The overlay runs on the {plane} data plane: {fault}",
-		advice: "It works, more slowly. `warren doctor` says what is missing.",
-		delayMs: 0,
-	},
 } as const satisfies Record<string, ConditionKind>;

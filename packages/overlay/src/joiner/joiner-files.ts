@@ -69,6 +69,11 @@ export class JoinerFiles {
 		return join(this.folder, "device.state");
 	}
 
+	/** What the device tries, until it has gone well: its own file too. */
+	get deviceNoteFile(): string {
+		return join(this.folder, "device.opening");
+	}
+
 	write(name: string, text: string): void {
 		const path = join(this.folder, name);
 		writeFileSync(`${path}.new`, text, { mode: 0o600, flush: true });

@@ -15,6 +15,8 @@ export interface OpenDeviceOptions {
 	readonly dataPlane: "auto" | "kernel" | "offload" | "portable";
 	/** Where the device keeps what must survive a restart. */
 	readonly stateFile: string;
+	/** Where it notes what it tries, until that has gone well: see the device's own documents. */
+	readonly noteFile: string;
 }
 export type OpenDevice = (options: OpenDeviceOptions) => Promise<OverlayDevice>;
 

@@ -251,6 +251,7 @@ export class Joiner implements Closeable {
 			mtu: joinerLimits.mtu,
 			dataPlane: this.#options.dataPlane,
 			stateFile: this.#files.deviceStateFile,
+			noteFile: this.#files.deviceNoteFile,
 		});
 		this.#device = device;
 		const relay = new RelayLanes(this.#link, this.#key, clock, random);
@@ -264,8 +265,6 @@ export class Joiner implements Closeable {
 		paths.onCandidates(() => this.#heartbeat.soon());
 		relay.start();
 		if (this.connected) this.#useStun();
-		const { dataPlane, fallback } = await device.status();
-		if (fallback !== null) this.health.raise(joinerConditions.dataPlane, { plane: dataPlane, fault: fallback });
 		const host = new HostChanges(this.#deps.network, device.interfaceName, this.health, this.#deps.logger);
 		this.#host = host;
 		await this.#apps.open(host);

@@ -1,8 +1,11 @@
 import { readFileSync } from "node:fs";
 import { messageOf, type OverlayDevice } from "@warren/kernel";
 import { wireguardError } from "../errors.ts";
+import type { KernelRefusal } from "../kernel/kernel-interface.ts";
+import { describeOpening, OpeningNote } from "../kernel/opening-note.ts";
 import { checkOptions } from "./checks.ts";
 import {
+	type Fallback,
 	type OverlayDeviceDeps,
 	type OverlayDeviceDetails,
 	type OverlayDeviceOptions,
@@ -12,9 +15,9 @@ import {
 export type DetailedDevice = OverlayDevice & { status(): Promise<OverlayDeviceDetails> };
 
 /**
- * Opens a WireGuard interface on this host. Needs Linux and the right to make interfaces. `auto` is offload, else portable;
- * why the faster one was refused is in the status and in health. The kernel's own WireGuard is taken where it is asked
- * for: in an emulated machine three of about 150 processes ended while they opened it, and the cause is not found yet.
+ * Opens a WireGuard interface on this host. Needs Linux and the right to make interfaces. `auto` is the kernel's own
+ * WireGuard where that is there, can serve, and has not ended a process before; else offload, else portable. Why a
+ * faster one was not taken is in the status and in health. A kernel without the module is no fault.
  * @throws WarrenError `no_tun`, `no_kernel_wireguard`, `not_supported`, `bad_…` for an option, `device_failed` for what
  * the host refuses.
  */
@@ -28,29 +31,78 @@ export async function openOverlayDevice(
 			fix: "Run the joiner on a Linux machine; the others reach it through a node.",
 		});
 	const { dataPlane } = options;
-	if (dataPlane === "kernel") {
-		const opened = await openKernel(deps, options);
-		if (!("refused" in opened)) return opened;
-		throw wireguardError("no_kernel_wireguard", opened.reason);
-	}
+	if (dataPlane === "offload" || dataPlane === "portable") return openOwn(deps, options, null);
+	const setAside = dataPlane === "auto" ? setAsideBy(options) : null;
+	if (setAside !== null) return openOwn(deps, options, setAside);
+	const opened = await openNoted(deps, options);
+	if (!("refused" in opened)) return opened;
+	if (dataPlane === "kernel") throw wireguardError("no_kernel_wireguard", opened.reason);
+	const reason = `the kernel's own WireGuard cannot serve here: ${opened.reason.replace(/\.$/, "")}`;
+	return openOwn(deps, options, opened.refused === "absent" ? null : { reason });
+}
+
+/** One of the two planes of our own. @param fallback why the kernel's is not taken, if that is worth telling. */
+async function openOwn(
+	deps: OverlayDeviceDeps,
+	options: OverlayDeviceOptions,
+	fallback: Fallback | null,
+): Promise<WireguardDevice> {
+	const { dataPlane } = options;
 	await removeLeftoverOf(deps, options);
 	if (dataPlane === "portable") return WireguardDevice.open(deps, { ...options, dataPlane }, null);
 	try {
-		return await WireguardDevice.open(deps, { ...options, dataPlane: "offload" }, null);
+		return await WireguardDevice.open(deps, { ...options, dataPlane: "offload" }, fallback);
 	} catch (failure) {
 		if (dataPlane === "offload" || !isOffloadRefusal(failure)) throw failure;
-		return WireguardDevice.open(deps, { ...options, dataPlane: "portable" }, messageOf(failure));
+		const reason = [messageOf(failure), ...(fallback === null ? [] : [fallback.reason])].join("; ");
+		return WireguardDevice.open(deps, { ...options, dataPlane: "portable" }, { ...fallback, reason });
+	}
+}
+
+/** An earlier start whose end nobody saw. */
+function setAsideBy({ openingNote }: OverlayDeviceOptions): Fallback | null {
+	const earlier = openingNote === undefined ? null : new OpeningNote(openingNote).read();
+	if (openingNote === undefined || earlier === null) return null;
+	return { reason: describeOpening(earlier), openingNote: openingNote.file };
+}
+
+/** The kernel's plane, with a note on disk until it has answered. */
+async function openNoted(
+	deps: OverlayDeviceDeps,
+	options: OverlayDeviceOptions,
+): Promise<DetailedDevice | KernelRefusal> {
+	const note = options.openingNote === undefined ? null : new OpeningNote(options.openingNote);
+	try {
+		note?.write(deps.clock.now());
+	} catch (failure) {
+		return { refused: "unfit", reason: `That it is being opened cannot be noted: ${messageOf(failure)}.` };
+	}
+	try {
+		const opened = await openKernel(deps, options);
+		if ("refused" in opened) return opened;
+		try {
+			await opened.status();
+			return opened;
+		} catch (failure) {
+			await opened.close();
+			throw failure;
+		}
+	} finally {
+		note?.remove();
 	}
 }
 
 /** Loaded only here: where the system calls' library has no binary, the rest of the program must not notice. */
-async function openKernel(deps: OverlayDeviceDeps, options: OverlayDeviceOptions) {
+async function openKernel(
+	deps: OverlayDeviceDeps,
+	options: OverlayDeviceOptions,
+): Promise<DetailedDevice | KernelRefusal> {
 	try {
 		const { openKernelDevice } = await import("../kernel/open-kernel-device.ts");
 		return await openKernelDevice(deps, options);
 	} catch (failure) {
 		if (!(failure instanceof Error) || !("code" in failure) || failure.code !== "MODULE_NOT_FOUND") throw failure;
-		return { refused: "unfit", reason: `System calls cannot be made: ${failure.message}.` } as const;
+		return { refused: "unfit", reason: `System calls cannot be made: ${failure.message}.` };
 	}
 }
 

@@ -16,6 +16,7 @@ import {
 } from "@warren/kernel";
 import { wireguardConditions } from "../conditions.ts";
 import { wireguardError } from "../errors.ts";
+import type { OpeningNoteOptions } from "../kernel/opening-note.ts";
 import type { Libc } from "../linux/libc.ts";
 import { Allowance } from "./allowance.ts";
 import { checkBytes, checkEndpoint, checkKey, checkMtu, checkPeer, checkRules } from "./checks.ts";
@@ -45,10 +46,19 @@ export interface OverlayDeviceOptions {
 	readonly dataPlane: "auto" | "kernel" | "offload" | "portable";
 	/** Where the last handshake's time outlives the process; null = it does not, for tests. */
 	readonly timestampFile: string | null;
+	/** Where it is noted that the kernel's plane is being opened; none = a process that ends then is not noticed, for tests. */
+	readonly openingNote?: OpeningNoteOptions;
 }
 
 /** What `wg show` would tell of what was refused, beside the interface's own status. */
 export type OverlayDeviceDetails = OverlayDeviceStatus & { readonly counters: Counters };
+
+/** Why a faster data plane is not taken. */
+export interface Fallback {
+	readonly reason: string;
+	/** The file that tells of it, where the kernel's plane once ended a process. */
+	readonly openingNote?: string;
+}
 
 interface Channel {
 	post(command: Command): void;
@@ -65,7 +75,7 @@ export class WireguardDevice implements OverlayDevice {
 	#listenPort = 0;
 	#publicKey: Uint8Array = new Uint8Array(32);
 	#dataPlane: "offload" | "portable";
-	#fallback: string | null;
+	#fallback: Fallback | null;
 	readonly #deps: OverlayDeviceDeps;
 	#channel: Channel | undefined;
 	#closing: Promise<void> | undefined;
@@ -79,7 +89,7 @@ export class WireguardDevice implements OverlayDevice {
 		{ resolve: (details: OverlayDeviceDetails) => void; reject: (fault: Error) => void }
 	>();
 
-	private constructor(deps: OverlayDeviceDeps, options: EngineOptions, fallback: string | null) {
+	private constructor(deps: OverlayDeviceDeps, options: EngineOptions, fallback: Fallback | null) {
 		this.#deps = deps;
 		this.interfaceName = options.interfaceName;
 		this.#dataPlane = options.dataPlane;
@@ -90,7 +100,7 @@ export class WireguardDevice implements OverlayDevice {
 	static async open(
 		deps: OverlayDeviceDeps,
 		options: EngineOptions,
-		fallback: string | null,
+		fallback: Fallback | null,
 	): Promise<WireguardDevice> {
 		const device = new WireguardDevice(deps, options, fallback);
 		const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
@@ -192,8 +202,8 @@ export class WireguardDevice implements OverlayDevice {
 		this.#closing ??= (async () => {
 			for (const { reject } of this.#pending.values()) reject(closedError(this.interfaceName));
 			this.#pending.clear();
-			this.#deps.health.clear(wireguardConditions.slowDataPlane, this.interfaceName);
-			this.#deps.health.clear(wireguardConditions.dataPlaneDead, this.interfaceName);
+			for (const condition of Object.values(wireguardConditions))
+				this.#deps.health.clear(condition, this.interfaceName);
 			await this.#channel?.close();
 		})();
 		return this.#closing;
@@ -209,7 +219,7 @@ export class WireguardDevice implements OverlayDevice {
 			case "ready":
 				this.#listenPort = report.listenPort;
 				this.#publicKey = report.publicKey;
-				this.#fallback ??= report.fallback;
+				this.#fallback ??= report.fallback === null ? null : { reason: report.fallback };
 				return ready();
 			case "datagram":
 				this.#taken(report.bytes);
@@ -224,14 +234,14 @@ export class WireguardDevice implements OverlayDevice {
 			case "lost":
 				return this.#fail(wireguardError("device_failed", report.reason));
 			case "fallback":
-				this.#fallback = report.reason;
+				this.#fallback = { reason: report.reason };
 				return this.#noteFallback();
 			case "status": {
 				const pending = this.#pending.get(report.id);
 				this.#pending.delete(report.id);
 				return pending?.resolve({
 					dataPlane: this.#dataPlane,
-					fallback: this.#fallback,
+					fallback: this.#fallback?.reason ?? null,
 					interfaceName: this.interfaceName,
 					listenPort: this.#listenPort,
 					publicKey: this.publicKey,
@@ -253,12 +263,11 @@ export class WireguardDevice implements OverlayDevice {
 
 	#noteFallback(): void {
 		if (this.#fallback === null) return;
-		this.#deps.logger.warn("overlay: a slower data plane", { interface: this.interfaceName, reason: this.#fallback });
-		this.#deps.health.raise(
-			wireguardConditions.slowDataPlane,
-			{ interface: this.interfaceName, plane: this.#dataPlane, reason: this.#fallback },
-			this.interfaceName,
-		);
+		const { reason, openingNote } = this.#fallback;
+		this.#deps.logger.warn("overlay: a slower data plane", { interface: this.interfaceName, reason });
+		const { slowDataPlane, kernelSetAside } = wireguardConditions;
+		const values = { interface: this.interfaceName, plane: this.#dataPlane, reason, file: openingNote ?? "" };
+		this.#deps.health.raise(openingNote === undefined ? slowDataPlane : kernelSetAside, values, this.interfaceName);
 	}
 
 	#fail(fault: Error): void {

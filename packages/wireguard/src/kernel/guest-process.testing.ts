@@ -1,11 +1,12 @@
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, readFileSync, writeSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { messageOf } from "@warren/kernel";
 import { nodePrimitives as p } from "../crypto/node-primitives.ts";
-import { answered, type LabDevice, NetworkLab } from "../network-lab.testing.ts";
+import { moveAddress, moveInterface, moveNarrowAddress } from "../moves.testing.ts";
+import { type LabDevice, NetworkLab } from "../network-lab.testing.ts";
 
 /**
  * Run inside a machine whose kernel has WireGuard: scenes of the kernel's data plane with itself and with the offload
@@ -69,14 +70,6 @@ function relayBetween({ a, b }: Pair): void {
 	carry(b, a, publicKeys.b);
 }
 
-/** Pings while this process goes on; `net.ping` holds it up, and with it the relay. @returns how many came back. */
-async function pingAside(net: NetworkLab, host: string, to: string, count: number): Promise<number> {
-	const child = net.start(host, "ping", ["-i", "0.2", "-w", "40", "-c", String(count), to], "pipe");
-	let output = "";
-	for await (const chunk of child.stdout!) output += String(chunk);
-	return answered(output, count);
-}
-
 /** Sets this machine's clock, which all namespaces share. */
 function setClock(byHours: number): void {
 	execFileSync("date", ["-s", `@${Math.floor(Date.now() / 1000) + byHours * 3600}`], { stdio: "ignore" });
@@ -110,10 +103,12 @@ async function startAgain({ net, hosts, a }: Pair, dataPlane: Plane, timestampFi
 	return again;
 }
 
+const turn = (at: number) => ({ owners: [at], answered: 5, by: [at] });
+
 const exchanges: readonly (readonly [string, Plane, Plane, object])[] = [
 	["kernel asks offload, over v4", "kernel", "offload", {}],
 	["offload asks kernel, over v6, with a preshared key", "kernel", "offload", { psk: true, knows: "b" }],
-	["kernel asks kernel", "kernel", "kernel", {}],
+	["kernel asks kernel, chosen by auto", "auto", "auto", {}],
 ];
 
 const scenes: Record<string, (net: NetworkLab) => Promise<void>> = {
@@ -171,12 +166,12 @@ const scenes: Record<string, (net: NetworkLab) => Promise<void>> = {
 		await a.call("setRoute", publicKeys.b, "relay");
 		await b.call("setRoute", publicKeys.a, "relay");
 		net.ip("-n", hosts[0], "link", "set", "va0", "down");
-		same(await pingAside(net, hosts[0], "10.9.0.2", 5), 5, "pings by the relay");
+		same(await net.pingAside(hosts[0], "10.9.0.2", 5), 5, "pings by the relay");
 		same((await a.status()).peers[0]?.route, "relay", "route");
 		same((await b.status()).peers[0]?.endpoint, null, "an endpoint that only the relay showed");
 		net.ip("-n", hosts[0], "link", "set", "va0", "up");
 		net.ip("-n", hosts[0], "addr", "replace", "fd00:200::1/64", "dev", "va0", "nodad");
-		const running = pingAside(net, hosts[0], "10.9.0.2", 60);
+		const running = net.pingAside(hosts[0], "10.9.0.2", 60);
 		await a.call("setEndpoint", publicKeys.b, { address: "10.200.0.2", port: 51820 });
 		await b.call("setEndpoint", publicKeys.a, { address: "10.200.0.1", port: 51820 });
 		await a.call("setRoute", publicKeys.b, "both");
@@ -198,7 +193,7 @@ const scenes: Record<string, (net: NetworkLab) => Promise<void>> = {
 		// It has seen where the other is: what the relay brings before that is all it knows.
 		await b.event((event) => event === "peerChange");
 		await a.call("setRoute", publicKeys.b, "relay");
-		same(await pingAside(net, hosts[0], "10.9.0.2", 5), 5, "pings one way by the relay, back directly");
+		same(await net.pingAside(hosts[0], "10.9.0.2", 5), 5, "pings one way by the relay, back directly");
 		same((await b.status()).peers[0]?.endpoint, { address: "10.200.0.1", port: 51820 }, "endpoint");
 		same(
 			a.events.some(({ event }) => event === "relay"),
@@ -286,7 +281,7 @@ const scenes: Record<string, (net: NetworkLab) => Promise<void>> = {
 			} else await again.stop();
 		}
 		const last = await net.device(hosts[0], { privateKey: keys.a, dataPlane: "auto" });
-		same((await last.status()).dataPlane, "offload", "data plane");
+		same((await last.status()).dataPlane, "kernel", "data plane");
 		await last.stop();
 		same(net.ip("-n", hosts[0], "link").includes("wg0"), false, "the interface");
 		same(net.run(hosts[0], "nft", "list", "ruleset"), "", "rules");
@@ -330,8 +325,48 @@ const scenes: Record<string, (net: NetworkLab) => Promise<void>> = {
 		setClock(-7);
 		same(net.ping(hosts[0], "10.9.0.2"), 3, "pings after 7 h back, by the same session");
 		const last = await startAgain({ ...two, a: successor }, "auto", timestampFile);
-		same((await last.status()).dataPlane, "offload", "data plane of the next one");
+		const { dataPlane, fallback } = await last.status();
+		same(dataPlane, "offload", "data plane of the next one");
+		same(/clock is behind the stamps/.test(fallback ?? ""), true, `why (${fallback})`);
 		same(net.ping(hosts[0], "10.9.0.2"), 3, "its pings, four hours before the last stamp");
+	},
+
+	"a process that ended while it opened the plane is remembered, until the plane is asked for and opens": async (
+		net,
+	) => {
+		const host = net.host("c");
+		const file = join(mkdtempSync(join(tmpdir(), "opening-")), "device.opening");
+		const open = (dataPlane: Plane, killed = false) =>
+			net.device(host, {
+				...{ privateKey: keys.a, dataPlane, openingNote: { file, software: "warren 1" } },
+				...(killed ? { refuses: "netlink-kills" as const } : {}),
+			});
+		const planeOf = async (device: LabDevice) => {
+			const { dataPlane } = await device.status();
+			await device.stop();
+			return dataPlane;
+		};
+		const end = await open("auto", true).catch(messageOf);
+		same(/SIGKILL/.test(String(end)), true, `its end (${String(end)})`);
+		same(await planeOf(await open("auto")), "offload", "data plane of the next one");
+		same(existsSync(file), true, "the note");
+		same(await planeOf(await open("kernel")), "kernel", "data plane that is asked for");
+		same(existsSync(file), false, "the note, once it has opened");
+		same(await planeOf(await open("auto")), "kernel", "data plane of the one after");
+	},
+
+	"an address that moves to another peer while it is talked to takes what follows along": async (net) => {
+		const { turns, flow } = await moveAddress(net, "kernel");
+		same(turns, [turn(1), turn(0), turn(1)], "whose it was, and who answered");
+		same(flow >= 58, true, `pings all the while (${flow} of 60)`);
+	},
+
+	"an address that moves keeps the MTU of the peer that it moved to": async (net) => {
+		same((await moveNarrowAddress(net, "kernel")).route.includes("mtu 1300"), true, "the route's MTU");
+	},
+
+	"an interface that is moved to another namespace goes on there, by the cable where it was made": async (net) => {
+		same(await moveInterface(net, "kernel"), [3, 3, 3, 0], "pings");
 	},
 
 	"somebody else's interface is left alone, and its removal is told": async (net) => {

@@ -6,7 +6,7 @@ import { missingForNamespaces, NetworkLab } from "../network-lab.testing.ts";
 import { missingForGuest, runInGuest } from "./guest.testing.ts";
 
 const missing = missingForNamespaces();
-const scenes = 14;
+const scenes = 18;
 
 describe("the kernel's own WireGuard", () => {
 	let net: NetworkLab | undefined;

@@ -14,7 +14,7 @@ import type { OverlayDeviceDeps, OverlayDeviceDetails } from "../device/overlay-
 import { TimestampStore } from "../device/timestamp-store.ts";
 import { wireguardError } from "../errors.ts";
 import { errors, SystemCallError } from "../linux/libc.ts";
-import { formatCidr, parseCidr } from "../protocol/cidr.ts";
+import { type Cidr, formatCidr, parseCidr } from "../protocol/cidr.ts";
 import { endpointOf } from "../protocol/endpoint.ts";
 import type { KernelInterface } from "./kernel-interface.ts";
 import { follow, type KernelPeerRecord, wantedEndpoint, waysOf } from "./kernel-peer.ts";
@@ -44,6 +44,8 @@ export class KernelDevice implements OverlayDevice {
 	readonly #rules: RuleTable;
 	readonly #stamps: TimestampStore | null;
 	readonly #peers = new Map<string, KernelPeerRecord>();
+	/** Whose an address is. */
+	readonly #owners = new Map<string, KernelPeerRecord>();
 	#stampedUntil = 0;
 	#refusedCalls = 0;
 	#restoring: Timer | null = null;
@@ -87,7 +89,7 @@ export class KernelDevice implements OverlayDevice {
 			if (peer === undefined) return;
 			this.#peers.delete(nameOf(publicKey));
 			this.#kernel.wireguard.removePeer(this.interfaceName, publicKey);
-			this.#kernel.mtu.clear(peer.allowedIps);
+			this.#forget(peer.allowedIps);
 			peer.lane.close();
 		});
 	}
@@ -218,6 +220,8 @@ export class KernelDevice implements OverlayDevice {
 		peer.allowedIps = wanted.allowedIps.map((each) => parseCidr(each)).filter((cidr) => cidr !== null);
 		peer.keepalive = keepalive;
 		this.#peers.set(nameOf(publicKey), peer);
+		const kept = new Set(peer.allowedIps.map(formatCidr));
+		this.#takeFromOthers(peer, kept);
 		const to = wantedEndpoint(peer);
 		const isTold = known !== undefined && peer.told === to;
 		peer.told = to;
@@ -225,9 +229,23 @@ export class KernelDevice implements OverlayDevice {
 			...{ publicKey, presharedKey, keepalive, allowedIps: peer.allowedIps },
 			...(isTold ? {} : { endpoint: to }),
 		});
-		const kept = new Set(peer.allowedIps.map(formatCidr));
-		this.#kernel.mtu.clear(before.filter((cidr) => !kept.has(formatCidr(cidr))));
+		this.#forget(before.filter((cidr) => !kept.has(formatCidr(cidr))));
 		this.#kernel.mtu.set(peer.allowedIps, peer.mtu);
+	}
+
+	/** As the kernel does: an address is one peer's, the last one's that it was given to. */
+	#takeFromOthers(peer: KernelPeerRecord, taken: ReadonlySet<string>): void {
+		for (const name of taken) {
+			const owner = this.#owners.get(name) ?? peer;
+			if (owner !== peer) owner.allowedIps = owner.allowedIps.filter((cidr) => formatCidr(cidr) !== name);
+			this.#owners.set(name, peer);
+		}
+	}
+
+	/** Nobody's any more. */
+	#forget(addresses: readonly Cidr[]): void {
+		for (const cidr of addresses) this.#owners.delete(formatCidr(cidr));
+		this.#kernel.mtu.clear(addresses);
 	}
 
 	/** Tells the kernel where to send, unless it was told so last. */
