@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { brotliCompress } from "node:zlib";
@@ -58,7 +58,7 @@ function compressed(): Plugin {
 		name: "warren-compressed",
 		apply: "build",
 		configResolved({ root, build }) {
-			folder = join(root, build.outDir);
+			folder = resolve(root, build.outDir);
 		},
 		async closeBundle() {
 			const texts = readdirSync(folder, { recursive: true, withFileTypes: true })

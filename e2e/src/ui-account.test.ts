@@ -3,6 +3,7 @@ import { type StartedNode, startNode } from "@warren/testkit";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
+import { stockClient } from "./stock-client.ts";
 import {
 	askHub,
 	eventually,
@@ -74,6 +75,26 @@ describe("the account in the web UI", () => {
 		await desk.setViewportSize({ width: 390, height: 844 });
 		await expectAccessible(desk, "account, narrow");
 		await desk.setViewportSize({ width: 1440, height: 900 });
+	});
+
+	it("two machines that bear one identifier and one name are two, and the one that stays is still there", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		const token = await desk.evaluate(
+			() => (JSON.parse(localStorage.getItem("warren.account.v1") ?? "{}") as { token: string }).token,
+		);
+		const shown = section(desk, "Devices").getByRole("listitem").filter({ hasText: "twin" });
+		const state = { type: "sidecar", deviceId: "twin-0123456789", hostname: "twin", capabilities: ["sync"] };
+		using one = stockClient(first, "_epicenter_discovery", token);
+		using other = stockClient(first, "_epicenter_discovery", token);
+		for (const each of [one, other]) each.provider.awareness.setLocalState(state);
+		await expect.poll(() => shown.count(), eventually).toBe(2);
+		other.provider.awareness.setLocalState(null);
+		await expect.poll(() => shown.count(), eventually).toBe(1);
+		other.provider.awareness.setLocalState(state);
+		await expect.poll(() => shown.count(), eventually).toBe(2);
+		one.provider.awareness.setLocalState(null);
+		other.provider.awareness.setLocalState(null);
+		await expect.poll(() => shown.count(), eventually).toBe(0);
 	});
 
 	it("an API key is shown once, works, and dies when it is deleted", async (test) => {

@@ -113,6 +113,36 @@ describe("a terminal's page", () => {
 		expect(await violationsOf(phone)).toEqual([]);
 	});
 
+	it("what is composed arrives as one paste, arrows are keys, and raw keys go as they are pressed", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		await session("bar", "bash --norc --noprofile");
+		await open(phone, "bar");
+		const line = phone.getByPlaceholder("Type, then send");
+		const send = phone.getByRole("button", { name: /^Send and press Enter|^Send$/ });
+		await line.fill("echo once $((40+2)) ");
+		await send.click();
+		await expect.poll(() => screen("bar"), eventually).toContain("once 42");
+		// The shell's own history, by the bar's arrow.
+		await phone.getByRole("button", { name: "Up", exact: true }).click();
+		await line.fill("and again");
+		await send.click();
+		await expect.poll(() => screen("bar"), eventually).toContain("once 42 and again");
+		// A program that asks for pastes to be marked gets two lines between one pair of marks.
+		await line.fill("printf '\\033[?2004h'; cat -v");
+		await send.click();
+		await line.fill("first\nsecond");
+		await send.click();
+		await expect.poll(() => screen("bar"), eventually).toMatch(/\^\[\[200~first\s+second\^\[\[201~/);
+		await phone.getByRole("button", { name: "Ctrl C" }).click();
+		await phone.getByRole("button", { name: "Type straight into the terminal" }).click();
+		await phone.locator(".xterm").click();
+		await phone.keyboard.type("echo raw $((6*7))");
+		await phone.keyboard.press("Enter");
+		await expect.poll(() => screen("bar"), eventually).toContain("raw 42");
+		expect(await line.count()).toBe(0);
+		await expectAccessible(phone, "raw keys");
+	});
+
 	it("a swipe reads back, and a pinch sizes the text", async (test) => {
 		test.skip(missing !== null, missing ?? "");
 		await session("swiped");

@@ -22,11 +22,13 @@ async function warren(
 	args: readonly string[],
 	env: Readonly<Record<string, string>> = {},
 	through: readonly string[] = [],
+	input = "",
 ) {
 	using home = tempFolder("bad");
 	const command = [...through, process.execPath, main, ...args];
 	const result = await run(command[0] as string, command.slice(1), {
 		timeoutMs: 60_000,
+		input,
 		env: {
 			PATH: process.env["PATH"] ?? "",
 			HOME: home.path,
@@ -106,6 +108,23 @@ describe("joining", () => {
 		const code = formatJoinCode({ secret: newSecret(systemRandom), fingerprint: joinFingerprint(authority.certPem) });
 		expectTold(await join(`https://127.0.0.1:${port}`, code), happened, /Set the clocks of both machines/);
 		server.close();
+	});
+
+	it("with a code as an argument, or on standard input", {
+		timeout: 120_000,
+	}, async () => {
+		await using first = await startNode({ command: ["up"], env: alone });
+		using folder = tempFolder("joined");
+		const invite = async () => {
+			const invited = await warren(["invite", "--json", "--data", first.data]);
+			return (JSON.parse(invited.stdout) as { code: string }).code;
+		};
+		const join = (name: string, code: readonly string[], input: string) =>
+			warren(["join", first.origin, ...code, "--no-start", "--name", name, "--data", folder.file(name)], {}, [], input);
+		for (const done of [await join("attic", [await invite()], ""), await join("cellar", [], `${await invite()}\n`)])
+			expect([done.code, done.stderr]).toEqual([0, expect.stringContaining("has joined")]);
+		expectTold(await join("shed", [], "12345\n"), /no join code/, /warren invite/);
+		expectTold(await join("shed", [], "\n"), /[Nn]o join code/, /warren invite/);
 	});
 
 	it("with a code that was used", { timeout: 120_000 }, async () => {
