@@ -6,7 +6,7 @@ const scenes = 7;
 
 describe("joiners on the kernel's own WireGuard", () => {
 	it("do what they do on the others, and go on when the clock is set hours ahead and back", {
-		timeout: 1_800_000,
+		timeout: 3_600_000,
 	}, async (context) => {
 		context.skip(process.env["WARREN_LONG_TESTS"] !== "1", "a machine is emulated; WARREN_LONG_TESTS=1 runs it");
 		const lacks = missingForGuest(["wg"]);

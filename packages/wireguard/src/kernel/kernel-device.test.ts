@@ -28,7 +28,7 @@ describe("the kernel's own WireGuard", () => {
 	});
 
 	it("does all that the overlay asks of a device, beside the offload plane", {
-		timeout: 1_200_000,
+		timeout: 3_600_000,
 	}, async (context) => {
 		context.skip(process.env["WARREN_LONG_TESTS"] !== "1", "a machine is emulated; WARREN_LONG_TESTS=1 runs it");
 		const lacks = missingForGuest();
