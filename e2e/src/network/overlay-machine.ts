@@ -17,11 +17,14 @@ export interface OverlayStatus {
 	readonly relay: boolean;
 	readonly nat: "easy" | "hard" | null;
 	readonly updated_at: number;
+	readonly data_plane: string | null;
+	readonly conditions: readonly { readonly code: string; readonly title: string }[];
 	readonly peers: readonly {
 		readonly display_name: string;
 		readonly ula: string;
 		readonly path: string;
 		readonly mtu: number | null;
+		readonly last_handshake_at: number | null;
 		readonly endpoint: { readonly address: string; readonly port: number } | null;
 	}[];
 }
@@ -104,9 +107,8 @@ export class OverlayMachine implements AsyncDisposable {
 	}
 
 	/** What its joiner writes of itself from now on, once it is so. */
-	where(holds: (status: OverlayStatus) => boolean): Promise<OverlayStatus> {
+	where(holds: (status: OverlayStatus) => boolean, since = Date.now()): Promise<OverlayStatus> {
 		const file = join(this.data, "overlay", "status.json");
-		const since = Date.now();
 		return new Promise((resolve, reject) => {
 			let last = "no status";
 			const look = () => {
@@ -115,7 +117,8 @@ export class OverlayMachine implements AsyncDisposable {
 				const rows = status.peers.map(
 					(each) => `${each.display_name} ${each.path} ${each.endpoint?.address} ${each.mtu}`,
 				);
-				last = `relay ${status.relay}, NAT ${status.nat}, ${status.coordinator}; ${rows.join(", ")}`;
+				const codes = status.conditions.map(({ code }) => code).join(" ");
+				last = `relay ${status.relay}, NAT ${status.nat}, ${status.coordinator}; ${status.data_plane}; ${codes}; ${rows.join(", ")}`;
 				if (status.updated_at < since || !holds(status)) return;
 				end();
 				resolve(status);

@@ -3,6 +3,7 @@ export { type PosedPostgres, type PosedServer, poseNats, posePostgres } from "./
 export { type FaultRelay, type Faults, faultRelay } from "./fault-relay.ts";
 export { freePort } from "./free-port.ts";
 export { type GoProgram, goProgram } from "./go-program.ts";
+export { type GuestScript, missingForGuest, runInGuest } from "./guest.ts";
 export { type HostilePeer, type HostilePeerOptions, hostilePeer } from "./hostile-peer.ts";
 export { noNats, TestNats, type TestNatsOptions } from "./nats.ts";
 export { FakeObjectStorage } from "./object-storage.ts";

@@ -25,6 +25,14 @@ export const wireguardConditions = {
 		advice: "Correct what it says, or join with --data-plane offload. Nothing changes in the overlay here until then.",
 		delayMs: 0,
 	},
+	clockBehind: {
+		code: "overlay-clock-behind",
+		severity: "error",
+		title:
+			"This host's clock was set back by {seconds} s: machines refuse new sessions with {interface} until it has caught up",
+		advice: "Leave the data plane to auto, or join with --data-plane offload: its stamps do not depend on the clock.",
+		delayMs: 0,
+	},
 	dataPlaneDead: {
 		code: "overlay-data-plane-dead",
 		severity: "error",

@@ -49,6 +49,7 @@ try {
 	device.onDatagram((bytes, from) => say({ event: "datagram", args: [bytes, from] }));
 	device.onRelayDatagram((key, bytes, urgent) => say({ event: "relay", args: [key, bytes, urgent] }));
 	device.onPeerChange((key) => say({ event: "peerChange", args: [key] }));
+	device.onUnfit((reason) => say({ event: "unfit", args: [reason] }));
 	say({ ready: { listenPort: device.listenPort, publicKey: device.publicKey } });
 	for (;;) {
 		const line = await lines.next();

@@ -30,7 +30,9 @@ export function boringtun(): string | null {
 	return found.status === 0 ? found.stdout.trim() : named !== undefined && existsSync(named) ? named : null;
 }
 
-const commandTimeoutMs = 60_000;
+const commandTimeoutMs = 120_000;
+/** For answers that do come: an emulated machine on a busy host takes its time. */
+const pingPatienceSeconds = 60;
 /** Of what a process complains of, the last. */
 const maxSaidCharacters = 4_000;
 const bytesToHex = (_key: string, value: unknown) =>
@@ -113,7 +115,7 @@ export class NetworkLab {
 	}
 
 	/**
-	 * Sends pings until `count` have come back, or 10 s; with `none` expected, `count` pings and no more.
+	 * Sends pings until `count` have come back, or a minute; with `none` expected, `count` pings and no more.
 	 * @returns how many of the first `count` came back. (ping's own wait after the last one is two round trips, which a
 	 * busy machine exceeds: hence the deadline.)
 	 */
@@ -122,7 +124,7 @@ export class NetworkLab {
 		to: string,
 		{ count = 3, bytes = 56, pathMtu = false, expects = "all" as "all" | "none" } = {},
 	): number {
-		const patience = expects === "none" ? ["-W", "1"] : ["-w", "10"];
+		const patience = expects === "none" ? ["-W", "1"] : ["-w", String(pingPatienceSeconds)];
 		const shape = ["-i", "0.1", "-c", String(count), "-s", String(bytes), ...(pathMtu ? ["-M", "do"] : [])];
 		const done = spawnSync("ip", ["netns", "exec", host, "ping", ...patience, ...shape, to], {
 			encoding: "utf8",
@@ -133,7 +135,12 @@ export class NetworkLab {
 
 	/** Pings while this process goes on; `ping` holds it up. @returns how many came back. */
 	async pingAside(host: string, to: string, count: number): Promise<number> {
-		const child = this.start(host, "ping", ["-i", "0.2", "-w", "40", "-c", String(count), to], "pipe");
+		const child = this.start(
+			host,
+			"ping",
+			["-i", "0.2", "-w", String(pingPatienceSeconds), "-c", String(count), to],
+			"pipe",
+		);
 		let output = "";
 		for await (const chunk of child.stdout!) output += String(chunk);
 		return answered(output, count);

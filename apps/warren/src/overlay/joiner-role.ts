@@ -1,10 +1,11 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { HealthTable } from "@warren/kernel";
-import { Joiner, linuxNetwork } from "@warren/overlay/joiner";
+import { type HostedApp, Joiner, type JoinerOptions, linuxNetwork } from "@warren/overlay/joiner";
 import type { RoleDeps, RunningRole } from "../cli/run-role.ts";
 import { type JoinerConfig, readLinkTls, rememberedSettings } from "../config/joiner-config.ts";
 import { version } from "../version.ts";
+import { LastingJoiner } from "./lasting-joiner.ts";
 import { openDeviceWith } from "./open-device.ts";
 
 export interface JoinerRole extends RunningRole {
@@ -16,28 +17,13 @@ export interface JoinerRole extends RunningRole {
 /** This machine on the overlay: the one role with network privileges. */
 export async function openJoiner(deps: RoleDeps, config: JoinerConfig): Promise<JoinerRole> {
 	const health = new HealthTable(deps.clock);
-	const joiner = await Joiner.open(
-		{ ...deps, health, openDevice: openDeviceWith({ ...deps, health }), network: linuxNetwork },
-		{
-			folder: config.folder,
-			coordinators: config.coordinator,
-			tls: readLinkTls(config),
-			readTls: () => readLinkTls(config),
-			...(config.joinToken === undefined ? {} : { joinToken: config.joinToken }),
-			name: config.name,
-			network: config.network,
-			tags: config.tag,
-			interfaceName: config.interface,
-			listenPort: config.listenPort,
-			...(config.listenEndpoint === undefined ? {} : { listenEndpoint: config.listenEndpoint }),
-			relayOnly: config.relayOnly,
-			dataPlane: config.dataPlane,
-			apps: config.apps,
-			namePort: config.names ? 53 : null,
-			localCandidates: true,
-			softwareVersion: `warren/${version}`,
-		},
-	);
+	const openDevice = openDeviceWith({ ...deps, health });
+	const open = (apps: readonly HostedApp[], onUnfit: (reason: string) => void) => {
+		// Another plane is taken where the choice is ours; one that was asked for says in health what is wrong with it.
+		const own = config.dataPlane === "auto" ? { onUnfit } : {};
+		return Joiner.open({ ...deps, health, openDevice, network: linuxNetwork, ...own }, optionsOf(config, apps));
+	};
+	const { lasting, first: joiner } = await LastingJoiner.open({ ...deps, open }, config.apps);
 	mkdirSync(config.folder, { recursive: true, mode: 0o700 });
 	writeFileSync(join(config.folder, "join.json"), rememberedSettings(config), { mode: 0o600 });
 	const ready = {
@@ -51,9 +37,29 @@ export async function openJoiner(deps: RoleDeps, config: JoinerConfig): Promise<
 	const greeting = `${config.name} is on the overlay as ${joiner.ula} (${config.interface}).\n${joiner.connected ? "" : "No coordinator answers: it goes on with what it knew.\n"}`;
 	return {
 		...{ ready, greeting, health },
-		setApps: (apps) => joiner.setApps(apps),
-		close: async () => {
-			await joiner.close();
-		},
+		setApps: (apps) => lasting.setApps(apps),
+		close: () => lasting.close(),
+	};
+}
+
+function optionsOf(config: JoinerConfig, apps: readonly HostedApp[]): JoinerOptions {
+	return {
+		folder: config.folder,
+		coordinators: config.coordinator,
+		tls: readLinkTls(config),
+		readTls: () => readLinkTls(config),
+		...(config.joinToken === undefined ? {} : { joinToken: config.joinToken }),
+		name: config.name,
+		network: config.network,
+		tags: config.tag,
+		interfaceName: config.interface,
+		listenPort: config.listenPort,
+		...(config.listenEndpoint === undefined ? {} : { listenEndpoint: config.listenEndpoint }),
+		relayOnly: config.relayOnly,
+		dataPlane: config.dataPlane,
+		apps,
+		namePort: config.names ? 53 : null,
+		localCandidates: true,
+		softwareVersion: `warren/${version}`,
 	};
 }

@@ -125,6 +125,11 @@ export class FakeDevice implements OverlayDevice {
 	onPeerChange(handler: (publicKey: Uint8Array) => void): void {
 		this.#peerChange = handler;
 	}
+	onUnfit(handler: (reason: string) => void): void {
+		this.sayUnfit = handler;
+	}
+	/** As if its host had become one that it cannot serve. */
+	sayUnfit: (reason: string) => void = () => {};
 	/** As if an authenticated datagram of the peer had come from there. */
 	roam(key: string, to: UdpEndpoint): void {
 		this.endpoints.set(key, to);

@@ -65,6 +65,8 @@ export interface JoinerDeps {
 	readonly openDevice: OpenDevice;
 	readonly network: HostNetwork;
 	readonly health?: HealthTable;
+	/** Its device can serve no longer, and one that is opened now would: close the joiner, and open it anew. */
+	readonly onUnfit?: (reason: string) => void;
 }
 
 export const joinerLimits = {

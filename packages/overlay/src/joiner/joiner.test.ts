@@ -17,6 +17,7 @@ import { addStaticDevice, stockConfig } from "./static-device.ts";
 
 async function join_(folder: string, coordinators: readonly string[], options: Partial<JoinerOptions> = {}) {
 	let device: FakeDevice | undefined;
+	const unfit: string[] = [];
 	const network = new FakeNetwork();
 	const joiner = await Joiner.open(
 		{
@@ -28,6 +29,7 @@ async function join_(folder: string, coordinators: readonly string[], options: P
 				device = await FakeDevice.open(wanted);
 				return device;
 			},
+			onUnfit: (reason) => void unfit.push(reason),
 		},
 		{
 			folder,
@@ -51,7 +53,7 @@ async function join_(folder: string, coordinators: readonly string[], options: P
 	return {
 		joiner,
 		device: device as FakeDevice,
-		network,
+		...{ network, unfit },
 		key: joiner.publicKey as WireGuardKey,
 		[Symbol.asyncDispose]: () => joiner.close(),
 	};
@@ -60,6 +62,21 @@ async function join_(folder: string, coordinators: readonly string[], options: P
 const app = { uuid: "0191e7c2-1111-7222-8333-444455556666", host: "127.0.0.1", port: 1 };
 
 describe("a joiner", () => {
+	it("J16 says that its device can serve no longer; opened anew, it has its key and address, and nobody loses it meanwhile", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		await using other = await join_(folder.file("b"), [server.url], { name: "beta" });
+		const first = await join_(folder.file("a"), [server.url], { name: "alpha" });
+		await other.device.until(() => other.device.peers.has(first.key));
+		first.device.sayUnfit("its host's clock was set back");
+		expect(first.unfit).toEqual(["its host's clock was set back"]);
+		await first.joiner.close();
+		await using again = await join_(folder.file("a"), [server.url], { name: "alpha" });
+		expect([again.key, again.joiner.ula]).toEqual([first.key, first.joiner.ula]);
+		await again.device.until(() => again.device.peers.has(other.key));
+		expect(other.device.removals).toBe(0);
+	});
+
 	it("J1 serves other apps when it is told so: the address moves to them, and from one peer to the next", async () => {
 		using folder = tempFolder("joiner");
 		await using server = await startCoordinator();

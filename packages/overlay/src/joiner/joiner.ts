@@ -254,6 +254,7 @@ export class Joiner implements Closeable {
 			noteFile: this.#files.deviceNoteFile,
 		});
 		this.#device = device;
+		device.onUnfit((reason) => this.#deps.onUnfit?.(reason));
 		const relay = new RelayLanes(this.#link, this.#key, clock, random);
 		this.#relay = relay;
 		const paths = new PathDriver(device, relay, clock, random, {

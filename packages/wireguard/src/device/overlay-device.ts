@@ -187,6 +187,9 @@ export class WireguardDevice implements OverlayDevice {
 		this.#onPeerChange = handler;
 	}
 
+	/** Its stamps are its own, whatever becomes of the clock: it never is. */
+	onUnfit(): void {}
+
 	status(): Promise<OverlayDeviceDetails> {
 		return new Promise((resolve, reject) => {
 			if (this.#closing !== undefined) return reject(closedError(this.interfaceName));

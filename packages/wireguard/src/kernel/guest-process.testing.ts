@@ -324,6 +324,8 @@ const scenes: Record<string, (net: NetworkLab) => Promise<void>> = {
 		}
 		setClock(-7);
 		same(net.ping(hosts[0], "10.9.0.2"), 3, "pings after 7 h back, by the same session");
+		const [reason] = await successor.event((event) => event === "unfit");
+		same(/set back by 25[12]\d\d s/.test(String(reason)), true, `that it asks to be opened anew (${String(reason)})`);
 		const last = await startAgain({ ...two, a: successor }, "auto", timestampFile);
 		const { dataPlane, fallback } = await last.status();
 		same(dataPlane, "offload", "data plane of the next one");

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { missingForGuest, runInGuest } from "@warren/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import { missingForNamespaces, NetworkLab } from "../network-lab.testing.ts";
-import { missingForGuest, runInGuest } from "./guest.testing.ts";
 
 const missing = missingForNamespaces();
 const scenes = 18;
@@ -28,12 +28,15 @@ describe("the kernel's own WireGuard", () => {
 	});
 
 	it("does all that the overlay asks of a device, beside the offload plane", {
-		timeout: 1_200_000,
+		timeout: 3_600_000,
 	}, async (context) => {
 		context.skip(process.env["WARREN_LONG_TESTS"] !== "1", "a machine is emulated; WARREN_LONG_TESTS=1 runs it");
 		const lacks = missingForGuest();
 		context.skip(lacks !== null, lacks ?? "");
-		const lines = await runInGuest(join(import.meta.dirname, "guest-process.testing.ts"));
+		const lines = await runInGuest({
+			script: join(import.meta.dirname, "guest-process.testing.ts"),
+			packages: ["packages/wireguard"],
+		});
 		const told = lines.flatMap((line) =>
 			line.startsWith("scene: ") ? [JSON.parse(line.slice(7)) as { title: string; fault: string | null }] : [],
 		);

@@ -27,6 +27,8 @@ const askEveryMs = { direct: 1_000, lanes: 250 } as const;
 const restoreMs = 20;
 /** Stamps of the kernel's initiations are its own clock's; so far ahead they are written down. */
 const stampsAheadSeconds = 60;
+/** A clock that is set back by less has caught up before a session ends for want of the next one. */
+const maxBehindSeconds = 61;
 
 const noPresharedKey = new Uint8Array(32);
 
@@ -47,6 +49,9 @@ export class KernelDevice implements OverlayDevice {
 	/** Whose an address is. */
 	readonly #owners = new Map<string, KernelPeerRecord>();
 	#stampedUntil = 0;
+	/** What the clock said at most, as far as it was looked at. */
+	#latestSecond = 0;
+	#isUnfit = false;
 	#refusedCalls = 0;
 	#restoring: Timer | null = null;
 	#asking: Timer | null = null;
@@ -54,6 +59,7 @@ export class KernelDevice implements OverlayDevice {
 	#onDatagram: (bytes: Uint8Array, from: UdpEndpoint) => void = () => {};
 	#onRelay: (publicKey: Uint8Array, bytes: Uint8Array, urgent: boolean) => void = () => {};
 	#onPeerChange: (publicKey: Uint8Array) => void = () => {};
+	#onUnfit: (reason: string) => void = () => {};
 
 	/** @param kernel an interface of this process's own, up. */
 	constructor(deps: OverlayDeviceDeps, kernel: KernelInterface, timestampFile: string | null) {
@@ -157,6 +163,10 @@ export class KernelDevice implements OverlayDevice {
 		this.#onPeerChange = handler;
 	}
 
+	onUnfit(handler: (reason: string) => void): void {
+		this.#onUnfit = handler;
+	}
+
 	status(): Promise<OverlayDeviceDetails> {
 		return new Promise((resolve, reject) => {
 			const answer = () => {
@@ -182,7 +192,9 @@ export class KernelDevice implements OverlayDevice {
 			for (const condition of Object.values(wireguardConditions))
 				this.#deps.health.clear(condition, this.interfaceName);
 			this.#kernel.close();
-			this.#stamps?.write({ seconds: Math.floor(this.#clock.now() / 1000) + 1, nanos: 0 });
+			// What peers have seen, also where the clock went back since.
+			const latest = Math.max(this.#latestSecond, Math.floor(this.#clock.now() / 1000));
+			this.#stamps?.write({ seconds: latest + 1, nanos: 0 });
 			await this.#rules.close();
 		})();
 		return this.#closing;
@@ -328,9 +340,23 @@ export class KernelDevice implements OverlayDevice {
 
 	#keepStamps(): void {
 		const seconds = Math.floor(this.#clock.now() / 1000);
-		if (this.#stamps === null || seconds < this.#stampedUntil) return;
+		this.#latestSecond = Math.max(this.#latestSecond, seconds);
+		if (this.#stamps === null) return;
+		this.#lookBehind(this.#latestSecond - seconds);
+		if (seconds < this.#stampedUntil) return;
 		this.#stampedUntil = seconds + stampsAheadSeconds;
 		this.#stamps.write({ seconds: this.#stampedUntil, nanos: 0 });
+	}
+
+	/** The kernel stamps by the clock: peers refuse what is stamped earlier than what they have seen. */
+	#lookBehind(seconds: number): void {
+		if (seconds <= maxBehindSeconds)
+			return this.#deps.health.clear(wireguardConditions.clockBehind, this.interfaceName);
+		const values = { interface: this.interfaceName, seconds: String(seconds) };
+		this.#deps.health.raise(wireguardConditions.clockBehind, values, this.interfaceName);
+		if (this.#isUnfit) return;
+		this.#isUnfit = true;
+		this.#onUnfit(`this host's clock was set back by ${seconds} s, and peers have seen later stamps`);
 	}
 
 	#peerOf(publicKey: Uint8Array): KernelPeerRecord | undefined {

@@ -254,7 +254,7 @@ export class Device {
 		const distance = clock.now() - clock.monotonic();
 		const jump = distance - this.#clockDistance;
 		this.#clockDistance = distance;
-		if (jump > limits.sleepNoticeMs) for (const peer of this.#peers.values()) peer.wake();
+		if (jump > limits.sleepNoticeMs) for (const peer of this.#peers.values()) peer.wake(distance);
 	}
 
 	#handle({ message, origin }: Waiting, now: number): void {

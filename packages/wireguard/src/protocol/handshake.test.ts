@@ -47,7 +47,7 @@ describe("a handshake", () => {
 		exchange(both);
 		expect(b.delivered).toEqual([]);
 		ba.setPresharedKey(new Uint8Array(32).fill(9));
-		ab.wake();
+		ab.wake(Number.POSITIVE_INFINITY);
 		await clock.advance(100);
 		a.send(ab, fromA);
 		exchange(both);
@@ -81,11 +81,11 @@ describe("a handshake", () => {
 		const { clock, a, b, ab, both } = twoMachines();
 		ab.initiate(a.now);
 		exchange(both);
-		ab.wake();
+		ab.wake(Number.POSITIVE_INFINITY);
 		ab.initiate(a.now);
 		expect(exchange(both)).toEqual(["initiation"]);
 		await clock.advance(limits.handshakeIntervalMs);
-		ab.wake();
+		ab.wake(Number.POSITIVE_INFINITY);
 		ab.initiate(a.now);
 		expect(exchange(both)).toContain("response");
 		expect(b.device.waitingHandshakes).toBe(0);
@@ -138,7 +138,7 @@ describe("a handshake", () => {
 		exchange(both);
 		a.send(ab, fromA);
 		const corpus = [a.outbox.pop()!.bytes];
-		ab.wake();
+		ab.wake(Number.POSITIVE_INFINITY);
 		ab.initiate(a.now);
 		corpus.push(a.outbox.pop()!.bytes);
 		const before = [...b.device.peers][0]?.endpoint;

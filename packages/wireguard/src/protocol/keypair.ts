@@ -13,6 +13,8 @@ export interface Keypair<P> {
 	readonly window: ReplayWindow;
 	/** Monotonic, ms. */
 	readonly createdAt: number;
+	/** How far the wall clock was ahead of the monotonic one then, ms. */
+	readonly clockDistance: number;
 	nextCounter: number;
 }
 
@@ -74,8 +76,20 @@ export class KeypairSlots<P> {
 	}
 
 	clear(): void {
-		for (const each of [this.previous, this.current, this.next]) if (each !== null) this.#drop(each);
-		this.previous = this.current = this.next = null;
+		this.keep(() => false);
+	}
+
+	/** Drops the others. @returns whether any is left. */
+	keep(isKept: (keypair: Keypair<P>) => boolean): boolean {
+		const left = (keypair: Keypair<P> | null): Keypair<P> | null => {
+			if (keypair === null || isKept(keypair)) return keypair;
+			this.#drop(keypair);
+			return null;
+		};
+		this.previous = left(this.previous);
+		this.current = left(this.current);
+		this.next = left(this.next);
+		return (this.previous ?? this.current ?? this.next) !== null;
 	}
 
 	#replacePrevious(keypair: Keypair<P> | null): void {

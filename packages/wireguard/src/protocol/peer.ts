@@ -1,5 +1,5 @@
 import type { OverlayRoute, Random } from "@warren/kernel";
-import { specification } from "./constants.ts";
+import { limits, specification } from "./constants.ts";
 import { CookieHolder } from "./cookies.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { isUsable, type Keypair, KeypairSlots, newKeypair } from "./keypair.ts";
@@ -51,7 +51,13 @@ export type IndexOwner =
 
 type Handshake =
 	| { readonly state: "idle" }
-	| { readonly state: "initiated"; readonly localIndex: number; readonly pending: PendingInitiation };
+	| {
+			readonly state: "initiated";
+			readonly localIndex: number;
+			readonly pending: PendingInitiation;
+			/** How far the wall clock was ahead of the monotonic one then, ms. */
+			readonly clockDistance: number;
+	  };
 
 const idle: Handshake = { state: "idle" };
 
@@ -136,7 +142,8 @@ export class Peer {
 			return;
 		}
 		this.#host.bindIndex(localIndex, { state: "initiated", peer: this });
-		this.#handshake = { state: "initiated", localIndex, pending: made.pending };
+		const clockDistance = this.#host.wallClock() - now;
+		this.#handshake = { state: "initiated", localIndex, pending: made.pending, clockDistance };
 		this.#lastInitiationSent = now;
 		this.cookies.sign(made.message, now);
 		this.timers.authenticatedSent(now);
@@ -267,8 +274,15 @@ export class Peer {
 		this.timers.stop();
 	}
 
-	/** The machine slept: sessions may be long dead on the other side. The next packet begins anew at once. */
-	wake(): void {
+	/**
+	 * The machine slept: sessions may be long dead on the other side. The next packet begins anew at once. What was made
+	 * since it woke, before it was noticed, is good. @param clockDistance by how much the wall clock is ahead now, ms.
+	 */
+	wake(clockDistance: number): void {
+		const isSince = (distance: number) => Math.abs(clockDistance - distance) <= limits.sleepNoticeMs;
+		const hasNew = this.sessions.keep((keypair) => isSince(keypair.clockDistance));
+		const isShaking = this.#handshake.state === "initiated" && isSince(this.#handshake.clockDistance);
+		if (hasNew || isShaking) return;
 		this.erase();
 		this.#lastInitiationSent = Number.NEGATIVE_INFINITY;
 	}
@@ -326,6 +340,7 @@ export class Peer {
 			send,
 			receive,
 			createdAt: now,
+			clockDistance: this.#host.wallClock() - now,
 		});
 		this.#host.bindIndex(localIndex, { state: "session", peer: this, keypair });
 		return keypair;

@@ -173,6 +173,42 @@ describe("timers", () => {
 		expect(exchange(both)).toEqual(["initiation", "response", "transport"]);
 	});
 
+	it("T8 what is begun after it, and before it is noticed, goes on: two that slept alike do not undo each other's sessions", async () => {
+		const { clock, a, b, ab, ba, both } = connected();
+		await run(clock, 1000, both);
+		for (const each of both) each.device.tick(each.now);
+		const old = ba.sessions.current;
+		const wall = clock.now.bind(clock);
+		clock.now = () => wall() + 3_600_000;
+		// One notices first, and shakes hands with the other, which has not looked yet.
+		a.device.tick(a.now);
+		a.send(ab, fromA);
+		expect(exchange(both)).toEqual(["initiation", "response", "transport"]);
+		const made = ba.sessions.current;
+		expect(made).not.toBe(old);
+		b.device.tick(b.now);
+		expect([ba.sessions.current, ba.sessions.previous]).toEqual([made, null]);
+		a.send(ab, fromA);
+		b.send(ba, fromB);
+		expect(exchange(both)).toEqual(["transport", "transport"]);
+	});
+
+	it("T8 an initiation that is under way since is not begun again", async () => {
+		const { clock, a, b, ab, ba, both } = connected();
+		await run(clock, specification.rekeyTimeoutMs, both);
+		for (const each of both) each.device.tick(each.now);
+		const wall = clock.now.bind(clock);
+		clock.now = () => wall() + 3_600_000;
+		b.device.tick(b.now);
+		// Asked for after the jump, by one that has not looked yet.
+		ab.initiate(a.now);
+		a.device.tick(a.now);
+		expect(ab.sessions.current).toBeNull();
+		a.send(ab, fromA);
+		expect(exchange(both)).toEqual(["initiation", "response", "transport"]);
+		expect(ba.sessions.current).not.toBeNull();
+	});
+
 	it("T8 H6 a clock that is set back disturbs no session, and later handshakes are taken", async () => {
 		const { clock, a, b, ab, ba, both } = connected();
 		const wall = clock.now.bind(clock);

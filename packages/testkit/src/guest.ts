@@ -17,7 +17,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { createInterface } from "node:readline";
 
-const repository = join(import.meta.dirname, "../../../..");
+const repository = join(import.meta.dirname, "../../..");
 const programs = [
 	"sh",
 	"mount",
@@ -36,16 +36,30 @@ const programs = [
 /** With what WireGuard, nftables and the tests' cables need. */
 const moduleFolders = ["net", "crypto", "lib", "arch/x86/crypto", "drivers/net/wireguard"] as const;
 const moduleFiles = ["drivers/net/veth.ko", "drivers/net/tun.ko"] as const;
-const bootTimeoutMs = 15 * 60_000;
+/** A busy host starves it: on a quiet one it is a few minutes. */
+const bootTimeoutMs = 60 * 60_000;
 const maxNamesBytes = 16 * 1024 * 1024;
 
+/** Of an install, what no script of ours starts there: an agent, browsers, a bundler. */
+const leftOut = /^(opencode-|@cloudflare\/|@img\/|@rolldown\/)/;
+
+export interface GuestScript {
+	/** Of the repository, with its whole path. */
+	readonly script: string;
+	readonly args?: readonly string[];
+	/** Folders of the packages that it needs, below the repository; what they depend on comes along. */
+	readonly packages: readonly string[];
+	/** Of this host's, beside what every script has. */
+	readonly programs?: readonly string[];
+}
+
 /** Why a machine with a kernel of its own cannot be started here; null = it can. */
-export function missingForGuest(): string | null {
+export function missingForGuest(more: readonly string[] = []): string | null {
 	const kernel = process.env["WARREN_TEST_KERNEL"];
 	if (kernel === undefined)
 		return "WARREN_TEST_KERNEL names no unpacked kernel package (a folder with boot/vmlinuz-* and lib/modules/*)";
 	if (!existsSync(join(kernel, "boot"))) return `${kernel} has no folder boot`;
-	for (const tool of ["qemu-system-x86_64", "cpio", "depmod", "ldd", ...programs])
+	for (const tool of ["qemu-system-x86_64", "cpio", "depmod", "ldd", ...programs, ...more])
 		if (spawnSync("which", [tool]).status !== 0) return `${tool} is not installed`;
 	return process.arch === "x64" ? null : `the machine is emulated for x64 alone; this is ${process.arch}`;
 }
@@ -54,14 +68,14 @@ export function missingForGuest(): string | null {
  * Starts a machine with the kernel that WARREN_TEST_KERNEL names, emulated, which runs one of our scripts and stops.
  * @returns what the script wrote, by lines. @throws Error when it did not come to its end.
  */
-export async function runInGuest(script: string, ...args: readonly string[]): Promise<string[]> {
+export async function runInGuest({ script, args = [], packages, programs: more = [] }: GuestScript): Promise<string[]> {
 	const folder = mkdtempSync(join(tmpdir(), "warren-guest-"));
 	try {
 		const root = join(folder, "root");
 		const kernel = process.env["WARREN_TEST_KERNEL"] as string;
-		copyPrograms(root);
+		copyPrograms(root, [...programs, ...more]);
 		copyModules(root, kernel);
-		copyRepository(root);
+		copyRepository(root, packages);
 		writeFileSync(join(root, "init"), initOf([join("/warren", relative(repository, script)), ...args]));
 		chmodSync(join(root, "init"), 0o755);
 		const archive = join(folder, "initrd");
@@ -117,11 +131,11 @@ function initOf(script: readonly string[]): string {
 	].join("\n");
 }
 
-function copyPrograms(root: string): void {
+function copyPrograms(root: string, names: readonly string[]): void {
 	for (const name of ["bin", "proc", "sys", "dev", "tmp", "run", "root", "etc", "var"])
 		mkdirSync(join(root, name), { recursive: true });
 	symlinkSync("/run", join(root, "var/run"));
-	const found = [...programs.map((name) => [name, execFileSync("which", [name], { encoding: "utf8" }).trim()])];
+	const found = [...names.map((name) => [name, execFileSync("which", [name], { encoding: "utf8" }).trim()])];
 	for (const [name = "", path = ""] of [...found, ["node", process.execPath]]) {
 		cpSync(realpathSync(path), join(root, "bin", name));
 		// A script has no libraries.
@@ -148,8 +162,8 @@ function copyModules(root: string, kernel: string): void {
 	execFileSync("depmod", ["-b", root, version]);
 }
 
-/** This package and all that it depends on, where they are in the repository. */
-function copyRepository(root: string): void {
+/** Packages and all that they depend on, where they are in the repository. */
+function copyRepository(root: string, packages: readonly string[]): void {
 	const to = join(root, "warren");
 	const seen = new Set<string>();
 	const take = (folder: string): void => {
@@ -163,12 +177,11 @@ function copyRepository(root: string): void {
 			readFileSync(join(real, "package.json"), "utf8"),
 		) as Record<string, Record<string, string> | undefined>;
 		for (const name of [...Object.keys(dependencies), ...Object.keys(optionalDependencies)]) {
-			const found = resolve(real, name);
+			const found = leftOut.test(name) ? null : resolve(real, name);
 			if (found !== null) take(found);
 		}
 	};
-	take(join(repository, "packages/wireguard"));
-	take(join(repository, "packages/testkit"));
+	for (const folder of packages) take(join(repository, folder));
 	writeFileSync(join(to, "package.json"), JSON.stringify({ type: "module", private: true }));
 }
 
