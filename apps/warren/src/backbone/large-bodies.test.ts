@@ -1,15 +1,9 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { Agent, createServer, request, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
-import { tempFolder } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { TunnelProcesses } from "./tunnel-processes.testing.ts";
 
-const main = fileURLToPath(new URL("../main.ts", import.meta.url));
-const adminToken = "an-administrator-of-tests";
 const megabyte = 1_000_000;
 /** One piece, sent again and again: the test itself must hold nothing. */
 const piece = Buffer.alloc(100_000, "0123456789");
@@ -19,14 +13,10 @@ const piece = Buffer.alloc(100_000, "0123456789");
  */
 const mayGrowKiB = 200 * 1024;
 
-let folder: ReturnType<typeof tempFolder>;
-let started: ChildProcess[];
 let service: Server;
 /** Bytes that the service was sent. */
 let taken: number;
 beforeEach(async () => {
-	folder = tempFolder("large-bodies");
-	started = [];
 	taken = 0;
 	service = createServer((incoming, outgoing) => {
 		const asked = Number(incoming.headers["x-bytes"] ?? 0);
@@ -47,53 +37,12 @@ beforeEach(async () => {
 	await new Promise<void>((resolve) => service.listen(0, "127.0.0.1", resolve));
 });
 afterEach(async () => {
-	for (const each of started) {
-		const gone = once(each, "exit");
-		if (each.kill("SIGKILL")) await gone;
-	}
 	service.closeAllConnections();
 	service.close();
-	folder[Symbol.dispose]();
 });
 
-/** The most memory that a process ever had resident. */
-const peakKiB = (pid: number): number =>
-	Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
-
-interface Tunnel {
-	readonly port: number;
-	readonly pids: readonly number[];
-}
-
-/** Starts a command and gives its one JSON line. */
-async function start(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Record<string, unknown>> {
-	const child = spawn(process.execPath, [main, ...args, "--json"], {
-		stdio: ["ignore", "pipe", "inherit"],
-		env: { PATH: process.env["PATH"] ?? "", HOME: folder.path, WARREN_LOG_LEVEL: "error", ...env },
-	});
-	started.push(child);
-	const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string];
-	return JSON.parse(line) as Record<string, unknown>;
-}
-
-async function tunnel(transport: string): Promise<Tunnel> {
-	const flags = ["--http", "--port", "0", "--data", folder.file("data"), "--stream-ports", "0-0"];
-	const server = await start(["backbone", ...flags], { BACKBONE_ADMIN_TOKEN: adminToken });
-	const port = server["port"] as number;
-	const made = await fetch(`http://127.0.0.1:${port}/admin/api/tokens`, {
-		method: "POST",
-		headers: { authorization: `Bearer ${adminToken}`, "content-type": "application/json" },
-		body: JSON.stringify({ service_name: "web" }),
-	});
-	const { token } = (await made.json()) as { token: string };
-	const target = `127.0.0.1:${(service.address() as AddressInfo).port}`;
-	const to = ["--backbone", `http://127.0.0.1:${port}`, "--service", "web", "--target", target];
-	const agent = await start(["agent", ...to, "--transport", transport], { BACKBONE_SERVICE_TOKEN: token });
-	return { port, pids: [server["pid"] as number, agent["pid"] as number] };
-}
-
 /** Sends `up` bytes and asks for `down`. @returns how many came. */
-function pass({ port }: Tunnel, up: number, down: number): Promise<number> {
+function pass({ port }: TunnelProcesses, up: number, down: number): Promise<number> {
 	return new Promise((resolve, reject) => {
 		const asked = request(
 			{
@@ -139,15 +88,15 @@ describe("bodies of any size", () => {
 	);
 
 	async function flat(transport: string, bytes: number): Promise<void> {
-		const way = await tunnel(transport);
+		await using way = await TunnelProcesses.open(transport, (service.address() as AddressInfo).port);
 		// What a process makes once it makes for the first ones.
 		for (let each = 0; each < 3; each++) expect(await pass(way, 10 * megabyte, 10 * megabyte)).toBe(10 * megabyte);
-		const before = way.pids.map(peakKiB);
+		const before = way.peaksKiB;
 		taken = 0;
 		expect(await pass(way, bytes, 0)).toBe(0);
 		expect(taken).toBe(bytes);
 		expect(await pass(way, 0, bytes)).toBe(bytes);
-		const grown = way.pids.map((pid, at) => peakKiB(pid) - (before[at] as number));
+		const grown = way.peaksKiB.map((peak, at) => peak - (before[at] as number));
 		expect(Math.max(...grown)).toBeLessThan(mayGrowKiB);
 	}
 });

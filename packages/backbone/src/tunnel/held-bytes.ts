@@ -11,7 +11,8 @@ export class HeldBytes {
 
 	push(piece: Buffer): void {
 		this.length += piece.length;
-		if (piece.length >= copyBelowBytes) {
+		// Nor may a larger one keep more than twice itself.
+		if (piece.length >= copyBelowBytes && piece.length * 2 >= piece.buffer.byteLength) {
 			this.#settleTail();
 			this.#pieces.push(piece);
 			return;
