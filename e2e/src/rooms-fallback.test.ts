@@ -1,4 +1,7 @@
+import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
+import { Doc, encodeStateAsUpdate } from "yjs";
 import { stockClient } from "./stock-client.ts";
 import { bearer, call, startPair, type WarrenPair } from "./warren-pair.ts";
 
@@ -13,6 +16,33 @@ beforeAll(async () => {
 afterAll(() => pair?.[Symbol.asyncDispose]());
 
 describe("documents on a joined node's origin", () => {
+	it("speak the subprotocol that a page asks the hub for, so that it hears what is on the hub's disk", async () => {
+		const { origin, ca } = pair.second;
+		const offered = ["warren.v1", "warren.sync.v1", `bearer.${pair.session}`];
+		const socket = new WebSocket(`${origin.replace("https", "wss")}/rooms/counted/sync`, offered, { ca });
+		try {
+			const durable = new Promise<number | undefined>((resolve, reject) => {
+				socket.once("error", reject);
+				socket.once("close", (code) => reject(new Error(`closed ${code}`)));
+				socket.on("message", (data: Buffer) => data[0] === 100 && resolve(data[1]));
+			});
+			await Promise.race([once(socket, "open"), durable]);
+			expect(socket.protocol).toBe("warren.sync.v1");
+			const doc = new Doc();
+			doc.getText("t").insert(0, "counted");
+			const update = encodeStateAsUpdate(doc);
+			socket.send(Uint8Array.of(0, 0, 1, 0));
+			socket.send(Uint8Array.of(0, 2, update.length, ...update));
+			expect(await durable).toBe(1);
+			const stored = await call(pair.first, "GET", "/rooms/counted/export?format=json", bearer(pair.session));
+			expect(JSON.stringify(stored.body)).toContain("counted");
+			expect((await call(pair.first, "DELETE", "/rooms/counted", bearer(pair.session))).status).toBe(204);
+		} finally {
+			socket.removeAllListeners("close");
+			socket.terminate();
+		}
+	}, 60_000);
+
 	it("come from the hub, and from the node's own sidecar once the hub is killed; then both merge", async () => {
 		const { session } = pair;
 		using desk = stockClient(pair.second, "notes", session);

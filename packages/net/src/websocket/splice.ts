@@ -25,7 +25,8 @@ export interface UpstreamRequest {
 }
 
 export type UpstreamAnswer =
-	| { readonly kind: "switched"; readonly socket: Socket; readonly head: Buffer }
+	/** `protocol`: the subprotocol that it chose of those it was offered, or null. */
+	| { readonly kind: "switched"; readonly socket: Socket; readonly head: Buffer; readonly protocol: string | null }
 	/** A plain answer instead of a 101. */
 	| { readonly kind: "refused"; readonly status: number }
 	/** A 101 that breaks the protocol. */
@@ -33,7 +34,7 @@ export type UpstreamAnswer =
 	/** No answer, or none in time. */
 	| { readonly kind: "silent"; readonly cause: Error };
 
-/** Does the client half of a WebSocket handshake over a socket, offering `warren.v1` alone. Nothing rejects. */
+/** Does the client half of a WebSocket handshake over a socket, offering `warren.v1` unless told. Nothing rejects. */
 export function upgradeUpstream(upstream: UpstreamRequest, clock: Clock): Promise<UpstreamAnswer> {
 	return new Promise((settle) => {
 		const resolve = (answer: UpstreamAnswer) => {
@@ -60,8 +61,10 @@ export function upgradeUpstream(upstream: UpstreamRequest, clock: Clock): Promis
 			},
 		});
 		request.once("upgrade", (response, socket, head) => {
-			const why = handshakeFault(response, key);
-			if (why === null) return resolve({ kind: "switched", socket: socket as Socket, head });
+			const offered = offeredIn(upstream.headers["sec-websocket-protocol"] ?? webSocketProtocol);
+			const why = handshakeFault(response, key, offered);
+			const protocol = response.headers["sec-websocket-protocol"] ?? null;
+			if (why === null) return resolve({ kind: "switched", socket: socket as Socket, head, protocol });
 			socket.destroy();
 			resolve({ kind: "broken", why });
 		});
@@ -83,13 +86,16 @@ export function upgradeUpstream(upstream: UpstreamRequest, clock: Clock): Promis
  * Completes the client's own handshake and copies bytes both ways until either side ends; then both are gone. Frames
  * are never parsed, so a hop costs a copy; a slow side slows the other through TCP and costs nobody memory.
  */
-export function spliceUpgrade(upgrade: Upgrade, upstream: { readonly socket: Socket; readonly head: Buffer }): void {
+export function spliceUpgrade(
+	upgrade: Upgrade,
+	upstream: { readonly socket: Socket; readonly head: Buffer; readonly protocol: string | null },
+): void {
 	const { request, socket, head } = upgrade.take();
 	if (socket.destroyed) {
 		upstream.socket.destroy();
 		return;
 	}
-	socket.write(handshakeAnswer(request));
+	socket.write(handshakeAnswer(request, upstream.protocol ?? webSocketProtocol));
 	const client = socket as Socket;
 	if (head.length > 0) upstream.socket.write(head);
 	if (upstream.head.length > 0) client.write(upstream.head);
@@ -115,21 +121,28 @@ function join(from: Socket, to: Socket): void {
 }
 
 /** Judges a 101 before a byte of it is passed on. @returns null when it is right. */
-function handshakeFault(response: IncomingMessage, key: string): string | null {
+function handshakeFault(response: IncomingMessage, key: string, offered: readonly string[]): string | null {
 	if (response.headers.upgrade?.toLowerCase() !== "websocket") return "it switched to something else";
 	if (response.headers["sec-websocket-accept"] !== acceptOf(key)) return "its key does not fit";
 	if (response.headers["sec-websocket-extensions"] !== undefined) return "it chose an extension that was not offered";
 	const protocol = response.headers["sec-websocket-protocol"];
-	return protocol === undefined || protocol === webSocketProtocol
-		? null
-		: "it chose a subprotocol that was not offered";
+	return protocol === undefined || offered.includes(protocol) ? null : "it chose a subprotocol that was not offered";
 }
 
-export function handshakeAnswer(request: IncomingMessage): string {
-	const offered = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((each) => each.trim());
-	const protocol = offered.includes(webSocketProtocol) ? `Sec-WebSocket-Protocol: ${webSocketProtocol}\r\n` : "";
+/** @param protocol is echoed when the client offered it. */
+export function handshakeAnswer(request: IncomingMessage, protocol: string = webSocketProtocol): string {
+	const isOffered = offeredIn(request.headers["sec-websocket-protocol"] ?? "").includes(protocol);
+	const chosen = isOffered ? `Sec-WebSocket-Protocol: ${protocol}\r\n` : "";
 	const accept = acceptOf(String(request.headers["sec-websocket-key"]));
-	return `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n${protocol}\r\n`;
+	return `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n${chosen}\r\n`;
+}
+
+/** Of a header's list; a credential among them is nobody's to choose. */
+function offeredIn(header: string): string[] {
+	return header
+		.split(",")
+		.map((each) => each.trim())
+		.filter((each) => each !== "" && !/^(bearer|ticket)\./.test(each));
 }
 
 function acceptOf(key: string): string {
