@@ -17,6 +17,17 @@ export function missingForNamespaces(...tools: readonly string[]): string | null
 	return null;
 }
 
+/** Whether this host's kernel makes interfaces of its own WireGuard; one that it could load counts. */
+export function kernelHasWireguard(): boolean {
+	const name = `wrn${process.pid}-probe`;
+	spawnSync("ip", ["netns", "add", name]);
+	try {
+		return spawnSync("ip", ["-n", name, "link", "add", "wg0", "type", "wireguard"]).status === 0;
+	} finally {
+		spawnSync("ip", ["netns", "del", name]);
+	}
+}
+
 /** Where wireguard-go is, by either of its names; null = not installed. */
 export function wireguardGo(): string | null {
 	const found = spawnSync("which", ["wireguard-go"], { encoding: "utf8" });

@@ -1,9 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { missingForGuest, runInGuest } from "@warren/testkit";
 import { afterEach, describe, expect, it } from "vitest";
-import { missingForNamespaces, NetworkLab } from "../network-lab.testing.ts";
+import { kernelHasWireguard, missingForNamespaces, NetworkLab } from "../network-lab.testing.ts";
 
 const missing = missingForNamespaces();
 const scenes = 18;
@@ -17,7 +16,7 @@ describe("the kernel's own WireGuard", () => {
 
 	it("is refused by name where there is none, and auto goes on with the next one, which is no fault", async (context) => {
 		context.skip(missing !== null, missing ?? "");
-		context.skip(existsSync("/sys/module/wireguard"), "this host's kernel has it");
+		context.skip(kernelHasWireguard(), "this host's kernel has it");
 		net = new NetworkLab();
 		const host = net.host("a");
 		const privateKey = Uint8Array.from(randomBytes(32));

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type LabDevice, missingForNamespaces, NetworkLab } from "../network-lab.testing.ts";
+import { kernelHasWireguard, type LabDevice, missingForNamespaces, NetworkLab } from "../network-lab.testing.ts";
 
 const missing = missingForNamespaces();
 const privateKey = Uint8Array.from(randomBytes(32));
@@ -16,7 +16,7 @@ describe("a process that ends while it opens the kernel's plane", { timeout: 120
 
 	beforeEach((context) => {
 		if (missing !== null) context.skip(true, missing);
-		if (existsSync("/sys/module/wireguard")) context.skip(true, "this host's kernel has WireGuard");
+		if (kernelHasWireguard()) context.skip(true, "this host's kernel has WireGuard");
 		folder = mkdtempSync(join(tmpdir(), "warren-opening-"));
 		file = join(folder, "device.opening");
 		net = new NetworkLab();
