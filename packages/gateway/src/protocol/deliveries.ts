@@ -48,6 +48,18 @@ export class Deliveries {
 		this.#mailboxes.add(mesh);
 	}
 
+	/** As `pass`, to one mesh, as most messages go: one that needs no queue gets it without lists in between. */
+	relay(sending: Sending, target: Mesh, message: SendMessage, now: number, wall: number): void {
+		const { session } = target;
+		if (target.durable || session === null) return this.pass(sending, [target], message, now, wall);
+		const from = sending.mesh;
+		from.head ??= incomingHead(from);
+		const extra = session.features.size === 0 ? null : { id: this.#idOf(sending, wall), room: message.room };
+		sending.delivered += 1;
+		this.#emit({ kind: "fanout", to: [session.socket], text: encodeIncoming(from.head, message.payload, extra) });
+		this.done(sending);
+	}
+
 	/** Gives one message to everybody that it is for. */
 	pass(sending: Sending, targets: Iterable<Mesh>, message: SendMessage, now: number, wall: number): void {
 		const from = sending.mesh;
@@ -57,8 +69,7 @@ export class Deliveries {
 		let bytes = 0;
 		const plainTo: SocketId[] = [];
 		const extendedTo: SocketId[] = [];
-		// Clients of the original name no ids; whoever keeps messages apart by id needs one.
-		const id = sending.id === "" ? `u${wall}.${this.#unnamed++}` : sending.id;
+		const id = this.#idOf(sending, wall);
 		const extend = () => {
 			extended ??= encodeIncoming(head, message.payload, { id, room: message.room });
 			return extended;
@@ -85,6 +96,11 @@ export class Deliveries {
 		}
 		if (extendedTo.length > 0) this.#emit({ kind: "fanout", to: extendedTo, text: extend() });
 		this.done(sending);
+	}
+
+	/** Clients of the original name no ids; whoever keeps messages apart by id needs one. */
+	#idOf(sending: Sending, wall: number): string {
+		return sending.id === "" ? `u${wall}.${this.#unnamed++}` : sending.id;
 	}
 
 	/** The id has come again after some queues could not be written. */

@@ -31,6 +31,8 @@ export class RememberedIds {
 	#oldest = 0;
 	#told = new Map<string, Told>();
 	#toldAt = Number.NEGATIVE_INFINITY;
+	/** What was looked up last, and its hash: it is what is added next. */
+	#hashed: { meshId: string; id: string; low: number; high: number } = { meshId: "", id: "", low: 0, high: 0 };
 
 	constructor(maxEntries: number, forMs: number, seed: string) {
 		this.#maxEntries = maxEntries;
@@ -44,9 +46,7 @@ export class RememberedIds {
 
 	/** @returns the sending while its outcome is open or may change, what was told of it afterwards, or null. */
 	get(meshId: string, id: string, now: number): Sending | Told | null {
-		const seed = hashOf(meshId, this.#seed, firstFactor);
-		const low = hashOf(id, seed, firstFactor);
-		const high = hashOf(id, seed, secondFactor);
+		const { low, high } = this.#hash(meshId, id);
 		for (let link = this.#heads[this.#chainOf(low)] as number; link !== 0; link = this.#next[link - 1] as number) {
 			const slot = link - 1;
 			if (this.#low[slot] !== low || this.#high[slot] !== high || this.#meshes[slot] !== meshId) continue;
@@ -69,12 +69,10 @@ export class RememberedIds {
 			this.#free(slot);
 		}
 		const { meshId } = sending.mesh;
-		// Meshes that count theirs from one have the same ids: they must not share chains.
-		const seed = hashOf(meshId, this.#seed, firstFactor);
-		const low = hashOf(sending.id, seed, firstFactor);
+		const { low, high } = this.#hash(meshId, sending.id);
 		const chain = this.#chainOf(low);
 		this.#low[slot] = low;
-		this.#high[slot] = hashOf(sending.id, seed, secondFactor);
+		this.#high[slot] = high;
 		this.#next[slot] = this.#heads[chain] as number;
 		this.#heads[chain] = slot + 1;
 		this.#meshes[slot] = meshId;
@@ -109,6 +107,18 @@ export class RememberedIds {
 	forget(sending: Sending): void {
 		const { slot } = sending;
 		if (slot !== -1 && this.#kept[slot] === sending) this.#free(slot);
+	}
+
+	#hash(meshId: string, id: string): { readonly low: number; readonly high: number } {
+		const hashed = this.#hashed;
+		if (hashed.id === id && hashed.meshId === meshId) return hashed;
+		// Meshes that count theirs from one have the same ids: they must not share chains.
+		const seed = hashOf(meshId, this.#seed, firstFactor);
+		hashed.meshId = meshId;
+		hashed.id = id;
+		hashed.low = hashOf(id, seed, firstFactor);
+		hashed.high = hashOf(id, seed, secondFactor);
+		return hashed;
 	}
 
 	#chainOf(low: number): number {

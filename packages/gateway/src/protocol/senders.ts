@@ -66,8 +66,14 @@ export class Senders {
 			sending.refusal = refusal;
 			return this.#core.deliveries.done(sending);
 		}
-		const targets = this.#targets(session, mesh, message);
-		this.#core.deliveries.pass(sending, targets, message, this.#core.now, this.#core.wall);
+		const { deliveries, now, wall } = this.#core;
+		const { targetMeshId, room } = message;
+		if (targetMeshId === null) deliveries.pass(sending, this.#audience(mesh, room), message, now, wall);
+		else {
+			const target = this.#targetOf(session, mesh, targetMeshId);
+			if (target === null) deliveries.pass(sending, none, message, now, wall);
+			else deliveries.relay(sending, target, message, now, wall);
+		}
 		// What may be sent again is not remembered.
 		if (receipts && (sending.failed.length > 0 || sending.receipt?.retryAfterMs === undefined))
 			this.#remembered.add(sending);
@@ -123,15 +129,14 @@ export class Senders {
 		};
 	}
 
-	#targets(session: Session, from: Mesh, { targetMeshId, room }: SendMessage): Iterable<Mesh> {
-		if (targetMeshId === null) return this.#audience(from, room);
+	#targetOf(session: Session, from: Mesh, targetMeshId: string): Mesh | null {
 		// One that is connected is the one that has the name; who speaks, often speaks to the same.
 		let target = session.target;
 		if (target?.session == null || target.meshId !== targetMeshId) {
 			target = this.#core.meshes.get(targetMeshId);
 			session.target = target;
 		}
-		return target !== null && admitEachOther(from, target) ? [target] : none;
+		return target !== null && admitEachOther(from, target) ? target : null;
 	}
 
 	*#audience(from: Mesh, room: string | null): Iterable<Mesh> {

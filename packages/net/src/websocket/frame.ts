@@ -1,6 +1,8 @@
 /** RFC 6455 §5.2: opcodes of data frames. */
 export const opcodes = { continuation: 0x0, text: 0x1, binary: 0x2 } as const;
 
+const finalBit = 0x80;
+
 /** One unmasked, final, uncompressed frame as it goes on the wire; built once, written to many. */
 export type Frame = Buffer & { readonly __frame?: never };
 
@@ -36,6 +38,26 @@ export function joinFrames(parts: readonly (Frame | string)[]): Buffer {
 	return joined;
 }
 
+/** The same for texts of ASCII alone, as the latin1 text of its bytes: the runtime writes that without a buffer. */
+export function frameText(texts: readonly string[]): string {
+	let all = "";
+	for (const text of texts) all += headText(text.length) + text;
+	return all;
+}
+
+/** What a text of ASCII alone takes on the wire. */
+export const asciiFrameBytes = (text: string): number => headBytes(text.length) + text.length;
+
+const headTexts = Array.from({ length: 126 }, (_, length) => String.fromCharCode(finalBit | opcodes.text, length));
+
+function headText(length: number): string {
+	if (length < 126) return headTexts[length] as string;
+	if (length < 65536) return String.fromCharCode(finalBit | opcodes.text, 126, length >> 8, length & 0xff);
+	const head = Buffer.alloc(10);
+	writeHead(head, 0, finalBit | opcodes.text, length);
+	return head.toString("latin1");
+}
+
 /** What a text takes on the wire. */
 export function textFrameBytes(text: string): number {
 	const length = Buffer.byteLength(text);
@@ -58,8 +80,6 @@ export function encodeFragments(payload: Uint8Array, maxFragmentBytes: number): 
 	}
 	return fragments;
 }
-
-const finalBit = 0x80;
 
 function allocateFrame(firstByte: number, length: number): { frame: Buffer; at: number } {
 	const frame = Buffer.allocUnsafe(headBytes(length) + length);

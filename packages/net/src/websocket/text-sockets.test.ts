@@ -121,6 +121,28 @@ describe("many text sockets", () => {
 		expect(sockets.size).toBe(0);
 	});
 
+	it("texts of every length of head arrive as they were, of ASCII alone, with others, and both in one turn", async () => {
+		const client = await connect();
+		const lengths = [0, 1, 125, 126, 127, 65_535, 65_536];
+		const texts = lengths.map((length) => "a".repeat(length));
+		const turns = [texts, texts.map((text) => `ü\u{1f427}${text}`), [...texts, "ü", "\u00ff", "plain", "€"], ["plain"]];
+		const said: string[] = [];
+		for (const turn of turns) {
+			const all = new Promise<void>((resolve) => {
+				let left = turn.length;
+				client.on("message", (data) => {
+					said.push(String(data));
+					left -= 1;
+					if (left === 0) resolve();
+				});
+			});
+			for (const text of turn) open[0]?.send(text);
+			await all;
+			client.removeAllListeners("message");
+			expect(said.splice(0)).toEqual(turn);
+		}
+	});
+
 	it("what can wait goes out with what comes next, in order, or by itself after a while", async () => {
 		const client = await connect();
 		const said: string[] = [];

@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import { type Clock, type Closeable, closeCodes, type Timer } from "@warren/kernel";
 import type { Upgrade } from "../http/route.ts";
-import { type Frame, joinFrames, textFrameBytes } from "./frame.ts";
+import { asciiFrameBytes, type Frame, frameText, joinFrames, textFrameBytes } from "./frame.ts";
 import { MessageReader } from "./message-reader.ts";
 import { handshakeAnswer } from "./splice.ts";
 
@@ -41,6 +41,8 @@ export class TextSockets implements Closeable {
 	#soon: Timer | null = null;
 	#lap: Iterator<TextSocket> | null = null;
 	#sweep: Timer | null = null;
+	/** Monotonic, whole milliseconds, moved by the sweep: a clock asked with every read would be a number made anew. */
+	time = 0;
 
 	constructor(clock: Clock, options: TextSocketsOptions) {
 		this.#clock = clock;
@@ -53,7 +55,8 @@ export class TextSockets implements Closeable {
 
 	accept(upgrade: Upgrade): TextSocket {
 		const { request, socket, head } = upgrade.take();
-		const opened = new TextSocket(this, socket, this.#clock.monotonic());
+		this.time = Math.trunc(this.#clock.monotonic());
+		const opened = new TextSocket(this, socket);
 		this.#sockets.add(opened);
 		if (this.#sweep === null) this.#armSweep();
 		socket.write(handshakeAnswer(request));
@@ -71,11 +74,6 @@ export class TextSockets implements Closeable {
 		this.#sweep?.cancel();
 		this.#soon?.cancel();
 		for (const socket of [...this.#sockets, ...this.#closing.keys()]) socket.terminate();
-	}
-
-	/** For TextSocket alone. */
-	now(): number {
-		return this.#clock.monotonic();
 	}
 
 	/** For TextSocket alone. */
@@ -113,8 +111,13 @@ export class TextSockets implements Closeable {
 		let frames: readonly (Frame | string)[] = [];
 		let joined: Buffer | null = null;
 		for (const socket of dirty) {
+			const { isPlain } = socket;
 			const pending = socket.takePending();
 			if (pending.length === 0) continue;
+			if (isPlain) {
+				socket.write(frameText(pending as readonly string[]));
+				continue;
+			}
 			if (joined === null || !isSame(frames, pending)) {
 				frames = pending;
 				joined = joinFrames(pending);
@@ -126,6 +129,7 @@ export class TextSockets implements Closeable {
 	#armSweep(): void {
 		this.#sweep = this.#clock.after(textSocketLimits.sweepMs, () => {
 			const now = this.#clock.monotonic();
+			this.time = Math.trunc(now);
 			const share = Math.ceil((this.#sockets.size * textSocketLimits.sweepMs) / textSocketLimits.lapMs);
 			for (let count = 0; count < share; count += 1) {
 				this.#lap ??= this.#sockets.values();
@@ -134,7 +138,7 @@ export class TextSockets implements Closeable {
 					this.#lap = null;
 					break;
 				}
-				next.value.beat(now);
+				next.value.beat(this.time);
 			}
 			for (const [socket, at] of this.#closing) {
 				if (at > now) break;
@@ -156,17 +160,19 @@ export class TextSocket {
 	/** Texts are framed where they are written. */
 	#pending: (Frame | string)[] = [];
 	#pendingBytes = 0;
+	/** All that is pending is texts of ASCII alone: their own characters are their bytes. */
+	isPlain = true;
 	/** A write is on its way. */
 	#hurried = false;
 	#state: "open" | "closing" | "closed" = "open";
 	#heardAt: number;
 	#pingedAt: number;
 
-	constructor(all: TextSockets, socket: Duplex, now: number) {
+	constructor(all: TextSockets, socket: Duplex) {
 		this.#all = all;
 		this.#socket = socket;
-		this.#heardAt = now;
-		this.#pingedAt = now;
+		this.#heardAt = all.time;
+		this.#pingedAt = all.time;
 		this.#reader = new MessageReader(this, all.options.maxMessageBytes);
 	}
 
@@ -179,7 +185,7 @@ export class TextSocket {
 		const socket = this.#socket as Duplex & { setNoDelay?: (on: boolean) => void };
 		socket.setNoDelay?.(true);
 		socket.on("data", (chunk: Buffer) => {
-			this.#heardAt = this.#all.now();
+			this.#heardAt = this.#all.time;
 			this.#reader.read(chunk);
 		});
 		socket.once("end", () => socket.end());
@@ -216,6 +222,7 @@ export class TextSocket {
 			return false;
 		}
 		this.#pendingBytes += bytes;
+		if (typeof frame !== "string" || asciiFrameBytes(frame) !== bytes) this.isPlain = false;
 		this.#pending.push(frame);
 		return true;
 	}
@@ -250,13 +257,16 @@ export class TextSocket {
 		const pending = this.#pending;
 		this.#pending = [];
 		this.#pendingBytes = 0;
+		this.isPlain = true;
 		this.#hurried = false;
 		return pending;
 	}
 
 	/** For TextSockets alone. */
-	write(bytes: Buffer): void {
-		if (this.#state === "open") this.#socket.write(bytes);
+	write(bytes: Buffer | string): void {
+		if (this.#state !== "open") return;
+		if (typeof bytes === "string") this.#socket.write(bytes, "latin1");
+		else this.#socket.write(bytes);
 	}
 
 	/** For TextSockets alone. */
