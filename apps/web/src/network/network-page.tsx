@@ -3,6 +3,7 @@ import { Network, Smartphone } from "lucide-react";
 import { useRef, useState } from "react";
 import { useLocation, useSearch } from "wouter";
 import { queryClient, usePeers } from "../api/warren.tsx";
+import { ActionButton } from "../ui/action-button.tsx";
 import { Copyable } from "../ui/copyable.tsx";
 import { Empty, ErrorNotice, Notice, Skeletons, StaleNotice } from "../ui/states.tsx";
 import { t as ui } from "../ui/text.ts";
@@ -141,17 +142,15 @@ function Removed({ peers }: { peers: readonly RemovedPeer[] }) {
 						<span className="grow">
 							<Copyable text={peer.ula} label={t.address} />
 						</span>
-						<button
-							type="button"
-							className="button"
-							onClick={() =>
-								void readmitPeer(peer.peer_id)
+						<ActionButton
+							act={() =>
+								readmitPeer(peer.peer_id)
 									.then(() => queryClient.invalidateQueries({ queryKey: networkKey }))
 									.catch((failure) => toastError(peer.ula, failure))
 							}
 						>
 							{t.readmit}
-						</button>
+						</ActionButton>
 					</li>
 				))}
 			</ul>

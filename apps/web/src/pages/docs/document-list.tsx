@@ -58,7 +58,7 @@ export function DocumentList({ kind, notice }: { kind: DocumentKind; notice?: Re
 	}
 
 	const createButton = (style: string) => (
-		<button type="button" className={style} disabled={making} onClick={() => void create()}>
+		<button type="button" className={style} disabled={making} aria-busy={making} onClick={() => void create()}>
 			<Plus size={16} aria-hidden="true" /> {text.create}
 		</button>
 	);
