@@ -1,26 +1,15 @@
-import type { StartedNode } from "@warren/testkit";
+import { type FakeProvider, fakeProvider, type StartedNode } from "@warren/testkit";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing } from "./browser.ts";
-import { expectAccessible, originOf, setUp } from "./ui-pages.ts";
+import { eventually, expectAccessible, setUp } from "./ui-pages.ts";
+import { type Action, button, choose, dialogOf, expectProgress, textbox } from "./ui-progress.ts";
 import { UiStage } from "./ui-stage.ts";
 
 /** Over a slow line, whatever was asked for is seen to be under way, and asked for once. */
 const missing = browserMissing();
-
-interface Action {
-	readonly path: string;
-	/** Of the request that is held. */
-	readonly method: string;
-	readonly asks: RegExp;
-	readonly act: (page: Page) => Promise<void>;
-	/** A dialog that asks by itself when it opens has a skeleton, not a button. */
-	readonly silent?: true;
-	/** What shows that it was done. */
-	readonly done: (page: Page) => Promise<void>;
-}
-
-const button = (page: Page, name: string | RegExp) => page.getByRole("button", { name, exact: true });
+/** Where the document is that is made below. */
+let document = "/docs";
 
 const actions: Readonly<Record<string, Action>> = {
 	"a terminal session is made": {
@@ -29,10 +18,34 @@ const actions: Readonly<Record<string, Action>> = {
 		asks: /\/api\/sessions$/,
 		act: async (page) => {
 			await button(page, "New session").first().click();
-			await page.getByRole("textbox", { name: "Name" }).fill("slow");
+			await textbox(page, "Name").fill("slow");
 			await button(page, "Create").click();
 		},
 		done: (page) => page.getByRole("heading", { name: "Terminal slow" }).waitFor(),
+	},
+	"a terminal is shared": {
+		path: "/m/self/terminals/slow",
+		method: "POST",
+		asks: /\/shares$/,
+		act: async (page) => {
+			await choose(page, "Terminal actions", "Share read-only");
+			await button(page, "Make a link").click();
+		},
+		done: (page) =>
+			page
+				.getByText(/#share=/)
+				.first()
+				.waitFor(),
+	},
+	"a session is ended": {
+		path: "/m/self/terminals",
+		method: "DELETE",
+		asks: /\/api\/sessions\/[^/]+$/,
+		act: async (page) => {
+			await choose(page, "Actions for slow", "End session");
+			await dialogOf(page).getByRole("button", { name: "End session" }).click();
+		},
+		done: (page) => page.getByText("No session runs on atlas").waitFor(),
 	},
 	"a machine is added by its address": {
 		path: "/machines",
@@ -41,18 +54,111 @@ const actions: Readonly<Record<string, Action>> = {
 		act: async (page) => {
 			await button(page, "Add machine").first().click();
 			await page.getByText("By its address", { exact: true }).click();
-			await page.getByRole("textbox", { name: "Host" }).fill("127.0.0.1");
+			await textbox(page, "Host").fill("127.0.0.1");
 			await page.getByRole("spinbutton", { name: "Port" }).fill("9");
 			await button(page, "Add").click();
 		},
 		done: (page) => page.getByRole("link", { name: "127.0.0.1", exact: true }).waitFor(),
+	},
+	"a machine is removed": {
+		path: "/machines",
+		method: "DELETE",
+		asks: /\/api\/peers\/[^/]+$/,
+		act: async (page) => {
+			await choose(page, "Actions for 127.0.0.1", "Remove");
+			await dialogOf(page).getByRole("button", { name: "Remove" }).click();
+		},
+		done: (page) => page.getByRole("link", { name: "127.0.0.1", exact: true }).waitFor({ state: "detached" }),
+	},
+	"a code for another machine is made, which is then waited for": {
+		path: "/machines",
+		method: "POST",
+		asks: /\/v1\/invites$/,
+		seen: "skeleton",
+		act: (page) => button(page, "Add machine").first().click(),
+		done: (page) => page.getByText("Waiting for the machine").waitFor(),
 	},
 	"a document is made": {
 		path: "/docs",
 		method: "POST",
 		asks: /\/rooms$/,
 		act: (page) => button(page, "New document").first().click(),
-		done: (page) => page.locator(".doc-state", { hasText: "saved" }).waitFor(),
+		done: async (page) => {
+			await page.locator(".doc-state", { hasText: "saved" }).waitFor();
+			document = new URL(page.url()).pathname;
+		},
+	},
+	"a document is exported": {
+		path: () => document,
+		method: "GET",
+		asks: /\/rooms\/[^/]+\/export$/,
+		seen: "line",
+		act: (page) => choose(page, "Document actions", "Export as JSON"),
+		done: async (page) => {
+			await page.waitForEvent("download");
+		},
+	},
+	"a document is renamed": {
+		path: "/docs",
+		method: "PATCH",
+		asks: /\/rooms\/[^/]+$/,
+		act: async (page) => {
+			await choose(page, "Actions for Untitled document", "Rename");
+			await dialogOf(page).getByRole("textbox").fill("Slow notes");
+			await dialogOf(page).getByRole("button", { name: "Rename" }).click();
+		},
+		done: (page) => page.getByRole("link", { name: "Slow notes" }).waitFor(),
+	},
+	"a document is deleted": {
+		path: () => document,
+		method: "DELETE",
+		asks: /\/rooms\/[^/]+$/,
+		act: async (page) => {
+			await choose(page, "Document actions", "Delete");
+			await dialogOf(page).getByRole("button", { name: "Delete" }).click();
+		},
+		done: (page) => page.getByText("Slow notes is deleted").waitFor(),
+	},
+	"a room is made": {
+		path: "/m/self/rooms",
+		method: "POST",
+		asks: /\/api\/rooms$/,
+		act: async (page) => {
+			await button(page, "New room").first().click();
+			await textbox(page, "Name").fill("general");
+			await button(page, "Create").click();
+		},
+		done: (page) => page.getByRole("textbox", { name: "Message general" }).waitFor(),
+	},
+	"something is said in a room": {
+		path: "/m/self/rooms",
+		method: "POST",
+		asks: /\/api\/rooms\/[^/]+\/messages$/,
+		act: async (page) => {
+			await page.getByRole("link", { name: /general/ }).click();
+			await textbox(page, "Message general").fill("said slowly");
+			await page.keyboard.press("Enter");
+		},
+		seen: async (page) => {
+			await page.locator(".message.pending", { hasText: "said slowly" }).waitFor();
+			await page.getByRole("progressbar", { name: "Working" }).waitFor();
+		},
+		done: (page) => page.locator(".message.pending").waitFor({ state: "detached" }),
+	},
+	"a question is put to a model": {
+		path: "/chat?new",
+		method: "POST",
+		asks: /\/ai\/chat$/,
+		act: async (page) => {
+			await page.getByRole("combobox", { name: "Model" }).fill("fake-large");
+			await textbox(page, "Message").fill("Tell me something");
+			await button(page, "Send").click();
+		},
+		seen: async (page) => {
+			await page.locator(".message.assistant[aria-busy=true]").waitFor();
+			await button(page, "Stop").waitFor();
+		},
+		done: (page) => page.getByText("It is slow today.").waitFor(),
 	},
 	"the machine is renamed": {
 		path: "/settings",
@@ -60,76 +166,56 @@ const actions: Readonly<Record<string, Action>> = {
 		asks: /\/api\/name$/,
 		act: async (page) => {
 			await button(page, "Rename").click();
-			await page.getByRole("textbox", { name: "Name", exact: true }).fill("Slowpoke");
+			await textbox(page, "Name").fill("Slowpoke");
 			await button(page, "Use this name").click();
 		},
 		done: (page) => page.getByRole("definition").filter({ hasText: "Slowpoke" }).first().waitFor(),
-	},
-	"an API key is made": {
-		path: "/account",
-		method: "POST",
-		asks: /\/auth\/api-key\/create$/,
-		act: async (page) => {
-			await button(page, "Make a key").click();
-			await page.getByRole("dialog").getByRole("textbox", { name: "What for" }).fill("backup script");
-			await page.getByRole("dialog").getByRole("button", { name: "Make a key" }).click();
-		},
-		done: (page) => page.getByRole("button", { name: "Copy API key:" }).waitFor(),
-	},
-	"a phone is paired": {
-		path: "/account",
-		method: "POST",
-		asks: /\/me\/pairings$/,
-		silent: true,
-		act: (page) => button(page, "Pair a phone").click(),
-		done: (page) => page.getByRole("img", { name: "QR code that pairs a device" }).waitFor(),
 	},
 };
 
 describe("over a slow line", () => {
 	let stage: UiStage | undefined;
+	let fake: FakeProvider;
 	let node: StartedNode;
 	let page: Page;
 
 	beforeAll(async () => {
 		if (missing !== null) return;
-		stage = await UiStage.open("desktop");
+		fake = await fakeProvider({ say: () => ({ text: "It is slow today." }) });
+		const env = { WARREN_OPENAI_ORIGIN: fake.origin, OPENAI_API_KEY: "sk-of-tests", OLLAMA_HOST: "" };
+		stage = await UiStage.open("desktop", { env });
 		({ first: node, page } = stage);
 		await setUp(page, node);
 	});
-	afterAll(() => stage?.[Symbol.asyncDispose]());
+	afterAll(async () => {
+		await stage?.[Symbol.asyncDispose]();
+		await fake?.[Symbol.asyncDispose]();
+	});
 
-	it.for(Object.entries(actions))(
-		"%s: it shows that it works on it, until it is done",
-		async ([name, action], test) => {
-			test.skip(missing !== null, missing ?? "");
-			await page.goto(`${originOf(node)}${action.path}`);
-			const held = Promise.withResolvers<void>();
-			let asked = 0;
-			await page.route(
-				(url) => action.asks.test(url.pathname),
-				async (route) => {
-					if (route.request().method() !== action.method) return route.fallback();
-					asked += 1;
-					await held.promise;
-					await route.fallback();
-				},
-			);
-			await action.act(page);
-			// Behind a dialog the line is for the eyes alone: what is read out there is its button.
-			await page.locator(".progress-line").waitFor();
-			const said = page
-				.getByRole("progressbar", { name: "Working" })
-				.or(page.locator("[role=dialog] [aria-busy=true]"));
-			if (action.silent !== true) await said.first().waitFor();
-			if (name === "an API key is made") await expectAccessible(page, "working");
-			held.resolve();
-			await action.done(page);
-			await page.locator(".progress-line").waitFor({ state: "detached" });
-			expect(asked).toBe(1);
-			await page.unrouteAll();
-		},
-	);
+	it.for(Object.entries(actions))("%s: it shows that it works on it, until it is done", async ([, action], test) => {
+		test.skip(missing !== null, missing ?? "");
+		await expectProgress(page, node, action);
+	});
+
+	it("a large file says how much of it has gone, until it is there", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		await expectProgress(page, node, actions["a terminal session is made"] as Action);
+		await page.locator(".terminal-stage[data-phase=live] .xterm").waitFor();
+		const line = await page.context().newCDPSession(page);
+		const slow = { offline: false, latency: 0, downloadThroughput: -1 };
+		await line.send("Network.enable");
+		// It would take minutes: that it has not all gone is no matter of time.
+		await line.send("Network.emulateNetworkConditions", { ...slow, uploadThroughput: 64 * 1024 });
+		const chooser = page.waitForEvent("filechooser");
+		await choose(page, "Terminal actions", "Upload a file");
+		const file = { name: "map.bin", mimeType: "application/octet-stream", buffer: Buffer.alloc(8_000_000, "w") };
+		await (await chooser).setFiles(file);
+		await page.getByRole("progressbar", { name: "Uploading map.bin" }).waitFor();
+		await page.getByText(/^[1-9]\S* [KM]B of 8\.0 MB$/).waitFor();
+		await expectAccessible(page, "a large upload");
+		await line.send("Network.emulateNetworkConditions", { ...slow, uploadThroughput: -1 });
+		await page.getByText("map.bin is there").waitFor(eventually);
+	});
 
 	it("raised no fault in the page", (test) => {
 		test.skip(missing !== null, missing ?? "");

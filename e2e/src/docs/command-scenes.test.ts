@@ -7,16 +7,13 @@ import { freePort, noNats, noPostgres, startNode, TestNats, TestPostgres, tempFo
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { HomeLan } from "../network/home-lan.ts";
 import { call, owner } from "../warren-pair.ts";
-import { type Row, type SceneName, scenes } from "./command-table.ts";
-import { type Shell, served, typed } from "./typed.ts";
+import { playScene } from "./play-scene.ts";
+import { served, typed } from "./typed.ts";
 
 /** What the documentation shows is typed as it stands, scene by scene; documented-commands.test.ts holds that nothing is left out. */
 const root = join(import.meta.dirname, "../../..");
 const curlMissing = existsSync("/usr/bin/curl") ? null : "curl is not installed";
 const minutes = 240_000;
-
-/** What one scene puts in the place of the documentation's own names and ports. */
-type Words = Readonly<Record<string, string>>;
 
 let stack: AsyncDisposableStack;
 let home: string;
@@ -43,36 +40,6 @@ const environment = (): Record<string, string> => ({
 	WARREN_COORDINATOR_PORT: "0",
 	WARREN_STUN_PORT: "0",
 });
-
-function lineOf(row: Row, words: Words): string {
-	let line = row.typed ?? row.shown;
-	for (const [from, to] of Object.entries(words)) line = line.replaceAll(from, to);
-	return line;
-}
-
-/** Types the rows of a scene one after the other. @param after does what the next one needs. */
-async function play(
-	scene: SceneName,
-	shell: Shell,
-	words: Words,
-	after: (row: Row, text: string) => void | Promise<void> = () => {},
-): Promise<void> {
-	for (const row of scenes[scene]) {
-		const line = lineOf(row, words);
-		if (row.serves !== undefined) {
-			const running = await served(line, row.says, shell);
-			await after(row, running.text);
-			if (row.serves === "moment") await running[Symbol.asyncDispose]();
-			else stack.use(running);
-			continue;
-		}
-		const { code, text } = await typed(line, shell);
-		expect(text, line).toMatch(row.says);
-		expect(text, line).not.toContain("unexpected failure");
-		if (row.exit !== null) expect(code, `${line}\n${text}`).toBe(row.exit ?? 0);
-		await after(row, text);
-	}
-}
 
 async function hello(): Promise<{ port: string } & AsyncDisposable> {
 	const server: Server = createServer((_, answer) => answer.end("hello from 8080\n"));
@@ -131,7 +98,7 @@ describe("the commands of the documentation run", () => {
 			},
 		};
 		const words = { ...ports, "5151": String(node.port), PRINCIPAL: principal.principal_id };
-		await play("machine", shell, words, async ({ shown }) => {
+		await playScene(stack, "machine", shell, words, async ({ shown }) => {
 			if (shown !== "warren expose db 5432 --tcp") return;
 			// For whom the next ones forward.
 			expect((await typed(`${shown} --grant ${principal.principal_id}`, shell)).code).toBe(0);
@@ -139,7 +106,8 @@ describe("the commands of the documentation run", () => {
 	});
 
 	it("that start a machine", { timeout: minutes }, async () => {
-		await play(
+		await playScene(
+			stack,
 			"up",
 			{ cwd: home, env: { ...environment(), WARREN_PORT: "0", WARREN_BACKBONE_PORT: "0", WARREN_GATEWAY_PORT: "0" } },
 			{},
@@ -166,7 +134,7 @@ describe("the commands of the documentation run", () => {
 		const curl = `curl --silent --show-error --connect-to ::127.0.0.1:${port} `;
 		const words = { DIR: data, "5152": port, "8080": app.port, "curl ": curl };
 		const shell = { cwd: home, env };
-		await play("backbone", shell, words, async ({ shown }, text) => {
+		await playScene(stack, "backbone", shell, words, async ({ shown }, text) => {
 			if (!shown.includes("/admin/api/tokens")) return;
 			const { token } = JSON.parse(text) as { token: string };
 			writeFileSync(join(home, "token"), token, { mode: 0o600 });
@@ -188,12 +156,12 @@ describe("the commands of the documentation run", () => {
 		);
 		expect(certificate.code, certificate.text).toBe(0);
 		const env = { ...environment(), WARREN_PORT: "0" };
-		await play("hub", { cwd: home, env }, { "/srv/": `${home}/srv-` });
+		await playScene(stack, "hub", { cwd: home, env }, { "/srv/": `${home}/srv-` });
 	});
 
 	it("of a gateway", { timeout: minutes }, async () => {
 		const env = { ...environment(), PORT: String(await freePort()) };
-		await play("gateway", { cwd: home, env }, { "4000": String(await freePort()) });
+		await playScene(stack, "gateway", { cwd: home, env }, { "4000": String(await freePort()) });
 	});
 
 	it("of a mesh of one's own", { timeout: minutes }, async (test) => {
@@ -207,7 +175,7 @@ describe("the commands of the documentation run", () => {
 		const flags =
 			"--coordinator https://203.0.113.7:8888 --tls-cert certs/peer.crt --tls-key certs/peer.key --tls-ca certs/ca.crt";
 		const words: Record<string, string> = { "/var/lib/": `${home}/`, FLAGS: flags };
-		await play("mesh", shell, words, async ({ shown }) => {
+		await playScene(stack, "mesh", shell, words, async ({ shown }) => {
 			if (shown !== "warren coordinator peers") return;
 			const listed = JSON.parse((await typed(`warren coordinator peers --json ${flags}`, shell)).text);
 			words[" ID "] = ` ${listed.peers[0].peer_id} `;
@@ -228,7 +196,8 @@ describe("the commands of the documentation run", () => {
 			"4000": String(await freePort()),
 			"5152": String(await freePort()),
 		};
-		await play(
+		await playScene(
+			stack,
 			"cluster",
 			{ cwd: home, env: { ...env, DB: database(), DB2: database(), BUS: `nats://127.0.0.1:${nats.port}` } },
 			ports,

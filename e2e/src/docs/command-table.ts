@@ -15,8 +15,12 @@ const machine: readonly Row[] = [
 	{ shown: "warren status", says: /atlas/ },
 	{ shown: "warren status --data DIR", typed: "warren status --data $WARREN_DATA", says: /atlas/ },
 	{ shown: "warren peers", says: /No other machines|machine/i },
-	{ shown: "warren doctor", says: /\S/, exit: null },
-	{ shown: "warren logs", says: /\S/ },
+	{
+		shown: "warren doctor",
+		says: /^(?:ok|problem) +Node\.js: v\d+[^]*^ok +data folder: \/\S+, \d+ MB free$[^]*^ok +node: running at https:/m,
+		exit: null,
+	},
+	{ shown: "warren logs", says: /^\d{4}-\d\d-\d\dT\S+Z private \S/m },
 	{ shown: "warren invite", says: /warren join https:/ },
 	{ shown: "warren invite --data DIR", typed: "warren invite --data $WARREN_DATA", says: /warren join https:/ },
 	{ shown: "warren expose web 3000", says: /https:\/\/web\.localhost/ },
@@ -169,24 +173,36 @@ const mesh: readonly Row[] = [
 	{
 		shown: "warren coordinator policy preview FILE",
 		typed: "warren coordinator policy preview acl.json FLAGS",
-		says: /\S/,
+		says: /^\d+ pairs gained, \d+ lost, ports changed between \d+$/m,
 	},
-	{ shown: "warren coordinator policy set FILE", typed: "warren coordinator policy set acl.json FLAGS", says: /\S/ },
+	{
+		shown: "warren coordinator policy set FILE",
+		typed: "warren coordinator policy set acl.json FLAGS",
+		says: /^The policy is \S+ now\.$/m,
+	},
 	{
 		shown: "warren coordinator explain web-1 db-1:5432",
 		typed: "warren coordinator explain supervisor-01 phone:5432 FLAGS",
 		says: /supervisor-01/,
 	},
 	{ shown: "warren coordinator peers", typed: "warren coordinator peers FLAGS", says: /supervisor-01/ },
-	{ shown: "warren coordinator remove ID", typed: "warren coordinator remove ID FLAGS", says: /\S/ },
-	{ shown: "warren coordinator readmit ID", typed: "warren coordinator readmit ID FLAGS", says: /\S/ },
+	{
+		shown: "warren coordinator remove ID",
+		typed: "warren coordinator remove ID FLAGS",
+		says: /is removed and stays so/,
+	},
+	{ shown: "warren coordinator readmit ID", typed: "warren coordinator readmit ID FLAGS", says: /may register again/ },
 	{ shown: "warren ca list", typed: "warren ca list --ca-dir mesh-ca", says: /supervisor-01/ },
 	{
 		shown: "warren ca revoke NAME --ca-dir DIR",
 		typed: "warren ca revoke supervisor-01 --ca-dir mesh-ca",
 		says: /supervisor-01/,
 	},
-	{ shown: "warren ca rotate --ca-dir DIR", typed: "warren ca rotate --ca-dir mesh-ca", says: /\S/ },
+	{
+		shown: "warren ca rotate --ca-dir DIR",
+		typed: "warren ca rotate --ca-dir mesh-ca",
+		says: /SHA-256 (?:[0-9a-f]{2}:){31}[^]*warren ca retire/i,
+	},
 	{ shown: "warren ca retire --ca-dir DIR", typed: "warren ca retire --ca-dir mesh-ca", says: /coordinator/, exit: 1 },
 ];
 
@@ -194,17 +210,17 @@ const cluster: readonly Row[] = [
 	{
 		shown: "warren migrate --to database --data DIR --database URL --nats URL",
 		typed: "warren migrate --to database --data moved --database $DB --nats $BUS",
-		says: /\S/,
+		says: /^Moved \d+ tables, \d+ rows[^]*equal hashes/m,
 	},
 	{
 		shown: "warren migrate --to folder   --data DIR --database URL --nats URL",
 		typed: "warren migrate --to folder --data moved --database $DB --nats $BUS",
-		says: /\S/,
+		says: /^Moved \d+ tables, \d+ rows[^]*equal hashes/m,
 	},
 	{
 		shown: "warren migrate --to database --data /srv/warren",
 		typed: "WARREN_DATABASE=$DB2 WARREN_NATS=$BUS warren migrate --to database --data moved",
-		says: /\S/,
+		says: /^Moved \d+ tables, \d+ rows[^]*equal hashes/m,
 	},
 	{
 		shown: "warren hub --database postgres://warren@db.example.com/warren --nats nats://bus.example.com …",
@@ -234,7 +250,65 @@ const cluster: readonly Row[] = [
 	},
 ];
 
-export const scenes = { machine, up, backbone, hub, gateway, mesh, cluster } as const;
+const container: readonly Row[] = [
+	{ shown: "docker build -t warren .", says: /Successfully tagged [^\n]*warren:latest|naming to [^\n]*warren/ },
+	{
+		shown:
+			"docker run -d --init --hostname burrow -p 5151:5151 -v warren:/data -e WARREN_HOSTNAME=burrow.example.net --name warren warren",
+		says: /^[0-9a-f]{64}$/m,
+	},
+	{ shown: "docker logs warren", says: /https:\/\/burrow\.example\.net:5151\/#setup=\S+/ },
+	{
+		shown: "docker run … warren hub",
+		typed:
+			"docker run -d --init --hostname hub -p 3914:3914 -v hub:/data -e WARREN_HOSTNAME=hub.example.net --name hub warren hub",
+		says: /^[0-9a-f]{64}$/m,
+	},
+];
+
+const secretSetUp: Row = {
+	shown: "npx wrangler secret put WARREN_SETUP",
+	typed: 'printf %s "$SETUP" | npx wrangler secret put WARREN_SETUP',
+	says: /Uploaded secret WARREN_SETUP/,
+};
+const deploy: Row = { shown: "npx wrangler deploy", says: /Deployed warren-hub[^]*workers\.dev/ };
+const workersSignUp: Row = {
+	shown:
+		'curl https://hub.example.com/auth/signup -H \'content-type: application/json\' -H "x-warren-setup: $SETUP" -d \'{"name":"Ada","email":"ada@example.com","password":"…"}\'',
+	typed:
+		'curl --silent http://localhost:HUB/auth/signup -H \'content-type: application/json\' -H "x-warren-setup: $SETUP" -d \'{"name":"Ada","email":"ada@example.com","password":"lovelace-1815-notes"}\'',
+	says: /"token":"[^"]+"[^]*"email":"ada@example\.com"/,
+};
+const workersDev: readonly Row[] = [
+	{
+		shown: "npx wrangler dev",
+		typed: "npx wrangler dev --ip 127.0.0.1 --port HUB --inspector-port INSPECTOR",
+		says: /Ready on http:\/\/127\.0\.0\.1:/,
+		serves: "scene",
+	},
+	workersSignUp,
+];
+const workers: readonly Row[] = [secretSetUp, deploy, workersSignUp];
+const workersDatabase: readonly Row[] = [
+	secretSetUp,
+	{
+		shown: "npx wrangler secret put WARREN_DATABASE",
+		typed: 'printf %s "$DATABASE" | npx wrangler secret put WARREN_DATABASE',
+		says: /Uploaded secret WARREN_DATABASE/,
+	},
+	{
+		shown: "npx wrangler secret put WARREN_SECRET",
+		typed: "openssl rand -base64 32 | npx wrangler secret put WARREN_SECRET",
+		says: /Uploaded secret WARREN_SECRET/,
+	},
+	deploy,
+	workersSignUp,
+];
+
+export const scenes = {
+	...{ machine, up, backbone, hub, gateway, mesh, cluster },
+	...{ container, workersDev, workers, workersDatabase },
+} as const;
 export type SceneName = keyof typeof scenes;
 
 /** Run for real by a test of their own: the file, and a word in it. */
@@ -257,7 +331,6 @@ export const elsewhere: Readonly<Record<string, readonly [file: string, word: st
 	"npm run build:executable": ["scripts/executable.test.ts", "build-executable"],
 	"npm run build:edge": ["packages/testkit/src/worker-bundle.ts", "bundle"],
 	"cargo build --release --locked --manifest-path apps/desktop/Cargo.toml": ["e2e/src/desktop-window.ts", "cargo"],
-	"docker build -t warren .": ["e2e/src/container.test.ts", "Dockerfile"],
 	"node bench/terminal/run.ts": ["bench/smoke.test.ts", "terminal/run.ts"],
 	"node bench/sync/sync.bench.ts": ["bench/smoke.test.ts", "sync/sync.bench.ts"],
 	"node bench/overlay/run.ts --rounds 2 --seconds 5": ["bench/smoke.test.ts", "overlay/run.ts"],
@@ -275,17 +348,4 @@ export const elsewhere: Readonly<Record<string, readonly [file: string, word: st
 /** Not run by any test, and why. */
 export const unrun: Readonly<Record<string, string>> = {
 	"npm test": "it is what runs the tests",
-	"npm install -g opencode-ai@1.18.33": "it changes the system's own packages and needs a registry",
-	"docker run -d --init --hostname burrow -p 5151:5151 -v warren:/data -e WARREN_HOSTNAME=burrow.example.net --name warren warren":
-		"needs a container daemon and a base image; e2e/src/container.test.ts carries the Dockerfile out without one",
-	"docker run … warren hub": "the same",
-	"docker logs warren": "the same",
-	"npx wrangler secret put WARREN_SETUP":
-		"needs an account at Cloudflare; the Worker itself runs in workerd, in the tests of apps/edge",
-	"npx wrangler secret put WARREN_DATABASE": "the same",
-	"npx wrangler secret put WARREN_SECRET": "the same",
-	"npx wrangler deploy": "the same",
-	"npx wrangler dev": "the same",
-	'curl https://hub.example.com/auth/signup -H \'content-type: application/json\' -H "x-warren-setup: $SETUP" -d \'{"name":"Ada","email":"ada@example.com","password":"…"}\'':
-		"asks a Worker that was deployed; the same request is in the tests of apps/edge",
 };

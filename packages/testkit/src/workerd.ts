@@ -12,6 +12,8 @@ export interface WorkerdOptions {
 	readonly folder?: string;
 	/** Other files in the place of modules that the program imports. */
 	readonly alias?: Readonly<Record<string, string>>;
+	/** Other behaviour than the hub's. */
+	readonly compatibility?: { readonly date: string; readonly flags: readonly string[] };
 }
 
 /** The runtime's behaviour that is asked for; `wrangler.jsonc` names the same. */
@@ -34,13 +36,17 @@ export class Workerd implements AsyncDisposable {
 
 	/** @param entry the program's module. */
 	static async start(entry: string, options: WorkerdOptions): Promise<Workerd> {
-		const { outbound } = options;
-		const contents = await (bundled.get(entry) ?? bundle(entry, options.alias));
+		return await Workerd.run(await (bundled.get(entry) ?? bundle(entry, options.alias)), options);
+	}
+
+	/** @param contents one module, as `bundleWorker` makes it. */
+	static async run(contents: string, options: WorkerdOptions): Promise<Workerd> {
+		const { outbound, compatibility = workerdCompatibility } = options;
 		const scratch = tempFolder("workerd");
 		const miniflare = within(scratch.path, {
 			modules: [{ type: "ESModule", path: "worker.js", contents }],
-			compatibilityDate: workerdCompatibility.date,
-			compatibilityFlags: [...workerdCompatibility.flags],
+			compatibilityDate: compatibility.date,
+			compatibilityFlags: [...compatibility.flags],
 			durableObjects: Object.fromEntries(
 				Object.entries(options.objects).map(([name, className]) => [name, { className, useSQLite: true }]),
 			),

@@ -4,6 +4,7 @@ import { useSearch } from "wouter";
 import { ApiError } from "../api/exchange.ts";
 import { queryClient } from "../api/warren.tsx";
 import { NotHere } from "../pages/not-here.tsx";
+import { ActionButton } from "../ui/action-button.tsx";
 import { Segments } from "../ui/field.tsx";
 import { ErrorNotice, Notice, Skeletons } from "../ui/states.tsx";
 import { toast } from "../ui/toast.tsx";
@@ -103,19 +104,18 @@ function PolicyEditor({ stored }: { stored: StoredPolicy }) {
 					<button type="button" className="button" disabled={!dirty} onClick={() => edit(base.text)}>
 						{t.discard}
 					</button>
-					<button type="button" className="button primary" disabled={!dirty} onClick={() => void review()}>
+					<ActionButton className="button primary" disabled={!dirty} act={review}>
 						{t.review}
-					</button>
+					</ActionButton>
 				</div>
 			</div>
 			{conflict && (
 				<Notice tone="warn" title={t.conflict.title}>
 					<span>{t.conflict.body}</span>
 					<div className="row wrap">
-						<button
-							type="button"
+						<ActionButton
 							className="button primary"
-							onClick={async () => {
+							act={async () => {
 								const now = await latest();
 								if (now !== undefined) setBase(now);
 								setConflict(false);
@@ -123,11 +123,9 @@ function PolicyEditor({ stored }: { stored: StoredPolicy }) {
 							}}
 						>
 							{t.conflict.review}
-						</button>
-						<button
-							type="button"
-							className="button"
-							onClick={async () => {
+						</ActionButton>
+						<ActionButton
+							act={async () => {
 								const now = await latest();
 								if (now === undefined) return;
 								setBase(now);
@@ -136,7 +134,7 @@ function PolicyEditor({ stored }: { stored: StoredPolicy }) {
 							}}
 						>
 							{t.conflict.take}
-						</button>
+						</ActionButton>
 					</div>
 				</Notice>
 			)}

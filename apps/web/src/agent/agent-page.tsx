@@ -39,7 +39,13 @@ export function AgentPage() {
 			<SessionView key={open.id} id={open.id} folder={open.folder} agent={data} onBack={() => setOpen(undefined)} />
 		);
 	const startButton = (
-		<button type="button" className="button primary" disabled={busy} onClick={() => void turn("start")}>
+		<button
+			type="button"
+			className="button primary"
+			disabled={busy}
+			aria-busy={busy}
+			onClick={() => void turn("start")}
+		>
 			<Play size={15} aria-hidden="true" /> {t.start}
 		</button>
 	);
@@ -50,7 +56,7 @@ export function AgentPage() {
 				{data !== undefined && <span className="tag">{t.states[data.state] ?? data.state}</span>}
 				<div className="actions">
 					{!off && (
-						<button type="button" className="button" disabled={busy} onClick={() => void turn("stop")}>
+						<button type="button" className="button" disabled={busy} aria-busy={busy} onClick={() => void turn("stop")}>
 							<Square size={14} aria-hidden="true" /> {t.stop}
 						</button>
 					)}

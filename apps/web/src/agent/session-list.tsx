@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Plus, SquareTerminal } from "lucide-react";
 import { useState } from "react";
 import { self } from "../api/machine.ts";
+import { useBusy } from "../ui/action-button.tsx";
 import { Field } from "../ui/field.tsx";
 import { ErrorNotice } from "../ui/states.tsx";
 import { agoOf } from "../ui/time.ts";
@@ -17,6 +18,7 @@ export function SessionList({ home, onOpen }: { home: string; onOpen: (id: strin
 		queryFn: ({ signal }) => askAgent<AgentSession[]>(inFolder("session", folder), { signal }),
 	});
 
+	const [busy, work] = useBusy();
 	async function create() {
 		try {
 			const made = await askAgent<AgentSession>(inFolder("session", folder), { method: "POST", body: {} });
@@ -32,7 +34,7 @@ export function SessionList({ home, onOpen }: { home: string; onOpen: (id: strin
 				className="row agent-folder"
 				onSubmit={(event) => {
 					event.preventDefault();
-					void create();
+					void work(create);
 				}}
 			>
 				<div className="grow">
@@ -50,7 +52,7 @@ export function SessionList({ home, onOpen }: { home: string; onOpen: (id: strin
 						)}
 					</Field>
 				</div>
-				<button type="submit" className="button primary">
+				<button type="submit" className="button primary" disabled={busy} aria-busy={busy}>
 					<Plus size={16} aria-hidden="true" /> {t.newSession}
 				</button>
 			</form>

@@ -4,6 +4,7 @@ import { useState } from "react";
 import { self } from "../api/machine.ts";
 import { Composer } from "../chat/composer.tsx";
 import { Markdown } from "../chat/markdown.tsx";
+import { useBusy } from "../ui/action-button.tsx";
 import { ErrorNotice, Notice } from "../ui/states.tsx";
 import { toastError } from "../ui/toast.tsx";
 import {
@@ -40,6 +41,7 @@ export function SessionView(props: { id: string; folder: string; agent: AgentSta
 	useEvents(folder, refresh);
 	const busy = (state.data?.[id]?.type ?? "idle") !== "idle";
 
+	const [asking, work] = useBusy();
 	async function act(what: string, path: string, body: unknown) {
 		try {
 			await askAgent(inFolder(path, folder), { method: "POST", body });
@@ -51,10 +53,11 @@ export function SessionView(props: { id: string; folder: string; agent: AgentSta
 
 	function send(text: string) {
 		const slash = model.indexOf("/");
-		void act(t.send, `session/${id}/prompt_async`, {
+		const body = {
 			model: { providerID: model.slice(0, slash), modelID: model.slice(slash + 1) },
 			parts: [{ type: "text", text }],
-		});
+		};
+		void work(() => act(t.send, `session/${id}/prompt_async`, body));
 	}
 
 	return (
@@ -83,7 +86,9 @@ export function SessionView(props: { id: string; folder: string; agent: AgentSta
 										key={reply}
 										type="button"
 										className="button"
-										onClick={() => void act(t[reply], `permission/${each.id}/reply`, { reply })}
+										disabled={asking}
+										aria-busy={asking}
+										onClick={() => void work(() => act(t[reply], `permission/${each.id}/reply`, { reply }))}
 									>
 										{t[reply]}
 									</button>
@@ -108,6 +113,7 @@ export function SessionView(props: { id: string; folder: string; agent: AgentSta
 				</datalist>
 				<Composer
 					busy={busy}
+					sending={asking}
 					disabled={!model.includes("/")}
 					textOnly
 					onSend={send}

@@ -11,6 +11,8 @@ const isCoarse = matchMedia("(pointer: coarse)").matches;
 export function Composer(props: {
 	busy: boolean;
 	disabled: boolean;
+	/** What was sent is on its way. */
+	sending?: boolean;
 	textOnly?: boolean;
 	onSend: (text: string, attachments: readonly Attachment[]) => void;
 	onStop: () => void;
@@ -21,7 +23,7 @@ export function Composer(props: {
 	const empty = text.trim() === "" && attachments.length === 0;
 
 	function send() {
-		if (empty || props.busy || props.disabled) return;
+		if (empty || props.busy || props.sending === true || props.disabled) return;
 		props.onSend(text.trim(), attachments);
 		setText("");
 		setAttachments([]);
@@ -112,7 +114,12 @@ export function Composer(props: {
 						<Square size={14} aria-hidden="true" /> {t.stop}
 					</button>
 				) : (
-					<button type="submit" className="button primary" disabled={empty || props.disabled}>
+					<button
+						type="submit"
+						className="button primary"
+						disabled={empty || props.sending === true || props.disabled}
+						aria-busy={props.sending === true}
+					>
 						<SendHorizontal size={16} aria-hidden="true" /> {t.send}
 					</button>
 				)}

@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { self } from "../api/machine.ts";
+import { pendingChanges } from "../api/pending-changes.ts";
 import { api, useCredential } from "../api/warren.tsx";
 
 /** The shapes of `/api/network`. Times are milliseconds since the Unix epoch. */
@@ -88,7 +89,7 @@ export function useNetwork() {
 
 export function explain(from: string, to: string, proto: string, port: string): Promise<Explanation> {
 	const query = new URLSearchParams({ from, to, proto, ...(port === "" ? {} : { port }) });
-	return api.request<Explanation>(self, `/api/network/explain?${query}`);
+	return pendingChanges.follow(api.request<Explanation>(self, `/api/network/explain?${query}`));
 }
 
 export const addDevice = (name: string, endpoint: string) =>

@@ -4,6 +4,7 @@ import { useRef, useState } from "react";
 import { useLocation, useSearch } from "wouter";
 import { self } from "../api/machine.ts";
 import { queryClient, usePeers, useStatus } from "../api/warren.tsx";
+import { ActionButton } from "../ui/action-button.tsx";
 import { Copyable } from "../ui/copyable.tsx";
 import { Empty, ErrorNotice, Notice, Skeletons, StaleNotice } from "../ui/states.tsx";
 import { t as ui } from "../ui/text.ts";
@@ -152,17 +153,15 @@ function Removed({ peers }: { peers: readonly RemovedPeer[] }) {
 						<span className="grow">
 							<Copyable text={peer.ula} label={t.address} />
 						</span>
-						<button
-							type="button"
-							className="button"
-							onClick={() =>
-								void readmitPeer(peer.peer_id)
+						<ActionButton
+							act={() =>
+								readmitPeer(peer.peer_id)
 									.then(() => queryClient.invalidateQueries({ queryKey: networkKey }))
 									.catch((failure) => toastError(peer.ula, failure))
 							}
 						>
 							{t.readmit}
-						</button>
+						</ActionButton>
 					</li>
 				))}
 			</ul>

@@ -2,6 +2,7 @@ import { KeyRound } from "lucide-react";
 import { useState } from "react";
 import { hub, useHubRole } from "../api/hub.ts";
 import { passkeyObstacle, passkeysSupported, signInWithPasskey, wasDismissed } from "../api/passkeys.ts";
+import { ActionButton } from "../ui/action-button.tsx";
 import { exactInput, Form, SubmitButton, secretOf, TextField, textOf, useSubmit } from "../ui/form.tsx";
 import { ErrorNotice } from "../ui/states.tsx";
 import { SocialButtons } from "./social-buttons.tsx";
@@ -68,9 +69,9 @@ function PasskeyButton({ onDone }: { onDone: (() => Promise<void> | void) | unde
 	return (
 		<>
 			{failure !== undefined && <ErrorNotice failure={failure} />}
-			<button type="button" className="button" onClick={() => void use()}>
+			<ActionButton act={use}>
 				<KeyRound size={16} aria-hidden="true" /> {t.withPasskey}
-			</button>
+			</ActionButton>
 		</>
 	);
 }

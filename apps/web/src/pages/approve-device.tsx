@@ -57,6 +57,7 @@ export function ApproveDevicePage({ code, onDone }: { code: string; onDone: () =
 					type="button"
 					className="button primary grow"
 					disabled={busy || !asked.isSuccess}
+					aria-busy={busy}
 					onClick={() => void decide("approve")}
 				>
 					{t.approve}
@@ -65,6 +66,7 @@ export function ApproveDevicePage({ code, onDone }: { code: string; onDone: () =
 					type="button"
 					className="button grow"
 					disabled={busy || !asked.isSuccess}
+					aria-busy={busy}
 					onClick={() => void decide("deny")}
 				>
 					{t.deny}

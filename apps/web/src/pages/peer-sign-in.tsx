@@ -91,7 +91,7 @@ function ByAccount({ machine, name }: { machine: MachineId; name: string }) {
 	}
 	return (
 		<div className="form">
-			<button type="button" className="button primary" disabled={busy} onClick={() => void enrol()}>
+			<button type="button" className="button primary" disabled={busy} aria-busy={busy} onClick={() => void enrol()}>
 				{t.asAccount(account.name)}
 			</button>
 			{failure !== undefined && <ErrorNotice failure={failure} />}

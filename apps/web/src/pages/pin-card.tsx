@@ -71,6 +71,7 @@ export function PinCard({ peer, name }: { peer: MachineId; name: string }) {
 					type="button"
 					className="button danger"
 					disabled={busy || actual === undefined}
+					aria-busy={busy}
 					onClick={() =>
 						void decide(
 							() => api.request(self, pinPath, { method: "PUT", body: { fingerprint: actual } }),
@@ -84,6 +85,7 @@ export function PinCard({ peer, name }: { peer: MachineId; name: string }) {
 					type="button"
 					className="button"
 					disabled={busy}
+					aria-busy={busy}
 					onClick={() => void decide(() => api.request(self, pinPath, { method: "DELETE" }), t.forgotten(name))}
 				>
 					{t.forget}

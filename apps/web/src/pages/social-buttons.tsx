@@ -1,6 +1,7 @@
 import { useState } from "react";
 import { hub } from "../api/hub.ts";
 import { goTo, type SocialService, useSocialServices } from "../api/social.ts";
+import { ActionButton } from "../ui/action-button.tsx";
 import { ErrorNotice } from "../ui/states.tsx";
 
 /** One button a service by which the hub lets people in; nothing where it is registered nowhere. */
@@ -24,9 +25,9 @@ export function SocialButtons(props: {
 		<>
 			{failure !== undefined && <ErrorNotice failure={failure} />}
 			{services.map((service) => (
-				<button key={service.id} type="button" className="button" onClick={() => void go(service)}>
+				<ActionButton key={service.id} act={() => go(service)}>
 					{props.label(service.name)}
-				</button>
+				</ActionButton>
 			))}
 		</>
 	);

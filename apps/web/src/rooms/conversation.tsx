@@ -4,6 +4,7 @@ import { Link, useLocation } from "wouter";
 import type { MachineId } from "../api/machine.ts";
 import { api, queryClient } from "../api/warren.tsx";
 import { MachineError } from "../pages/machine-error.tsx";
+import { ActionButton } from "../ui/action-button.tsx";
 import { Confirm } from "../ui/dialog.tsx";
 import { Menu, MenuItem } from "../ui/menu.tsx";
 import { Skeletons } from "../ui/states.tsx";
@@ -206,9 +207,9 @@ function JoinBar({ machine, room }: { machine: MachineId; room: Room }) {
 	return (
 		<div className="composer join-bar">
 			<span className="muted grow">{t.joinLead}</span>
-			<button type="button" className="button primary" onClick={() => void join(machine, room)}>
+			<ActionButton className="button primary" act={() => join(machine, room)}>
 				{t.join}
-			</button>
+			</ActionButton>
 		</div>
 	);
 }

@@ -109,7 +109,7 @@ function Gateway({ machine, status }: { machine: MachineId; status: GatewayStatu
 			)}
 			{failure !== undefined && <ErrorNotice failure={failure} />}
 			<div className="row end">
-				<button type="submit" className="button primary" disabled={busy}>
+				<button type="submit" className="button primary" disabled={busy} aria-busy={busy}>
 					{t.register}
 				</button>
 			</div>

@@ -3,6 +3,7 @@ import { X } from "lucide-react";
 import { hub, useAccount } from "../api/hub.ts";
 import type { MachineId } from "../api/machine.ts";
 import { api, queryClient } from "../api/warren.tsx";
+import { ActionButton } from "../ui/action-button.tsx";
 import { Dialog } from "../ui/dialog.tsx";
 import { Field } from "../ui/field.tsx";
 import { Form, SubmitButton, textOf, useSubmit } from "../ui/form.tsx";
@@ -51,14 +52,13 @@ function Members({ machine, room }: { machine: MachineId; room: Room }) {
 						{member === "owner" && <span className="tag">{t.ownerOf}</span>}
 						{member === room.createdBy && <span className="tag">{t.maker}</span>}
 						{member !== room.createdBy && (
-							<button
-								type="button"
+							<ActionButton
 								className="icon-button"
 								aria-label={`${t.remove} ${name}`}
-								onClick={() => void change(member, "DELETE").catch((failure) => toastError(name, failure))}
+								act={() => change(member, "DELETE").catch((failure) => toastError(name, failure))}
 							>
 								<X size={16} />
-							</button>
+							</ActionButton>
 						)}
 					</li>
 				))}

@@ -46,6 +46,7 @@ export function Meshes({ machine, own }: { machine: MachineId; own: string | nul
 					type="checkbox"
 					checked={allow !== null}
 					disabled={busy}
+					aria-busy={busy}
 					onChange={(event) =>
 						access({
 							allow: event.target.checked
@@ -74,6 +75,7 @@ export function Meshes({ machine, own }: { machine: MachineId; own: string | nul
 									className="button"
 									aria-label={admitted ? t.blockMesh(name) : t.unblockMesh(name)}
 									disabled={busy}
+									aria-busy={busy}
 									onClick={() => access(admitted ? without(trust.access, meshId) : withMesh(trust.access, meshId))}
 								>
 									{admitted ? t.block : t.unblock}
@@ -93,6 +95,7 @@ export function Meshes({ machine, own }: { machine: MachineId; own: string | nul
 													type="button"
 													className="button"
 													disabled={busy}
+													aria-busy={busy}
 													onClick={() =>
 														void decide("POST", `${keyPath(meshId)}/accept`, { fingerprint: known.offered })
 													}
@@ -105,6 +108,7 @@ export function Meshes({ machine, own }: { machine: MachineId; own: string | nul
 											type="button"
 											className="button"
 											disabled={busy}
+											aria-busy={busy}
 											onClick={() => void decide("DELETE", keyPath(meshId))}
 										>
 											{t.forgetKey}

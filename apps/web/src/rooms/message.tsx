@@ -9,9 +9,10 @@ import {
 	Trash2,
 	TriangleAlert,
 } from "lucide-react";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import type { MachineId } from "../api/machine.ts";
 import { api, queryClient } from "../api/warren.tsx";
+import { useBusy } from "../ui/action-button.tsx";
 import { Confirm } from "../ui/dialog.tsx";
 import { Menu, MenuItem } from "../ui/menu.tsx";
 import { momentOf } from "../ui/time.ts";
@@ -140,9 +141,8 @@ const icons: Readonly<Record<string, typeof Check>> = {
 
 function EditForm(props: { machine: MachineId; message: Message; onDone: () => void }) {
 	const { machine, message, onDone } = props;
-	async function submit(event: FormEvent<HTMLFormElement>) {
-		event.preventDefault();
-		const content = String(new FormData(event.currentTarget).get("content"));
+	const [busy, work] = useBusy();
+	async function change(content: string) {
 		try {
 			await api.request(machine, apiPath(message.roomId, `/messages/${message.id}`), {
 				method: "PATCH",
@@ -155,7 +155,14 @@ function EditForm(props: { machine: MachineId; message: Message; onDone: () => v
 		}
 	}
 	return (
-		<form className="edit-form" onSubmit={(event) => void submit(event)}>
+		<form
+			className="edit-form"
+			onSubmit={(event) => {
+				event.preventDefault();
+				const content = String(new FormData(event.currentTarget).get("content"));
+				void work(() => change(content));
+			}}
+		>
 			<textarea
 				className="textarea"
 				name="content"
@@ -170,7 +177,7 @@ function EditForm(props: { machine: MachineId; message: Message; onDone: () => v
 				<button type="button" className="button plain" onClick={onDone}>
 					{t.cancel}
 				</button>
-				<button type="submit" className="button primary">
+				<button type="submit" className="button primary" disabled={busy} aria-busy={busy}>
 					{t.save}
 				</button>
 			</div>

@@ -3,6 +3,7 @@ import { Trash2 } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import type { MachineId } from "../api/machine.ts";
 import { api } from "../api/warren.tsx";
+import { ActionButton, useBusy } from "../ui/action-button.tsx";
 import { Copyable } from "../ui/copyable.tsx";
 import { Dialog } from "../ui/dialog.tsx";
 import { Field } from "../ui/field.tsx";
@@ -33,10 +34,11 @@ function Hooks({ machine, room }: { machine: MachineId; room: Room }) {
 		queryKey: [machine, "room-webhooks", room.id],
 		queryFn: async ({ signal }) => (await api.request<{ webhooks: Hook[] }>(machine, path, { signal })).webhooks,
 	});
-	async function attempt(work: () => Promise<void>) {
+	const [busy, work] = useBusy();
+	async function attempt(what: () => Promise<void>) {
 		setFailure(undefined);
 		try {
-			await work();
+			await what();
 			await refetch();
 		} catch (thrown) {
 			setFailure(thrown);
@@ -46,10 +48,12 @@ function Hooks({ machine, room }: { machine: MachineId; room: Room }) {
 		event.preventDefault();
 		const form = event.currentTarget;
 		const name = String(new FormData(form).get("name")).trim();
-		void attempt(async () => {
-			setMade(await api.request(machine, path, { method: "POST", body: { name } }));
-			form.reset();
-		});
+		void work(() =>
+			attempt(async () => {
+				setMade(await api.request(machine, path, { method: "POST", body: { name } }));
+				form.reset();
+			}),
+		);
 	}
 	const trouble = failure ?? error ?? undefined;
 	return (
@@ -59,19 +63,18 @@ function Hooks({ machine, room }: { machine: MachineId; room: Room }) {
 				{data?.map((hook) => (
 					<li key={hook.id} className="row">
 						<span className="grow clip">{hook.name}</span>
-						<button
-							type="button"
+						<ActionButton
 							className="icon-button"
 							aria-label={`${t.remove} ${hook.name}`}
-							onClick={() =>
-								void attempt(async () => {
+							act={() =>
+								attempt(async () => {
 									await api.request(machine, `${path}/${hook.id}`, { method: "DELETE" });
 									setMade(undefined);
 								})
 							}
 						>
 							<Trash2 size={16} />
-						</button>
+						</ActionButton>
 					</li>
 				))}
 			</ul>
@@ -89,7 +92,7 @@ function Hooks({ machine, room }: { machine: MachineId; room: Room }) {
 					{(ids) => <input {...ids} className="input" name="name" maxLength={80} autoComplete="off" required />}
 				</Field>
 				<div className="row end">
-					<button type="submit" className="button primary">
+					<button type="submit" className="button primary" disabled={busy} aria-busy={busy}>
 						{t.webhookCreate}
 					</button>
 				</div>

@@ -1,5 +1,6 @@
 import { Plus, Users, X } from "lucide-react";
 import { useState } from "react";
+import { ActionButton, useBusy } from "../ui/action-button.tsx";
 import { Copyable } from "../ui/copyable.tsx";
 import { Confirm } from "../ui/dialog.tsx";
 import { Form, SubmitButton, TextField, textOf, useSubmit } from "../ui/form.tsx";
@@ -65,13 +66,12 @@ function PrincipalRow({ principal, services }: { principal: Principal; services:
 			</div>
 			<div className="row wrap">
 				{state === "pending" && (
-					<button
-						type="button"
+					<ActionButton
 						className="button primary"
-						onClick={() => void approvePrincipal(id).catch((failure) => toastError(name, failure))}
+						act={() => approvePrincipal(id).catch((failure) => toastError(name, failure))}
 					>
 						{t.principal.approve}
-					</button>
+					</ActionButton>
 				)}
 				{!revoked && (
 					<button type="button" className="button danger" onClick={() => setAsking(true)}>
@@ -97,7 +97,8 @@ function Grants({ principal, services }: { principal: Principal; services: reado
 	const { data } = useGrants(id);
 	const held = new Set(data?.map(({ service }) => service));
 	const others = services.filter(({ service }) => !held.has(service));
-	const run = (work: Promise<unknown>) => void work.catch((failure) => toastError(name, failure));
+	const [busy, work] = useBusy();
+	const run = (asked: Promise<unknown>) => void work(() => asked.catch((failure) => toastError(name, failure)));
 	return (
 		<div className="row wrap grants">
 			<span className="small muted">{t.principal.grants}</span>
@@ -109,6 +110,8 @@ function Grants({ principal, services }: { principal: Principal; services: reado
 						type="button"
 						aria-label={t.principal.ungrant(service, name)}
 						title={t.principal.ungrant(service, name)}
+						disabled={busy}
+						aria-busy={busy}
 						onClick={() => run(revokeGrant(id, service))}
 					>
 						<X size={13} aria-hidden="true" />
@@ -120,6 +123,8 @@ function Grants({ principal, services }: { principal: Principal; services: reado
 					className="select narrow"
 					aria-label={t.principal.grantFor(name)}
 					value=""
+					disabled={busy}
+					aria-busy={busy}
 					onChange={(event) => run(grant(id, event.target.value))}
 				>
 					<option value="" disabled>

@@ -4,6 +4,7 @@ import type { MachineId } from "../api/machine.ts";
 import type { Share } from "../api/types.ts";
 import { api } from "../api/warren.tsx";
 import { t } from "../pages/text/terminal.ts";
+import { ActionButton } from "../ui/action-button.tsx";
 import { Copyable } from "../ui/copyable.tsx";
 import { Dialog } from "../ui/dialog.tsx";
 import { Segments } from "../ui/field.tsx";
@@ -62,11 +63,10 @@ function ShareBody({ machine, session }: Props) {
 			{url === undefined ? (
 				<div className="row wrap">
 					<Segments label={t.shareFor} value={hours} options={spans} onChange={setHours} />
-					<button
-						type="button"
+					<ActionButton
 						className="button primary"
-						onClick={() =>
-							void attempt(async () => {
+						act={() =>
+							attempt(async () => {
 								const made = await api.request<{ url: string }>(
 									machine,
 									`/api/sessions/${encodeURIComponent(session.id)}/shares`,
@@ -80,7 +80,7 @@ function ShareBody({ machine, session }: Props) {
 						}
 					>
 						{t.shareMake}
-					</button>
+					</ActionButton>
 				</div>
 			) : (
 				<div className="share-made">
@@ -100,17 +100,16 @@ function ShareBody({ machine, session }: Props) {
 						{mine.map((share) => (
 							<li key={share.id}>
 								<span className="grow">{t.shareUntil(momentOf(share.expiresAt))}</span>
-								<button
-									type="button"
+								<ActionButton
 									className="button danger"
-									onClick={() =>
-										void attempt(() =>
+									act={() =>
+										attempt(() =>
 											api.request(machine, `/api/shares/${encodeURIComponent(share.id)}`, { method: "DELETE" }),
 										)
 									}
 								>
 									{t.shareRevoke}
-								</button>
+								</ActionButton>
 							</li>
 						))}
 					</ul>

@@ -73,7 +73,10 @@ export function UploadTray(props: {
 									: t.uploadFailed(name)}
 						</div>
 						{state.kind === "sending" && (
-							<progress value={state.fraction} max={1} aria-label={`${t.uploading(name)}, ${bytesOf(size)}`} />
+							<>
+								<progress value={state.fraction} max={1} aria-label={t.uploading(name)} />
+								<div className="small muted">{t.uploadedOf(bytesOf(state.fraction * size), bytesOf(size))}</div>
+							</>
 						)}
 						{state.kind === "done" && <div className="clip mono small muted">{state.path}</div>}
 						{state.kind === "failed" && <div className="small muted">{state.message}</div>}

@@ -22,7 +22,7 @@ export function SecretSection(props: {
 				className="card padded form pairs"
 				action={
 					<div className="row end">
-						<button type="submit" className="button" disabled={submission.busy}>
+						<button type="submit" className="button" disabled={submission.busy} aria-busy={submission.busy}>
 							{props.action}
 						</button>
 					</div>

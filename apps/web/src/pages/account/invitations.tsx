@@ -6,6 +6,7 @@ import { hub } from "../../api/hub.ts";
 import type { Invitation } from "../../api/hub-types.ts";
 import { reachableOrigin } from "../../api/links.ts";
 import { queryClient } from "../../api/warren.tsx";
+import { ActionButton } from "../../ui/action-button.tsx";
 import { Copyable } from "../../ui/copyable.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
 import { Field } from "../../ui/field.tsx";
@@ -51,14 +52,9 @@ export function Invitations() {
 							{t.roles[each.role]} · {t.until(dayOf(each.expiresAt))}
 						</span>
 					</div>
-					<button
-						type="button"
-						className="button"
-						aria-label={t.withdrawOf(whoOf(each))}
-						onClick={() => void withdraw(each)}
-					>
+					<ActionButton aria-label={t.withdrawOf(whoOf(each))} act={() => withdraw(each)}>
 						{t.withdraw}
-					</button>
+					</ActionButton>
 				</>
 			)}
 		>

@@ -2,6 +2,7 @@ import { useEffect, useState } from "react";
 import { hub } from "../../api/hub.ts";
 import type { Pairing } from "../../api/hub-types.ts";
 import { isLoopback, reachableOrigin } from "../../api/links.ts";
+import { useBusy } from "../../ui/action-button.tsx";
 import { Copyable } from "../../ui/copyable.tsx";
 import { clockOf, useNow } from "../../ui/countdown.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
@@ -63,6 +64,7 @@ function OnePairing({ onAgain, onClose }: { onAgain: () => void; onClose: () => 
 		return () => gone.abort();
 	}, []);
 
+	const [deciding, work] = useBusy();
 	async function decide(allow: boolean) {
 		if (offer === undefined) return;
 		setFailure(undefined);
@@ -111,10 +113,22 @@ function OnePairing({ onAgain, onClose }: { onAgain: () => void; onClose: () => 
 					<span>{t.claimedLead(pairing.address)}</span>
 				</Notice>
 				<div className="row end wrap">
-					<button type="button" className="button" onClick={() => void decide(false)}>
+					<button
+						type="button"
+						className="button"
+						disabled={deciding}
+						aria-busy={deciding}
+						onClick={() => void work(() => decide(false))}
+					>
 						{t.deny}
 					</button>
-					<button type="button" className="button primary" onClick={() => void decide(true)}>
+					<button
+						type="button"
+						className="button primary"
+						disabled={deciding}
+						aria-busy={deciding}
+						onClick={() => void work(() => decide(true))}
+					>
 						{t.allow}
 					</button>
 				</div>

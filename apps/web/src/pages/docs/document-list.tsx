@@ -59,7 +59,7 @@ export function DocumentList(props: { kind: DocumentKind; notice?: ReactNode; ac
 	}
 
 	const createButton = (style: string) => (
-		<button type="button" className={style} disabled={making} onClick={() => void create()}>
+		<button type="button" className={style} disabled={making} aria-busy={making} onClick={() => void create()}>
 			<Plus size={16} aria-hidden="true" /> {text.create}
 		</button>
 	);

@@ -5,6 +5,7 @@ import { documentPath } from "../../api/documents.ts";
 import { hub, useAccount } from "../../api/hub.ts";
 import type { DocumentRecord, DocumentShare } from "../../api/hub-types.ts";
 import { queryClient } from "../../api/warren.tsx";
+import { useBusy } from "../../ui/action-button.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
 import { Field } from "../../ui/field.tsx";
 import { Form, SubmitButton, textOf, useSubmit } from "../../ui/form.tsx";
@@ -45,9 +46,10 @@ function Shares({ record }: { record: DocumentRecord }) {
 		await hub.request(path, access === null ? { method: "DELETE" } : { method: "PUT", body: { access } });
 		await queryClient.invalidateQueries({ queryKey: sharesKey });
 	}
+	const [busy, work] = useBusy();
 	const tell = (promise: Promise<void>) => {
 		setFailure(undefined);
-		promise.catch(setFailure);
+		void work(() => promise.catch(setFailure));
 	};
 	const submission = useSubmit(async (form) =>
 		change(textOf(form, "user"), textOf(form, "access") === "read-write" ? "read-write" : "read-only"),
@@ -113,6 +115,7 @@ function Shares({ record }: { record: DocumentRecord }) {
 									className="select narrow"
 									aria-label={t.shareAccess(nameOf(user))}
 									value={access}
+									disabled={busy}
 									onChange={(event) =>
 										tell(change(user, event.target.value === "read-write" ? "read-write" : "read-only"))
 									}
@@ -125,6 +128,8 @@ function Shares({ record }: { record: DocumentRecord }) {
 									className="icon-button"
 									aria-label={t.shareRemove(nameOf(user))}
 									title={t.shareRemove(nameOf(user))}
+									disabled={busy}
+									aria-busy={busy}
 									onClick={() => tell(change(user, null))}
 								>
 									<X size={17} />

@@ -144,6 +144,7 @@ function Joined({ machine, onClose }: { machine: Machine; onClose: () => void })
 				type="button"
 				className="button primary"
 				disabled={busy || peer === undefined}
+				aria-busy={busy}
 				onClick={() => peer !== undefined && void open(peer.id)}
 			>
 				{t.openTerminal}

@@ -3,6 +3,7 @@ import { forgetLocalDocuments } from "../../api/documents.ts";
 import { account, hub, useAccount } from "../../api/hub.ts";
 import { self } from "../../api/machine.ts";
 import { api, credentials, queryClient } from "../../api/warren.tsx";
+import { ActionButton } from "../../ui/action-button.tsx";
 import { Confirm } from "../../ui/dialog.tsx";
 import { t } from "../text/settings.ts";
 
@@ -12,13 +13,9 @@ export function SignOut() {
 	const signedIn = useAccount() !== undefined;
 	return (
 		<>
-			<button
-				type="button"
-				className="button danger"
-				onClick={() => (signedIn ? setAsking(true) : void signOutOfMachine())}
-			>
+			<ActionButton className="button danger" act={async () => (signedIn ? setAsking(true) : await signOutOfMachine())}>
 				{t.signOut}
-			</button>
+			</ActionButton>
 			<Confirm
 				open={asking}
 				onClose={() => setAsking(false)}

@@ -68,6 +68,7 @@ export const t = {
 	rawOff: "Type into the line",
 	dropHere: (cwd: string) => (cwd === "" ? "Drop to upload" : `Drop to upload into ${cwd}`),
 	uploading: (name: string) => `Uploading ${name}`,
+	uploadedOf: (sent: string, size: string) => `${sent} of ${size}`,
 	uploaded: (name: string) => `${name} is there`,
 	uploadFailed: (name: string) => `${name} was not uploaded`,
 	cancel: "Cancel",
