@@ -117,8 +117,8 @@ export class OverlayMachine implements AsyncDisposable {
 				const rows = status.peers.map(
 					(each) => `${each.display_name} ${each.path} ${each.endpoint?.address} ${each.mtu}`,
 				);
-				const codes = status.conditions.map(({ code }) => code).join(" ");
-				last = `relay ${status.relay}, NAT ${status.nat}, ${status.coordinator}; ${status.data_plane}; ${codes}; ${rows.join(", ")}`;
+				const conditions = status.conditions.map(({ title }) => title).join(" ");
+				last = `relay ${status.relay}, NAT ${status.nat}, ${status.coordinator}; ${status.data_plane}; ${conditions}; ${rows.join(", ")}`;
 				if (status.updated_at < since || !holds(status)) return;
 				end();
 				resolve(status);

@@ -331,6 +331,30 @@ describe("certificates", () => {
 		expect((await good.register()).status, "and the others go on").toBe(200);
 	});
 
+	it("C29 a certificate that ends, or is not good any more by the coordinator's clock, is refused on what is open, until it is good again", async () => {
+		using certificates = await makeCertificates({ one: ["x"] });
+		let shiftMs = 0;
+		const clock = { ...systemClock, now: () => systemClock.now() + shiftMs };
+		await using server = await startCoordinator({ tls: certificates.server, clock });
+		await using one = new TestJoiner(server.url, certificates.peers["one"]);
+		const { peer_id } = (await one.register()).body as { peer_id: string };
+		const beat = () => one.call("POST", "/v1/mesh/heartbeat", { peer_id });
+		expect((await beat()).status).toBe(200);
+		for (const [days, words] of [
+			[400, "ended on"],
+			[-2, "begins on"],
+		] as const) {
+			shiftMs = days * 86_400_000;
+			const refused = await beat();
+			expect(refused.status, words).toBe(403);
+			expect(JSON.stringify(refused.body)).toMatch(
+				new RegExp(`The certificate of .*one.* ${words} .*coordinator's clock says`),
+			);
+		}
+		shiftMs = 0;
+		expect((await beat()).status).toBe(200);
+	});
+
 	it("C11 a certificate is one peer: another's can neither beat, leave, listen, relay nor punch for it", async () => {
 		using certificates = await makeCertificates({ victim: ["x"], hostile: ["x"] });
 		await using server = await startCoordinator({ tls: certificates.server });

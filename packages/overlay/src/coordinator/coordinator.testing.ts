@@ -11,7 +11,7 @@ import {
 	systemRandom,
 } from "@warren/kernel";
 import { HostTable, Listener, type TlsIdentity } from "@warren/net";
-import { tempFolder, VirtualClock } from "@warren/testkit";
+import { tempFolder } from "@warren/testkit";
 import { Agent, type Dispatcher, request } from "undici";
 import { AuthorityFolder } from "../authority/authority-folder.ts";
 import { EventReader, type StreamEvent } from "../protocol/sse.ts";
@@ -25,7 +25,7 @@ export const adminToken = "an-administrators-token";
 
 export interface TestCoordinatorOptions {
 	readonly tls?: TlsIdentity;
-	readonly clock?: VirtualClock;
+	readonly clock?: Clock;
 	readonly policy?: string;
 	readonly addresses?: SqliteAddressStore;
 	readonly joinTokens?: JoinAuthority;

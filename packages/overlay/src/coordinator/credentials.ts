@@ -22,6 +22,7 @@ export interface CertificateFacts {
 	readonly tags: readonly string[];
 	readonly serialNumber: string;
 	/** Milliseconds since the Unix epoch. */
+	readonly notBefore: number;
 	readonly notAfter: number;
 }
 
@@ -40,8 +41,18 @@ export function readCertificate(der: Uint8Array): CertificateFacts {
 			.map((uri) => uri.slice(tagUrn.length))
 			.filter((tag) => tagPattern.test(tag)),
 		serialNumber: certificate.serialNumber.toLowerCase(),
+		notBefore: Date.parse(certificate.validFrom),
 		notAfter: Date.parse(certificate.validTo),
 	};
+}
+
+/** TLS looks when a connection begins, and a session that is resumed passes it by: here each request is looked at. */
+function untimelyIn({ name, notBefore, notAfter }: CertificateFacts, now: number): string | null {
+	const clock = `the coordinator's clock says ${new Date(now).toISOString()}`;
+	if (now > notAfter) return `The certificate of "${name}" ended on ${new Date(notAfter).toISOString()}, and ${clock}.`;
+	return now < notBefore
+		? `The certificate of "${name}" begins on ${new Date(notBefore).toISOString()}, and ${clock}.`
+		: null;
 }
 
 export interface Revocations {
@@ -53,6 +64,7 @@ const maxRemembered = 20_000;
 /** Machines by their certificates, administrators by their token. */
 export class CoordinatorCredentials implements Authenticator {
 	readonly kinds = ["node", "admin"] as const;
+	readonly #clock: Clock;
 	readonly #adminTokenHashes: readonly string[];
 	readonly #revocations: Revocations;
 	readonly #wrongTokens: RateLimit;
@@ -61,6 +73,7 @@ export class CoordinatorCredentials implements Authenticator {
 
 	/** @param adminTokenHashes `hashToken` of each; none = nobody administers by HTTP. */
 	constructor(clock: Clock, adminTokenHashes: readonly string[], revocations: Revocations) {
+		this.#clock = clock;
 		this.#adminTokenHashes = adminTokenHashes;
 		this.#revocations = revocations;
 		this.#wrongTokens = new RateLimit(clock, { perSecond: 0.2, burst: 10, maxKeys: 10_000 });
@@ -102,6 +115,8 @@ export class CoordinatorCredentials implements Authenticator {
 				reason: "forbidden",
 				message: `The certificate ${facts.serialNumber} of "${facts.name}" is revoked.`,
 			};
+		const untimely = untimelyIn(facts, this.#clock.now());
+		if (untimely !== null) return { ok: false, reason: "forbidden", message: untimely };
 		const identity: Identity = { kind: "node", nodeId: facts.holder as NodeId, name: facts.name };
 		this.#facts.set(identity, facts);
 		return { ok: true, kind: "node", identity };

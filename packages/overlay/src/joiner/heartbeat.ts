@@ -125,6 +125,7 @@ export class Heartbeat {
 				if (this.#isSoon && this.#timer === null) this.#arm(beatSoonMs);
 			});
 		health.clear(joinerConditions.coordinatorAway);
+		health.clear(joinerConditions.refused);
 		registration.observedEndpoint = answer.observed_endpoint ?? registration.observedEndpoint;
 		if (!session.isStreaming) onPeers(answer.peers);
 		for (const { type, ...command } of answer.pending_commands) if (type === "holepunch_initiate") onPunch(command);
