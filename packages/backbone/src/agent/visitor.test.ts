@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { systemClock } from "@warren/kernel";
+import { VirtualClock } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { TestBackbone } from "../backbone.testing.ts";
 import { Visitor } from "./visitor.ts";
@@ -58,6 +59,31 @@ describe("a visitor", () => {
 			code: "no_stream",
 			details: { backboneStatus: 403 },
 		});
+	});
+
+	it("is held to its own rate and to the service's", async () => {
+		const clock = new VirtualClock();
+		await using limited = await TestBackbone.open({}, undefined, { clock });
+		const greeter = await limited.tcp((socket) => socket.write("hello"));
+		await limited.agent("hi", greeter.port, { kind: "tcp" });
+		const { id, credential } = await limited.principal("hi");
+		const url = new URL(`http://127.0.0.1:${limited.port}`);
+		const visitor = new Visitor(systemClock, { target: { url, tls: {} }, credential });
+		const greeted = async () => {
+			const stream = await visitor.open("hi");
+			const [first] = await Promise.race([once(stream, "data"), once(stream, "error")]).catch((fault) => [fault]);
+			stream.on("error", () => {});
+			stream.destroy();
+			return first instanceof Error ? "refused" : String(first);
+		};
+		const limits = { requests_per_second: 1 };
+		await limited.api("PATCH", `/admin/api/principals/${id}`, { body: { limits } });
+		expect([await greeted(), await greeted()]).toEqual(["hello", "refused"]);
+		await limited.api("PATCH", `/admin/api/principals/${id}`, { body: { limits: {} } });
+		await limited.api("PATCH", "/admin/api/services/hi", { body: { settings: limits } });
+		expect([await greeted(), await greeted()]).toEqual(["hello", "refused"]);
+		await clock.advance(1000);
+		expect(await greeted()).toBe("hello");
 	});
 
 	it("can be made by an administrator, at any rate", async () => {

@@ -70,6 +70,21 @@ describe("certificates by name", () => {
 		expect(await namesShown({})).toBe("DNS:mos.test, DNS:localhost");
 	});
 
+	it("P2: a client that offers HTTP/2 alone gets it at a service of kind http; one that offers both gets HTTP/1.1", async () => {
+		await backbone.token("plain");
+		const chosen = async (ALPNProtocols: string[]) => {
+			const socket = await handshake({
+				servername: "plain.mos.test",
+				ALPNProtocols,
+				checkServerIdentity: () => undefined,
+			});
+			socket.destroy();
+			return socket.alpnProtocol;
+		};
+		expect(await chosen(["h2"])).toBe("h2");
+		expect(await chosen(["h2", "http/1.1"])).toBe("http/1.1");
+	});
+
 	it("S2: a challenge is for who asks for it; the others see what they saw before, and are served", async () => {
 		certificates.setChallenge("web.mos.test", await leaf("web.mos.test"));
 		try {

@@ -233,6 +233,22 @@ describe("P2: a client of HTTP/1.1 at a service that speaks HTTP/2", () => {
 		expect(await backbone.raw(get("Content-Length: 0\r\nTransfer-Encoding: chunked\r\n"))).toMatch(/^HTTP\/1\.1 400/);
 	});
 
+	it("I7: an answer under way is cut with its grant, and the service hears of it", async () => {
+		const left = Promise.withResolvers<number | undefined>();
+		await rpc((stream) => {
+			stream.respond({ ":status": 200 });
+			stream.write("first");
+			stream.on("close", () => left.resolve(stream.rstCode));
+		});
+		const { id, credential } = await backbone.principal("rpc");
+		using client = await backbone.client();
+		client.send(`GET / HTTP/1.1\r\nHost: rpc.mos.test\r\nx-backbone-principal: ${credential}\r\n\r\n`);
+		await client.until(/first/);
+		await backbone.api("DELETE", `/admin/api/grants/${id}/rpc`);
+		expect(await client.closed()).not.toMatch(/\r\n0\r\n/);
+		expect(await left.promise).toBe(constants.NGHTTP2_CANCEL);
+	});
+
 	it("16 MB pass both ways, byte for byte", async () => {
 		await rpc((stream) => {
 			stream.respond({ ":status": 200 });
@@ -433,6 +449,48 @@ describe("P2: a client of HTTP/2 at a service that speaks HTTP/1.1", () => {
 		await backbone.token("db", "tcp");
 		expect((await answerOf(ask(on, { ":authority": "db.mos.test" }))).status).toBe(505);
 		expect((await answerOf(ask(on, { ":authority": "nobody.mos.test" }))).status).toBe(404);
+	});
+
+	it("I7: an answer under way is cut with its grant, and the service hears of it", async () => {
+		const left = Promise.withResolvers<void>();
+		const { port } = await backbone.http((_request, response) => {
+			response.write("first");
+			response.on("close", () => left.resolve());
+		});
+		await backbone.agent("web", port);
+		const { id, credential } = await backbone.principal("web");
+		const stream = ask(session(), { "x-backbone-principal": credential });
+		const closed = new Promise((resolve) => stream.once("close", resolve));
+		await once(stream, "data");
+		await backbone.api("DELETE", `/admin/api/grants/${id}/web`);
+		await closed;
+		expect(stream.rstCode).toBe(constants.NGHTTP2_CANCEL);
+		await left.promise;
+	});
+
+	it("is recorded by the inspector, both ways, and asked of another agent where that does no harm", async () => {
+		await web();
+		await rpc(echoRpc);
+		for (const name of ["web", "rpc"])
+			await backbone.api("PATCH", `/admin/api/services/${name}`, { body: { settings: { inspect: true } } });
+		const on = session();
+		const upload = ask(on, { ":method": "POST" }, false);
+		upload.on("wantTrailers", () => upload.sendTrailers({}));
+		upload.end("hello");
+		expect((await answerOf(upload)).status).toBe(200);
+		await backbone.raw(
+			"POST / HTTP/1.1\r\nHost: rpc.mos.test\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+		);
+		for (const name of ["web", "rpc"]) {
+			const list = async () => (await backbone.api("GET", `/admin/api/services/${name}/requests`)).json.requests;
+			await expect.poll(async () => (await list()).length, { timeout: 20_000 }).toBe(1);
+			expect((await list())[0]).toMatchObject({ method: "POST", status: 200, request_bytes: 5 });
+		}
+		const dead = await backbone.tcp((socket) => socket.destroy());
+		await backbone.agent("web", dead.port);
+		for (let each = 0; each < 6; each++) expect((await answerOf(ask(on))).status).toBe(200);
+		const post = ask(on, { ":method": "POST" });
+		expect([200, 502]).toContain((await answerOf(post)).status);
 	});
 
 	it("many streams at once are served over links of their own, and those serve the next ones", async () => {
