@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
 import { opencodeMissing } from "./opencode.ts";
 import { expectAccessible, newContext, newPage, sizes } from "./ui-pages.ts";
+import { expectProgress } from "./ui-progress.ts";
 
 /** The agent's page: start it, ask it something, watch, stop. */
 const missing = opencodeMissing() ?? browserMissing();
@@ -75,8 +76,13 @@ describe("the agent's page", () => {
 		const page = await open("desktop");
 		await page.getByRole("button", { name: "Start agent" }).waitFor();
 		await expectAccessible(page, "agent, off");
-		await page.getByRole("button", { name: "Start agent" }).click();
-		await page.getByLabel("Folder").waitFor({ timeout: 90_000 });
+		await expectProgress(page, node, {
+			path: "/agent",
+			method: "POST",
+			asks: /\/api\/agent\/start$/,
+			act: (on) => on.getByRole("button", { name: "Start agent" }).click(),
+			done: (on) => on.getByLabel("Folder").waitFor({ timeout: 90_000 }),
+		});
 		await page.getByLabel("Folder").fill(work.path);
 		await page.getByRole("button", { name: "New session" }).click();
 		await page.getByRole("combobox", { name: "Model" }).fill("openai/gpt-4.1");

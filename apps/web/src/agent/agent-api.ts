@@ -74,7 +74,7 @@ export function useAgent() {
 		queryKey: [self, "agent"],
 		queryFn: ({ signal }) => askAgent<AgentStatus>("", { signal }),
 		enabled: signedIn,
-		// It starts within seconds, and may end at any time.
-		refetchInterval: ({ state }) => (state.data?.state === "running" ? 10_000 : 1_500),
+		// It starts within seconds, and may end at any time; what fails stays long enough to be read.
+		refetchInterval: ({ state: { data, error } }) => (data?.state === "running" || error !== null ? 10_000 : 1_500),
 	});
 }
