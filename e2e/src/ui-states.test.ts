@@ -1,11 +1,11 @@
 import type { StartedNode } from "@warren/testkit";
-import type { BrowserContext, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing } from "./browser.ts";
 import { expectAccessible, originOf, setUp } from "./ui-pages.ts";
 import { UiStage } from "./ui-stage.ts";
 
-/** Every page while what it shows is on its way, when it cannot be had, and once it can; and links that are no good. */
+/** Every page while what it shows is on its way, when it cannot be had, and once it can. */
 const missing = browserMissing();
 const refusal = {
 	error: "disk_failed",
