@@ -42,10 +42,10 @@ export class TunnelProcesses implements AsyncDisposable {
 		});
 		const { token } = (await made.json()) as { token: string };
 		const to = ["--backbone", url, "--service", "web", "--target", `127.0.0.1:${target}`, "--transport", transport];
-		for (let each = 0; each < agents; each++) {
-			const agent = await this.#start(["agent", ...to], { BACKBONE_SERVICE_TOKEN: token });
-			this.pids.push(agent["pid"] as number);
-		}
+		const starting = Array.from({ length: agents }, () =>
+			this.#start(["agent", ...to], { BACKBONE_SERVICE_TOKEN: token }),
+		);
+		for (const agent of await Promise.all(starting)) this.pids.push(agent["pid"] as number);
 	}
 
 	/** The most memory that each of them ever had resident, KiB. */
