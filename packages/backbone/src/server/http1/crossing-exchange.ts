@@ -3,6 +3,7 @@ import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from "nod
 import type { Span } from "@warren/kernel";
 import { fieldOf } from "../../protocol/request-head.ts";
 import type { Agent } from "../agents/agent.ts";
+import { idempotent } from "../broken-link.ts";
 import type { Front } from "../front.ts";
 import { fieldsOf, linesOfFields } from "../http2/head-lines.ts";
 import { answerHeaders, forwardedHeaders, passedTrailers } from "../http2/headers.ts";
@@ -14,7 +15,6 @@ import type { ClientConnection } from "./client-connection.ts";
 import { requestSpanFacts } from "./http1-exchange.ts";
 import { RequestBody } from "./request-body.ts";
 
-const idempotent: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
 const maxTries = 3;
 
 /** How the client learns where an answer ends. */

@@ -3,8 +3,9 @@ import type { Span, SpanFacts } from "@warren/kernel";
 import { ResetCode } from "../../protocol/frames.ts";
 import { fieldOf } from "../../protocol/request-head.ts";
 import type { ResponseHead } from "../../protocol/response-head.ts";
-import { linkLost, type StreamUser } from "../../tunnel/link.ts";
+import type { StreamUser } from "../../tunnel/link.ts";
 import type { Lease } from "../agents/agent.ts";
+import { brokenBeforeAnswer, idempotent } from "../broken-link.ts";
 import type { Front } from "../front.ts";
 import type { Exchange } from "../inspector.ts";
 import { Pace } from "../pace.ts";
@@ -17,7 +18,6 @@ import { LinkSearch } from "./link-search.ts";
 import { RequestBody } from "./request-body.ts";
 import { accepts, WebSocketSplice } from "./web-socket-splice.ts";
 
-const idempotent: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
 /** Of an answer's first bytes: so many travel in one buffer with its head; above it a copy costs more than a second one. */
 const copyBelowBytes = 16 * 1024;
 
@@ -300,15 +300,7 @@ export class Http1Exchange implements StreamUser {
 			this.#lease = null;
 			return this.#connection.cut();
 		}
-		if (code === ResetCode.refused || code === ResetCode.timeout) lease.agent.refusals += 1;
-		this.#again(
-			lease,
-			code === linkLost
-				? "The agent was lost before it answered."
-				: code === ResetCode.refused
-					? "The service behind the agent refuses connections."
-					: `The service did not answer: ${reason.slice(0, 200)}.`,
-		);
+		this.#again(lease, brokenBeforeAnswer(lease, code, reason));
 	}
 
 	/** Once more with another link, when nothing of a body was consumed and asking twice does no harm. */

@@ -3,8 +3,9 @@ import type { Span } from "@warren/kernel";
 import { ResetCode } from "../../protocol/frames.ts";
 import { fieldOf } from "../../protocol/request-head.ts";
 import type { ResponseHead } from "../../protocol/response-head.ts";
-import { linkLost, type StreamUser } from "../../tunnel/link.ts";
+import type { StreamUser } from "../../tunnel/link.ts";
 import type { Lease } from "../agents/agent.ts";
+import { brokenBeforeAnswer, idempotent } from "../broken-link.ts";
 import type { Front } from "../front.ts";
 import type { AdmittedRequest } from "../http1/admission.ts";
 import { AnswerBody } from "../http1/answer-body.ts";
@@ -31,8 +32,6 @@ export interface CrossingStreamDeps {
 	readonly front: Front;
 	readonly over: () => void;
 }
-
-const idempotent: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
 
 /**
  * One request of HTTP/2 at a service that speaks HTTP/1.1: bodies are wrapped in chunks or counted on the way there,
@@ -247,15 +246,7 @@ export class CrossingStream implements StreamUser {
 	onBroken(code: number, reason: string): void {
 		const lease = this.#lease as Lease;
 		if (this.#answer !== null) return this.cut(constants.NGHTTP2_INTERNAL_ERROR);
-		if (code === ResetCode.refused || code === ResetCode.timeout) lease.agent.refusals += 1;
-		this.#again(
-			lease,
-			code === linkLost
-				? "The agent was lost before it answered."
-				: code === ResetCode.refused
-					? "The service behind the agent refuses connections."
-					: `The service did not answer: ${reason.slice(0, 200)}.`,
-		);
+		this.#again(lease, brokenBeforeAnswer(lease, code, reason));
 	}
 
 	/** Once more with another link, when nothing of a body was consumed and asking twice does no harm. */

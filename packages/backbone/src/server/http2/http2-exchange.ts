@@ -1,6 +1,7 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { Caller } from "../../identity/callers.ts";
 import type { Agent } from "../agents/agent.ts";
+import { idempotent } from "../broken-link.ts";
 import type { Front } from "../front.ts";
 import type { Exchange } from "../inspector.ts";
 import type { ActiveService } from "../services.ts";
@@ -34,7 +35,6 @@ export interface Http2ExchangeDeps {
 	readonly over: (exchange: Http2Exchange) => void;
 }
 
-const idempotent: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
 const maxTries = 3;
 
 /**
