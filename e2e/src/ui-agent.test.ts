@@ -91,6 +91,18 @@ describe("the agent's page", () => {
 		await page.getByText("The work is").waitFor({ timeout: 60_000 });
 		expect(await page.locator(".markdown strong").first().textContent()).toBe("done");
 		await expectAccessible(page, "agent, session");
+		// Refused, it is still there to be sent.
+		const asks = /\/prompt_async$/;
+		await page.route(
+			(url) => asks.test(url.pathname),
+			(route) =>
+				route.fulfill({ status: 503, json: { error: "busy", message: "The agent has no time.", fix: "Ask later." } }),
+			{ times: 1 },
+		);
+		await page.getByRole("textbox", { name: "Message" }).fill("Go on");
+		await page.getByRole("button", { name: "Send" }).click();
+		await page.getByText("The agent has no time.").first().waitFor();
+		await expect.poll(() => page.getByRole("textbox", { name: "Message" }).inputValue()).toBe("Go on");
 		const phone = await open("phone");
 		await phone.getByLabel("Folder").waitFor();
 		await expectAccessible(phone, "agent, sessions");

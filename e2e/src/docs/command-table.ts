@@ -337,7 +337,7 @@ export const elsewhere: Readonly<Record<string, readonly [file: string, word: st
 	"node bench/gateway/run.ts --rounds 3 --seconds 4": ["bench/smoke.test.ts", "gateway/run.ts"],
 	"node bench/ai/run.ts --rounds 3": ["bench/smoke.test.ts", "ai/run.ts"],
 	"node bench/coordinator/run.ts": ["bench/smoke.test.ts", "coordinator/run.ts"],
-	"node bench/tunnel/run.ts --rounds 2 --seconds 2 --rtts 0,20 --transports shared,parked": [
+	"node bench/tunnel/run.ts --rounds 2 --seconds 2 --transports shared,parked": [
 		"bench/smoke.test.ts",
 		"tunnel/run.ts",
 	],

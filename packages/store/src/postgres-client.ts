@@ -84,6 +84,8 @@ export function watchedClient(presence: PostgresPresence) {
 				},
 				(cause: unknown) => {
 					clearTimeout(late);
+					// The server's last word comes before its end: the pool must not hand this one out in between.
+					if (isAway(cause)) this.end().catch(() => {});
 					throw presence.fault(cause);
 				},
 			);

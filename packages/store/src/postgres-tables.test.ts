@@ -1,5 +1,6 @@
 import { HealthTable, silentLogger, systemClock } from "@warren/kernel";
 import { noPostgres, TestPostgres, VirtualClock } from "@warren/testkit";
+import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AuditLog, type AuditTable, auditSchema } from "./audit-log.ts";
 import { openPostgresTables, whileAlone } from "./postgres-tables.ts";
@@ -79,6 +80,19 @@ describe.skipIf(reason !== null)(
 			expect(away).toMatchObject({ code: "store_away", retryable: true, status: 503 });
 			server.restart();
 			expect(await count()).toEqual([]);
+			await tables.close();
+		});
+
+		it("whose connection the server ends in a statement use another for the next", async () => {
+			const where = { host: server.host, user: server.user, database: server.createDatabase() };
+			const tables = await openPostgresTables<AuditTable>(where, [auditSchema]);
+			for (let round = 0; round < 5; round++) {
+				const ended = await sql`select pg_terminate_backend(pg_backend_pid())`
+					.execute(tables.db)
+					.catch((fault: unknown) => fault);
+				expect(ended).toMatchObject({ code: "store_away", retryable: true });
+				expect(await tables.db.selectFrom("audit_records").selectAll().execute()).toEqual([]);
+			}
 			await tables.close();
 		});
 

@@ -42,22 +42,26 @@ export function SessionView(props: { id: string; folder: string; agent: AgentSta
 	const busy = (state.data?.[id]?.type ?? "idle") !== "idle";
 
 	const [asking, work] = useBusy();
-	async function act(what: string, path: string, body: unknown) {
+	async function act(what: string, path: string, body: unknown): Promise<boolean> {
 		try {
 			await askAgent(inFolder(path, folder), { method: "POST", body });
 			refresh();
+			return true;
 		} catch (failure) {
 			toastError(what, failure);
+			return false;
 		}
 	}
 
-	function send(text: string) {
+	async function send(text: string): Promise<boolean> {
 		const slash = model.indexOf("/");
 		const body = {
 			model: { providerID: model.slice(0, slash), modelID: model.slice(slash + 1) },
 			parts: [{ type: "text", text }],
 		};
-		void work(() => act(t.send, `session/${id}/prompt_async`, body));
+		let taken = false;
+		await work(async () => (taken = await act(t.send, `session/${id}/prompt_async`, body)));
+		return taken;
 	}
 
 	return (

@@ -14,7 +14,8 @@ export function Composer(props: {
 	/** What was sent is on its way. */
 	sending?: boolean;
 	textOnly?: boolean;
-	onSend: (text: string, attachments: readonly Attachment[]) => void;
+	/** @returns whether it was taken, where that is known: what was refused stands in the box again. */
+	onSend: (text: string, attachments: readonly Attachment[]) => void | Promise<boolean>;
 	onStop: () => void;
 }) {
 	const [text, setText] = useState("");
@@ -22,17 +23,20 @@ export function Composer(props: {
 	const files = useRef<HTMLInputElement>(null);
 	const empty = text.trim() === "" && attachments.length === 0;
 
-	function send() {
+	async function send() {
 		if (empty || props.busy || props.sending === true || props.disabled) return;
-		props.onSend(text.trim(), attachments);
+		const taken = props.onSend(text.trim(), attachments);
 		setText("");
 		setAttachments([]);
+		if ((await taken) !== false) return;
+		setText((since) => (since === "" ? text : since));
+		setAttachments((since) => (since.length === 0 ? attachments : since));
 	}
 
 	function onKeyDown(event: KeyboardEvent) {
 		if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing || isCoarse) return;
 		event.preventDefault();
-		send();
+		void send();
 	}
 
 	async function attach(chosen: readonly File[]) {
@@ -48,7 +52,7 @@ export function Composer(props: {
 			className="composer"
 			onSubmit={(event) => {
 				event.preventDefault();
-				send();
+				void send();
 			}}
 		>
 			{attachments.length > 0 && (
