@@ -15,7 +15,11 @@ const work = tempFolder("agent-work");
 
 beforeAll(async () => {
 	if (missing !== null) return;
-	fake = await fakeProvider({ say: () => ({ text: "The work is **done**." }) });
+	// It asks for a name of each session, too.
+	const names = /title generator/i;
+	fake = await fakeProvider({
+		say: ({ body }) => ({ text: names.test(body.toString()) ? "A small job" : "The work is **done**." }),
+	});
 	node = await startNode({
 		command: ["up"],
 		name: "atlas",
@@ -90,6 +94,7 @@ describe("the agent's page", () => {
 		await page.getByRole("button", { name: "Send" }).click();
 		await page.getByText("The work is").waitFor({ timeout: 60_000 });
 		expect(await page.locator(".markdown strong").first().textContent()).toBe("done");
+		await page.getByRole("heading", { level: 1, name: "A small job" }).waitFor();
 		await expectAccessible(page, "agent, session");
 		// Refused, it is still there to be sent.
 		const asks = /\/prompt_async$/;
@@ -103,10 +108,25 @@ describe("the agent's page", () => {
 		await page.getByRole("button", { name: "Send" }).click();
 		await page.getByText("The agent has no time.").first().waitFor();
 		await expect.poll(() => page.getByRole("textbox", { name: "Message" }).inputValue()).toBe("Go on");
+		// It has an address of its own: loaded anew, and from the phone's list, whatever its folder is.
+		await page.reload();
+		await page.getByText("The work is").waitFor();
+		expect(await page.getByRole("combobox", { name: "Model" }).inputValue()).toBe("openai/gpt-4.1");
 		const phone = await open("phone");
-		await phone.getByLabel("Folder").waitFor();
+		const row = phone.getByRole("listitem").filter({ hasText: work.path });
+		await row.waitFor();
 		await expectAccessible(phone, "agent, sessions");
-		await page.getByRole("button", { name: "All sessions" }).click();
+		await row.getByRole("link").click();
+		await phone.getByText("The work is").waitFor();
+		expect(new URL(phone.url()).pathname).toBe(new URL(page.url()).pathname);
+		await expectAccessible(phone, "agent, session on a phone");
+		await phone.getByRole("link", { name: "All sessions" }).click();
+		await row.getByRole("button", { name: /^Delete / }).click();
+		await phone.getByRole("alertdialog").getByRole("button", { name: "Delete session" }).click();
+		await row.waitFor({ state: "detached" });
+		await page.goto(page.url());
+		await page.getByText("This session is gone").waitFor();
+		await page.getByRole("link", { name: "All sessions" }).click();
 		await page.getByRole("button", { name: "Stop agent" }).click();
 		await page.getByRole("button", { name: "Start agent" }).waitFor();
 		expect(faults).toEqual([]);

@@ -136,6 +136,11 @@ function Pages({ arrival }: { arrival: Arrival }) {
 						{({ chat }) => inAccount(chatText.what, <ChatPage key={chat} id={decodeURIComponent(chat)} />)}
 					</Route>
 					<Route path="/agent">{inMachine(self, inAccount(agentText.what, <AgentPage />))}</Route>
+					<Route path="/agent/:session">
+						{({ session }) =>
+							inMachine(self, inAccount(agentText.what, <AgentPage session={decodeURIComponent(session)} />))
+						}
+					</Route>
 					<Route path="/account">{inAccount(gateText.account, <AccountPage />)}</Route>
 					<Route path="/settings">
 						<SettingsPage />
@@ -159,7 +164,7 @@ const inAccount = (what: string, page: ReactNode) => <AccountGate what={what}>{p
 function startPath(onDevice: boolean): string {
 	const { lastPath } = preferences();
 	if (
-		/^\/(m\/[^/]+\/|docs\/|chat\/|(docs|chat|agent|machines|network|access|services|settings|account|more)$)/.test(
+		/^\/(m\/[^/]+\/|docs\/|chat\/|agent\/|(docs|chat|agent|machines|network|access|services|settings|account|more)$)/.test(
 			lastPath,
 		)
 	)

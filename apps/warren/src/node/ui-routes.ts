@@ -68,6 +68,7 @@ export function uiRoutes(files: StaticFiles | null, discovery: () => Record<stri
 			"/chat",
 			"/chat/*",
 			"/agent",
+			"/agent/*",
 			"/network",
 			"/access",
 			"/services",

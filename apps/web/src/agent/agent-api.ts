@@ -1,7 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
+import { ApiError } from "../api/exchange.ts";
 import { account, useAccount } from "../api/hub.ts";
 import { self } from "../api/machine.ts";
 import { api, useCredential } from "../api/warren.tsx";
+import { t } from "./text.ts";
 
 export interface AgentStatus {
 	readonly state: string;
@@ -20,6 +22,13 @@ export interface AgentSession {
 	readonly time: { readonly created: number; readonly updated: number };
 }
 
+/** What OpenCode calls a session that it has not named yet, after the time of day. */
+const unnamed = /^New session - \d{4}-/;
+
+export const titleOf = ({ title }: AgentSession) => (title === "" || unnamed.test(title) ? t.untitled : title);
+
+export const sessionPath = (id: string) => `/agent/${encodeURIComponent(id)}`;
+
 export interface AgentPart {
 	readonly id: string;
 	readonly type: string;
@@ -37,6 +46,9 @@ export interface AgentMessage {
 	readonly info: {
 		readonly id: string;
 		readonly role: "user" | "assistant";
+		/** Which model answered, and whose it is. */
+		readonly providerID?: string;
+		readonly modelID?: string;
 		readonly error?: { readonly name?: string; readonly data?: { readonly message?: string } };
 		readonly time: { readonly created: number; readonly completed?: number };
 	};
@@ -58,7 +70,20 @@ export function askAgent<T>(
 	path: string,
 	options: { method?: "GET" | "POST" | "DELETE"; body?: unknown; signal?: AbortSignal } = {},
 ) {
-	return api.request<T>(self, `/api/agent${path}`, { ...options, headers: sessionHeader(), timeoutMs: 60_000 });
+	return api
+		.request<T>(self, `/api/agent${path}`, { ...options, headers: sessionHeader(), timeoutMs: 60_000 })
+		.catch((failure: unknown) => {
+			throw inOurForm(failure);
+		});
+}
+
+/** OpenCode says what is wrong as `{name, data: {message}}`. */
+function inOurForm(failure: unknown): unknown {
+	if (!(failure instanceof ApiError)) return failure;
+	const { name, data } = failure.details as { name?: unknown; data?: { message?: unknown } };
+	return typeof data?.message === "string"
+		? new ApiError(failure.status, { error: name, message: data.message })
+		: failure;
 }
 
 export function sessionHeader(): Record<string, string> {

@@ -9,15 +9,14 @@ import { Empty, ErrorNotice, Notice, Skeletons } from "../ui/states.tsx";
 import { toastError } from "../ui/toast.tsx";
 import { type AgentStatus, askAgent, useAgent } from "./agent-api.ts";
 import { SessionList } from "./session-list.tsx";
-import { SessionView } from "./session-view.tsx";
+import { SessionPage } from "./session-view.tsx";
 import { t } from "./text.ts";
 
-/** The coding agent of the machine that served this page. */
-export function AgentPage() {
+/** The coding agent of the machine that served this page. @param session which of its sessions is open. */
+export function AgentPage({ session }: { session?: string }) {
 	const { data, error, isPending, refetch } = useAgent();
 	const name = useMachineName(self);
 	const [busy, setBusy] = useState(false);
-	const [open, setOpen] = useState<{ id: string; folder: string }>();
 
 	async function turn(to: "start" | "stop") {
 		setBusy(true);
@@ -34,10 +33,8 @@ export function AgentPage() {
 	}
 
 	const off = data === undefined || data.state === "off" || data.state === "stopped";
-	if (open !== undefined && data?.state === "running")
-		return (
-			<SessionView key={open.id} id={open.id} folder={open.folder} agent={data} onBack={() => setOpen(undefined)} />
-		);
+	if (session !== undefined && data?.state === "running")
+		return <SessionPage key={session} id={session} agent={data} />;
 	const startButton = (
 		<button
 			type="button"
@@ -78,9 +75,7 @@ export function AgentPage() {
 				</Empty>
 			)}
 			{data?.state === "starting" && <Skeletons count={2} height={64} label={t.states["starting"] ?? ""} />}
-			{data?.state === "running" && (
-				<SessionList home={data.folder ?? "/"} onOpen={(id, folder) => setOpen({ id, folder })} />
-			)}
+			{data?.state === "running" && <SessionList home={data.folder ?? "/"} />}
 		</div>
 	);
 }

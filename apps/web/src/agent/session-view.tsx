@@ -1,30 +1,72 @@
 import { useQuery } from "@tanstack/react-query";
 import { ArrowLeft, Check, CircleAlert, LoaderCircle } from "lucide-react";
-import { useState } from "react";
+import { useEffect, useState } from "react";
+import { Link } from "wouter";
+import { ApiError } from "../api/exchange.ts";
 import { self } from "../api/machine.ts";
 import { Composer } from "../chat/composer.tsx";
 import { Markdown } from "../chat/markdown.tsx";
+import { useFollowed } from "../chat/use-followed.ts";
 import { useBusy } from "../ui/action-button.tsx";
-import { ErrorNotice, Notice } from "../ui/states.tsx";
+import { ErrorNotice, Notice, Skeletons } from "../ui/states.tsx";
 import { toastError } from "../ui/toast.tsx";
 import {
 	type AgentMessage,
 	type AgentPart,
 	type AgentPermission,
+	type AgentSession,
 	type AgentStatus,
 	askAgent,
 	inFolder,
+	titleOf,
 } from "./agent-api.ts";
 import { t } from "./text.ts";
 import { useEvents } from "./use-events.ts";
 
-/** One session: what was asked, what it did, what it wants to be allowed. */
-export function SessionView(props: { id: string; folder: string; agent: AgentStatus; onBack: () => void }) {
-	const { id, folder, agent } = props;
-	const models = (agent.providers ?? []).flatMap((provider) =>
+/** One session, by its address alone: whatever its folder is. */
+export function SessionPage({ id, agent }: { id: string; agent: AgentStatus }) {
+	const session = useQuery({
+		queryKey: [self, "agent-session", id],
+		queryFn: ({ signal }) => askAgent<AgentSession>(`/opencode/session/${encodeURIComponent(id)}`, { signal }),
+	});
+	if (session.data !== undefined)
+		return <SessionView session={session.data} agent={agent} onChange={() => void session.refetch()} />;
+	return (
+		<div className="page">
+			<SessionHead title="" />
+			{session.error === null ? (
+				<Skeletons count={4} height={40} label={t.loading} />
+			) : session.error instanceof ApiError && session.error.status === 404 ? (
+				<Notice title={t.gone} />
+			) : (
+				<ErrorNotice failure={session.error} onRetry={() => void session.refetch()} />
+			)}
+		</div>
+	);
+}
+
+function SessionHead({ title, folder }: { title: string; folder?: string }) {
+	return (
+		<header className="doc-head">
+			<Link className="icon-button" href="/agent" aria-label={t.back}>
+				<ArrowLeft size={18} />
+			</Link>
+			<div className="grow agent-head">
+				<h1 className="clip">{title}</h1>
+				{folder !== undefined && <p className="small faint mono clip">{folder}</p>}
+			</div>
+		</header>
+	);
+}
+
+/** What was asked, what it did, what it wants to be allowed. @param onChange its title may have changed. */
+function SessionView(props: { session: AgentSession; agent: AgentStatus; onChange: () => void }) {
+	const { session, agent } = props;
+	const { id, directory: folder } = session;
+	const offered = (agent.providers ?? []).flatMap((provider) =>
 		provider.models.map((model) => `${provider.id}/${model}`),
 	);
-	const [model, setModel] = useState(models[0] ?? "");
+	const [chosen, setChosen] = useState<string>();
 	const messages = useQuery({
 		queryKey: [self, "agent-messages", id],
 		queryFn: ({ signal }) => askAgent<AgentMessage[]>(inFolder(`session/${id}/message`, folder), { signal }),
@@ -37,9 +79,23 @@ export function SessionView(props: { id: string; folder: string; agent: AgentSta
 		queryKey: [self, "agent-permissions", folder],
 		queryFn: ({ signal }) => askAgent<AgentPermission[]>(inFolder("permission", folder), { signal }),
 	});
-	const refresh = () => void Promise.all([messages.refetch(), state.refetch(), asked.refetch()]);
+	const refresh = () => {
+		void Promise.all([messages.refetch(), state.refetch(), asked.refetch()]);
+		props.onChange();
+	};
 	useEvents(folder, refresh);
 	const busy = (state.data?.[id]?.type ?? "idle") !== "idle";
+
+	const list = useFollowed(messages.data);
+	const last = messages.data?.findLast(({ info }) => info.modelID !== undefined)?.info;
+	const model = chosen ?? (last === undefined ? (offered[0] ?? "") : `${last.providerID}/${last.modelID}`);
+	const title = titleOf(session);
+	useEffect(() => {
+		window.document.title = `${title} · Warren`;
+		return () => {
+			window.document.title = "Warren";
+		};
+	}, [title]);
 
 	const [asking, work] = useBusy();
 	async function act(what: string, path: string, body: unknown): Promise<boolean> {
@@ -66,14 +122,11 @@ export function SessionView(props: { id: string; folder: string; agent: AgentSta
 
 	return (
 		<div className="page chat-page">
-			<header className="doc-head">
-				<button type="button" className="icon-button" aria-label={t.back} onClick={props.onBack}>
-					<ArrowLeft size={18} />
-				</button>
-				<h1 className="clip grow mono">{folder}</h1>
-			</header>
-			<ol className="messages" aria-label={t.sessions} aria-live="polite">
-				{messages.error !== null && <ErrorNotice failure={messages.error} onRetry={refresh} />}
+			<SessionHead title={title} folder={folder} />
+			{messages.error !== null && <ErrorNotice failure={messages.error} onRetry={refresh} />}
+			{messages.isPending && messages.error === null && <Skeletons count={4} height={40} label={t.loading} />}
+			<ol className="messages" ref={list} aria-label={title} aria-live="polite">
+				{messages.data?.length === 0 && <li className="muted">{t.prompt}</li>}
 				{messages.data?.map((each) => (
 					<MessageItem key={each.info.id} message={each} />
 				))}
@@ -108,10 +161,10 @@ export function SessionView(props: { id: string; folder: string; agent: AgentSta
 					value={model}
 					autoComplete="off"
 					spellCheck={false}
-					onChange={(event) => setModel(event.target.value.trim())}
+					onChange={(event) => setChosen(event.target.value.trim())}
 				/>
 				<datalist id="agent-models">
-					{models.map((each) => (
+					{offered.map((each) => (
 						<option key={each} value={each} />
 					))}
 				</datalist>
@@ -138,6 +191,7 @@ function MessageItem({ message: { info, parts } }: { message: AgentMessage }) {
 		);
 	return (
 		<li className="message assistant">
+			<h2 className="model small faint clip">{info.modelID ?? t.title}</h2>
 			{parts.map((part) => (
 				<PartView key={part.id} part={part} />
 			))}

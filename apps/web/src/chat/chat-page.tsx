@@ -1,7 +1,7 @@
 import "../styles/documents.css";
 import "./chat.css";
 import { ArrowLeft } from "lucide-react";
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { Link } from "wouter";
 import { refreshDocuments, useDocument } from "../api/documents.ts";
 import { hub } from "../api/hub.ts";
@@ -17,11 +17,10 @@ import { OwnKeysDialog } from "./own-keys-dialog.tsx";
 import { type ProviderFacts, useModels, useProviders } from "./providers.ts";
 import { t } from "./text.ts";
 import { useChat } from "./use-chat.ts";
+import { useFollowed } from "./use-followed.ts";
 import { useOwnKeys } from "./use-own-keys.ts";
 
 const titleLength = 60;
-/** How near to its end a list still follows what is added. */
-const followsWithinPx = 80;
 
 /** One conversation: live on every device that has it open. */
 export function ChatPage({ id }: { id: string }) {
@@ -136,26 +135,6 @@ function LiveChat({
 			<OwnKeysDialog open={showKeys} onClose={() => setShowKeys(false)} providers={providers} state={own} />
 		</div>
 	);
-}
-
-/** Keeps the newest in sight for whoever is at the end, and leaves alone whoever scrolled up. */
-function useFollowed(messages: readonly unknown[]) {
-	const list = useRef<HTMLOListElement>(null);
-	const follows = useRef(true);
-	useEffect(() => {
-		const element = list.current;
-		if (element === null) return;
-		const onScroll = () => {
-			follows.current = element.scrollHeight - element.scrollTop - element.clientHeight < followsWithinPx;
-		};
-		element.addEventListener("scroll", onScroll, { passive: true });
-		return () => element.removeEventListener("scroll", onScroll);
-	}, []);
-	// biome-ignore lint/correctness/useExhaustiveDependencies: each new word may move the end
-	useLayoutEffect(() => {
-		if (follows.current) list.current?.scrollTo({ top: list.current.scrollHeight });
-	}, [messages]);
-	return list;
 }
 
 function firstChoice(usable: readonly ProviderFacts[]): ModelChoice | null {

@@ -104,7 +104,7 @@ export const places: readonly Place[] = [
 		icon: Bot,
 		tab: false,
 		path: () => "/agent",
-		isAt: (path) => path === "/agent",
+		isAt: (path) => /^\/agent(\/|$)/.test(path),
 	},
 	{
 		id: "activity",

@@ -12,6 +12,8 @@ const passed: readonly { readonly method: string; readonly path: RegExp }[] = [
 	{ method: "GET", path: /^session$/ },
 	{ method: "POST", path: /^session$/ },
 	{ method: "GET", path: /^session\/status$/ },
+	// Of all folders.
+	{ method: "GET", path: /^experimental\/session$/ },
 	{ method: "GET", path: /^session\/[A-Za-z0-9_]+$/ },
 	{ method: "DELETE", path: /^session\/[A-Za-z0-9_]+$/ },
 	{ method: "GET", path: /^session\/[A-Za-z0-9_]+\/(message|todo|diff)$/ },
