@@ -1,4 +1,4 @@
-// node bench/tunnel/run.ts [--smoke] [--rounds N] [--seconds N] [--rtts 0,20,50,100] [--transports shared,…]: requests/s, p50/p99 and CPU a thousand requests at 64 bytes
+// node bench/tunnel/run.ts [--smoke] [--rounds N] [--seconds N] [--rtts 0,20,50,100] [--transports shared,…] [--only requests,bodies,stalled,knee,parked]: requests/s, p50/p99 and CPU a thousand requests at 64 bytes
 // and 100 MB, with identity checked on every request; a stalled reader beside 50 streams; the knee of a rising rate and p99
 // at 70 % of the slower one's; memory a parked connection; with round trips of 0, 20, 50 and 100 ms between agent and
 // server. Beside nginx→nginx, frp, chisel, rathole and ssh -R (SSHD names its server) where they are installed or can be
@@ -25,6 +25,7 @@ const { values } = parseArgs({
 		rtts: { type: "string" },
 		/** Ours, with commas. */
 		transports: { type: "string" },
+		only: { type: "string" },
 	},
 });
 const { smoke } = values;
@@ -35,6 +36,7 @@ const rtts = values.rtts?.split(",").map(Number) ?? (smoke ? [0, 2] : [0, 20, 50
 const largeBytes = smoke ? 2_000_000 : 100_000_000;
 const transports =
 	values.transports?.split(",") ?? (smoke ? ["shared", "parked"] : ["shared", "parked", "websocket", "http2"]);
+const parts = values.only?.split(",") ?? ["requests", "bodies", "stalled", "knee", "parked"];
 const streamsBesideStalled = 50;
 /** As many that what a collection leaves behind, some megabytes, is little beside them. */
 const parked = smoke ? 64 : 4000;
@@ -112,6 +114,23 @@ async function knees(
 		}
 }
 
+/** How far a reader that stops moves the others' p99. */
+async function stalledReaders(paths: readonly Path[], at: string): Promise<void> {
+	const load = { concurrency: streamsBesideStalled, seconds, target: "/" };
+	const alone = await compare(paths, load, `${at}  ${streamsBesideStalled} streams`, showRequests);
+	// Until it stands it is a download at full speed into the buffers of kernels and relay, on the same cores.
+	for (const [settle, what] of [
+		[stalledSettleMs, "a stalled reader"],
+		[0, "a reader that comes to a stand"],
+	] as const) {
+		const beside = { ...load, stalled: "/large", settleMs: settle };
+		for (const [name, { p99 }] of await compare(paths, beside, `${at}  and ${what}`, showRequests))
+			console.log(
+				`${at}  ${name.padEnd(18)} ${what} moves p99 by ${(p99 / (alone.get(name)?.p99 ?? p99)).toFixed(2)} ×`,
+			);
+	}
+}
+
 using _lock = takeBenchLock(smoke);
 const folder = mkdtempSync(join(tmpdir(), "warren-bench-tunnel-"));
 const children: ChildProcess[] = [];
@@ -156,27 +175,22 @@ try {
 		for (const transport of transports) paths.push(await warren(transport));
 		const at = `RTT ${rttMs} ms`;
 		const tops = new Map<string, number>();
-		for (const concurrency of concurrencies) {
-			const load = { concurrency, seconds, target: "/" };
-			for (const [name, { perSecond }] of await compare(paths, load, `${at}  64 B c=${concurrency}`, showRequests))
-				tops.set(name, Math.max(perSecond, tops.get(name) ?? 0));
-		}
-		await compare(paths, { concurrency: 1, seconds, target: "/large" }, `${at}  ${largeBytes / 1e6} MB c=1`, showBytes);
-		const load = { concurrency: streamsBesideStalled, seconds, target: "/" };
-		const alone = await compare(paths, load, `${at}  ${streamsBesideStalled} streams`, showRequests);
-		// Until it stands it is a download at full speed into the buffers of kernels and relay, on the same cores.
-		for (const [settle, what] of [
-			[stalledSettleMs, "a stalled reader"],
-			[0, "a reader that comes to a stand"],
-		] as const) {
-			const beside = { ...load, stalled: "/large", settleMs: settle };
-			for (const [name, { p99 }] of await compare(paths, beside, `${at}  and ${what}`, showRequests))
-				console.log(
-					`${at}  ${name.padEnd(18)} ${what} moves p99 by ${(p99 / (alone.get(name)?.p99 ?? p99)).toFixed(2)} ×`,
-				);
-		}
-		await knees(paths, tops, { seconds, rounds, rttMs }, at);
-		if (rttMs > 0) continue;
+		if (parts.includes("requests") || parts.includes("knee"))
+			for (const concurrency of concurrencies) {
+				const load = { concurrency, seconds, target: "/" };
+				for (const [name, { perSecond }] of await compare(paths, load, `${at}  64 B c=${concurrency}`, showRequests))
+					tops.set(name, Math.max(perSecond, tops.get(name) ?? 0));
+			}
+		if (parts.includes("bodies"))
+			await compare(
+				paths,
+				{ concurrency: 1, seconds, target: "/large" },
+				`${at}  ${largeBytes / 1e6} MB c=1`,
+				showBytes,
+			);
+		if (parts.includes("stalled")) await stalledReaders(paths, at);
+		if (parts.includes("knee")) await knees(paths, tops, { seconds, rounds, rttMs }, at);
+		if (rttMs > 0 || !parts.includes("parked")) continue;
 		await parkedMemory("warren, parked", (links) => warren("parked", links));
 		if (beside.includes("frp")) await parkedMemory("frp", (pool) => openPeer(site, "frp", pool));
 	}
