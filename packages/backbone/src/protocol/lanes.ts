@@ -24,8 +24,11 @@ export const laneLimits = {
 	firstWindowBytes: 256 * 1024,
 	/** …and what it may grow to while its reader takes all that comes: 335 MB/s at a round trip of 100 ms. */
 	maxWindowBytes: 32 * 1024 * 1024,
-	/** A window grows by so much at once, once a round trip; by two where its reader lets an eighth of it wait. */
-	windowGrowth: 4,
+	/**
+	 * A window grows by so much at once, once a round trip; by two where its reader lets an eighth of it wait. What lies
+	 * between the first window and the widest is one step: it is what sockets' own buffers take of a reader that is slow.
+	 */
+	windowGrowth: 16,
 	/** What has been taken is granted anew at half of the window, or at this. */
 	maxGrantBytes: 512 * 1024,
 	/** Beyond their first windows, all lanes of a connection together. */

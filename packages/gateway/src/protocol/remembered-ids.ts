@@ -21,10 +21,8 @@ export class RememberedIds {
 	readonly #seed: number;
 	/** By hash: the first slot of its chain, plus one; 0 = none. */
 	readonly #heads: Int32Array;
-	/** By slot: the chain's next slot, plus one. */
-	readonly #next: Int32Array;
-	readonly #low: Int32Array;
-	readonly #high: Int32Array;
+	/** By slot, side by side, as they are looked at: the hash's two halves and the chain's next slot, plus one. */
+	readonly #links: Int32Array;
 	readonly #meshes: string[] = [];
 	/** In the order they came, in a circle; null = forgotten before its turn. */
 	readonly #kept: (Sending | Told | null)[] = [];
@@ -39,17 +37,19 @@ export class RememberedIds {
 		this.#forMs = forMs;
 		this.#seed = hashOf(seed, 0, firstFactor);
 		this.#heads = new Int32Array(2 ** Math.ceil(Math.log2(maxEntries)));
-		this.#next = new Int32Array(maxEntries);
-		this.#low = new Int32Array(maxEntries);
-		this.#high = new Int32Array(maxEntries);
+		this.#links = new Int32Array(maxEntries * linkSize);
 	}
 
 	/** @returns the sending while its outcome is open or may change, what was told of it afterwards, or null. */
 	get(meshId: string, id: string, now: number): Sending | Told | null {
 		const { low, high } = this.#hash(meshId, id);
-		for (let link = this.#heads[this.#chainOf(low)] as number; link !== 0; link = this.#next[link - 1] as number) {
+		const links = this.#links;
+		let next = 0;
+		for (let link = this.#heads[this.#chainOf(low)] as number; link !== 0; link = next) {
 			const slot = link - 1;
-			if (this.#low[slot] !== low || this.#high[slot] !== high || this.#meshes[slot] !== meshId) continue;
+			const at = slot * linkSize;
+			next = links[at + nextAt] as number;
+			if (links[at] !== low || links[at + highAt] !== high || this.#meshes[slot] !== meshId) continue;
 			const found = this.#kept[slot] as Sending | Told;
 			if (now - found.at < this.#forMs) return found;
 			this.#free(slot);
@@ -71,9 +71,11 @@ export class RememberedIds {
 		const { meshId } = sending.mesh;
 		const { low, high } = this.#hash(meshId, sending.id);
 		const chain = this.#chainOf(low);
-		this.#low[slot] = low;
-		this.#high[slot] = high;
-		this.#next[slot] = this.#heads[chain] as number;
+		const links = this.#links;
+		const at = slot * linkSize;
+		links[at] = low;
+		links[at + highAt] = high;
+		links[at + nextAt] = this.#heads[chain] as number;
 		this.#heads[chain] = slot + 1;
 		this.#meshes[slot] = meshId;
 		this.#kept[slot] = isOpen ? sending : this.#toldOf(sending, receipt);
@@ -129,17 +131,24 @@ export class RememberedIds {
 	#free(slot: number): void {
 		if (this.#kept[slot] === null) return;
 		this.#kept[slot] = null;
-		const after = this.#next[slot] as number;
-		const chain = this.#chainOf(this.#low[slot] as number);
+		const links = this.#links;
+		const after = links[slot * linkSize + nextAt] as number;
+		const chain = this.#chainOf(links[slot * linkSize] as number);
 		let link = this.#heads[chain] as number;
 		if (link === slot + 1) {
 			this.#heads[chain] = after;
 			return;
 		}
-		while (this.#next[link - 1] !== slot + 1) link = this.#next[link - 1] as number;
-		this.#next[link - 1] = after;
+		let at = (link - 1) * linkSize + nextAt;
+		for (link = links[at] as number; link !== slot + 1; link = links[at] as number) at = (link - 1) * linkSize + nextAt;
+		links[at] = after;
 	}
 }
+
+/** Numbers a slot, of which the processor gets all with the first; the last is nobody's. */
+const linkSize = 4;
+const highAt = 1;
+const nextAt = 2;
 
 /** Odd, and far from each other: the two halves of a hash have nothing in common. */
 const firstFactor = 0x01000193;

@@ -89,9 +89,18 @@ export function welcomeOf(session: Session, mesh: Mesh, limits: MachineCore["lim
 	});
 }
 
+/** One set for all who have the same: looked at with every message, wherever it comes from. */
+const grants = new Map<string, ReadonlySet<Feature>>();
+
 export function grant(named: readonly string[]): ReadonlySet<Feature> {
 	if (named.length === 0) return noFeatures;
-	const granted = new Set(knownFeatures.filter((each) => named.includes(each)));
-	if (!granted.has("receipts")) granted.delete("ordered");
+	const ordered = named.includes("receipts");
+	const features = knownFeatures.filter((each) => named.includes(each) && (ordered || each !== "ordered"));
+	const key = features.join(" ");
+	let granted = grants.get(key);
+	if (granted === undefined) {
+		granted = new Set(features);
+		grants.set(key, granted);
+	}
 	return granted;
 }

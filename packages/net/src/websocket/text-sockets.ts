@@ -1,9 +1,10 @@
 import type { Duplex } from "node:stream";
 import { type Clock, type Closeable, closeCodes, type Timer } from "@warren/kernel";
 import type { Upgrade } from "../http/route.ts";
-import { asciiFrameBytes, type Frame, frameText, joinFrames, textFrameBytes } from "./frame.ts";
+import { asciiFrameBytes, type Frame, joinFrames, textFrameBytes } from "./frame.ts";
 import { MessageReader } from "./message-reader.ts";
 import { handshakeAnswer } from "./splice.ts";
+import { TextWrites } from "./text-writes.ts";
 
 export interface TextSocketsOptions {
 	readonly maxMessageBytes: number;
@@ -36,7 +37,8 @@ export class TextSockets implements Closeable {
 	readonly #clock: Clock;
 	readonly #sockets = new Set<TextSocket>();
 	readonly #closing = new Map<TextSocket, number>();
-	#dirty: TextSocket[] = [];
+	/** For TextSocket alone. */
+	readonly writes = new TextWrites();
 	#patient: TextSocket[] = [];
 	#soon: Timer | null = null;
 	#lap: Iterator<TextSocket> | null = null;
@@ -77,11 +79,6 @@ export class TextSockets implements Closeable {
 	}
 
 	/** For TextSocket alone. */
-	dirty(socket: TextSocket): void {
-		if (this.#dirty.push(socket) === 1) setImmediate(() => this.#flush());
-	}
-
-	/** For TextSocket alone. */
 	patient(socket: TextSocket): void {
 		this.#patient.push(socket);
 		this.#soon ??= this.#clock.after(textSocketLimits.soonMs, () => {
@@ -102,28 +99,6 @@ export class TextSockets implements Closeable {
 	ended(socket: TextSocket): void {
 		this.#closing.delete(socket);
 		if (this.#sockets.delete(socket)) this.options.onClose(socket, 1006);
-	}
-
-	/** Neighbours often get the same frames: those are joined once. */
-	#flush(): void {
-		const dirty = this.#dirty;
-		this.#dirty = [];
-		let frames: readonly (Frame | string)[] = [];
-		let joined: Buffer | null = null;
-		for (const socket of dirty) {
-			const { isPlain } = socket;
-			const pending = socket.takePending();
-			if (pending.length === 0) continue;
-			if (isPlain) {
-				socket.write(frameText(pending as readonly string[]));
-				continue;
-			}
-			if (joined === null || !isSame(frames, pending)) {
-				frames = pending;
-				joined = joinFrames(pending);
-			}
-			socket.write(joined);
-		}
 	}
 
 	#armSweep(): void {
@@ -160,6 +135,10 @@ export class TextSocket {
 	/** Texts are framed where they are written. */
 	#pending: (Frame | string)[] = [];
 	#pendingBytes = 0;
+	/** At most so many bytes that were written wait for the reader; asked of the socket where it matters alone. */
+	#unreadBytes = 0;
+	/** The turn in which it was last sent a text of its own. */
+	#turn = -1;
 	/** All that is pending is texts of ASCII alone: their own characters are their bytes. */
 	isPlain = true;
 	/** A write is on its way. */
@@ -198,7 +177,13 @@ export class TextSocket {
 	}
 
 	send(text: string): void {
-		if (this.#take(text, textFrameBytes(text))) this.hurry();
+		if (!this.#take(text, textFrameBytes(text))) return;
+		const { writes } = this.#all;
+		writes.counted(this.#turn === writes.turn);
+		this.#turn = writes.turn;
+		if (this.#hurried) return;
+		this.#hurried = true;
+		writes.addAlone(this);
 	}
 
 	/** What others are sent too. */
@@ -215,7 +200,7 @@ export class TextSocket {
 	/** @returns whether it is taken. */
 	#take(frame: Frame | string, bytes: number): boolean {
 		if (this.#state !== "open") return false;
-		if (this.#pendingBytes + this.#socket.writableLength + bytes > this.#all.options.maxBufferedBytes) {
+		if (this.#isTooSlow(bytes)) {
 			this.#pending = [];
 			this.#pendingBytes = 0;
 			this.close(closeCodes.tooSlow, "too slow: the reader fell behind");
@@ -227,11 +212,18 @@ export class TextSocket {
 		return true;
 	}
 
+	#isTooSlow(bytes: number): boolean {
+		const room = this.#all.options.maxBufferedBytes - this.#pendingBytes - bytes;
+		if (this.#unreadBytes <= room) return false;
+		this.#unreadBytes = this.#socket.writableLength;
+		return this.#unreadBytes > room;
+	}
+
 	/** For TextSockets alone. */
 	hurry(): void {
 		if (this.#hurried || this.#pending.length === 0) return;
 		this.#hurried = true;
-		this.#all.dirty(this);
+		this.#all.writes.add(this);
 	}
 
 	/** What was sent before still goes out; cut when the other side does not answer. Safe to call twice. */
@@ -267,6 +259,7 @@ export class TextSocket {
 		if (this.#state !== "open") return;
 		if (typeof bytes === "string") this.#socket.write(bytes, "latin1");
 		else this.#socket.write(bytes);
+		this.#unreadBytes = this.#socket.writableLength;
 	}
 
 	/** For TextSockets alone. */
@@ -305,10 +298,4 @@ function closeFrame(code: number, reason: string): Frame {
 	// A cut through a character would not be UTF-8.
 	for (let length = reason.length; text.length > 123; length -= 1) text = Buffer.from(reason.slice(0, length));
 	return controlFrame(0x8, Buffer.concat([Buffer.from([code >> 8, code & 0xff]), text]));
-}
-
-function isSame(a: readonly (Frame | string)[], b: readonly (Frame | string)[]): boolean {
-	if (a.length !== b.length) return false;
-	for (let index = 0; index < a.length; index += 1) if (a[index] !== b[index]) return false;
-	return true;
 }
