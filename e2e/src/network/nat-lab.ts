@@ -171,7 +171,10 @@ export class NatLab implements Disposable {
 			encoding: "utf8",
 			timeout: commandTimeoutMs,
 		});
-		if (done.status !== 0) throw new Error(`${program} ${args.join(" ")} on ${host.name}: ${done.stderr}`);
+		if (done.status !== 0) {
+			const end = done.signal ?? done.status;
+			throw new Error(`${program} ${args.join(" ")} on ${host.name} ended with ${end}: ${done.stdout}${done.stderr}`);
+		}
 		return done.stdout;
 	}
 

@@ -38,7 +38,8 @@ export async function warren(
 	const [program, ...rest] = [...through, process.execPath, main, ...args];
 	const done = await run(program as string, rest, { timeoutMs: 120_000, env: environment(folder) });
 	if (done.outcome !== "exited") throw new Error(done.message);
-	if (done.code !== 0) throw new Error(`warren ${args.join(" ")}: ${done.stderr}`);
+	if (done.code !== 0)
+		throw new Error(`warren ${args.join(" ")} ended with ${done.code}: ${done.stdout}${done.stderr}`);
 	return done.stdout;
 }
 
@@ -46,12 +47,17 @@ export async function warren(
 export class RunningProcess implements AsyncDisposable {
 	readonly ready: Record<string, unknown>;
 	readonly #child: ChildProcess;
-	readonly #exited: Promise<void>;
+	readonly #exited: Promise<string>;
+	/** Code or signal, and what it complained of last; null = it runs. */
+	ended: string | null = null;
 
-	private constructor(child: ChildProcess, exited: Promise<void>, ready: Record<string, unknown>) {
+	private constructor(child: ChildProcess, exited: Promise<string>, ready: Record<string, unknown>) {
 		this.#child = child;
 		this.#exited = exited;
 		this.ready = ready;
+		void exited.then((end) => {
+			this.ended = end;
+		});
 	}
 
 	static async start(host: LabHost, folder: string, args: readonly string[]): Promise<RunningProcess> {
@@ -61,15 +67,15 @@ export class RunningProcess implements AsyncDisposable {
 		child.stderr?.setEncoding("utf8").on("data", (text: string) => {
 			log = (log + text).slice(-8_000);
 		});
-		const exited = new Promise<void>((resolve) => {
-			child.once("exit", () => resolve());
+		const exited = new Promise<string>((resolve) => {
+			child.once("exit", (code, signal) => resolve(`ended (${signal ?? code}): ${log}`));
 		});
 		const line = await Promise.race([
 			new Promise<string>((resolve) => {
 				createInterface({ input: child.stdout as NodeJS.ReadableStream }).once("line", resolve);
 			}),
-			exited.then(() => {
-				throw new Error(`warren ${args.slice(0, 2).join(" ")} on ${host.name} ended: ${log}`);
+			exited.then((end) => {
+				throw new Error(`warren ${args.slice(0, 2).join(" ")} on ${host.name} ${end}`);
 			}),
 		]);
 		return new RunningProcess(child, exited, JSON.parse(line) as Record<string, unknown>);
@@ -126,7 +132,8 @@ export class OverlayMachine implements AsyncDisposable {
 			const watcher = watch(join(this.data, "overlay"), look);
 			const late = setTimeout(() => {
 				end();
-				reject(new Error(`${this.host.name}: not so within ${patienceMs} ms: ${last}`));
+				const running = this.process.ended === null ? "" : `; its process ${this.process.ended}`;
+				reject(new Error(`${this.host.name}: not so within ${patienceMs} ms: ${last}${running}`));
 			}, patienceMs);
 			const end = () => {
 				clearTimeout(late);
@@ -150,5 +157,6 @@ export function pathTo(peer: string, path: "direct" | "relay", at?: string) {
 }
 
 function environment(folder: string): Record<string, string> {
-	return { PATH: process.env["PATH"] ?? "", HOME: folder, XDG_STATE_HOME: folder };
+	const { PATH = "", NODE_OPTIONS = "" } = process.env;
+	return { PATH, NODE_OPTIONS, HOME: folder, XDG_STATE_HOME: folder };
 }

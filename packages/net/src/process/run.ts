@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { constants } from "node:os";
 
 export interface RunOptions {
 	readonly timeoutMs: number;
@@ -10,6 +11,7 @@ export interface RunOptions {
 }
 
 export type RunResult =
+	/** What a signal ended has the shell's code for it, 128 and its number; the last line of `stderr` names it. */
 	| { readonly outcome: "exited"; readonly code: number; readonly stdout: string; readonly stderr: string }
 	/** The program is not installed, or may not be run. */
 	| { readonly outcome: "missing" | "denied"; readonly message: string }
@@ -35,7 +37,7 @@ export function run(file: string, args: readonly string[], options: RunOptions):
 			},
 			(fault, stdout, stderr) => {
 				if (fault === null) return resolve({ outcome: "exited", code: 0, stdout, stderr });
-				const { code } = fault as { code?: number | string };
+				const { code, signal } = fault as { code?: number | string | null; signal?: NodeJS.Signals | null };
 				if (typeof code === "number") return resolve({ outcome: "exited", code, stdout, stderr });
 				if (code === "ENOENT") return resolve({ outcome: "missing", message: `${file} is not installed` });
 				if (code === "EACCES") return resolve({ outcome: "denied", message: `${file} may not be run by this user` });
@@ -44,7 +46,14 @@ export function run(file: string, args: readonly string[], options: RunOptions):
 				if (code === "ABORT_ERR") return resolve({ outcome: "aborted", message: `${file} was stopped` });
 				if (fault.killed === true)
 					return resolve({ outcome: "timeout", message: `${file} did not end within ${options.timeoutMs} ms` });
-				resolve({ outcome: "exited", code: 128, stdout, stderr: stderr === "" ? fault.message : stderr });
+				const end = signal == null ? fault.message : `${file} was ended by ${signal}`;
+				const number = signal == null ? 0 : constants.signals[signal];
+				resolve({
+					outcome: "exited",
+					code: 128 + number,
+					stdout,
+					stderr: stderr === "" ? end : `${stderr.trimEnd()}\n${end}`,
+				});
 			},
 		);
 		// A child that ended early breaks the pipe; its exit code tells the story.
