@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
 import { createServer, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
+import { Lifetime } from "@warren/kernel";
 import { freePort, type GoProgram, goProgram } from "@warren/testkit";
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { TestBackbone } from "../../backbone.testing.ts";
 
 const body = "x".repeat(64);
@@ -31,6 +32,7 @@ function failures(file: string, host: string, port: number, name: string): Promi
 /** The port speaks HTTP/1.1 too, and says so: what begins like neither is answered 400. */
 const bothProtocols = ["2: Sends invalid connection preface"];
 
+const closing = new Lifetime();
 let backbone: TestBackbone;
 let bare: number;
 let nodes: string[];
@@ -38,10 +40,12 @@ beforeAll(async () => {
 	h2spec = await goProgram("github.com/summerwind/h2spec/cmd/h2spec", "v2.2.1+incompatible");
 	if (h2spec.file === null) return;
 	backbone = await TestBackbone.open();
+	closing.defer(() => backbone[Symbol.asyncDispose]());
 	bare = await bareServer();
 	nodes = await failures(h2spec.file, "127.0.0.1", bare, "Node's");
 	expect(nodes.length).toBeLessThan(15);
 }, 500_000);
+afterAll(() => closing.close());
 
 /** It speaks to an address: the service gets a port of its own. */
 async function portOf(service: string): Promise<number> {
@@ -83,6 +87,7 @@ describe.concurrent("HTTP/2 as h2spec reads RFC 7540 and 7541: whatever Node's o
 
 async function bareServer(): Promise<number> {
 	const target = createServer();
+	closing.defer(() => void target.close());
 	target.on("sessionError", () => {});
 	target.on("stream", (stream: ServerHttp2Stream) => {
 		stream.on("error", () => {});
