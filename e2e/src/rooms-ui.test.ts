@@ -2,7 +2,7 @@ import { type StartedNode, type StartedServer, startNode, startServer, tempFolde
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
-import { expectAccessible, menuItem, newContext, newPage, sizes } from "./ui-pages.ts";
+import { choose, expectAccessible, newContext, newPage, sizes } from "./ui-pages.ts";
 
 /** Two warrens that meet at a gateway, each seen by its own person. */
 const missing = browserMissing();
@@ -96,12 +96,12 @@ describe.each(Object.keys(sizes))("rooms on a %s", (size) => {
 	it("an edit and a deletion follow", async (test) => {
 		test.skip(missing !== null, missing ?? "");
 		await opened().getByText("hello from atlas").hover();
-		await menuItem(page, "Message actions", "Edit");
+		await choose(page, "Message actions", "Edit");
 		await page.getByRole("textbox", { name: "Edit", exact: true }).fill("hello from atlas, again");
 		await page.getByRole("button", { name: "Save" }).click();
 		await expect.poll(async () => (await heardThere())[0], { timeout: 10_000 }).toBe("hello from atlas, again");
 		await opened().getByText("hello from atlas, again").hover();
-		await menuItem(page, "Message actions", "Delete");
+		await choose(page, "Message actions", "Delete");
 		await page.getByRole("alertdialog").getByRole("button", { name: "Delete", exact: true }).click();
 		await expect.poll(async () => (await heardThere())[0], { timeout: 10_000 }).toBe("");
 		await page.getByText("deleted", { exact: true }).waitFor();

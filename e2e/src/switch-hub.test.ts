@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
 import {
 	askHub,
+	choose,
 	eventually,
 	expectAccessible,
 	fillSignUp,
@@ -48,13 +49,10 @@ describe("another hub in the browser", () => {
 		folder?.[Symbol.dispose]();
 	});
 
-	const choose = async (on: Page, item: string) => {
-		await on.getByRole("button", { name: "All documents: save or bring" }).click();
-		await on.getByRole("menuitem", { name: item }).click();
-	};
+	const saveOrBring = "All documents: save or bring";
 	const bring = async (on: Page, file: string) => {
 		const chooser = on.waitForEvent("filechooser");
-		await choose(on, "Bring from a file");
+		await choose(on, saveOrBring, "Bring from a file");
 		await (await chooser).setFiles(file);
 	};
 	const stored = async (on: Page, document: string) =>
@@ -90,7 +88,7 @@ describe("another hub in the browser", () => {
 		await page.getByText("There are edits that the hub does not have yet").waitFor();
 		await page.getByRole("link", { name: "All documents" }).click();
 		const saving = page.waitForEvent("download");
-		await choose(page, "Save all to a file");
+		await choose(page, saveOrBring, "Save all to a file");
 		const download = await saving;
 		expect(download.suggestedFilename()).toMatch(/^warren-documents-\d{4}-\d\d-\d\d\.json$/);
 		await download.saveAs(carried);

@@ -77,17 +77,25 @@ describe("the account in the web UI", () => {
 		await desk.setViewportSize({ width: 1440, height: 900 });
 	});
 
-	it("two machines that bear one identifier and one name are two, and the one that stays is still there", async (test) => {
+	it("two machines that bear one identifier and one name are two, whoever comes and goes beside them", async (test) => {
 		test.skip(missing !== null, missing ?? "");
 		const token = await desk.evaluate(
 			() => (JSON.parse(localStorage.getItem("warren.account.v1") ?? "{}") as { token: string }).token,
 		);
 		const shown = section(desk, "Devices").getByRole("listitem").filter({ hasText: "twin" });
 		const state = { type: "sidecar", deviceId: "twin-0123456789", hostname: "twin", capabilities: ["sync"] };
+		using early = stockClient(first, "_epicenter_discovery", token);
+		early.provider.awareness.setLocalState({ ...state, deviceId: "early-0123456789", hostname: "early" });
+		const before = section(desk, "Devices").getByRole("listitem").filter({ hasText: "early" });
+		await expect.poll(() => before.count(), eventually).toBe(1);
 		using one = stockClient(first, "_epicenter_discovery", token);
 		using other = stockClient(first, "_epicenter_discovery", token);
 		for (const each of [one, other]) each.provider.awareness.setLocalState(state);
 		await expect.poll(() => shown.count(), eventually).toBe(2);
+		// Their places in the list change: a list that took them for one would keep a row of nobody's.
+		early.provider.awareness.setLocalState(null);
+		await expect.poll(() => before.count(), eventually).toBe(0);
+		expect(await shown.count()).toBe(2);
 		other.provider.awareness.setLocalState(null);
 		await expect.poll(() => shown.count(), eventually).toBe(1);
 		other.provider.awareness.setLocalState(state);

@@ -5,11 +5,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
 import {
 	askHub,
+	choose,
 	eventually,
 	expectAccessible,
 	fillSignUp,
 	firstMachine,
-	menuItem,
 	newContext,
 	newPage,
 	originOf,
@@ -194,19 +194,19 @@ describe("documents in the web UI", () => {
 		await desk.getByRole("link", { name: "All documents" }).click();
 		await desk.getByRole("link", { name: "Made apart" }).waitFor();
 		// A deletion waits in sight, over a reload, and can be taken back.
-		await menuItem(desk, "Actions for Field notes", "Delete");
+		await choose(desk, "Actions for Field notes", "Delete");
 		await desk.getByRole("alertdialog").getByRole("button", { name: "Delete" }).click();
 		await desk.getByText("deleted when the hub is back", { exact: true }).waitFor();
 		await expectAccessible(desk, "a deletion that waits");
 		await desk.reload();
 		await desk.getByText("deleted when the hub is back", { exact: true }).waitFor();
-		await menuItem(desk, "Actions for Field notes", "Keep it");
+		await choose(desk, "Actions for Field notes", "Keep it");
 		await desk.getByText("deleted when the hub is back", { exact: true }).waitFor({ state: "detached" });
 		await desk.getByRole("button", { name: "New document" }).first().click();
 		await state(desk, "offline");
 		await desk.getByLabel("Document title").fill("Not for long");
 		await desk.keyboard.press("Enter");
-		await menuItem(desk, "Document actions", "Delete");
+		await choose(desk, "Document actions", "Delete");
 		await desk.getByRole("alertdialog").getByRole("button", { name: "Delete" }).click();
 		await desk.getByText("deleted when the hub is back", { exact: true }).waitFor();
 		await desk.getByRole("link", { name: "Field notes" }).click();
@@ -271,7 +271,7 @@ describe("documents in the web UI", () => {
 		await fillSignUp(guest, bob);
 		await guest.getByText("No document yet").waitFor();
 
-		await menuItem(desk, "Document actions", "Share");
+		await choose(desk, "Document actions", "Share");
 		await desk.getByRole("combobox", { name: "With", exact: true }).selectOption({ label: "Bob" });
 		await expectAccessible(desk, "share");
 		await desk.getByRole("button", { name: "Share", exact: true }).click();
@@ -301,11 +301,11 @@ describe("documents in the web UI", () => {
 		test.skip(missing !== null, missing ?? "");
 		await desk.keyboard.press("Escape");
 		const downloading = desk.waitForEvent("download");
-		await menuItem(desk, "Document actions", "Export as Markdown");
+		await choose(desk, "Document actions", "Export as Markdown");
 		const file = await downloading;
 		expect(file.suggestedFilename()).toBe("Field notes.md");
 		expect(readFileSync(await file.path(), "utf8")).toMatch(/Plan\n\nWith \*\*bold\*\* words\.\n\n- \[ \] a task/);
-		await menuItem(desk, "Document actions", "Delete");
+		await choose(desk, "Document actions", "Delete");
 		await expectAccessible(desk, "delete a document");
 		await desk.getByRole("alertdialog").getByRole("button", { name: "Delete" }).click();
 		await desk.getByText("No document yet").waitFor();

@@ -138,10 +138,12 @@ describe.each(Object.keys(sizes))("the services of a joined machine on a %s", (s
 		await page.getByRole("button", { name: "Expose a port" }).first().click();
 		await page.getByRole("textbox", { name: "Name" }).fill("notes");
 		await page.getByRole("spinbutton", { name: "Port" }).fill(String(await freePort()));
+		await page.getByRole("combobox", { name: "Kind" }).selectOption("UDP");
 		await page.getByRole("textbox", { name: "Let in as well" }).fill(principal.principal_id);
 		await page.getByRole("button", { name: "Expose", exact: true }).click();
 		await page.getByRole("heading", { name: "notes is not reached yet" }).waitFor();
 		await page.getByRole("dialog").getByText("start the service").waitFor();
+		await page.getByRole("button", { name: "Copy command: warren forward notes PORT" }).waitFor();
 		await page.getByRole("button", { name: "OK", exact: true }).click();
 		await page.getByRole("cell", { name: "no service" }).waitFor();
 		await expectAccessible(page, "services, on a joined machine");

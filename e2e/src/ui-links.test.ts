@@ -86,6 +86,21 @@ describe("a link that opens nothing any more", () => {
 		await close();
 	});
 
+	it.for([
+		["cut off", "abc", "This pairing link is not whole", "3 of 43 characters"],
+		["empty", "", "This pairing link is not whole", "no characters"],
+		["garbled", `${"x".repeat(42)}%2F`, "This is no pairing link", "43 letters"],
+	] as const)("a pairing link that is %s", async ([what, code, title, says], test) => {
+		test.skip(missing !== null, missing ?? "");
+		const { page, close } = await open(`pair=${code}`);
+		await page.getByRole("heading", { name: title }).waitFor();
+		await page.getByText(says).waitFor();
+		await expectAccessible(page, `a pairing link that is ${what}`);
+		await page.getByRole("button", { name: "Sign in instead" }).click();
+		await page.getByRole("textbox", { name: /mail/i }).waitFor();
+		await close();
+	});
+
 	it("a command line's code that nobody waits with", async (test) => {
 		test.skip(missing !== null, missing ?? "");
 		const { page, close } = await open("device=ABCDEFGH", "desktop");

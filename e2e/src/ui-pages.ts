@@ -194,7 +194,7 @@ export function askHub<T>(page: Page, path: string, method = "GET", body?: unkno
 	);
 }
 
-export async function menuItem(page: Page, menu: string, item: string): Promise<void> {
-	await page.getByRole("button", { name: menu }).click();
+export async function choose(page: Page, menu: string, item: string): Promise<void> {
+	await page.getByRole("button", { name: menu, exact: true }).click();
 	await page.getByRole("menuitem", { name: item, exact: true }).click();
 }

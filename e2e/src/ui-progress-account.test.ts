@@ -2,8 +2,8 @@ import type { StartedNode } from "@warren/testkit";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing } from "./browser.ts";
-import { askHub, expectAccessible, owner, setUp } from "./ui-pages.ts";
-import { type Action, button, choose, dialogOf, expectProgress, section, textbox } from "./ui-progress.ts";
+import { askHub, choose, expectAccessible, owner, setUp } from "./ui-pages.ts";
+import { type Action, button, dialogOf, expectProgress, section, textbox } from "./ui-progress.ts";
 import { UiStage } from "./ui-stage.ts";
 
 /** Over a slow line: one's account, its people, what others are given. */

@@ -3,8 +3,8 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { browserMissing } from "./browser.ts";
 import { type OverlayPeer, registerPeer } from "./overlay-peers.ts";
-import { eventually, setUp } from "./ui-pages.ts";
-import { type Action, button, choose, dialogOf, expectProgress, textbox } from "./ui-progress.ts";
+import { choose, eventually, setUp } from "./ui-pages.ts";
+import { type Action, button, dialogOf, expectProgress, textbox } from "./ui-progress.ts";
 import { UiStage } from "./ui-stage.ts";
 
 /** Over a slow line: Network, Access and Services. */

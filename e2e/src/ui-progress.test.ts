@@ -2,8 +2,8 @@ import { type FakeProvider, fakeProvider, type StartedNode } from "@warren/testk
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing } from "./browser.ts";
-import { eventually, expectAccessible, setUp } from "./ui-pages.ts";
-import { type Action, button, choose, dialogOf, expectProgress, textbox } from "./ui-progress.ts";
+import { choose, eventually, expectAccessible, setUp } from "./ui-pages.ts";
+import { type Action, button, dialogOf, expectProgress, textbox } from "./ui-progress.ts";
 import { UiStage } from "./ui-stage.ts";
 
 /** Over a slow line, whatever was asked for is seen to be under way, and asked for once. */

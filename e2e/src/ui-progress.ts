@@ -21,11 +21,6 @@ export const textbox = (page: Page, name: string) => page.getByRole("textbox", {
 export const dialogOf = (page: Page) => page.getByRole("dialog").or(page.getByRole("alertdialog"));
 export const section = (page: Page, name: string) => page.getByRole("region", { name, exact: true });
 
-export async function choose(page: Page, menu: string, item: string): Promise<void> {
-	await button(page, menu).click();
-	await page.getByRole("menuitem", { name: item }).click();
-}
-
 /** Holds the action's request: it is seen to be under way until it is answered, and was asked for once. */
 export async function expectProgress(
 	page: Page,

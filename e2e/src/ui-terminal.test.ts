@@ -5,7 +5,16 @@ import { hostilePeer, type StartedNode, startNode } from "@warren/testkit";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
-import { eventually, expectAccessible, newContext, newPage, originOf, sizes, violationsOf } from "./ui-pages.ts";
+import {
+	choose,
+	eventually,
+	expectAccessible,
+	newContext,
+	newPage,
+	originOf,
+	sizes,
+	violationsOf,
+} from "./ui-pages.ts";
 
 /** What a terminal's page offers beside typing: keys of a phone, scrollback, files, links for others, looks, skew. */
 const missing = browserMissing();
@@ -58,11 +67,6 @@ describe("a terminal's page", () => {
 		await on.getByRole("link", { name, exact: true }).first().click();
 		await on.getByRole("heading", { name: `Terminal ${name}` }).waitFor();
 		await on.locator(".terminal-stage[data-phase=live] .xterm").waitFor();
-	}
-
-	async function choose(on: Page, item: string): Promise<void> {
-		await on.getByRole("button", { name: "Terminal actions" }).click();
-		await on.getByRole("menuitem", { name: item }).click();
 	}
 
 	async function screen(name: string): Promise<string> {
@@ -192,7 +196,7 @@ describe("a terminal's page", () => {
 		const bytes = Buffer.from(Array.from({ length: 70_000 }, (_, at) => at % 251));
 		const put = async () => {
 			const chooser = page.waitForEvent("filechooser");
-			await choose(page, "Upload a file");
+			await choose(page, "Terminal actions", "Upload a file");
 			await (await chooser).setFiles({ name: "burrow map.bin", mimeType: "application/octet-stream", buffer: bytes });
 		};
 		await put();
@@ -212,7 +216,7 @@ describe("a terminal's page", () => {
 		test.skip(missing !== null, missing ?? "");
 		await session("shown");
 		await open(page, "shown");
-		await choose(page, "Share read-only");
+		await choose(page, "Terminal actions", "Share read-only");
 		await page.getByRole("button", { name: "Make a link" }).click();
 		const link = page.getByText(/#share=/).first();
 		await link.waitFor();
@@ -234,7 +238,7 @@ describe("a terminal's page", () => {
 		await guest.page.getByRole("heading", { name: "Sign in" }).waitFor();
 		await guest.page.goto(url.replace(/^https:\/\/[^/]+/, originOf(node)));
 		await guest.page.locator(".terminal-stage[data-phase=live] .xterm").waitFor();
-		await choose(page, "Share read-only");
+		await choose(page, "Terminal actions", "Share read-only");
 		await page.getByRole("button", { name: "Revoke" }).click();
 		await guest.page.getByText("This share is over").waitFor();
 		await expect(readFile(join(node.home, "guest-was-here"))).rejects.toThrow();

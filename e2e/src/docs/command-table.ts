@@ -32,7 +32,9 @@ const machine: readonly Row[] = [
 		says: /https:\/\/web\.localhost/,
 	},
 	{ shown: "warren expose web 3000 --public", says: /Anybody who reaches/ },
+	{ shown: "warren expose rpc 50051 --h2", says: /https:\/\/rpc\.localhost/ },
 	{ shown: "warren expose db 5432 --tcp", says: /db/ },
+	{ shown: "warren expose game 27015 --udp", says: /warren forward game PORT/ },
 	{ shown: "warren expose", says: /web[^]*db|db[^]*web/ },
 	{ shown: "warren expose web --off", says: /web/ },
 	{

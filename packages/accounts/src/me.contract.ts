@@ -189,6 +189,17 @@ export function meSuite(open: HubSource): void {
 			expect((await hub.call("GET", "/me/devices", undefined, bearer(owner))).body.devices).toHaveLength(1);
 		});
 
+		it("that is no code says what it lacks and what to do, and counts as no guess", async () => {
+			await using hub = await TestHub.open(open);
+			for (let each = 0; each < 50; each++)
+				for (const code of ["", "x".repeat(42), `${"x".repeat(42)}/`]) {
+					const { status, body } = await pair(hub, code);
+					expect([status, body.error], code).toEqual([400, "bad_code"]);
+					expect(body.message).toContain(`it has ${code.length} characters, and one has 43`);
+					expect(body.fix).toContain("copy its whole link");
+				}
+		});
+
 		it("is nobody else's to confirm, and guessing codes is limited per address", async () => {
 			await using hub = await TestHub.open(open);
 			const owner = await hub.owner();

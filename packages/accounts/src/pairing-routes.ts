@@ -10,7 +10,7 @@ import type { People } from "./people.ts";
 import { deviceKeySchema, thumbprint } from "./tickets/device-key.ts";
 
 const pairBody = z.object({
-	code: z.string().min(20).max(100),
+	code: z.string().max(1000),
 	deviceName: z
 		.string()
 		.max(4 * maxDeviceNameLength)
@@ -18,6 +18,9 @@ const pairBody = z.object({
 		.pipe(z.string().min(1).max(maxDeviceNameLength)),
 	publicKey: deviceKeySchema.optional(),
 });
+/** As `newSecret` makes them. */
+const pairingCodeLength = 43;
+const pairingCode = /^[A-Za-z0-9_-]{43}$/;
 const confirmBody = z.object({ allow: z.boolean().default(true) });
 
 /** `/me/pairings`, `/auth/pair`: docs/api-hub.md. */
@@ -89,6 +92,12 @@ export function pairingRoutes(deps: {
 			credentials: ["none"],
 			handle: async (context) => {
 				const body = await context.json(pairBody);
+				if (!pairingCode.test(body.code))
+					throw accountsError(
+						"bad_code",
+						`This is no pairing code: it has ${body.code.length} characters, and one has ${pairingCodeLength} letters, digits, "-" and "_".`,
+						{ fix: "Scan the code on the other screen once more, or copy its whole link." },
+					);
 				return pair(context, body);
 			},
 		},

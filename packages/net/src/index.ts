@@ -11,6 +11,7 @@ export { Listener } from "./http/listener.ts";
 export { type ListenerDeps, type ListenerOptions, listenerLimits, type TlsIdentity } from "./http/listener-options.ts";
 export { certificateSchemes, describedRoutes, type OpenApiFacts, openApiOf, templateOf } from "./http/openapi.ts";
 export { closeCodeFor } from "./http/pending-upgrade.ts";
+export { plainPage, plainPageHeaders } from "./http/plain-page.ts";
 export { withBody } from "./http/request-context.ts";
 export { currentTraceparent } from "./http/request-span.ts";
 export {

@@ -1,10 +1,13 @@
-import { readFileSync, statSync } from "node:fs";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
+import { connect as connectHttp2, createServer as createHttp2Server, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { silentLogger, systemClock, systemRandom } from "@warren/kernel";
 import { run } from "@warren/net";
-import { freePort, type StartedNode, startNode, tempFolder } from "@warren/testkit";
+import { freePort, type StartedNode, startNode, startServer, tempFolder } from "@warren/testkit";
 import { Agent, request } from "undici";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openAgents } from "./agent-role.ts";
@@ -77,6 +80,34 @@ async function ask(
 		return { status: 0, text: (fault as Error).message };
 	} finally {
 		await agent.close();
+	}
+}
+
+/** Sends a datagram again and again, as UDP's users do, until one comes back. @returns its length. */
+async function sentBack(port: number, bytes: number): Promise<number> {
+	const socket = createSocket("udp4");
+	const again = setInterval(() => socket.send(Buffer.alloc(bytes, "x"), port, "127.0.0.1"), 50);
+	try {
+		const [datagram] = (await once(socket, "message", { signal: AbortSignal.timeout(patience.timeout) })) as [Buffer];
+		return datagram.length;
+	} finally {
+		clearInterval(again);
+		socket.close();
+	}
+}
+
+/** @returns the status, or what stood in the way. */
+async function overHttp2(node: StartedNode, url: string): Promise<unknown> {
+	const { host, hostname, port } = new URL(url);
+	const session = connectHttp2(`https://127.0.0.1:${port}`, { ca: node.ca, servername: hostname });
+	try {
+		await once(session, "connect");
+		const [answer] = await once(session.request({ ":authority": host }), "response");
+		return answer[":status"];
+	} catch (fault) {
+		return fault;
+	} finally {
+		session.destroy();
 	}
 }
 
@@ -190,6 +221,64 @@ describe("warren expose", () => {
 				code: 1,
 				stderr: expect.stringContaining(why),
 			});
+	});
+
+	it("UDP and HTTP/2: datagrams pass through a port for everybody, and through a forward for whom it is granted", {
+		timeout: 180_000,
+	}, async () => {
+		const port = await freePort();
+		await using node = await startUp(port);
+		await expect.poll(async () => (await warren(node)).code, patience).toBe(0);
+		const echo = createSocket("udp4").on("message", (bytes, from) => echo.send(bytes, from.port, from.address));
+		const rpc = createHttp2Server().on("stream", (stream: ServerHttp2Stream) =>
+			stream.respond({ ":status": 200 }, { endStream: true }),
+		);
+		rpc.listen(0, "127.0.0.1");
+		try {
+			const unused = await freePort();
+			const early = JSON.parse((await warren(node, "game", String(unused), "--udp", "--public")).stdout);
+			expect(early).toMatchObject({ kind: "udp", state: "online", target: "down", overlay: null });
+			echo.bind(0, "127.0.0.1");
+			await once(echo, "listening");
+			const local = String(echo.address().port);
+			const open = JSON.parse((await warren(node, "game", local, "--udp", "--public")).stdout);
+			expect(open).toMatchObject({ state: "online", target: "up", url: early.url });
+			const everybody = new URL(open.url);
+			expect(everybody.protocol).toBe("udp:");
+			for (const size of [1, 1400, 60_000]) expect(await sentBack(Number(everybody.port), size)).toBe(size);
+
+			const api = { name: "localhost", headers: { authorization: `Bearer ${adminToken}` } };
+			const made = await ask(node, port, {
+				...api,
+				path: "/admin/api/principals",
+				body: { name: "Ada", email: "a@b.c" },
+			});
+			const { principal_id: principal, credential } = JSON.parse(made.text) as Record<string, string>;
+			const closed = JSON.parse((await warren(node, "game", local, "--udp", "--grant", principal as string)).stdout);
+			expect(closed).toMatchObject({ public: false, state: "online", url: "udp://game" });
+			const ca = `${folder.path}/ca.crt`;
+			writeFileSync(ca, node.ca);
+			await using forward = await startServer(["forward", "game", "0", "--ca", ca], {
+				...{ BACKBONE_CREDENTIAL: credential as string, BACKBONE_URL: `https://localhost:${port}` },
+			});
+			expect(await sentBack(forward.ready["port"] as number, 1400)).toBe(1400);
+
+			const { port: rpcPort } = rpc.address() as AddressInfo;
+			const spoken = JSON.parse((await warren(node, "rpc", String(rpcPort), "--h2", "--public")).stdout);
+			expect(spoken).toMatchObject({ kind: "h2", state: "online", target: "up" });
+			// The certificate names it a moment later.
+			await expect.poll(() => overHttp2(node, spoken.url), patience).toBe(200);
+
+			const refused = await warren(node, "game", local, "--tcp");
+			expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining("kind udp, not tcp") });
+			expect(await warren(node, "game", local, "--tcp", "--udp")).toMatchObject({
+				...{ code: 1, stdout: "" },
+				stderr: expect.stringContaining("--tcp and --udp"),
+			});
+		} finally {
+			echo.close();
+			rpc.close();
+		}
 	});
 
 	it("refuses names that are none, a name that another agent serves, and a port that is none", {

@@ -1,3 +1,4 @@
+import { createSocket } from "node:dgram";
 import { connect } from "node:net";
 import { type Clock, type Closeable, defineErrors, WarrenError } from "@warren/kernel";
 import { appPort, appUla, overlayDomain } from "@warren/overlay";
@@ -50,7 +51,7 @@ export interface ExposedService {
 	/** Whether anonymous requests reach it. */
 	readonly public: boolean;
 	readonly url: string;
-	/** Its address on the overlay, the same on whichever machine it runs; null until it has one. */
+	/** Its address on the overlay, the same on whichever machine it runs; null until it has one, and for UDP, which is not served there. */
 	readonly overlay: {
 		readonly uuid: string;
 		readonly address: string;
@@ -61,7 +62,7 @@ export interface ExposedService {
 	readonly state: "online" | "connecting" | "stopped";
 	/** Why it is not online; null when it is, or nothing is known yet. */
 	readonly reason: string | null;
-	/** Whether its local port takes connections. */
+	/** Whether its local port takes connections, or datagrams. */
 	readonly target: "up" | "down";
 }
 
@@ -106,7 +107,7 @@ export class ExposedServices implements Closeable {
 		return Promise.all(
 			this.#list.map(async (each) => ({
 				...this.#shown(each),
-				target: (await takesConnections(each.port)) ? "up" : "down",
+				target: (await listens(each)) ? "up" : "down",
 			})),
 		);
 	}
@@ -172,7 +173,7 @@ export class ExposedServices implements Closeable {
 	#shown({ name, kind, port, public: isPublic, url, uuid }: Exposed): Omit<ExposedService, "target"> {
 		const address = uuid === null ? null : appUla(uuid);
 		const host = this.#deps.isMachine(name) ? null : `${name}.${overlayDomain}`;
-		const overlay = uuid === null || address === null ? null : { uuid, address, port: appPort, host };
+		const overlay = uuid === null || address === null || kind === "udp" ? null : { uuid, address, port: appPort, host };
 		const shown = { name, kind, port, public: isPublic, url, overlay };
 		const state = this.#stateOf(name);
 		if (state === undefined) return { ...shown, state: "connecting", reason: "The backbone does not run." };
@@ -187,7 +188,11 @@ export class ExposedServices implements Closeable {
 	}
 
 	#tellApps(): void {
-		this.#deps.onApps(this.#list.flatMap(({ uuid, port, name }) => (uuid === null ? [] : [{ uuid, port, name }])));
+		this.#deps.onApps(
+			this.#list.flatMap(({ kind, uuid, port, name }) =>
+				uuid === null || kind === "udp" ? [] : [{ uuid, port, name }],
+			),
+		);
 	}
 
 	async #serve(): Promise<void> {
@@ -232,6 +237,20 @@ function agentOf(exposed: Exposed, { url, ca }: ServicePlace): AgentServiceConfi
 		name: "expose",
 		proxyProtocol: false,
 	};
+}
+
+function listens({ kind, port }: Exposed): Promise<boolean> {
+	return kind === "udp" ? isTakenByUdp(port) : takesConnections(port);
+}
+
+/** Datagrams have no handshake to ask with: whoever listens has the port, which nobody else gets then. */
+function isTakenByUdp(port: number): Promise<boolean> {
+	return new Promise((resolve) => {
+		const socket = createSocket("udp4");
+		const settle = (answer: boolean) => socket.close(() => resolve(answer));
+		socket.once("error", () => settle(true));
+		socket.bind({ port, address: "127.0.0.1", exclusive: true }, () => settle(false));
+	});
 }
 
 function takesConnections(port: number): Promise<boolean> {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-export const serviceKinds = ["http", "tcp"] as const;
+export const serviceKinds = ["http", "h2", "tcp", "udp"] as const;
 export type ExposedKind = (typeof serviceKinds)[number];
 
 /** What a machine asks of a name at its warren's backbone. */

@@ -79,7 +79,14 @@ describe("joining", () => {
 	});
 
 	it("with a code that is none, or none at all", async () => {
-		expectTold(await join("https://127.0.0.1:1", "12345"), /no join code/, /warren invite/);
+		for (const [code, happened] of [
+			["12345", /no join code: one begins with wj_/],
+			[someCode.slice(0, -5), /not whole: it has 85 characters, and one has 90/],
+			[`${someCode.slice(0, -1)}!`, /letters, digits/],
+			["https://burrow.local:5151/#pair=abc", /pairs a phone or a browser/],
+		] as const)
+			expectTold(await join("https://127.0.0.1:1", code), happened, /warren invite/);
+		expectTold(await join("https://127.0.0.1:1/#pair=abc"), /pairs a phone/, /warren join https:\/\/127\.0\.0\.1:1$/m);
 		expectTold(await warren(["join", "https://127.0.0.1:1", "--no-start"]), /No join code was given/, /warren invite/);
 	});
 

@@ -76,7 +76,7 @@ function faultOf(words: readonly string[]): string | null {
 	const dashes = rest.indexOf("--");
 	for (const word of dashes === -1 ? rest : rest.slice(0, dashes)) {
 		// In prose, a place for words of the reader's: [--flag VALUE], NAME…
-		const flag = /^\[?(--[a-z-]+)/.exec(word)?.[1];
+		const flag = /^\[?(--[a-z0-9-]+)/.exec(word)?.[1];
 		if (flag === undefined || flag === "--help") continue;
 		if (!command.options.some((option) => flagOf(option) === flag)) return `${command.name()} has no ${flag}`;
 	}

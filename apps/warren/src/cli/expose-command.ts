@@ -1,6 +1,7 @@
 import { defineErrors } from "@warren/kernel";
 import type { Command } from "commander";
 import type { ExposedService } from "../backbone/exposed-services.ts";
+import type { ExposedKind } from "../backbone/service-desk.ts";
 import { withLocalNode } from "./local-node.ts";
 import { renderTable } from "./table.ts";
 
@@ -10,7 +11,9 @@ interface Flags {
 	readonly data?: string;
 	readonly json?: boolean;
 	readonly public?: boolean;
+	readonly h2?: boolean;
 	readonly tcp?: boolean;
+	readonly udp?: boolean;
 	readonly grant?: readonly string[];
 	readonly off?: boolean;
 }
@@ -22,7 +25,9 @@ export function addExposeCommand(program: Command): void {
 		.description("Give a local port a name at the warren's backbone; without arguments: what has one")
 		.option("--public", "anybody reaches it, not only principals with a grant")
 		.option("--grant <principal...>", "principals that may reach it, beside those that may already")
+		.option("--h2", "the service speaks HTTP/2 without TLS, as gRPC does")
 		.option("--tcp", "plain TCP instead of HTTP; without --public it is reached with: warren forward")
+		.option("--udp", "UDP instead of HTTP; without --public it is reached with: warren forward")
 		.option("--off", "take the name away")
 		.option("--data <dir>", "the node's data folder [WARREN_DATA]")
 		.option("--json", "the result as JSON")
@@ -46,7 +51,7 @@ export function addExposeCommand(program: Command): void {
 				const body = {
 					port: Number(port),
 					public: flags.public === true,
-					kind: flags.tcp === true ? "tcp" : "http",
+					kind: kindOf(flags),
 					grant: flags.grant ?? [],
 				};
 				print(await node.call<ExposedService>("PUT", path, body), renderOne);
@@ -54,11 +59,24 @@ export function addExposeCommand(program: Command): void {
 		);
 }
 
+/** @throws WarrenError `bad_usage` when two are named. */
+function kindOf(flags: Flags): ExposedKind {
+	const named = (["h2", "tcp", "udp"] as const).filter((kind) => flags[kind] === true);
+	if (named.length > 1)
+		throw usageError(
+			"bad_usage",
+			`A service is of one kind, not of ${named.map((kind) => `--${kind}`).join(" and ")}.`,
+			{
+				fix: "Give a second port of the machine a name of its own, or leave one of them out.",
+			},
+		);
+	return named[0] ?? "http";
+}
+
 function renderOne(service: ExposedService): string {
-	const granted =
-		service.kind === "tcp"
-			? `Principals with a grant reach it: warren forward ${service.name} PORT; for everybody: --public.`
-			: "Principals with a grant reach it; for everybody: --public.";
+	const granted = isStream(service)
+		? `Principals with a grant reach it: warren forward ${service.name} PORT; for everybody: --public.`
+		: "Principals with a grant reach it; for everybody: --public.";
 	const state =
 		service.state === "online"
 			? service.public
@@ -66,13 +84,17 @@ function renderOne(service: ExposedService): string {
 				: granted
 			: `Not yet: ${service.reason ?? "its agent is connecting"}`;
 	return [
-		`${service.kind === "tcp" && !service.public ? service.name : service.url}  leads to port ${service.port} of this machine.`,
+		`${isStream(service) && !service.public ? service.name : service.url}  leads to port ${service.port} of this machine.`,
 		state,
 		...(service.target === "up" ? [] : [`Nothing listens on port ${service.port} yet: start the service.`]),
 		...(service.overlay === null
 			? []
 			: [`On the private network: ${overlayOf(service.overlay)}${addressOf(service.overlay)}`]),
 	].join("\n");
+}
+
+function isStream({ kind }: ExposedService): boolean {
+	return kind === "tcp" || kind === "udp";
 }
 
 type Overlay = NonNullable<ExposedService["overlay"]>;

@@ -71,9 +71,15 @@ export async function becomeMember(
 }
 
 function originOf(text: string): string {
+	let url: URL;
 	try {
-		return new URL(text.includes("://") ? text : `https://${text}`).origin;
+		url = new URL(text.includes("://") ? text : `https://${text}`);
 	} catch (cause) {
 		throw membershipError("bad_url", `"${text.slice(0, 120)}" is no address.`, { cause });
 	}
+	if (url.hash.startsWith("#pair="))
+		throw membershipError("bad_url", "This is a link that pairs a phone or a browser, not the address of a machine.", {
+			fix: `Open it in a browser, or join with the address alone: warren join ${url.origin}`,
+		});
+	return url.origin;
 }

@@ -10,12 +10,15 @@ import { openDeviceWith } from "./open-device.ts";
 
 export interface JoinerRole extends RunningRole {
 	readonly health: HealthTable;
+	/** Its coordinators are elsewhere now. */
+	readonly moveTo: (coordinator: JoinerConfig["coordinator"]) => void;
 	/** @throws WarrenError `no_network`. */
 	readonly setApps: (apps: JoinerConfig["apps"]) => Promise<void>;
 }
 
 /** This machine on the overlay: the one role with network privileges. */
-export async function openJoiner(deps: RoleDeps, config: JoinerConfig): Promise<JoinerRole> {
+export async function openJoiner(deps: RoleDeps, given: JoinerConfig): Promise<JoinerRole> {
+	let config = given;
 	const health = new HealthTable(deps.clock);
 	const openDevice = openDeviceWith({ ...deps, health });
 	const open = (apps: readonly HostedApp[], onUnfit: (reason: string) => void) => {
@@ -24,8 +27,7 @@ export async function openJoiner(deps: RoleDeps, config: JoinerConfig): Promise<
 		return Joiner.open({ ...deps, health, openDevice, network: linuxNetwork, ...own }, optionsOf(config, apps));
 	};
 	const { lasting, first: joiner } = await LastingJoiner.open({ ...deps, open }, config.apps);
-	mkdirSync(config.folder, { recursive: true, mode: 0o700 });
-	writeFileSync(join(config.folder, "join.json"), rememberedSettings(config), { mode: 0o600 });
+	remember(config);
 	const ready = {
 		ula: joiner.ula,
 		peer_id: joiner.peerId,
@@ -37,9 +39,19 @@ export async function openJoiner(deps: RoleDeps, config: JoinerConfig): Promise<
 	const greeting = `${config.name} is on the overlay as ${joiner.ula} (${config.interface}).\n${joiner.connected ? "" : "No coordinator answers: it goes on with what it knew.\n"}`;
 	return {
 		...{ ready, greeting, health },
+		moveTo: (coordinator) => {
+			config = { ...config, coordinator };
+			remember(config);
+			void lasting.reopen("its coordinator is elsewhere now");
+		},
 		setApps: (apps) => lasting.setApps(apps),
 		close: () => lasting.close(),
 	};
+}
+
+function remember(config: JoinerConfig): void {
+	mkdirSync(config.folder, { recursive: true, mode: 0o700 });
+	writeFileSync(join(config.folder, "join.json"), rememberedSettings(config), { mode: 0o600 });
 }
 
 function optionsOf(config: JoinerConfig, apps: readonly HostedApp[]): JoinerOptions {

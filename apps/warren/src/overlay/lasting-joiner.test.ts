@@ -55,6 +55,17 @@ describe("a joiner whose device can serve no longer", () => {
 		await lasting.close();
 	});
 
+	it("is opened anew when its coordinator is elsewhere; between two joiners the next one is told by itself", async () => {
+		const { log, unfit, lasting, refuse } = await machine();
+		await lasting.reopen("its coordinator is elsewhere now");
+		expect(log).toEqual(["open 1 1", "close 1", "open 2 1"]);
+		refuse(1);
+		unfit[1]?.("the clock went back");
+		await lasting.reopen("its coordinator is elsewhere now");
+		expect(log.slice(3)).toEqual(["close 2", "refused"]);
+		await lasting.close();
+	});
+
 	it("is tried again, ever later, until it opens; apps that change meanwhile are the next one's", async () => {
 		const { clock, log, unfit, lasting, refuse } = await machine();
 		refuse(3);

@@ -41,6 +41,13 @@ export class LastingJoiner<J extends OpenedJoiner> {
 		return { lasting, first };
 	}
 
+	/** Opens it anew: what it was opened with holds no longer. */
+	reopen(reason: string): Promise<void> {
+		return this.#next(async () => {
+			if (this.#joiner !== null) await this.#reopen(this.#joiner, reason);
+		});
+	}
+
 	/** Between two joiners the apps are kept for the next one. @throws WarrenError as the joiner does. */
 	setApps(apps: readonly HostedApp[]): Promise<void> {
 		return this.#next(async () => {

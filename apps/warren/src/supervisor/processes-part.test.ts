@@ -24,7 +24,10 @@ async function machine() {
 	const feed = { publish: ({ type }: { type: string }) => void published.push(type) };
 	const open = processesPart({
 		rows: () => rows,
-		watch: (watcher) => void watchers.push(watcher),
+		watch: (watcher) => {
+			watchers.push(watcher);
+			return () => {};
+		},
 		tell: () => {},
 		notice: () => {},
 	});

@@ -10,7 +10,8 @@ import { aliveEveryMs, type FromProcess, type ProcessRow, type ToProcess } from 
 /** What a supervised process learns of all of them. */
 export interface Processes {
 	readonly rows: () => readonly ProcessRow[];
-	readonly watch: (watcher: () => void) => void;
+	/** @returns what ends it. */
+	readonly watch: (watcher: () => void) => () => void;
 	/** Tells the supervisor what this process runs. */
 	readonly tell: (roles: readonly RoleRow[]) => void;
 	/** Shows a secret once: on the terminal, never in the log. */
@@ -30,10 +31,10 @@ export async function runSupervised(
 	MemoryTrim.start(systemClock);
 	const stop = stopped();
 	let rows: readonly ProcessRow[] = [];
-	const watchers: (() => void)[] = [];
+	const watchers = new Set<() => void>();
 	process.on("message", (message: ToProcess) => {
 		rows = message.processes;
-		for (const watcher of watchers) watcher();
+		for (const watcher of [...watchers]) watcher();
 	});
 	let role: RunningRole;
 	const deps = { clock: systemClock, random: systemRandom, logger };
@@ -44,7 +45,10 @@ export async function runSupervised(
 			{ ...deps, tracer },
 			{
 				rows: () => rows,
-				watch: (watcher) => void watchers.push(watcher),
+				watch: (watcher) => {
+					watchers.add(watcher);
+					return () => void watchers.delete(watcher);
+				},
 				tell: (roles) => void tell({ type: "roles", roles }),
 				notice: (notice) => void tell({ type: "notice", notice }),
 			},

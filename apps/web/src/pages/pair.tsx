@@ -10,6 +10,9 @@ import { t } from "./text/account-entry.ts";
 
 /** The server answers after 25 s at the latest. */
 const pairTimeoutMs = 40_000;
+/** As the hub makes them. */
+const codeLength = 43;
+const pairingCode = /^[A-Za-z0-9_-]{43}$/;
 
 /** What a pairing's QR code opens: this device asks, the other screen confirms. */
 export function PairPage({ code, onDone }: { code: string; onDone: () => void }) {
@@ -33,6 +36,19 @@ export function PairPage({ code, onDone }: { code: string; onDone: () => void })
 			setWaitingAs(undefined);
 		}
 	});
+	if (!pairingCode.test(code)) {
+		const isCut = /^[\w-]*$/.test(code) && code.length < codeLength;
+		return (
+			<Gate
+				title={isCut ? t.pairCut : t.pairBad}
+				lead={isCut ? t.pairCutLead(code.length, codeLength) : t.pairBadLead(codeLength)}
+			>
+				<button type="button" className="button primary" onClick={onDone}>
+					{t.toSignIn}
+				</button>
+			</Gate>
+		);
+	}
 	const over = submission.failure instanceof ApiError && submission.failure.code === "bad_code";
 	if (over)
 		return (

@@ -14,10 +14,8 @@ const whos = [
 	["granted", t.granted],
 	["everybody", t.everybody],
 ] as const;
-const kinds = [
-	["http", t.kinds.http],
-	["tcp", t.kinds.tcp],
-] as const;
+const kinds = (["http", "h2", "tcp", "udp"] as const).map((kind) => [kind, t.kinds[kind]] as const);
+type Kind = (typeof kinds)[number][0];
 
 /** What `warren expose NAME PORT` does on a machine, as a sheet. @param props.standing what is changed; none = a new name. */
 export function ExposePort(props: {
@@ -45,6 +43,7 @@ export function ExposePort(props: {
 
 function ExposeForm(props: { machine: MachineId; standing: Exposed | undefined; onDone: (exposed: Exposed) => void }) {
 	const { machine, standing, onDone } = props;
+	const [kind, setKind] = useState<Kind>("http");
 	const [who, setWho] = useState<Who>(standing?.public === true ? "everybody" : "granted");
 	const submission = useSubmit(async (form) => {
 		const everybody = who === "everybody";
@@ -53,7 +52,7 @@ function ExposeForm(props: { machine: MachineId; standing: Exposed | undefined; 
 			await exposePort(machine, standing?.name ?? textOf(form, "name"), {
 				port: Number(form.get("port")),
 				public: everybody,
-				kind: standing?.kind ?? (form.get("kind") === "tcp" ? "tcp" : "http"),
+				kind: standing?.kind ?? kind,
 				grant: everybody ? [] : chosen,
 			}),
 		);
@@ -93,7 +92,7 @@ function ExposeForm(props: { machine: MachineId; standing: Exposed | undefined; 
 					required
 				/>
 			</div>
-			{standing === undefined && <SelectField label={t.kind} name="kind" options={kinds} />}
+			{standing === undefined && <SelectField label={t.kind} options={kinds} value={kind} onChoose={setKind} />}
 			<SelectField label={t.who} options={whos} value={who} onChoose={setWho} />
 			{who === "granted" && <GrantChoice />}
 		</Form>

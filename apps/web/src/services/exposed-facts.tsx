@@ -7,7 +7,7 @@ import { t } from "./text.ts";
 export function Addresses({ exposed: { name, kind, public: isPublic, url, overlay } }: { exposed: Exposed }) {
 	return (
 		<span className="addresses">
-			{kind === "tcp" && !isPublic ? (
+			{(kind === "tcp" || kind === "udp") && !isPublic ? (
 				<Copyable text={`warren forward ${name} PORT`} label={t.forward} />
 			) : (
 				<Copyable text={url} label={t.address} />

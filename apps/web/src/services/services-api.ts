@@ -78,7 +78,7 @@ export interface Cluster {
 
 export interface Exposed {
 	name: string;
-	kind: "http" | "tcp";
+	kind: Service["kind"];
 	port: number;
 	public: boolean;
 	url: string;

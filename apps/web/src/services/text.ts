@@ -23,7 +23,7 @@ export const t = {
 	portHint: "On this machine, loopback",
 	who: "Who reaches it",
 	kind: "Kind",
-	kinds: { http: "HTTP, WebSocket", tcp: "TCP" },
+	kinds: { http: "HTTP, WebSocket", h2: "HTTP/2, gRPC", tcp: "TCP", udp: "UDP" },
 	grants: "Let in as well",
 	grantsHint: "Identifiers of principals, from the Services page of the first machine; those with a grant stay",
 	noPrincipals: "Nobody is registered yet: register principals and grant them the service on the Services page.",

@@ -132,12 +132,7 @@ function TokenForm(props: {
 			<SelectField
 				label={t.token.kind}
 				name="kind"
-				options={[
-					["http", "HTTP, WebSocket"],
-					["h2", "HTTP/2, gRPC"],
-					["tcp", "TCP"],
-					["udp", "UDP"],
-				]}
+				options={(["http", "h2", "tcp", "udp"] as const).map((kind) => [kind, t.kinds[kind]] as const)}
 			/>
 		</Form>
 	);

@@ -10,6 +10,7 @@ test.each([
 	["#pair=abc&fingerprint=0123", { kind: "pair", secret: "abc" }],
 	["#invitation=abc", { kind: "invitation", secret: "abc" }],
 	["#device=ABCD-EFGH", { kind: "device", secret: "ABCD-EFGH" }],
+	["#pair=", { kind: "pair", secret: "" }],
 	["#setup=", { kind: "plain" }],
 	["#main", { kind: "plain" }],
 	["", { kind: "plain" }],

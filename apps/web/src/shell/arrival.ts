@@ -11,7 +11,8 @@ export function parseFragment(fragment: string): Arrival {
 	const values = new URLSearchParams(fragment.replace(/^#/, ""));
 	for (const kind of codes) {
 		const secret = values.get(kind);
-		if (secret) return { kind, secret };
+		// A pairing's page says what its link lacks.
+		if (secret || (secret === "" && kind === "pair")) return { kind, secret };
 	}
 	const token = values.get("share");
 	if (token) return { kind: "share", token };

@@ -2,7 +2,7 @@ import { connect, type DetailedPeerCertificate } from "node:tls";
 import { WarrenError } from "@warren/kernel";
 import { z } from "zod";
 import { accountsError } from "../errors.ts";
-import { joinFingerprint, parseJoinCode } from "../machines/join-code.ts";
+import { joinCodeFault, joinFingerprint, parseJoinCode } from "../machines/join-code.ts";
 import type { MachineFacts } from "../machines/machines.ts";
 import { ticketKeySchema } from "../tickets/ticket.ts";
 import { HubRequests, hubRequestLimits } from "./hub-requests.ts";
@@ -37,8 +37,8 @@ export async function joinWarren(
 ): Promise<Joined> {
 	const parsed = parseJoinCode(code);
 	if (parsed === null)
-		throw accountsError("bad_code", "This is no join code.", {
-			fix: "Paste the whole line that `warren invite` printed.",
+		throw accountsError("bad_code", joinCodeFault(code), {
+			fix: "Paste the whole line that `warren invite` printed on the first machine.",
 		});
 	const url = new URL(hubUrl);
 	if (url.protocol !== "https:")

@@ -28,6 +28,19 @@ export function parseJoinCode(text: string): JoinCode | null {
 	return { secret, fingerprint };
 }
 
+/** What is wrong with a text that is no join code, in words for whoever pasted it. */
+export function joinCodeFault(text: string): string {
+	const code = text.trim();
+	if (/[#?&]pair=/.test(code))
+		return "This is a link that pairs a phone or a browser; a machine joins with a code of its own.";
+	if (code === "") return "The join code is empty.";
+	const whole = joinCodePrefix.length + 2 * fingerprintLength + 1;
+	if (!code.startsWith(joinCodePrefix)) return `This is no join code: one begins with ${joinCodePrefix}.`;
+	if (code.length !== whole)
+		return `This join code is not whole: it has ${code.length} characters, and one has ${whole}.`;
+	return `This is no join code: behind ${joinCodePrefix} stand letters, digits, "-" and "_" alone.`;
+}
+
 /** @param certificate PEM or DER. */
 export function joinFingerprint(certificate: string | Uint8Array): string {
 	return createHash("sha256").update(new X509Certificate(certificate).raw).digest("base64url");

@@ -16,6 +16,7 @@ export interface ResponseHead {
 }
 
 const maxHeaders = 200;
+export const notHttp1 = "its first line is not a status line of HTTP/1";
 
 const names = new FieldNames(
 	["connection", "content-length", "transfer-encoding", "upgrade", "sec-websocket-accept"],
@@ -40,7 +41,7 @@ export function parseResponseHead(text: string, method: string): ResponseHead | 
 		status >= 100 &&
 		status < 600 &&
 		(lineEnd === 12 || text.charCodeAt(12) === 0x20);
-	if (!isStatusLine) return "its first line is not a status line of HTTP/1";
+	if (!isStatusLine) return notHttp1;
 	let contentLength: string | null = null;
 	let transferEncoding: string | null = null;
 	let connection: string | null = null;

@@ -8,6 +8,7 @@ import {
 	createServer,
 	type IncomingHttpHeaders,
 	type OutgoingHttpHeaders,
+	performServerHandshake,
 	type ServerHttp2Stream,
 } from "node:http2";
 import type { AddressInfo } from "node:net";
@@ -208,14 +209,72 @@ describe("P2: a client of HTTP/1.1 at a service that speaks HTTP/2", () => {
 		expect(seen.filter((each) => each === "whole" || each === "two" || each === "closed")).toEqual([]);
 	});
 
-	it("a WebSocket is told so, and so is whoever comes without an agent, or finds no HTTP/2 behind it", async () => {
-		await backbone.token("rpc", "h2");
-		const key = "AAAAAAAAAAAAAAAAAAAAAA==";
-		const upgrade = `Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n`;
+	const upgrade =
+		"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+
+	it("P2: a WebSocket reaches a target that takes HTTP/1.1 on the same port, with the identity that is its caller's", async () => {
+		const seen: string[] = [];
+		const { port } = await backbone.tcp((socket) =>
+			socket.once("data", (first: Buffer) => {
+				socket.pause().unshift(first);
+				if (first.toString("latin1").startsWith("PRI ")) {
+					performServerHandshake(socket).on("stream", (stream) => {
+						stream.respond({ ":status": 200 });
+						stream.end("over HTTP/2");
+					});
+					return;
+				}
+				socket.on("data", (bytes: Buffer) => {
+					const text = bytes.toString("latin1");
+					if (!text.includes("HTTP/1.1")) return socket.write(`heard ${text}`);
+					seen.push(text);
+					const isRefused = text.startsWith("GET /none");
+					socket.write(
+						isRefused
+							? "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone"
+							: "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ICX+Yqv66kxgM0FcWaLWlFLwTAI=\r\n\r\n",
+					);
+				});
+				socket.resume();
+			}),
+		);
+		await backbone.agent("rpc", port, { kind: "h2" });
+		const { id, credential } = await backbone.principal("rpc");
+		const head = (path: string) =>
+			`GET ${path} HTTP/1.1\r\nHost: rpc.mos.test\r\nx-mosb-sub: somebody\r\nx-backbone-principal: ${credential}\r\n${upgrade}\r\n`;
 		using client = await backbone.client();
-		client.send(`GET / HTTP/1.1\r\nHost: rpc.mos.test\r\n${upgrade}\r\n`);
-		await client.until(/^HTTP\/1\.1 505[\s\S]*WebSocket/);
+		client.send(head("/live"));
+		await client.until(/^HTTP\/1\.1 101[\s\S]*\r\n\r\n/);
+		client.send("frames");
+		await client.until(/heard frames/);
+		expect(seen[0]?.match(/^x-mosb-sub: .*$/gim)).toEqual([`x-mosb-sub: ${id}`]);
+		// One that the service refuses is answered as it says, and its connection carries nothing else.
+		using refused = await backbone.client();
+		refused.send(head("/none"));
+		await refused.until(/^HTTP\/1\.1 404[\s\S]*none$/);
+		expect(await backbone.raw(get())).toMatch(/^HTTP\/1\.1 200[\s\S]*over HTTP\/2/);
+	});
+
+	it("P2: a target that speaks HTTP/2 alone takes no WebSocket, and the client is told at once", async () => {
+		await rpc(echoRpc);
+		const closing = await backbone.tcp((socket) => socket.once("data", () => socket.end()));
+		await backbone.agent("closing", closing.port, { kind: "h2" });
+		const resetting = await backbone.tcp((socket) => socket.once("data", () => socket.resetAndDestroy()));
+		await backbone.agent("resetting", resetting.port, { kind: "h2" });
+		// It says its SETTINGS and waits: nothing ends it.
+		const patient = await backbone.tcp((socket) => socket.write(Buffer.from("000000040000000000", "hex")));
+		await backbone.agent("patient", patient.port, { kind: "h2" });
+		for (const service of ["rpc", "closing", "resetting", "patient"]) {
+			using client = await backbone.client();
+			client.send(`GET / HTTP/1.1\r\nHost: ${service}.mos.test\r\n${upgrade}\r\n`);
+			expect(await client.closed(), service).toMatch(/^HTTP\/1\.1 505[\s\S]*WebSocket/);
+		}
+	});
+
+	it("whoever comes without an agent is told so, and so is whoever finds no HTTP/2 behind it", async () => {
+		await backbone.token("rpc", "h2");
 		expect(await backbone.raw(get())).toMatch(/^HTTP\/1\.1 503[\s\S]*Retry-After/i);
+		expect(await backbone.raw(get(upgrade))).toMatch(/^HTTP\/1\.1 503[\s\S]*Retry-After/i);
 		const { port } = await backbone.tcp((socket) => socket.destroy());
 		await backbone.agent("rpc", port, { kind: "h2" });
 		expect(await backbone.raw(get())).toMatch(/^HTTP\/1\.1 502/);

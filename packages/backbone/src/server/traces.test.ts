@@ -1,6 +1,6 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { connect, createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import { connect, createServer, type Http2Server, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { type SpanFacts, silentLogger, systemClock, type Tracer } from "@warren/kernel";
 import { RawClient } from "@warren/testkit";
@@ -88,7 +88,8 @@ describe("a request to a service", () => {
 		expect(spans[1]?.facts?.status).toBe(503);
 	});
 
-	it("over HTTP/2 is one, too", async () => {
+	/** A service of kind `h2`, whose agent keeps spans as well. */
+	async function rpc(): Promise<Http2Server> {
 		const server = createServer();
 		server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
 			seen.push(headers["traceparent"]);
@@ -97,20 +98,55 @@ describe("a request to a service", () => {
 		});
 		server.listen(0, "127.0.0.1");
 		await once(server, "listening");
-		await backbone.agent("rpc", (server.address() as AddressInfo).port, { kind: "h2" });
+		const { port } = server.address() as AddressInfo;
+		await backbone.agent("rpc", port, { kind: "h2", tracer: tracerOf("agent") });
 		spans.length = 0;
+		return server;
+	}
+
+	async function askHttp2(authority: string): Promise<void> {
 		const session = connect(`http://127.0.0.1:${backbone.backbone.port}`);
 		try {
-			const stream = session.request({ ":path": "/h2", ":authority": "rpc.mos.test", traceparent: client });
+			const stream = session.request({ ":path": "/h2", ":authority": authority, traceparent: client });
 			stream.resume();
 			await once(stream, "end");
-			await whenEnded(spans[0]);
-			expect([spans[0]?.parent, seen]).toEqual([client, [spans[0]?.traceparent]]);
-			expect(spans[0]?.facts).toMatchObject({ name: "GET service", status: 200 });
 		} finally {
 			session.close();
-			server.close();
 		}
+	}
+
+	/** From the client to the service: the backbone's span, which the agent's and the service's begin from. */
+	async function expectOneWay(): Promise<void> {
+		for (const span of spans) await whenEnded(span);
+		const [node, agent] = spans;
+		expect(spans.map(({ of }) => of)).toEqual(["node", "agent"]);
+		expect([node?.parent, agent?.parent, seen]).toEqual([client, node?.traceparent, [node?.traceparent]]);
+		expect(node?.facts).toMatchObject({ name: "GET service", status: 200 });
+	}
+
+	it("over HTTP/2 is one, too", async () => {
+		const server = await rpc();
+		await askHttp2("rpc.mos.test");
+		server.close();
+		await expectOneWay();
+	});
+
+	it("of HTTP/1.1 is one at a service that speaks HTTP/2, and nothing of it breaks on the way across", async () => {
+		const server = await rpc();
+		await backbone.raw(`GET / HTTP/1.1\r\nHost: rpc.mos.test\r\nConnection: close\r\nTraceParent: ${client}\r\n\r\n`);
+		server.close();
+		await expectOneWay();
+	});
+
+	it("of HTTP/2 is one at a service that speaks HTTP/1.1, and nothing of it breaks on the way across", async () => {
+		const { port } = await backbone.http((request, response) => {
+			seen.push(request.headers["traceparent"]);
+			response.end("ok");
+		});
+		await backbone.agent("old", port, { tracer: tracerOf("agent") });
+		spans.length = 0;
+		await askHttp2("old.mos.test");
+		await expectOneWay();
 	});
 });
 

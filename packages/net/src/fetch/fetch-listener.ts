@@ -76,11 +76,13 @@ export class FetchListener {
 	}
 
 	async #judge(request: Request, head: RequestHead, cors: Record<string, string>): Promise<Response> {
+		let isTaken = false;
 		try {
 			const target = this.#gate.readTarget(head);
 			if (head.headers.upgrade !== undefined) return await this.#upgrade(request, head, target);
 			if (request.method === "OPTIONS" && Object.keys(cors).length > 0) return new Response(null, { status: 204 });
 			const { route, params } = this.#gate.findRoute(request.method, target.path);
+			isTaken = true;
 			if (request.method !== "GET" && request.method !== "HEAD") this.#gate.checkOrigin(head, target.origin);
 			const who = await this.#gate.authenticate(head, route, target, false);
 			const context = contextOf(request, head, target, params, who);
@@ -91,7 +93,8 @@ export class FetchListener {
 			return await route.handle(withBody(context, boundedRequest(request, maxBodyBytes)));
 		} catch (thrown) {
 			this.#logFault(thrown, head);
-			return errorResponse(asWarrenError(thrown));
+			const error = asWarrenError(thrown);
+			return errorResponse(error, {}, isTaken ? null : this.#gate.pageOf(head, error));
 		}
 	}
 

@@ -186,6 +186,53 @@ describe("a listener", () => {
 		expect(wrong).toMatch(/^allow: GET\r$/im);
 	});
 
+	it("shows whoever goes to an address that leads nowhere a page with a way home; programs and the API keep JSON", async () => {
+		const pages: Route[] = [
+			{
+				owner: "test",
+				method: "GET",
+				path: "/",
+				about: null,
+				credentials: ["none"],
+				handle: () => new Response("home"),
+			},
+			{
+				owner: "test",
+				method: "GET",
+				path: "/docs/*",
+				about: null,
+				credentials: ["none"],
+				handle: () => new Response(),
+			},
+			{ owner: "test", method: "GET", path: "/docs/kept/data", credentials: ["device"], handle: () => new Response() },
+		];
+		await open({ routes: [...routes, ...pages] });
+		const page = /^content-type: text\/html/im;
+		const asBrowser = { Accept: "text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Mode": "navigate" };
+		const lost = await ask("GET /nothing/<script>alert(1)</script>", asBrowser);
+		expect(statusOf(lost)).toBe(404);
+		expect(lost).toMatch(page);
+		expect(lost).toMatch(/<h1>There is no page here<\/h1>[^]*<a href="\/">/);
+		expect(lost).not.toContain("<script>");
+		expect(lost).toMatch(/^content-security-policy: default-src 'none'; style-src 'sha256-/im);
+		const doubtful = await ask("GET /a/../open", asBrowser);
+		expect([statusOf(doubtful), page.test(doubtful)]).toEqual([400, true]);
+		const wrong = await ask("GET /", { ...asBrowser, Host: "evil.example" });
+		expect(statusOf(wrong)).toBe(421);
+		expect(wrong).toMatch(/--hostname/);
+		expect(wrong).not.toContain("<a href");
+		// The API's, a page's own call of it, a program, and what a route itself refuses.
+		for (const [what, headers] of [
+			["GET /open/nothing", asBrowser],
+			["GET /nothing", { ...asBrowser, "Sec-Fetch-Mode": "cors" }],
+			["GET /nothing", { Accept: "application/json, text/html" }],
+			["GET /nothing", {}],
+			["POST /nothing", asBrowser],
+			["GET /docs/kept/data", asBrowser],
+		] as const)
+			expect(await ask(what, headers), what).toMatch(/^content-type: application\/json/im);
+	});
+
 	it("tells no credential, a wrong one, one of another kind, and an authority that is away apart", async () => {
 		await open();
 		const none = await ask("GET /closed");

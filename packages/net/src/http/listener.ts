@@ -211,15 +211,17 @@ export class Listener implements Closeable, UpgradeHost {
 			if (this.#closing !== undefined) setImmediate(() => this.#server.closeIdleConnections());
 		});
 		const cors = this.#gate.corsHeaders(incoming.headers.origin);
+		const head = this.#headOf(incoming);
+		let isTaken = false;
 		try {
 			for (const [name, value] of Object.entries(cors)) outgoing.setHeader(name, value);
-			const head = this.#headOf(incoming);
 			const target = this.#gate.readTarget(head);
 			if (incoming.method === "OPTIONS" && Object.keys(cors).length > 0) {
 				outgoing.writeHead(204).end();
 				return;
 			}
 			const route = this.#gate.findRoute(head.method, target.path);
+			isTaken = true;
 			if (span !== null) span.route = route.route.path;
 			if (incoming.method !== "GET" && incoming.method !== "HEAD") this.#gate.checkOrigin(head, target.origin);
 			const context = await this.#contextOf(incoming, head, route.route, {
@@ -236,7 +238,8 @@ export class Listener implements Closeable, UpgradeHost {
 			this.#logFault(thrown, incoming);
 			// Else the rest of a body that nobody reads would hold the connection for as long as its sender likes.
 			if (!incoming.complete) outgoing.shouldKeepAlive = false;
-			writeError(outgoing, asWarrenError(thrown));
+			const error = asWarrenError(thrown);
+			writeError(outgoing, error, {}, isTaken ? null : this.#gate.pageOf(head, error));
 		}
 	}
 

@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { Authenticator, Credential, CredentialKind, Identity } from "@warren/kernel";
+import type { Authenticator, Credential, CredentialKind, Identity, WarrenError } from "@warren/kernel";
 import { parseCredential, tokensElsewhere } from "./credentials.ts";
 import { type HostTable, parseHost } from "./host-table.ts";
+import { errorPage, isNavigation } from "./plain-page.ts";
 import { httpError, refusal } from "./responses.ts";
 import type { Route } from "./route.ts";
 import { Router } from "./router.ts";
@@ -57,11 +58,16 @@ export interface RequestGateOptions {
 export class RequestGate {
 	readonly #options: RequestGateOptions;
 	readonly #router: Router;
+	/** First segments of paths that are the API's and no page's. */
+	readonly #apis: ReadonlySet<string>;
 
 	/** @throws Error when two routes claim the same method and path. */
 	constructor(options: RequestGateOptions) {
 		this.#options = options;
 		this.#router = new Router(options.routes);
+		const firstOf = ({ path }: Route) => path.split("/", 2)[1] as string;
+		const pages = new Set(options.routes.filter(({ about }) => about === null).map(firstOf));
+		this.#apis = new Set(options.routes.map(firstOf).filter((first) => first !== "" && !pages.has(first)));
 	}
 
 	routes(): readonly Route[] {
@@ -98,6 +104,17 @@ export class RequestGate {
 			case "nothing":
 				throw httpError("not_found", `There is nothing at ${path.slice(0, 200)}.`);
 		}
+	}
+
+	/**
+	 * Where no route took a request: the page for whoever went there with a browser. Null for programs, and below paths
+	 * that are the API's.
+	 */
+	pageOf(head: RequestHead, error: WarrenError): string | null {
+		if (!isNavigation(head.method, head.headers)) return null;
+		const first = head.target.split(/[/?]/, 2)[1] ?? "";
+		if (this.#apis.has(first)) return null;
+		return errorPage(error, this.#router.match("GET", "/").found === "route");
 	}
 
 	/**

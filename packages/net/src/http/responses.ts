@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { defineErrors, messageOf, WarrenError } from "@warren/kernel";
+import { plainPageHeaders } from "./plain-page.ts";
 
 export const httpError = defineErrors({
 	bad_request: { status: 400 },
@@ -32,29 +33,42 @@ export function asWarrenError(thrown: unknown): WarrenError {
 		: httpError("internal", "Something went wrong inside the server.", { cause: thrown });
 }
 
-export function errorResponse(error: WarrenError, headers: Readonly<Record<string, string>> = {}): Response {
+/** @param page for a person, instead of JSON. */
+export function errorResponse(
+	error: WarrenError,
+	headers: Readonly<Record<string, string>> = {},
+	page: string | null = null,
+): Response {
+	if (page !== null)
+		return new Response(page, {
+			status: error.status,
+			headers: { ...errorHeaders(error), ...headers, ...plainPageHeaders },
+		});
 	return Response.json(error.toBody(), {
 		status: error.status,
 		headers: { ...dataHeaders, ...errorHeaders(error), ...headers },
 	});
 }
 
-/** Writes an error on Node's own response; destroys it when the head is already out, so that no clean end is faked. */
+/**
+ * Writes an error on Node's own response; destroys it when the head is already out, so that no clean end is faked.
+ * @param page for a person, instead of JSON.
+ */
 export function writeError(
 	outgoing: ServerResponse,
 	error: WarrenError,
 	headers: Readonly<Record<string, string>> = {},
+	page: string | null = null,
 ): void {
 	if (outgoing.headersSent) {
 		outgoing.destroy();
 		return;
 	}
-	const body = JSON.stringify(error.toBody());
+	const body = page ?? JSON.stringify(error.toBody());
 	outgoing.writeHead(error.status, {
-		...dataHeaders,
+		...(page === null ? { ...dataHeaders, "content-type": "application/json" } : plainPageHeaders),
 		...errorHeaders(error),
 		...headers,
-		"content-type": "application/json",
 		"content-length": Buffer.byteLength(body),
 	});
 	outgoing.end(body);

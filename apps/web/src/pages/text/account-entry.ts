@@ -33,6 +33,12 @@ export const t = {
 	pair: "Pair",
 	pairWaiting: "Now confirm on the other screen",
 	pairWaitingLead: (name: string) => `It asks whether “${name}” may sign in. This page goes on by itself.`,
+	pairCut: "This pairing link is not whole",
+	pairCutLead: (length: number, whole: number) =>
+		`Behind “#pair=” stand ${length === 0 ? "no" : `${length} of ${whole}`} characters of its code. Copy the whole link, or scan the code on the other screen once more.`,
+	pairBad: "This is no pairing link",
+	pairBadLead: (whole: number) =>
+		`Behind “#pair=” stands a code of ${whole} letters, digits, “-” and “_”, and here something else does. Copy the link from the other screen once more, or scan its code.`,
 	pairOver: "This code no longer works",
 	pairOverLead: "Codes last three minutes and pair one device. Show a new one on the other screen and scan it.",
 	toSignIn: "Sign in instead",

@@ -57,13 +57,6 @@ export function admit(front: Front, arrival: Arrival, head: RequestHead): Admiss
 		const message = `"${name}" is a service of kind ${service.kind}, which HTTP does not reach.`;
 		return refused(service, 505, "wrong_protocol", message);
 	}
-	if (service.kind === "h2" && head.webSocketKey !== null)
-		return refused(
-			service,
-			505,
-			"wrong_protocol",
-			`"${name}" speaks HTTP/2, which a WebSocket of HTTP/1.1 cannot reach.`,
-		);
 	const address = head.forwardedFor === null ? arrival.peer : front.clientAddress(arrival.socket, head.forwardedFor);
 	if (!service.admits(address)) return refused(service, 403, "address_refused", `${address} may not reach "${name}".`);
 	const token = takeUrlToken(head.target);

@@ -1,5 +1,6 @@
-import { parseResponseHead, type ResponseHead } from "../../protocol/response-head.ts";
+import { notHttp1, parseResponseHead, type ResponseHead } from "../../protocol/response-head.ts";
 
+const statusLineStart = "HTTP/1.";
 const maxResponseHeadBytes = 64 * 1024;
 
 /** An answer's head, and what came with it. */
@@ -19,6 +20,8 @@ export class AnswerHead {
 		const end = bytes.indexOf("\r\n\r\n");
 		if (end === -1) {
 			if (bytes.length > maxResponseHeadBytes) return `its head is larger than ${maxResponseHeadBytes} bytes`;
+			const begins = Math.min(bytes.length, statusLineStart.length);
+			if (bytes.toString("latin1", 0, begins) !== statusLineStart.slice(0, begins)) return notHttp1;
 			this.#held = bytes;
 			return null;
 		}

@@ -142,8 +142,9 @@ export class ClientConnection {
 		const bodyDone = head.body.kind === "none";
 		switch (admission.kind) {
 			case "admitted": {
-				const exchange =
-					admission.service.kind === "h2" ? new CrossingExchange(this, admission) : new Http1Exchange(this, admission);
+				// Many that speak HTTP/2 take a WebSocket as HTTP/1.1 asks for it, on the same port.
+				const crosses = admission.service.kind === "h2" && head.webSocketKey === null;
+				const exchange = crosses ? new CrossingExchange(this, admission) : new Http1Exchange(this, admission);
 				this.#state = { is: "serving", exchange };
 				return exchange.start();
 			}

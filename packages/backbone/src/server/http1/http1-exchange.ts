@@ -179,7 +179,8 @@ export class Http1Exchange implements StreamUser {
 		const answer = new AnswerBody(head.body, minorVersion);
 		this.#answer = answer;
 		this.#status = head.status;
-		this.#reusable = head.reusable;
+		// HTTP/2 gets connections of its own.
+		this.#reusable = head.reusable && this.request.service.kind === "http";
 		if (!this.#body.done || minorVersion === 0 || this.#front.draining) connection.keepAlive = false;
 		const { rechunked } = answer;
 		const afterUrlToken = this.request.swap !== null;
@@ -278,6 +279,7 @@ export class Http1Exchange implements StreamUser {
 
 	#badAnswer(why: string): void {
 		this.cancel(ResetCode.protocol, why);
+		if (this.request.service.kind === "h2") return this.#refuseWebSocket();
 		this.#refuse(502, "bad_answer", `The service's answer is refused: ${why}.`);
 	}
 
@@ -291,6 +293,7 @@ export class Http1Exchange implements StreamUser {
 		const lease = this.#lease as Lease;
 		lease.link.user = null;
 		lease.link.reset(ResetCode.cancelled, "no answer");
+		if (this.request.service.kind === "h2") return this.#refuseWebSocket();
 		this.#again(lease, "The service closed its connection without an answer.");
 	}
 
@@ -300,7 +303,15 @@ export class Http1Exchange implements StreamUser {
 			this.#lease = null;
 			return this.#connection.cut();
 		}
+		if (this.request.service.kind === "h2" && code === ResetCode.targetLost) return this.#refuseWebSocket();
 		this.#again(lease, brokenBeforeAnswer(lease, code, reason));
+	}
+
+	/** What a service of kind `h2` made of the only thing that it is asked as HTTP/1.1. */
+	#refuseWebSocket(): void {
+		const { name } = this.request.service;
+		this.#lease = null;
+		this.#refuse(505, "wrong_protocol", `"${name}" took no WebSocket of HTTP/1.1: it may speak HTTP/2 alone.`, true);
 	}
 
 	/** Once more with another link, when nothing of a body was consumed and asking twice does no harm. */
