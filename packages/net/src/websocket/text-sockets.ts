@@ -132,8 +132,13 @@ export class TextSocket {
 	readonly #reader: MessageReader;
 	/** Whatever its user keeps with it: found without a search. */
 	owner: object | null = null;
-	/** Texts are framed where they are written. */
-	#pending: (Frame | string)[] = [];
+	/**
+	 * Texts are framed where they are written. The first has a place of its own, and no list is made before a second comes: a
+	 * list for each would be made in the old generation after a while, because some wait, and each of those would keep its
+	 * text until the whole heap is marked.
+	 */
+	#first: Frame | string | null = null;
+	#others: (Frame | string)[] | null = null;
 	#pendingBytes = 0;
 	/** At most so many bytes that were written wait for the reader; asked of the socket where it matters alone. */
 	#unreadBytes = 0;
@@ -170,7 +175,7 @@ export class TextSocket {
 		socket.once("end", () => socket.end());
 		socket.once("close", () => {
 			this.#state = "closed";
-			this.#pending = [];
+			this.takePending();
 			this.#all.ended(this);
 		});
 		if (head.length > 0) this.#reader.read(head);
@@ -193,23 +198,27 @@ export class TextSocket {
 
 	/** In order with all the others, and in no hurry: a write of its own costs more than its bytes. */
 	sendSoon(text: string): void {
-		if (!this.#take(text, textFrameBytes(text)) || this.#pending.length > 1) return;
-		this.#all.patient(this);
+		if (this.#take(text, textFrameBytes(text)) && this.#others === null) this.#all.patient(this);
 	}
 
 	/** @returns whether it is taken. */
 	#take(frame: Frame | string, bytes: number): boolean {
 		if (this.#state !== "open") return false;
 		if (this.#isTooSlow(bytes)) {
-			this.#pending = [];
-			this.#pendingBytes = 0;
+			this.takePending();
 			this.close(closeCodes.tooSlow, "too slow: the reader fell behind");
 			return false;
 		}
 		this.#pendingBytes += bytes;
 		if (typeof frame !== "string" || asciiFrameBytes(frame) !== bytes) this.isPlain = false;
-		this.#pending.push(frame);
+		this.#push(frame);
 		return true;
+	}
+
+	#push(frame: Frame | string): void {
+		if (this.#first === null) this.#first = frame;
+		else if (this.#others === null) this.#others = [frame];
+		else this.#others.push(frame);
 	}
 
 	#isTooSlow(bytes: number): boolean {
@@ -221,7 +230,7 @@ export class TextSocket {
 
 	/** For TextSockets alone. */
 	hurry(): void {
-		if (this.#hurried || this.#pending.length === 0) return;
+		if (this.#hurried || this.#first === null) return;
 		this.#hurried = true;
 		this.#all.writes.add(this);
 	}
@@ -233,7 +242,7 @@ export class TextSocket {
 
 	#close(code: number, reason: string, told: number): void {
 		if (this.#state !== "open") return;
-		this.#pending.push(closeFrame(code, reason));
+		this.#push(closeFrame(code, reason));
 		this.#state = "closing";
 		const pending = this.takePending();
 		this.#socket.end(joinFrames(pending));
@@ -246,8 +255,11 @@ export class TextSocket {
 
 	/** For TextSockets alone. */
 	takePending(): readonly (Frame | string)[] {
-		const pending = this.#pending;
-		this.#pending = [];
+		const first = this.#first;
+		const others = this.#others;
+		const pending = first === null ? none : others === null ? [first] : [first, ...others];
+		this.#first = null;
+		this.#others = null;
 		this.#pendingBytes = 0;
 		this.isPlain = true;
 		this.#hurried = false;
@@ -287,6 +299,7 @@ export class TextSocket {
 	}
 }
 
+const none: readonly never[] = [];
 const pingFrame = controlFrame(0x9, Buffer.alloc(0));
 
 function controlFrame(opcode: number, payload: Uint8Array): Frame {
