@@ -14,6 +14,8 @@ export type Command =
 	| { readonly do: "status"; readonly id: number }
 	/** So many bytes of reports were taken: see `Allowance`. */
 	| { readonly do: "taken"; readonly bytes: number }
+	/** A `peerChange` was taken: see `ChangeReports`. */
+	| { readonly do: "changeTaken"; readonly publicKey: Uint8Array }
 	| { readonly do: "close" };
 
 /** What comes back. */

@@ -21,6 +21,7 @@ import { type Endpoint, endpointOf } from "../protocol/endpoint.ts";
 import type { Peer } from "../protocol/peer.ts";
 import { Timestamps } from "../protocol/timestamps.ts";
 import { Allowance } from "./allowance.ts";
+import { ChangeReports } from "./change-reports.ts";
 import type { Command, EngineOptions, Report } from "./commands.ts";
 import { TimestampStore } from "./timestamp-store.ts";
 
@@ -74,6 +75,7 @@ export async function openEngineHost(deps: EngineHostDeps, options: EngineOption
 		throw failure;
 	}
 	const allowance = new Allowance();
+	const changes = new ChangeReports((publicKey) => deps.report({ is: "peerChange", publicKey }));
 	const openssl = isOffload ? openOpenssl() : opensslIfThere();
 	const engine = new Engine(
 		{
@@ -92,7 +94,7 @@ export async function openEngineHost(deps: EngineHostDeps, options: EngineOption
 				relay: (publicKey, bytes, urgent) => {
 					if (allowance.claim(bytes.length)) deps.report({ is: "relay", publicKey, bytes, urgent });
 				},
-				peerChange: (publicKey) => deps.report({ is: "peerChange", publicKey }),
+				peerChange: (publicKey) => changes.changed(publicKey),
 			},
 		},
 		options.privateKey,
@@ -121,6 +123,7 @@ export async function openEngineHost(deps: EngineHostDeps, options: EngineOption
 			if (isClosed) return;
 			if (command.do === "close") close();
 			else if (command.do === "taken") allowance.free(command.bytes);
+			else if (command.do === "changeTaken") changes.taken(command.publicKey);
 			else if (command.do === "status")
 				deps.report({
 					is: "status",
@@ -184,7 +187,7 @@ function feed(engine: Engine, tun: Tun, udp: Socket, lost: () => void): void {
 
 function obey(
 	engine: Engine,
-	command: Exclude<Command, { do: "close" | "status" | "taken" }>,
+	command: Exclude<Command, { do: "close" | "status" | "taken" | "changeTaken" }>,
 	udp: UdpIo,
 	mtu: number,
 ): void {

@@ -233,6 +233,7 @@ export class WireguardDevice implements OverlayDevice {
 			case "taken":
 				return this.#allowance.free(report.bytes);
 			case "peerChange":
+				this.#post({ do: "changeTaken", publicKey: report.publicKey });
 				return this.#onPeerChange(report.publicKey);
 			case "lost":
 				return this.#fail(wireguardError("device_failed", report.reason));

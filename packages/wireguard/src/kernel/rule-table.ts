@@ -3,7 +3,8 @@ import { run } from "@warren/net";
 import { wireguardError } from "../errors.ts";
 import { dropTable, packetFilter } from "./packet-filter.ts";
 
-const timeoutMs = 10_000;
+/** A host that has just been started has more to do: without an answer it would get a slower plane. */
+const timeoutMs = 30_000;
 /** Rules that the host refused are tried again. */
 const retryMs = 5_000;
 /** Of actions that wait for rules: more than a roster makes. */
