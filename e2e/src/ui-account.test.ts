@@ -1,7 +1,7 @@
-import { createHmac } from "node:crypto";
 import { type StartedNode, startNode } from "@warren/testkit";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { totp } from "./authenticator.ts";
 import { browserMissing, launchBrowser } from "./browser.ts";
 import { stockClient } from "./stock-client.ts";
 import {
@@ -21,17 +21,6 @@ import {
 
 /** A person's account in the browser: how they prove it, where they are signed in, whom they let in. */
 const missing = browserMissing();
-
-/** The code of an authenticator app (RFC 6238, 30 s, six digits). */
-function totp(secret: string, now: number): string {
-	const bits = [...secret].map((each) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(each).toString(2).padStart(5, "0"));
-	const key = Buffer.from((bits.join("").match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
-	const counter = Buffer.alloc(8);
-	counter.writeBigUInt64BE(BigInt(Math.floor(now / 30_000)));
-	const mac = createHmac("sha1", key).update(counter).digest();
-	const offset = (mac.at(-1) as number) & 15;
-	return String((mac.readUInt32BE(offset) & 0x7fffffff) % 1_000_000).padStart(6, "0");
-}
 
 const dialog = (page: Page) => page.getByRole("dialog");
 /** The text of the value that one tap would copy. */

@@ -1,6 +1,7 @@
 import type { StartedNode } from "@warren/testkit";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { totp } from "./authenticator.ts";
 import { browserMissing } from "./browser.ts";
 import { askHub, choose, expectAccessible, owner, setUp } from "./ui-pages.ts";
 import { type Action, button, dialogOf, expectProgress, section, textbox } from "./ui-progress.ts";
@@ -120,6 +121,33 @@ const actions: Readonly<Record<string, Action>> = {
 			await dialogOf(page).getByRole("button", { name: "Go on" }).click();
 		},
 		done: (page) => page.getByRole("img", { name: "QR code for your authenticator app" }).waitFor(),
+	},
+	"a second factor is confirmed": {
+		path: "/account",
+		method: "POST",
+		asks: /\/auth\/two-factor\/verify-totp$/,
+		act: async (page) => {
+			await section(page, "Second factor").getByRole("button", { name: "Switch on" }).click();
+			await dialogOf(page).getByRole("textbox", { name: "Password now" }).fill(owner.password);
+			await dialogOf(page).getByRole("button", { name: "Go on" }).click();
+			const key = "Copy key for the app: ";
+			const copy = dialogOf(page).getByRole("button", { name: key });
+			const secret = (await copy.getAttribute("aria-label"))?.slice(key.length) ?? "";
+			await dialogOf(page).getByRole("textbox", { name: "Code" }).fill(totp(secret, Date.now()));
+			await dialogOf(page).getByRole("button", { name: "Confirm" }).click();
+		},
+		done: (page) => section(page, "Second factor").getByText("on", { exact: true }).waitFor(),
+	},
+	"a second factor is switched off": {
+		path: "/account",
+		method: "POST",
+		asks: /\/auth\/two-factor\/disable$/,
+		act: async (page) => {
+			await section(page, "Second factor").getByRole("button", { name: "Switch off" }).click();
+			await dialogOf(page).getByRole("textbox", { name: "Password now" }).fill(owner.password);
+			await dialogOf(page).getByRole("button", { name: "Switch off" }).click();
+		},
+		done: (page) => section(page, "Second factor").getByText("off", { exact: true }).waitFor(),
 	},
 	"a passkey is added": {
 		path: "/account",

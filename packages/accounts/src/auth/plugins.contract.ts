@@ -165,6 +165,13 @@ export function pluginsSuite(open: HubSource): void {
 				.execute(),
 		);
 		expect(rows).not.toContain(enabled.body.backupCodes[0]);
+
+		// Switched off, the session is another: the one before is over, and whoever asked has the new one.
+		const off = await hub.call("POST", "/auth/two-factor/disable", { password }, bearer(right.body.token));
+		expect(off.status).toBe(200);
+		expect((await hub.call("GET", "/me", undefined, bearer(right.body.token))).status).toBe(401);
+		const given = decodeURIComponent(off.headers.get("set-auth-token") ?? "").split(".")[0] as string;
+		expect((await hub.call("GET", "/me", undefined, bearer(given))).body.user.twoFactor).toBe(false);
 	});
 
 	it("API keys: stand for their person, are kept hashed, and die at once with their sockets", async () => {

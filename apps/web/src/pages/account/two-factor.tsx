@@ -52,9 +52,12 @@ function Enable({ open, onClose }: { open: boolean; onClose: () => void }) {
 		>
 			{enrolment === undefined ? (
 				<PasswordForm
-					path="/auth/two-factor/enable"
 					action={t.goOn}
-					onDone={(body) => setEnrolment(body as Enrolment)}
+					onPassword={async (password) =>
+						setEnrolment(
+							await hub.request<Enrolment>("/auth/two-factor/enable", { method: "POST", body: { password } }),
+						)
+					}
 				/>
 			) : (
 				<Confirmation enrolment={enrolment} onDone={close} />
@@ -66,12 +69,7 @@ function Enable({ open, onClose }: { open: boolean; onClose: () => void }) {
 function Confirmation({ enrolment, onDone }: { enrolment: Enrolment; onDone: () => void }) {
 	const secret = new URL(enrolment.totpURI).searchParams.get("secret") ?? "";
 	const submission = useSubmit(async (form) => {
-		// With cookies: the library gives the session anew once it has a second factor.
-		await hub.signIn(
-			"/auth/two-factor/verify-totp",
-			{ code: textOf(form, "code").replaceAll(" ", "") },
-			{ headers: { authorization: `Bearer ${hub.account.get()?.token}` } },
-		);
+		await asNewSession("/auth/two-factor/verify-totp", { code: textOf(form, "code").replaceAll(" ", "") });
 		toast.add({ title: t.enabled, type: "info" });
 		await queryClient.invalidateQueries({ queryKey: ["hub"] });
 		onDone();
@@ -105,9 +103,9 @@ function Disable({ open, onClose }: { open: boolean; onClose: () => void }) {
 	return (
 		<Dialog open={open} onClose={onClose} title={t.disableTitle} lead={t.enableLead}>
 			<PasswordForm
-				path="/auth/two-factor/disable"
 				action={t.disable}
-				onDone={async () => {
+				onPassword={async (password) => {
+					await asNewSession("/auth/two-factor/disable", { password });
 					toast.add({ title: t.disabled, type: "info" });
 					await queryClient.invalidateQueries({ queryKey: ["hub", "me"] });
 					onClose();
@@ -117,11 +115,13 @@ function Disable({ open, onClose }: { open: boolean; onClose: () => void }) {
 	);
 }
 
-function PasswordForm(props: { path: string; action: string; onDone: (body: unknown) => Promise<void> | void }) {
-	const submission = useSubmit(async (form) => {
-		const body = { password: secretOf(form, "password") };
-		await props.onDone(await hub.request<unknown>(props.path, { method: "POST", body }));
-	});
+/** The library ends this session and gives another, once there is a second factor or none any more. */
+async function asNewSession(path: string, body: object): Promise<void> {
+	await hub.signIn(path, body, { headers: { authorization: `Bearer ${hub.account.get()?.token}` } });
+}
+
+function PasswordForm(props: { action: string; onPassword: (password: string) => Promise<void> }) {
+	const submission = useSubmit((form) => props.onPassword(secretOf(form, "password")));
 	return (
 		<Form
 			submission={submission}
