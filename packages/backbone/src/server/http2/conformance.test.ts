@@ -29,6 +29,8 @@ function failures(file: string, host: string, port: number, name: string): Promi
 	});
 }
 
+/** A case writes its frames one by one: answered between two of them, its stream is closed, and it tries something else. */
+const maxRuns = 4;
 /** The port speaks HTTP/1.1 too, and says so: what begins like neither is answered 400. */
 const bothProtocols = ["2: Sends invalid connection preface"];
 
@@ -57,8 +59,13 @@ async function portOf(service: string): Promise<number> {
 // Side by side: it waits more than it works.
 describe.concurrent("HTTP/2 as h2spec reads RFC 7540 and 7541: whatever Node's own server passes", () => {
 	const expectNodes = async (place: string, host: string, port: number) => {
-		const ours = await failures(h2spec.file as string, host, port, place);
-		expect(ours.filter((each) => !nodes.includes(each) && !bothProtocols.includes(each))).toEqual([]);
+		let left: string[] | null = null;
+		for (let run = 0; run < maxRuns && left?.length !== 0; run++) {
+			const ours = await failures(h2spec.file as string, host, port, place);
+			const before: readonly string[] = left ?? ours;
+			left = before.filter((each) => ours.includes(each) && !nodes.includes(each) && !bothProtocols.includes(each));
+		}
+		expect(left).toEqual([]);
 	};
 
 	it("a service of kind h2 passes", { timeout: 280_000 }, async (context) => {
