@@ -359,7 +359,7 @@ describe("a page of another origin", () => {
 		await using plain = await startNode({ args: ["--http"], env: { WARREN_WEB: web.path } });
 		const page = await browser.newPage();
 		const answer = await page.goto(`http://evil.example:${plain.port}/`);
-		expect([answer?.status(), await page.title()]).toEqual([421, ""]);
+		expect([answer?.status(), await page.title()]).toEqual([421, "This server goes by other names"]);
 		await expect(page.goto(`https://evil.example:${node.port}/`)).rejects.toThrow(/ERR_CERT_COMMON_NAME_INVALID/);
 		await page.close();
 	});
