@@ -22,7 +22,7 @@ import {
 } from "@warren/store";
 import { RawClient } from "@warren/testkit";
 import type { Transport } from "./agent/dial.ts";
-import { ServiceAgent, type ServiceAgentOptions } from "./agent/service-agent.ts";
+import { agentWindows, ServiceAgent, type ServiceAgentOptions } from "./agent/service-agent.ts";
 import { type Backbone, type BackboneOptions, openBackbone } from "./backbone.ts";
 import { SigningKey } from "./identity/signing-key.ts";
 import { type BackboneTables, backboneSchema } from "./schema.ts";
@@ -203,6 +203,7 @@ export class TestBackbone implements AsyncDisposable {
 				random: systemRandom,
 				logger: silentLogger,
 				tracer,
+				windows: agentWindows(),
 				changed: (each) => {
 					if (each.status.state !== "connecting") online();
 				},

@@ -4,7 +4,7 @@
  */
 export type { Transport } from "./agent/dial.ts";
 export { Forwarder, type ForwarderOptions } from "./agent/forwarder.ts";
-export { type AgentState, ServiceAgent, type ServiceAgentOptions } from "./agent/service-agent.ts";
+export { type AgentState, agentWindows, ServiceAgent, type ServiceAgentOptions } from "./agent/service-agent.ts";
 export type { Target } from "./agent/target-stream.ts";
 export { Visitor, type VisitorOptions } from "./agent/visitor.ts";
 export { type Backbone, type BackboneDeps, type BackboneOptions, openBackbone } from "./backbone.ts";

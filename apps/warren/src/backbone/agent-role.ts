@@ -1,4 +1,4 @@
-import { type AgentState, ServiceAgent, type ServiceAgentOptions } from "@warren/backbone";
+import { type AgentState, agentWindows, ServiceAgent, type ServiceAgentOptions } from "@warren/backbone";
 import type { RoleDeps } from "../cli/run-role.ts";
 import type { AgentServiceConfig } from "../config/backbone-config.ts";
 
@@ -22,6 +22,7 @@ export function openAgents(
 	services: readonly AgentServiceConfig[],
 	onChange: () => void = () => {},
 ): AgentRole {
+	const windows = agentWindows();
 	const agents = new Map<string, { config: AgentServiceConfig; agent: ServiceAgent }>();
 	let settle = () => {};
 	const settled = new Promise<void>((resolve) => (settle = resolve));
@@ -39,7 +40,7 @@ export function openAgents(
 		onChange();
 	};
 	const start = (key: string, config: AgentServiceConfig) => {
-		const agent = new ServiceAgent({ ...deps, changed }, optionsOf(config));
+		const agent = new ServiceAgent({ ...deps, changed, windows }, optionsOf(config));
 		agents.set(key, { config, agent });
 		agent.start();
 	};

@@ -12,9 +12,11 @@ import {
 	type Tracer,
 } from "@warren/kernel";
 import { FrameType, type OpenRequest, type Welcome } from "../protocol/frames.ts";
+import { laneLimits } from "../protocol/lanes.ts";
 import type { Lane } from "../tunnel/lane.ts";
 import { type LinkOwner, TunnelLink } from "../tunnel/link.ts";
 import { SharedConnection, type SharedOwner } from "../tunnel/shared-connection.ts";
+import { WindowBudget } from "../tunnel/window-budget.ts";
 import { Dialler, type Transport } from "./dial.ts";
 import { type Target, TargetStream, UdpTargetStream } from "./target-stream.ts";
 
@@ -57,9 +59,14 @@ export interface ServiceAgentDeps {
 	readonly random: Random;
 	readonly logger: Logger;
 	readonly changed: (agent: ServiceAgent) => void;
+	/** Of all agents of this process. */
+	readonly windows: WindowBudget;
 	/** Null or absent = nobody asked for traces. */
 	readonly tracer?: Tracer | null | undefined;
 }
+
+/** What the uploads to targets of all agents of a process may keep waiting, beyond their lanes' first windows. */
+export const agentWindows = (): WindowBudget => new WindowBudget(laneLimits.maxProcessExtraBytes);
 
 /**
  * Keeps links parked at the backbone for one service and connects each stream to the target. It decides about how many
@@ -178,7 +185,8 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 			return;
 		}
 		this.#backoff.reset();
-		if (this.#transport === "shared") this.#shared.add(new SharedConnection(dialled.channel, this, this.#now));
+		if (this.#transport === "shared")
+			this.#shared.add(new SharedConnection(dialled.channel, this, this.#now, this.#deps.windows));
 		else {
 			const link = new TunnelLink(dialled.channel, this, this.#now);
 			this.#links.add(link);

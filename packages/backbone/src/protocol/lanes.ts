@@ -20,22 +20,21 @@ export const laneLimits = {
 	maxRecordBytes: 128 * 1024,
 	/** Lane numbers of one connection; the last one retires it. */
 	maxLanes: 0xff_ff_ff,
-	/** Credit of a lane when it begins. */
-	firstWindowBytes: 256 * 1024,
-	/** …and what it may grow to while its reader takes all that comes: 335 MB/s at a round trip of 100 ms. */
-	maxWindowBytes: 32 * 1024 * 1024,
 	/**
-	 * A window grows by so much at once, once a round trip; by two where its reader lets an eighth of it wait. What lies
-	 * between the first window and the widest is one step: it is what sockets' own buffers take of a reader that is slow.
+	 * Credit of a lane when it begins, and what it may grow to while its reader takes all that comes, a step a round trip.
+	 * The steps before the widest one together are about what sockets' own buffers take of a reader that stands: who has
+	 * taken more than that reads. The widest is 670 MB/s at a round trip of 100 ms.
 	 */
-	windowGrowth: 16,
+	windowBytes: [256 * 1024, 8 * 1024 * 1024, 32 * 1024 * 1024, 64 * 1024 * 1024],
 	/** What has been taken is granted anew at half of the window, or at this. */
 	maxGrantBytes: 512 * 1024,
 	/** Beyond their first windows, all lanes of a connection together. */
-	maxExtraBytes: 64 * 1024 * 1024,
-	/** …and those of all connections of a server. */
-	maxServerExtraBytes: 256 * 1024 * 1024,
+	maxExtraBytes: 128 * 1024 * 1024,
+	/** …and those of all connections of a process, server or agent. */
+	maxProcessExtraBytes: 256 * 1024 * 1024,
 } as const;
+export const firstWindowBytes = laneLimits.windowBytes[0];
+export const maxWindowBytes = laneLimits.windowBytes[3];
 
 export function writeRecord(to: Uint8Array, at: number, type: number, lane: number, value: number): void {
 	to[at] = type;

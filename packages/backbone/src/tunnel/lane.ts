@@ -1,5 +1,5 @@
 import { headerBytes } from "../protocol/frames.ts";
-import { LaneRecord, laneLimits } from "../protocol/lanes.ts";
+import { firstWindowBytes, LaneRecord, laneLimits, maxWindowBytes } from "../protocol/lanes.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import type { LinkChannel } from "./link-channel.ts";
 import type { SharedConnection } from "./shared-connection.ts";
@@ -26,16 +26,16 @@ export class Lane implements LinkChannel {
 	user: LaneUser | null = null;
 	#open = true;
 	/** How much this side may send. */
-	#credit: number = laneLimits.firstWindowBytes;
+	#credit: number = firstWindowBytes;
 	/** What the credit did not let through. */
 	readonly #held: Uint8Array[] = [];
 	#heldBytes = 0;
 	/** `write` said false since the user last heard that there is room. */
 	#owesRoom = false;
 	/** How much may be on its way here or unread. */
-	#window: number = laneLimits.firstWindowBytes;
+	#window: number = firstWindowBytes;
 	/** …of which the other side may still send so much. */
-	#granted: number = laneLimits.firstWindowBytes;
+	#granted: number = firstWindowBytes;
 	/** Taken by the reader, and not granted anew yet. */
 	#taken = 0;
 	#paused = false;
@@ -160,8 +160,9 @@ export class Lane implements LinkChannel {
 		const waited = this.#mostUnread / this.#window;
 		this.#mostUnread = this.#unread.length;
 		if (waited > 1 / 2) return;
-		const wanted = Math.min(this.#window * (waited > 1 / 8 ? 2 : laneLimits.windowGrowth), laneLimits.maxWindowBytes);
-		const more = this.shared.windows.take(wanted - this.#window, this.#window - laneLimits.firstWindowBytes);
+		const step = laneLimits.windowBytes.find((bytes) => bytes > this.#window) ?? maxWindowBytes;
+		const wanted = waited > 1 / 8 ? Math.min(this.#window * 2, step) : step;
+		const more = this.shared.windows.take(wanted - this.#window, this.#window - firstWindowBytes);
 		if (more === 0) return;
 		this.#window += more;
 		this.#taken += more;
@@ -171,7 +172,7 @@ export class Lane implements LinkChannel {
 
 	/** It holds more of what all lanes share than a first window; a new lane is cheaper than to keep it for nothing. */
 	get isWide(): boolean {
-		return this.#window > laneLimits.firstWindowBytes || this.#credit > laneLimits.firstWindowBytes;
+		return this.#window > firstWindowBytes || this.#credit > firstWindowBytes;
 	}
 
 	/** …and what passed last had no need of it. */
@@ -235,7 +236,7 @@ export class Lane implements LinkChannel {
 		if (!this.#open) return;
 		this.#open = false;
 		this.rest();
-		this.shared.windows.give(this.#window - laneLimits.firstWindowBytes);
+		this.shared.windows.give(this.#window - firstWindowBytes);
 		this.#held.length = 0;
 		this.#heldBytes = 0;
 		this.#unread.clear();

@@ -11,7 +11,7 @@ import { ServiceAgents } from "./service-agents.ts";
 export class AgentPool implements Closeable {
 	readonly #services = new Map<string, ServiceAgents>();
 	readonly #now: () => number;
-	readonly #windows = new WindowBudget(laneLimits.maxServerExtraBytes);
+	readonly #windows = new WindowBudget(laneLimits.maxProcessExtraBytes);
 	readonly #changed: (service: string, agent: Agent, gone: boolean) => void;
 
 	constructor(now: () => number, changed: (service: string, agent: Agent, gone: boolean) => void) {
