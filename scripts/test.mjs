@@ -1,43 +1,36 @@
 // npm test: set-up where it is missing, then every test. Prints what was skipped and why; the last line has the counts.
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildWeb, fail, install, pinnedEnvironment, root, runNode } from "./setup.mjs";
+import { longerTests, readReport, runLongerTier, vitestArguments } from "./longer-tier.mjs";
+import { buildWeb, install, pinnedEnvironment, runNode } from "./setup.mjs";
 
 install();
 buildWeb();
 const folder = mkdtempSync(join(tmpdir(), "warren-test-"));
 const report = join(folder, "report.json");
 const wanted = process.argv.slice(2);
-// Clusters, proxies, NATs and benches are CI's at each change; a file that is named is run whatever it is.
-const runsAll = process.env.CI !== undefined || process.env.WARREN_LONG_TESTS !== undefined;
-const left =
-	runsAll || wanted.some((each) => !each.startsWith("-"))
-		? []
-		: JSON.parse(readFileSync(join(root, "scripts/longer-tests.json"), "utf8"));
-const ran = runNode(
-	[
-		join(root, "node_modules/vitest/vitest.mjs"),
-		"run",
-		"--reporter=default",
-		"--reporter=./scripts/test-report.ts",
-		...(left.length > 0 ? ["--project=!longer"] : []),
-		...wanted,
-	],
-	{
-		env: { ...pinnedEnvironment(), WARREN_TEST_REPORT: report },
-	},
-);
-if (!existsSync(report)) fail("The test runner ended without a report.");
-const { passed, failed, skipped } = JSON.parse(readFileSync(report, "utf8"));
-for (const file of left)
-	skipped.push({ name: file, reason: "of the longer tier: CI runs it, here WARREN_LONG_TESTS=1" });
+// A file that is named is run whatever it is.
+const names = wanted.some((each) => !each.startsWith("-"));
+const { status } = runNode(vitestArguments(...(names ? [] : ["--project=!longer"]), ...wanted), {
+	env: { ...pinnedEnvironment(), WARREN_TEST_REPORT: report },
+});
+const reports = [readReport(report, "npm test")];
+if (!names && (process.env.CI !== undefined || process.env.WARREN_LONG_TESTS !== undefined)) {
+	const { WARREN_TESTS_BEGIN_UNTIL: until } = process.env;
+	reports.push(...(await runLongerTier(folder, until === undefined ? Number.POSITIVE_INFINITY : Number(until) * 1000)));
+} else if (!names) {
+	const reason = "of the longer tier: CI runs it, here WARREN_LONG_TESTS=1";
+	reports.push({ passed: 0, failed: [], skipped: longerTests.map((name) => ({ name, reason })) });
+}
 rmSync(folder, { recursive: true });
+const passed = reports.reduce((sum, each) => sum + each.passed, 0);
+const skipped = reports.flatMap((each) => each.skipped);
 for (const { name, reason } of skipped) console.log(`skipped: ${name}: ${reason ?? "no reason given"}`);
 const unexplained = skipped
 	.filter(({ reason }) => reason === null)
 	.map(({ name }) => `${name} was skipped without a reason`);
-const failures = [...failed, ...unexplained];
+const failures = [...reports.flatMap(({ failed }) => failed), ...unexplained];
 for (const name of failures) console.log(`failed: ${name}`);
 console.log(`${passed} passed, ${failures.length} failed, ${skipped.length} skipped`);
-process.exit(failures.length > 0 || passed === 0 || ran.status !== 0 ? 1 : 0);
+process.exit(failures.length > 0 || passed === 0 || status !== 0 ? 1 : 0);

@@ -101,7 +101,8 @@ describe("the agent's page", () => {
 		await page.route(
 			(url) => asks.test(url.pathname),
 			(route) =>
-				route.fulfill({ status: 503, json: { error: "busy", message: "The agent has no time.", fix: "Ask later." } }),
+				// As OpenCode itself says what is wrong.
+				route.fulfill({ status: 503, json: { name: "BusyError", data: { message: "The agent has no time." } } }),
 			{ times: 1 },
 		);
 		await page.getByRole("textbox", { name: "Message" }).fill("Go on");

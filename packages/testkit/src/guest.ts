@@ -99,7 +99,7 @@ async function boot(kernel: string, archive: string): Promise<string[]> {
 		"qemu-system-x86_64",
 		[
 			// One processor: beside a second one, emulated in a thread of its own, a few in a hundred of Node's processes
-			// crashed, also such as call nothing native of ours. A run takes half as long again.
+			// crashed, by all signs also such as call nothing native of ours. A run takes up to twice as long.
 			...["-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", "2048", "-nodefaults", "-no-reboot"],
 			...["-display", "none", "-serial", "stdio", "-kernel", join(kernel, "boot", image), "-initrd", archive],
 			...["-append", "console=ttyS0 quiet panic=-1 rdinit=/init"],
