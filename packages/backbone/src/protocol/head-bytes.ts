@@ -36,23 +36,42 @@ const commonNames = [
 	"x-content-type-options x-frame-options x-powered-by x-request-id x-requested-with",
 ].flatMap((line) => line.split(" "));
 
+/** A power of two, several times what is in it: most looks find their place at once. */
+const places = 1024;
+
 /** Judges the names of fields. */
 export class FieldNames {
 	readonly #read: ReadonlySet<string>;
 	readonly #dropped: ReadonlySet<string>;
-	readonly #usual: ReadonlyMap<string, FieldName>;
+	/** By their hash, or in the next free place after it. */
+	readonly #usual: ({ readonly spelling: string; readonly name: FieldName } | undefined)[] = new Array(places).fill(
+		undefined,
+	);
 
 	/** @param read names that mean something. @param dropped names that end here; what is reserved ends here, too. */
 	constructor(read: readonly string[], dropped: readonly string[]) {
 		this.#read = new Set(read);
 		this.#dropped = new Set(dropped);
-		const spellings = [...read, ...dropped, ...commonNames].flatMap((name) => [name, capitalized(name)]);
-		this.#usual = new Map(spellings.map((name) => [name, this.#judge(name)]));
+		const names = [...read, ...dropped, ...commonNames];
+		for (const spelling of new Set(names.flatMap((name) => [name, capitalized(name)]))) {
+			let place = placeOf(spelling, 0, spelling.length);
+			while (this.#usual[place] !== undefined) place = (place + 1) % places;
+			this.#usual[place] = { spelling, name: this.#judge(spelling) };
+		}
 	}
 
-	/** @returns null when it is not a token. */
-	of(name: string): FieldName | null {
-		return this.#usual.get(name) ?? (isToken(name) ? this.#judge(name) : null);
+	/**
+	 * The name that stands there. Within its head: a Map would have the runtime make each name a string of its own and keep it.
+	 * @returns null when it is not a token.
+	 */
+	of(head: string, from: number, to: number): FieldName | null {
+		for (let place = placeOf(head, from, to); ; place = (place + 1) % places) {
+			const usual = this.#usual[place];
+			if (usual === undefined) break;
+			if (usual.spelling.length === to - from && head.startsWith(usual.spelling, from)) return usual.name;
+		}
+		const name = head.slice(from, to);
+		return isToken(name) ? this.#judge(name) : null;
 	}
 
 	drops(lower: string): boolean {
@@ -64,6 +83,12 @@ export class FieldNames {
 		if (this.#read.has(lower)) return { lower, fate: "read" };
 		return { lower, fate: this.#dropped.has(lower) || isReservedName(name) ? "drop" : "pass" };
 	}
+}
+
+function placeOf(text: string, from: number, to: number): number {
+	let hash = 0;
+	for (let at = from; at < to; at++) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0;
+	return hash & (places - 1);
 }
 
 function capitalized(name: string): string {

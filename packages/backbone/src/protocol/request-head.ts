@@ -177,7 +177,7 @@ export function parseRequestHead(text: string): RequestHead | HeadRefusal {
 		if (first === 0x20 || first === 0x09) return refuse(400, "A folded header line.");
 		const colon = text.indexOf(":", at);
 		if (colon === -1 || colon > end) return refuse(400, "A header line without a colon.");
-		const name = names.of(text.slice(at, colon));
+		const name = names.of(text, at, colon);
 		if (name === null) return refuse(400, "A header name is not a token.");
 		const next = end + 2;
 		let travels = name.fate === "pass";

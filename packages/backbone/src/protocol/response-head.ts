@@ -60,7 +60,7 @@ export function parseResponseHead(text: string, method: string): ResponseHead | 
 		if (first === 0x20 || first === 0x09) return "it has a folded header line";
 		const colon = text.indexOf(":", at);
 		if (colon === -1 || colon > end) return "it has a header line without a colon";
-		const name = names.of(text.slice(at, colon));
+		const name = names.of(text, at, colon);
 		if (name === null) return "one of its header names is not a token";
 		const next = end + 2;
 		let travels = name.fate === "pass";

@@ -109,7 +109,9 @@ function judged(
 	if (maxBodyBytes !== undefined && head.body.kind === "length" && head.body.bytes > maxBodyBytes)
 		return refused(service, 413, "body_too_large", `The body is larger than ${maxBodyBytes} bytes.`, true);
 	const fields = swap === null ? null : swapFields(head, swap, caller, arrival.secure, front.wallNow);
-	return fields === null ? { kind: "admitted", ...facts, caller } : { kind: "swapped", service, fields };
+	if (fields !== null) return { kind: "swapped", service, fields };
+	const { address, target } = facts;
+	return { kind: "admitted", head, service, caller, address, target, swap };
 }
 
 function refused(
