@@ -195,7 +195,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 			tracer: deps.tracer ?? null,
 		});
 		lifetime.own(hops);
-		const http2 = new Http2Front({ front: () => front, endpoint, pool, inspector, logger });
+		const http2 = new Http2Front({ front: () => front, endpoint, logger });
 		const replay = (service: ActiveService, id: string) => {
 			const kept = inspector.find(service.name, id);
 			if (kept === null) throw backboneError("unknown_request", `There is no recorded request "${id.slice(0, 40)}".`);

@@ -38,3 +38,21 @@ export function refusalText({ status, code, message, retryAfterMs, keepAlive, he
 		(head?.method === "HEAD" ? "" : body)
 	);
 }
+
+/** Of a head that is not one of HTTP. */
+export function headRefusalCode(status: number): string {
+	switch (status) {
+		case 401:
+			return "unauthorized";
+		case 405:
+			return "method_not_allowed";
+		case 414:
+			return "target_too_long";
+		case 431:
+			return "head_too_large";
+		case 505:
+			return "wrong_protocol";
+		default:
+			return "bad_request";
+	}
+}

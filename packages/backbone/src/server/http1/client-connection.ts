@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { headLimits, parseRequestHead, type RequestHead } from "../../protocol/request-head.ts";
 import { swapText } from "../credentials.ts";
 import type { Front, Running } from "../front.ts";
-import { refusalText } from "../refusals.ts";
+import { headRefusalCode, refusalText } from "../refusals.ts";
 import type { ActiveService } from "../services.ts";
 import { type Admission, type AdmittedRequest, admit } from "./admission.ts";
 import { type Arrival, arrivalOf } from "./arrival.ts";
@@ -169,7 +169,7 @@ export class ClientConnection {
 
 	#refuseHead(status: number, message: string): void {
 		this.#head = null;
-		this.writeRefusal(status, codeOf(status), message, true, 0);
+		this.writeRefusal(status, headRefusalCode(status), message, true, 0);
 		this.finished(null, status, false);
 	}
 
@@ -287,22 +287,5 @@ export class ClientConnection {
 		socket.pause();
 		this.#state = closed;
 		this.front.forget(this);
-	}
-}
-
-function codeOf(status: number): string {
-	switch (status) {
-		case 401:
-			return "unauthorized";
-		case 405:
-			return "method_not_allowed";
-		case 414:
-			return "target_too_long";
-		case 431:
-			return "head_too_large";
-		case 505:
-			return "wrong_protocol";
-		default:
-			return "bad_request";
 	}
 }

@@ -17,7 +17,7 @@ import type { Exchange } from "../inspector.ts";
 import { Pace } from "../pace.ts";
 import { fieldsOf, linesOfFields } from "./head-lines.ts";
 import { answerHeaders, passedTrailers } from "./headers.ts";
-import type { ArrivedTrailers } from "./http2-exchange.ts";
+import type { ArrivedTrailers } from "./http2-session.ts";
 import { refuseStream } from "./refuse-stream.ts";
 import { spanFacts } from "./stream-facts.ts";
 

@@ -85,12 +85,3 @@ export function single(value: string | string[] | undefined): string | null {
 	if (value === undefined) return null;
 	return typeof value === "string" && !value.includes(",") ? value : "";
 }
-
-/** Lines of HTTP/1.1, for whoever reads those: the inspector. */
-export function linesOf(headers: IncomingHttpHeaders): string {
-	let lines = "";
-	for (const [name, value] of Object.entries(headers))
-		if (!name.startsWith(":") && name !== "cookie" && !dropped.has(name) && !isReservedName(name))
-			for (const each of Array.isArray(value) ? value : [value ?? ""]) lines += `${name}: ${each}\r\n`;
-	return lines;
-}

@@ -6,13 +6,9 @@ import type { Front } from "../front.ts";
 import type { Exchange } from "../inspector.ts";
 import type { ActiveService } from "../services.ts";
 import { answerHeaders, passedTrailers } from "./headers.ts";
+import type { ArrivedTrailers } from "./http2-session.ts";
 import { refuseStream } from "./refuse-stream.ts";
 import type { Upstream } from "./upstreams.ts";
-
-/** Noted from the first moment on: trailers may come while the request is still judged. */
-export interface ArrivedTrailers {
-	trailers: IncomingHttpHeaders;
-}
 
 export interface Http2Request {
 	readonly stream: ServerHttp2Stream;

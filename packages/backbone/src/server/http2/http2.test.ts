@@ -11,9 +11,9 @@ import {
 } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { Lifetime } from "@warren/kernel";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { TestBackbone } from "../../backbone.testing.ts";
-import { http2Limits } from "./http2-front.ts";
+import { http2Limits } from "./http2-session.ts";
 import { fields, flags, frame, frameTypes, RawHttp2, requestFields } from "./raw-frames.testing.ts";
 
 let backbone: TestBackbone;
@@ -249,6 +249,38 @@ describe("limits over HTTP/2", () => {
 			expect(first?.payload[0], paths[index]?.slice(0, 20)).not.toBe(0x88);
 			if (first?.type === frameTypes.goAway) break;
 		}
+	});
+
+	it.each([
+		[
+			"two Authorizations",
+			[
+				["authorization", "Bearer a"],
+				["authorization", "Bearer b"],
+			],
+		],
+		[
+			"two Origins",
+			[
+				["origin", "http://a.test"],
+				["origin", "http://b.test"],
+			],
+		],
+		["a Host that is not :authority", [["host", "other.mos.test"]]],
+		["a body of a length beside an end at once", [["content-length", "5"]]],
+	] as const)("P2: refuses, as HTTP/1.1 has it: %s", async (_what, more) => {
+		const asked = vi.fn(echoHeaders);
+		await service(asked);
+		using raw = await RawHttp2.open(backbone.port);
+		const send = (id: number, list: readonly (readonly [string, string])[]) =>
+			raw.send(frame(frameTypes.headers, flags.endHeaders | flags.endStream, id, requestFields("rpc.mos.test", list)));
+		send(1, more);
+		const first = await raw.until(({ stream, type }) => stream === 1 && type !== frameTypes.windowUpdate);
+		// A frame that resets the stream, or :status 400, entry 12 of the static table.
+		expect([first?.type, first?.payload[0]]).toEqual(
+			first?.type === frameTypes.reset ? [frameTypes.reset, expect.anything()] : [frameTypes.headers, 0x8c],
+		);
+		expect(asked).not.toHaveBeenCalled();
 	});
 
 	/** Each floods one connection; the server ends it, and serves the others meanwhile. */
