@@ -44,9 +44,9 @@ export class FieldNames {
 	readonly #read: ReadonlySet<string>;
 	readonly #dropped: ReadonlySet<string>;
 	/** By their hash, or in the next free place after it. */
-	readonly #usual: ({ readonly spelling: string; readonly name: FieldName } | undefined)[] = new Array(places).fill(
-		undefined,
-	);
+	readonly #usual: ({ readonly spelling: string; readonly name: FieldName } | undefined)[] = Array.from({
+		length: places,
+	});
 
 	/** @param read names that mean something. @param dropped names that end here; what is reserved ends here, too. */
 	constructor(read: readonly string[], dropped: readonly string[]) {
