@@ -2,11 +2,12 @@ import { type ChildProcess, fork } from "node:child_process";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { countBuffersAsHeap } from "@warren/net";
 
-/** Bytes under way in one direction of one connection; a path's own buffer, above any bandwidth × delay here. */
-const maxUnderWayBytes = 16 * 1024 * 1024;
+/** What a line of 10 Gb/s holds: a fixed figure would be the limit of long delays, and cost the short ones memory. */
+const lineBytesPerMs = 1_250_000;
 
 /** Copies bytes, each as late as it came early; ends and resets pass too, in their place. */
 function delayed(from: Socket, to: Socket, delayMs: number): void {
+	const maxUnderWayBytes = lineBytesPerMs * delayMs;
 	let underWay = 0;
 	const later = (bytes: number, action: () => void) => {
 		underWay += bytes;

@@ -42,6 +42,8 @@ export class Lane implements LinkChannel {
 	readonly #unread = new HeldBytes();
 	/** …since the other side was last held back. */
 	#mostUnread = 0;
+	/** So many bytes are known to come; 0 = nobody knows. */
+	#expected = 0;
 	/** So many bytes are to come until the other side has used what the window last grew by. */
 	#growsAfter = 0;
 	#passed = 0;
@@ -131,6 +133,7 @@ export class Lane implements LinkChannel {
 	onBytes(piece: Buffer): boolean {
 		this.#granted -= piece.length;
 		this.#growsAfter -= piece.length;
+		if (this.#expected > 0) this.#expected = Math.max(0, this.#expected - piece.length);
 		if (this.#granted < 0) return false;
 		this.#count(piece.length);
 		if (this.#paused || this.#unread.length > 0) {
@@ -161,13 +164,21 @@ export class Lane implements LinkChannel {
 		this.#mostUnread = this.#unread.length;
 		if (waited > 1 / 2) return;
 		const step = laneLimits.windowBytes.find((bytes) => bytes > this.#window) ?? maxWindowBytes;
-		const wanted = waited > 1 / 8 ? Math.min(this.#window * 2, step) : step;
+		const enough = this.#expected > 0 ? Math.min(this.#expected, maxWindowBytes) : step;
+		const wanted = waited > 1 / 8 ? Math.min(this.#window * 2, step, enough) : enough;
+		if (wanted <= this.#window) return;
 		const more = this.shared.windows.take(wanted - this.#window, this.#window - firstWindowBytes);
 		if (more === 0) return;
 		this.#window += more;
 		this.#taken += more;
 		this.#grant();
 		this.#growsAfter = this.#granted;
+	}
+
+	/** So many bytes come next: a window that grows may do so at once to what they need. */
+	expect(bytes: number): void {
+		// Frames have heads.
+		this.#expected = bytes + Math.ceil(bytes / 128);
 	}
 
 	/** It holds more of what all lanes share than a first window; a new lane is cheaper than to keep it for nothing. */
@@ -213,6 +224,7 @@ export class Lane implements LinkChannel {
 	/** A stream is over: what it moved says nothing of the next one. */
 	rest(): void {
 		this.#passed = 0;
+		this.#expected = 0;
 		if (!this.#bulk) return;
 		this.#bulk = false;
 		this.shared.bulk -= 1;

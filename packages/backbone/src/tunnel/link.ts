@@ -222,6 +222,11 @@ export class TunnelLink implements LaneUser {
 		this.channel.write(encodeCoded(FrameType.goAway, code, reason));
 	}
 
+	/** So many bytes of the stream come next: what shares its connection with others may be let through at once. */
+	expect(bytes: number): void {
+		this.lane?.expect(bytes);
+	}
+
 	pause(): void {
 		this.channel.pause();
 	}

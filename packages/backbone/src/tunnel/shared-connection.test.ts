@@ -183,6 +183,20 @@ describe("a shared connection", () => {
 		expect(pair.agent.windows.left).toBe(laneLimits.maxExtraBytes - (second - first));
 	});
 
+	it("M4: a window grows at once to what is known to come, and no further", async () => {
+		const known = 20 * 1024 * 1024;
+		const pair = new Pair();
+		await pair.lane();
+		const [near, far] = await pair.lane();
+		far.lane.expect(known);
+		near.lane.write(Buffer.alloc(known));
+		await settled();
+		expect([far.bytes, near.lane.writableLength]).toEqual([known, 0]);
+		const grown = laneLimits.maxExtraBytes - pair.agent.windows.left;
+		expect(grown).toBeGreaterThan(known - 2 * firstWindowBytes);
+		expect(grown).toBeLessThan(known + firstWindowBytes);
+	});
+
 	it("M4: a window takes half at most of what is left for its connection", async () => {
 		const pair = new Pair();
 		await pair.lane();

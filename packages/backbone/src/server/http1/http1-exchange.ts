@@ -178,6 +178,7 @@ export class Http1Exchange implements StreamUser {
 		const { minorVersion } = this.request.head;
 		const answer = new AnswerBody(head.body, minorVersion);
 		this.#answer = answer;
+		if (head.body.kind === "length") this.#lease?.link.expect(head.body.bytes);
 		this.#status = head.status;
 		// HTTP/2 gets connections of its own.
 		this.#reusable = head.reusable && this.request.service.kind === "http";

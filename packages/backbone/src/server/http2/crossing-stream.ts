@@ -181,6 +181,7 @@ export class CrossingStream implements StreamUser {
 		if (stream.destroyed) return this.#finish("the client's stream is over");
 		const answer = new AnswerBody(head.body, 2);
 		this.#answer = answer;
+		if (head.body.kind === "length") this.#lease?.link.expect(head.body.bytes);
 		this.#status = head.status;
 		this.#reusable = head.reusable;
 		const fields = answerHeaders(fieldsOf(head.kept), swap !== null);
