@@ -52,8 +52,12 @@ async function compare(
 	show: (result: Result) => string,
 ): Promise<Map<string, Result>> {
 	const results = new Map<string, Result[]>(paths.map(({ name }) => [name, []]));
-	for (let round = 0; round < rounds; round++)
-		for (const path of paths) results.get(path.name)?.push(await measure(path, load));
+	// The first round of each counts for nothing: it is its compiler's, its caches' and its buffers'.
+	for (let round = smoke ? 0 : -1; round < rounds; round++)
+		for (const path of paths) {
+			const result = await measure(path, load);
+			if (round >= 0) results.get(path.name)?.push(result);
+		}
 	const medians = new Map<string, Result>();
 	for (const [name, each] of results) {
 		const of = (field: keyof Result) => median(each.map((result) => result[field]));
