@@ -172,7 +172,8 @@ describe.each(Object.keys(sizes))("the edge's pages on a %s", (size) => {
 		await expectAccessible(page, "access, conflict");
 		await page.getByRole("button", { name: "Take theirs" }).click();
 		await page.getByText("Source", { exact: true }).click();
-		expect(await page.getByRole("textbox", { name: "Policy source" }).inputValue()).toContain("theirs");
+		// It is fetched anew.
+		await expect.poll(() => page.getByRole("textbox", { name: "Policy source" }).inputValue()).toContain("theirs");
 	});
 
 	it("Network removes a peer for good and lets it in again", async (test) => {
