@@ -46,6 +46,17 @@ export interface TmuxPane {
 	readonly title: string;
 }
 
+/**
+ * Of a pane: where what it runs is; until its shell is in the foreground tmux can't tell, and it is where the pane began.
+ * Before 3.3 tmux keeps that of a session alone.
+ */
+const folderFields = ["pane_current_path", "pane_start_path", "session_path"];
+
+function readFolder(reader: FieldReader): string {
+	const folders = folderFields.map(() => reader.text());
+	return folders.find((folder) => folder !== "") ?? "";
+}
+
 export const sessionFormat = [
 	"session_id",
 	"session_name",
@@ -55,7 +66,7 @@ export const sessionFormat = [
 	"session_activity",
 	"pane_id",
 	"pane_current_command",
-	"pane_current_path",
+	...folderFields,
 	"window_width",
 	"window_height",
 	"status",
@@ -74,7 +85,7 @@ export function readSession(reader: FieldReader): TmuxSession {
 	const activityUnix = reader.number();
 	const pane = reader.text() as PaneNumber;
 	const command = reader.text();
-	const cwd = reader.text();
+	const cwd = readFolder(reader);
 	const width = reader.number();
 	const height = reader.number();
 	const status = reader.text();
@@ -108,7 +119,7 @@ export const paneFormat = [
 	"pane_index",
 	"pane_active",
 	"pane_current_command",
-	"pane_current_path",
+	...folderFields,
 	"pane_width",
 	"pane_height",
 	"pane_title",
@@ -136,7 +147,7 @@ export function readPane(reader: FieldReader): PaneRow {
 			index: reader.number(),
 			active: reader.number() === 1,
 			command: reader.text(),
-			cwd: reader.text(),
+			cwd: readFolder(reader),
 			width: reader.number(),
 			height: reader.number(),
 			title: reader.text(),

@@ -1,4 +1,6 @@
+import { execFile } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
+import { promisify } from "node:util";
 import { tempFolder } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { tmuxEnvironment } from "./environment.ts";
@@ -64,6 +66,25 @@ describe.skipIf(!tmuxInstalled)("tmux, for real (skipped where tmux is not insta
 		mkdirSync(hostile);
 		const number = await server.createSession({ name: "a", cwd: hostile });
 		expect((await server.session(number)).cwd).toBe(hostile.replace("\n", "?"));
+		expect(existsSync(folder.file("pwned"))).toBe(false);
+	});
+
+	test("trap: of a pane that is just starting, or dead, tmux knows no folder: it is where the pane began", async () => {
+		await create("keep");
+		const hostile = folder.file("we #(touch pwned) #S, {};");
+		mkdirSync(hostile);
+		const tmux = async (...line: string[]) =>
+			(await promisify(execFile)("tmux", ["-S", folder.file("s"), ...line])).stdout.trim();
+		await tmux("set-option", "-g", "remain-on-exit", "on");
+		const number = await server.createSession({ name: "a", cwd: hostile, command: "exit" });
+		await until(async () => (await tmux("display-message", "-p", "-t", `${number}:`, "#{pane_dead}")) === "1");
+		expect(await tmux("display-message", "-p", "-t", `${number}:`, "#{pane_current_path}")).toBe("");
+		expect((await server.session(number)).cwd).toBe(hostile);
+		const [window] = await server.windows(number);
+		const pane = await server.splitPane(window?.number ?? "@0", "down");
+		const [after] = await server.windows(number);
+		expect(after?.panes.map(({ cwd }) => cwd)).toEqual([hostile, hostile]);
+		expect(after?.panes[1]?.number).toBe(pane);
 		expect(existsSync(folder.file("pwned"))).toBe(false);
 	});
 

@@ -34,6 +34,9 @@ export interface TmuxServerDeps {
 	readonly program?: string;
 }
 
+/** Where what a pane runs is; where it began while that can't be told. An empty one would be this process's own. */
+const paneFolder = "#{?pane_current_path,#{pane_current_path},#{?pane_start_path,#{pane_start_path},#{session_path}}}";
+
 /**
  * One tmux server, spoken to by its command line. The list of commands is closed: nothing here passes a command of a
  * client through. A server that is not running answers as one without sessions.
@@ -150,7 +153,7 @@ export class TmuxServer {
 	/** @throws WarrenError `no_space`. */
 	async splitPane(target: WindowNumber | PaneNumber, direction: "right" | "down"): Promise<PaneNumber> {
 		const split = ["split-window", direction === "right" ? "-h" : "-v", "-P", "-F", "#{pane_id}", "-t", target];
-		const answer = await this.#try(this.#checked([...split, "-c", "#{pane_current_path}"]));
+		const answer = await this.#try(this.#checked([...split, "-c", paneFolder]));
 		if (answer.refused === undefined) return answer.text.trim() as PaneNumber;
 		if (answer.refused.includes("no space")) {
 			throw terminalError("no_space", "There is no room for another pane in this window.");
