@@ -201,13 +201,16 @@ describe("a gateway on its own", () => {
 		const numbers = again.of("gateway_incoming").map((each) => (each["payload"] as { n: number }).n);
 		expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
 		expect(queued.size).toBeGreaterThanOrEqual(150);
+		// What was kept without having been said to be so may still be on its way: that alone comes another time.
+		again.onMessage = () => {};
+		const taken = new Set(again.of("gateway_incoming").map((each) => each["id"]));
 		await again.close();
-		const nothing = await TestMesh.in(url, "b", all);
-		nothing.say({ type: "gateway_ping", token: "t" });
-		await nothing.next("gateway_pong");
-		expect(nothing.of("gateway_incoming")).toEqual([]);
-		await nothing.close();
-	}, 60_000);
+		const third = await TestMesh.in(url, "b", all);
+		third.say({ type: "gateway_ping", token: "t" });
+		await third.next("gateway_pong");
+		expect(third.of("gateway_incoming").filter((each) => taken.has(each["id"]))).toEqual([]);
+		await third.close();
+	}, 120_000);
 
 	it("keeps nothing of what was delivered", async () => {
 		using folder = tempFolder("gateway");
