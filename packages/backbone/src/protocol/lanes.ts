@@ -9,7 +9,7 @@ export const LaneRecord = {
 	open: 0x01,
 	/** Both. So many further bytes may come on the lane. */
 	credit: 0x02,
-	/** Both. More is there than the credit lets through. */
+	/** Both. More is there than the credit lets through; a value other than 0 = so many bytes come next. */
 	blocked: 0x03,
 	/** Both. The lane is gone; said once, nothing answers it. */
 	close: 0x04,

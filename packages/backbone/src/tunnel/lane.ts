@@ -15,6 +15,9 @@ export interface LaneUser {
 
 /** Bytes between two beats after which a lane counts as bulk: small requests rather go elsewhere meanwhile. */
 const bulkBytes = 512 * 1024;
+/** What is less than this, a lane's first window lets through by itself. */
+const worthTellingBytes = 2 * firstWindowBytes;
+const maxRecordValue = 0xff_ff_ff_ff;
 
 /**
  * One channel of a shared connection. Who reads grants credit as it takes bytes, so that a reader that stands holds its
@@ -44,6 +47,8 @@ export class Lane implements LinkChannel {
 	#mostUnread = 0;
 	/** So many bytes are known to come; 0 = nobody knows. */
 	#expected = 0;
+	/** …and the reader has taken so many of them since it was known. */
+	#takenOfExpected = 0;
 	/** So many bytes are to come until the other side has used what the window last grew by. */
 	#growsAfter = 0;
 	#passed = 0;
@@ -87,6 +92,12 @@ export class Lane implements LinkChannel {
 		this.#count(bytes);
 		this.#credit -= bytes;
 		return this.#flowing();
+	}
+
+	/** So many bytes are to be written next. */
+	announce(bytes: number): void {
+		if (bytes >= worthTellingBytes)
+			this.shared.sendRecord(LaneRecord.blocked, this.number, Math.min(bytes, maxRecordValue));
 	}
 
 	#hold(bytes: Uint8Array): void {
@@ -145,8 +156,11 @@ export class Lane implements LinkChannel {
 
 	#take(piece: Buffer): void {
 		this.#taken += piece.length;
+		this.#takenOfExpected += piece.length;
 		this.user?.onBytes(piece);
-		if (this.#taken >= Math.min(this.#window / 2, laneLimits.maxGrantBytes) && this.#open) this.#grant();
+		if (this.#taken < Math.min(this.#window / 2, laneLimits.maxGrantBytes) || !this.#open) return;
+		this.#grant();
+		if (this.#expected > 0) this.#takenAsExpected();
 	}
 
 	#grant(): void {
@@ -156,16 +170,44 @@ export class Lane implements LinkChannel {
 		this.shared.sendRecord(LaneRecord.credit, this.number, bytes);
 	}
 
-	/** The other side has more than the window lets through: a wider one helps, unless the reader itself is what holds it. */
-	onBlocked(): void {
+	/**
+	 * The other side has more than the window lets through: a wider one helps, unless the reader itself is what holds it.
+	 * @param toCome it has not come to that yet, and knows how much it will send; 0 = it has come to it.
+	 */
+	onBlocked(toCome: number): void {
+		if (toCome > 0) return this.expect(toCome);
 		// Said before it knew of what it was given last.
 		if (this.#growsAfter > 0) return;
 		const waited = this.#mostUnread / this.#window;
 		this.#mostUnread = this.#unread.length;
 		if (waited > 1 / 2) return;
 		const step = laneLimits.windowBytes.find((bytes) => bytes > this.#window) ?? maxWindowBytes;
-		const enough = this.#expected > 0 ? Math.min(this.#expected, maxWindowBytes) : step;
-		const wanted = waited > 1 / 8 ? Math.min(this.#window * 2, step, enough) : enough;
+		this.#widen(waited > 1 / 8 ? Math.min(this.#window * 2, step) : step);
+	}
+
+	/**
+	 * So many bytes come next. Before the other side is held back once, the window is as wide as sockets' own buffers, and
+	 * when a reader has taken more than those, as wide as what is left needs.
+	 */
+	expect(bytes: number): void {
+		if (bytes < worthTellingBytes) return;
+		// Frames have heads.
+		this.#expected = bytes + Math.ceil(bytes / 128);
+		this.#takenOfExpected = 0;
+		this.#mostUnread = this.#unread.length;
+		this.#widen(laneLimits.windowBytes[1]);
+	}
+
+	#takenAsExpected(): void {
+		if (this.#window === maxWindowBytes || this.#takenOfExpected < laneLimits.windowBytes[1]) return;
+		this.#takenOfExpected = 0;
+		if (this.#mostUnread <= this.#window / 8) this.#widen(maxWindowBytes);
+		this.#mostUnread = this.#unread.length;
+	}
+
+	/** No further than what is known to come. */
+	#widen(window: number): void {
+		const wanted = this.#expected > 0 ? Math.min(window, this.#expected) : window;
 		if (wanted <= this.#window) return;
 		const more = this.shared.windows.take(wanted - this.#window, this.#window - firstWindowBytes);
 		if (more === 0) return;
@@ -173,12 +215,6 @@ export class Lane implements LinkChannel {
 		this.#taken += more;
 		this.#grant();
 		this.#growsAfter = this.#granted;
-	}
-
-	/** So many bytes come next: a window that grows may do so at once to what they need. */
-	expect(bytes: number): void {
-		// Frames have heads.
-		this.#expected = bytes + Math.ceil(bytes / 128);
 	}
 
 	/** It holds more of what all lanes share than a first window; a new lane is cheaper than to keep it for nothing. */

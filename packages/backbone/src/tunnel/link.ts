@@ -227,6 +227,11 @@ export class TunnelLink implements LaneUser {
 		this.lane?.expect(bytes);
 	}
 
+	/** So many bytes are to be written next: where others share its connection, the other side may make room. */
+	announce(bytes: number): void {
+		if (this.#localOpen) this.lane?.announce(bytes);
+	}
+
 	pause(): void {
 		this.channel.pause();
 	}

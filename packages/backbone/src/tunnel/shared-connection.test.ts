@@ -183,18 +183,48 @@ describe("a shared connection", () => {
 		expect(pair.agent.windows.left).toBe(laneLimits.maxExtraBytes - (second - first));
 	});
 
-	it("M4: a window grows at once to what is known to come, and no further", async () => {
+	describe.each(["by its reader", "by its writer"])("M4: what is known to come, %s,", (whose) => {
 		const known = 20 * 1024 * 1024;
-		const pair = new Pair();
-		await pair.lane();
-		const [near, far] = await pair.lane();
-		far.lane.expect(known);
-		near.lane.write(Buffer.alloc(known));
-		await settled();
-		expect([far.bytes, near.lane.writableLength]).toEqual([known, 0]);
-		const grown = laneLimits.maxExtraBytes - pair.agent.windows.left;
-		expect(grown).toBeGreaterThan(known - 2 * firstWindowBytes);
-		expect(grown).toBeLessThan(known + firstWindowBytes);
+		const [first, second] = laneLimits.windowBytes;
+		async function expected(bytes: number) {
+			const pair = new Pair();
+			await pair.lane();
+			const [near, far] = await pair.lane();
+			if (whose === "by its reader") far.lane.expect(bytes);
+			else near.lane.announce(bytes);
+			await settled();
+			return { near, far, grown: () => laneLimits.maxExtraBytes - pair.agent.windows.left };
+		}
+
+		it("is let through before the writer is held back, and then as far as it is read", async () => {
+			const { near, far, grown } = await expected(known);
+			expect(grown()).toBe(second - first);
+			for (let sent = 0; sent < known; sent += first) {
+				near.lane.write(Buffer.alloc(first));
+				expect(near.lane.writableLength).toBeLessThanOrEqual(first + 1024);
+				await settled();
+			}
+			expect([far.bytes, near.lane.writableLength]).toEqual([known, 0]);
+			// What was left when the reader had taken the first eight.
+			expect(grown()).toBeGreaterThan(known - second - 2 * first);
+			expect(grown()).toBeLessThan(known - second + first);
+		});
+
+		it("gets no further than that before it is read", async () => {
+			const { near, far, grown } = await expected(known);
+			far.lane.pause();
+			near.lane.write(Buffer.alloc(known));
+			await settled();
+			expect(near.lane.writableLength).toBe(known - second);
+			expect(grown()).toBe(second - first);
+		});
+
+		it("widens nothing where it fits", async () => {
+			const { near, grown } = await expected(2 * first - 1);
+			expect(grown()).toBe(0);
+			near.lane.write(Buffer.alloc(first));
+			expect(near.lane.writableLength).toBeLessThanOrEqual(first + 1024);
+		});
 	});
 
 	it("M4: a window takes half at most of what is left for its connection", async () => {

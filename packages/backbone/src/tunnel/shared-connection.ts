@@ -265,7 +265,7 @@ export class SharedConnection implements RecordSink {
 			return;
 		}
 		if (type === LaneRecord.credit) lane.onCredit(value);
-		else if (type === LaneRecord.blocked) lane.onBlocked();
+		else if (type === LaneRecord.blocked) lane.onBlocked(value);
 		else lane.gone("the other side closed the link");
 	}
 

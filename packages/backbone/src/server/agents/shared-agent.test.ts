@@ -158,7 +158,7 @@ describe("an agent with shared connections", () => {
 		const { windows } = lane.shared;
 		const whole = windows.left;
 		const large = async () => {
-			lane.onBlocked();
+			lane.onBlocked(0);
 			link.write(Buffer.alloc(600 * 1024));
 			await settled();
 			expect(windows.left).toBeLessThan(whole);
@@ -177,7 +177,7 @@ describe("an agent with shared connections", () => {
 	it("M4: a lane that has grown and served a small request gives its window back", async () => {
 		new Far("one");
 		const { link, agent } = take();
-		link.lane?.onBlocked();
+		link.lane?.onBlocked(0);
 		agent.park(link);
 		await settled();
 		expect(link.isOpen).toBe(false);

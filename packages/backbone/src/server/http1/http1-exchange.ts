@@ -3,7 +3,7 @@ import type { Span, SpanFacts } from "@warren/kernel";
 import { ResetCode } from "../../protocol/frames.ts";
 import { fieldOf } from "../../protocol/request-head.ts";
 import type { ResponseHead } from "../../protocol/response-head.ts";
-import type { StreamUser } from "../../tunnel/link.ts";
+import type { StreamUser, TunnelLink } from "../../tunnel/link.ts";
 import type { Lease } from "../agents/agent.ts";
 import { brokenBeforeAnswer, idempotent } from "../broken-link.ts";
 import type { Front } from "../front.ts";
@@ -105,17 +105,23 @@ export class Http1Exchange implements StreamUser {
 		const pending = this.#body.done ? null : this.#connection.takePending();
 		if (lease.warm && pending === null) {
 			link.user = this;
-			link.writeText(this.#forwarded);
+			this.#forward(link);
 		} else {
 			// One write for all that is there.
 			link.channel.cork();
 			if (lease.warm) link.user = this;
 			else link.open({ kind: "http", ...(this.#span === null ? {} : { traceparent: this.#span.traceparent }) }, this);
-			link.writeText(this.#forwarded);
+			this.#forward(link);
 			if (pending !== null) this.fromClient(pending);
 			link.channel.uncork();
 		}
 		if (!this.#body.done && socket.isPaused()) socket.resume();
+	}
+
+	#forward(link: TunnelLink): void {
+		link.writeText(this.#forwarded);
+		const { body } = this.request.head;
+		if (body.kind === "length") link.announce(body.bytes);
 	}
 
 	// ── the request's body ──

@@ -103,6 +103,8 @@ export class CrossingStream implements StreamUser {
 		if (lease.warm) link.user = this;
 		else link.open({ kind: "http", ...(this.#span === null ? {} : { traceparent: this.#span.traceparent }) }, this);
 		link.writeText(this.#forwarded);
+		const { body } = this.request.head;
+		if (body.kind === "length") link.announce(body.bytes);
 		this.request.stream.resume();
 	}
 
