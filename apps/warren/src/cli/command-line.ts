@@ -56,7 +56,8 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
 	const asked = definitions.filter(({ commands }) => commands.includes(argv[2] ?? ""));
 	const own = argv.includes("--") ? argv.slice(0, argv.indexOf("--")) : argv;
 	const json = own.includes("--json");
-	const program = asked.length > 0 ? await programOf(asked, json) : await allCommands();
+	const onlyVersion = argv[2] === "--version" || argv[2] === "-V";
+	const program = asked.length > 0 || onlyVersion ? await programOf(asked, json) : await allCommands();
 	try {
 		await program.parseAsync(argv);
 	} catch (failure) {
