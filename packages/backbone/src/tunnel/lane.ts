@@ -217,14 +217,15 @@ export class Lane implements LinkChannel {
 		this.#growsAfter = this.#granted;
 	}
 
-	/** It holds more of what all lanes share than a first window; a new lane is cheaper than to keep it for nothing. */
-	get isWide(): boolean {
-		return this.#window > firstWindowBytes || this.#credit > firstWindowBytes;
-	}
-
-	/** …and what passed last had no need of it. */
-	get isWideForNothing(): boolean {
-		return this.isWide && !this.#bulk;
+	/**
+	 * Between streams: it holds of what all lanes share what somebody else may need, and a new one is cheaper. While half is
+	 * left, or just after a large body, it keeps its window for the next one.
+	 */
+	get shouldGo(): boolean {
+		if (this.#bulk) return false;
+		// Of what the other side shares out, this one cannot tell how much is left.
+		if (this.#credit > firstWindowBytes) return true;
+		return this.#window > firstWindowBytes && this.shared.windows.left < laneLimits.maxExtraBytes / 2;
 	}
 
 	pause(): void {

@@ -8,7 +8,7 @@ export const agentLimits = {
 	waitMs: 5_000,
 	/** HTTP connections to a target that nobody uses are given up after this: servers commonly close theirs at 5 s. */
 	warmIdleMs: 4_000,
-	/** …and after this where their lane's window has grown: only another large body would have a use for it. */
+	/** …and after this where their lane's window has grown and little is left for others. */
 	wideIdleMs: 500,
 	/** An idle link is pinged this often, and one that works in silence after this. */
 	pingMs: 15_000,

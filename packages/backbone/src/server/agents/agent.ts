@@ -176,7 +176,7 @@ export class Agent implements LinkOwner {
 			link.reset(ResetCode.cancelled, "draining");
 			return;
 		}
-		if (link.lane?.isWideForNothing === true) return link.reset(ResetCode.cancelled, "not needed");
+		if (link.lane?.shouldGo === true) return link.reset(ResetCode.cancelled, "not needed");
 		link.lane?.rest();
 		link.user = new WarmUser(link, this, this.#service.now());
 		this.#warm.push(link);
@@ -192,7 +192,7 @@ export class Agent implements LinkOwner {
 		if (link.retiring) return this.#leave(link, "retired");
 		if (link.lane !== null) {
 			link.lane.rest();
-			if (this.#parked.length >= agentLimits.parkedLanes || link.lane.isWide) return link.close("not needed");
+			if (this.#parked.length >= agentLimits.parkedLanes || link.lane.shouldGo) return link.close("not needed");
 		}
 		this.#parked.push(link);
 		this.#service.served(this);
@@ -267,11 +267,7 @@ export class Agent implements LinkOwner {
 			this.#warm.shift();
 			link.reset(ResetCode.cancelled, "idle");
 		}
-		for (const link of [...this.#warm])
-			if (link.lane?.isWide === true && now - (link.user as WarmUser).since >= agentLimits.wideIdleMs) {
-				this.removeWarm(link);
-				link.reset(ResetCode.cancelled, "not needed");
-			}
+		this.#giveUpWide(now);
 		for (const shared of this.#shared) shared.beat();
 		for (const link of this.links) {
 			link.lane?.beat();
@@ -291,6 +287,15 @@ export class Agent implements LinkOwner {
 				link.ping();
 		}
 		this.wanted = 0;
+	}
+
+	#giveUpWide(now: number): void {
+		for (const link of [...this.#warm])
+			if (link.lane?.shouldGo === true && now - (link.user as WarmUser).since >= agentLimits.wideIdleMs) {
+				this.removeWarm(link);
+				link.reset(ResetCode.cancelled, "not needed");
+			}
+		for (const link of [...this.#parked]) if (link.lane?.shouldGo === true) link.close("not needed");
 	}
 
 	status(): AgentStatus {

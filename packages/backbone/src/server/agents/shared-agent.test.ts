@@ -3,6 +3,7 @@ import { closeCodes } from "@warren/kernel";
 import { VirtualClock } from "@warren/testkit";
 import { beforeEach, describe, expect, it } from "vitest";
 import { FrameType } from "../../protocol/frames.ts";
+import { laneLimits } from "../../protocol/lanes.ts";
 import type { Lane } from "../../tunnel/lane.ts";
 import { type LinkOwner, type StreamUser, TunnelLink } from "../../tunnel/link.ts";
 import { SharedConnection } from "../../tunnel/shared-connection.ts";
@@ -150,38 +151,66 @@ describe("an agent with shared connections", () => {
 		expect(pool.of("web").live).toBe(false);
 	});
 
-	it("M4: a lane whose window has grown is kept for the next large body, and for nothing else", async () => {
-		new Far("one");
-		const { link, agent } = take();
-		const { lane } = link;
-		if (lane === null) throw new Error("no lane");
-		const { windows } = lane.shared;
-		const whole = windows.left;
-		const large = async () => {
+	describe("M4: a lane whose window has grown", () => {
+		function grown() {
+			const { link, agent } = take();
+			const { lane } = link;
+			if (lane === null) throw new Error("no lane");
+			const whole = lane.shared.windows.left;
 			lane.onBlocked(0);
-			link.write(Buffer.alloc(600 * 1024));
-			await settled();
-			expect(windows.left).toBeLessThan(whole);
-			agent.park(link);
-		};
-		await large();
-		expect(pool.of("web").take(true)).toMatchObject({ link, warm: true });
-		// A large one again, then none for a while.
-		await large();
-		await clock.advance(agentLimits.wideIdleMs);
-		pool.sweep(now());
-		await settled();
-		expect([link.isOpen, windows.left]).toEqual([false, whole]);
-	});
+			expect(lane.shared.windows.left).toBeLessThan(whole);
+			return { link, agent, lane };
+		}
+		/** Others hold so much that less than half of what all share is left. */
+		function crowd(): void {
+			for (let each = 0; each < laneLimits.maxExtraBytes / laneLimits.windowBytes[1]; each++) grown();
+		}
 
-	it("M4: a lane that has grown and served a small request gives its window back", async () => {
-		new Far("one");
-		const { link, agent } = take();
-		link.lane?.onBlocked(0);
-		agent.park(link);
-		await settled();
-		expect(link.isOpen).toBe(false);
-		expect(take().warm).toBe(false);
+		it("is kept for the next large body, in use or not, while more than half is left for others", async () => {
+			new Far("one");
+			const { link, agent, lane } = grown();
+			const { left } = lane.shared.windows;
+			agent.park(link);
+			expect(pool.of("web").take(true)).toMatchObject({ link, warm: true });
+			agent.park(link);
+			await clock.advance(agentLimits.warmIdleMs);
+			pool.sweep(now());
+			await settled();
+			// Its connection to the service is over: the lane is not.
+			expect([link.isOpen, link.isIdle, lane.shared.windows.left]).toEqual([true, true, left]);
+			expect(take().link).toBe(link);
+		});
+
+		it("gives it back where less is left, after a small request at once, after a large one soon", async () => {
+			new Far("one");
+			const [small, large] = [grown(), grown()];
+			crowd();
+			const { left } = small.lane.shared.windows;
+			large.link.write(Buffer.alloc(600 * 1024));
+			for (const { agent, link } of [small, large]) agent.park(link);
+			await settled();
+			expect([small.link.isOpen, large.link.isOpen]).toEqual([false, true]);
+			expect(large.lane.shared.windows.left).toBeGreaterThan(left);
+			await clock.advance(agentLimits.wideIdleMs);
+			pool.sweep(now());
+			await settled();
+			expect(large.link.isOpen).toBe(false);
+		});
+
+		it("gives it back also when others need it while nobody uses it", async () => {
+			new Far("one");
+			const { link, agent } = grown();
+			const others = Array.from({ length: laneLimits.maxExtraBytes / laneLimits.windowBytes[1] }, take);
+			agent.park(link);
+			await clock.advance(agentLimits.warmIdleMs);
+			pool.sweep(now());
+			await settled();
+			expect([link.isOpen, link.isIdle]).toEqual([true, true]);
+			for (const other of others) other.link.lane?.onBlocked(0);
+			pool.sweep(now());
+			await settled();
+			expect(link.isOpen).toBe(false);
+		});
 	});
 
 	it("keeps a bounded number of idle lanes", async () => {
