@@ -40,6 +40,8 @@ const parts = values.only?.split(",") ?? ["requests", "bodies", "stalled", "knee
 const streamsBesideStalled = 50;
 /** As many that what a collection leaves behind, some megabytes, is little beside them. */
 const parked = smoke ? 64 : 4000;
+/** Until what is under way when a client leaves has gone. */
+const betweenMs = smoke ? 0 : 500;
 /** What a parked connection may still be doing when it is counted. */
 const settleMs = smoke ? 200 : 3000;
 /** Until a reader that stopped has filled what it fills. */
@@ -54,8 +56,10 @@ async function compare(
 	const results = new Map<string, Result[]>(paths.map(({ name }) => [name, []]));
 	// The first round of each counts for nothing: it is its compiler's, its caches' and its buffers'.
 	for (let round = smoke ? 0 : -1; round < rounds; round++)
-		for (const path of paths) {
+		// There and back: else one always comes after the same other, and pays for what that one leaves under way.
+		for (const path of round % 2 === 0 ? paths : paths.toReversed()) {
 			const result = await measure(path, load);
+			await new Promise((resolve) => setTimeout(resolve, betweenMs));
 			if (round >= 0) results.get(path.name)?.push(result);
 		}
 	const medians = new Map<string, Result>();
