@@ -4,6 +4,7 @@ import type { Clock, Span, Timer } from "@warren/kernel";
 import { type OpenRequest, ResetCode } from "../protocol/frames.ts";
 import { proxyLine } from "../protocol/proxy-protocol.ts";
 import type { StreamUser, TunnelLink } from "../tunnel/link.ts";
+import { bytesRead } from "./bytes-read.ts";
 
 export interface Target {
 	readonly host: string;
@@ -27,16 +28,18 @@ export class TargetStream implements StreamUser {
 	constructor(link: TunnelLink, open: OpenRequest, target: Target, clock: Clock, span: Span | null = null) {
 		this.#link = link;
 		this.#span = span;
-		const socket = connect({ host: target.host, port: target.port, allowHalfOpen: true, noDelay: true });
+		const socket = connect({
+			...{ host: target.host, port: target.port, allowHalfOpen: true, noDelay: true },
+			onread: bytesRead((bytes) => {
+				if (!link.write(bytes)) socket.pause();
+			}),
+		});
 		this.#socket = socket;
 		this.#connecting = clock.after(connectTimeoutMs, () => this.#fail(ResetCode.timeout, "the target did not answer"));
 		socket.on("connect", () => {
 			this.#connecting?.cancel();
 			this.#connecting = null;
 			this.#endSpan(null);
-		});
-		socket.on("data", (chunk: Buffer) => {
-			if (!link.write(chunk)) socket.pause();
 		});
 		socket.on("drain", () => link.resume());
 		socket.on("end", () => {

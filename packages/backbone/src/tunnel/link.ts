@@ -39,7 +39,7 @@ export interface LinkOwner {
 export const linkLost = 0;
 
 /** Small payloads travel in one buffer with their header; above it a copy costs more than a second write. */
-const copyBelowBytes = 8 * 1024;
+export const copyBelowBytes = 8 * 1024;
 
 // What a channel says finds its link by this: five closures for each of ten thousand idle links are 700 bytes a link.
 const linkOf = Symbol("link");
@@ -145,7 +145,10 @@ export class TunnelLink implements LaneUser {
 		this.channel.write(encodeFrame(FrameType.open, JSON.stringify(request)));
 	}
 
-	/** @returns false when the caller should wait for `onDrain`. */
+	/**
+	 * @param data up to `copyBelowBytes` are copied, and may be overwritten afterwards.
+	 * @returns false when the caller should wait for `onDrain`.
+	 */
 	write(data: Uint8Array): boolean {
 		if (!this.#localOpen || this.#closed) return true;
 		const { channel } = this;
