@@ -8,10 +8,10 @@ const megabyte = 1_000_000;
 /** One piece, sent again and again: the test itself must hold nothing. */
 const piece = Buffer.alloc(100_000, "0123456789");
 /**
- * What a process may grow by while a body passes, however large: the windows of a connection, and read buffers until the
- * runtime collects them, which on a busy machine is late. Half of the body at most, so that whoever gathered it is seen.
+ * What a process may grow by while a body passes, however large: a window of 64 MiB, and read buffers until the runtime
+ * collects them, 128 MiB and more on a busy machine. Half of the body, so that whoever gathered it is seen.
  */
-const mayGrowKiB = 200 * 1024;
+const mayGrowKiB = 300 * 1024;
 
 let service: Server;
 /** Bytes that the service was sent. */
@@ -73,7 +73,7 @@ describe("bodies of any size", () => {
 	const isLong = process.env["WARREN_LONG_TESTS"] === "1";
 	it("pass both ways in flat memory", { timeout: 300_000 }, async (context) => {
 		context.skip(!existsSync("/proc/self/status"), "the system does not say how much memory a process had");
-		await flat("shared", 400 * megabyte);
+		await flat("shared", 600 * megabyte);
 	});
 
 	it.for(["shared", "parked", "http2"])(
@@ -97,6 +97,6 @@ describe("bodies of any size", () => {
 		expect(taken).toBe(bytes);
 		expect(await pass(way, 0, bytes)).toBe(bytes);
 		const grown = way.peaksKiB.map((peak, at) => peak - (before[at] as number));
-		expect(Math.max(...grown)).toBeLessThan(mayGrowKiB);
+		expect(Math.max(...grown), `server and agent grew by ${grown.join(" and ")} KiB`).toBeLessThan(mayGrowKiB);
 	}
 });

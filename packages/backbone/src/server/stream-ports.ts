@@ -1,6 +1,6 @@
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { createServer, type Server, type Socket } from "node:net";
-import { type Clock, type Closeable, type Logger, messageOf, type Span, type Tracer } from "@warren/kernel";
+import { type Clock, type Closeable, type Logger, messageOf, type Span, type Timer, type Tracer } from "@warren/kernel";
 import { backboneError } from "../errors.ts";
 import { ResetCode } from "../protocol/frames.ts";
 import type { StreamUser } from "../tunnel/link.ts";
@@ -19,6 +19,8 @@ export const streamLimits = {
 	/** Bytes of a visitor that wait for a link. */
 	maxWaitingBytes: 64 * 1024,
 	maxUdpBacklogBytes: 1024 * 1024,
+	/** A port that somebody else has is tried again this often. */
+	retryMs: 5_000,
 } as const;
 
 export interface StreamPortsDeps {
@@ -49,6 +51,9 @@ export class StreamPorts implements Closeable {
 	readonly #range: readonly [number, number];
 	readonly #standing = new Map<string, Standing>();
 	#watch: Closeable | undefined;
+	/** Services without their port, and why. */
+	readonly #failing = new Map<string, { readonly fault: string; readonly retry: Timer }>();
+	#closed = false;
 	/** One change after the other. */
 	#work: Promise<void> = Promise.resolve();
 
@@ -59,18 +64,29 @@ export class StreamPorts implements Closeable {
 	}
 
 	async open(): Promise<void> {
-		for (const service of this.#deps.services.list()) await this.#sync(service.name);
+		for (const service of this.#deps.services.list()) await this.ready(service.name);
 		this.#watch = this.#deps.services.watch((name) => void this.ready(name));
 	}
 
-	/** Resolves when the service has its port, or none is due. */
+	/** Resolves when the service has its port, or none is due; where it cannot be had now, it is tried again later. */
 	ready(name: string): Promise<void> {
 		this.#work = this.#work
 			.then(() => this.#sync(name))
-			.catch((fault: unknown) =>
-				this.#deps.logger.error("a service has no port", { service: name, fault: messageOf(fault) }),
+			.then(
+				() => this.#settled(name, null),
+				(fault: unknown) => this.#settled(name, messageOf(fault)),
 			);
 		return this.#work;
+	}
+
+	#settled(name: string, fault: string | null): void {
+		const before = this.#failing.get(name);
+		before?.retry.cancel();
+		this.#failing.delete(name);
+		if (fault === null || this.#closed) return;
+		const { clock, logger } = this.#deps;
+		if (before?.fault !== fault) logger.error("a service has no port", { service: name, fault });
+		this.#failing.set(name, { fault, retry: clock.after(streamLimits.retryMs, () => void this.ready(name)) });
 	}
 
 	portOf(name: string): number | null {
@@ -78,7 +94,9 @@ export class StreamPorts implements Closeable {
 	}
 
 	async close(): Promise<void> {
+		this.#closed = true;
 		void this.#watch?.close();
+		for (const { retry } of this.#failing.values()) retry.cancel();
 		await this.#work;
 		for (const { opened } of this.#standing.values()) await opened.close();
 		this.#standing.clear();

@@ -196,9 +196,15 @@ describe("the way of a request", () => {
 		work: (entry: TestBackbone, other: TestBackbone) => Promise<void>,
 	): Promise<void> {
 		await using shared = disposable(await SharedState.open());
-		// Each node has an address of its own, because a service has the same port at each.
+		// Each node has an address of its own, because a service has the same port at each: below those that the system
+		// gives out, which may be somebody's at all addresses.
+		const first = 10_000 + (process.pid % 200) * 100;
 		const nodeAt = (nodeId: string, host: string) =>
-			TestBackbone.open({ nodeId, host, cluster: { url: null, ca: null } }, shared.own, { tracer: tracerOf(nodeId) });
+			TestBackbone.open(
+				{ nodeId, host, cluster: { url: null, ca: null }, streamPorts: [first, first + 99] },
+				shared.own,
+				{ tracer: tracerOf(nodeId) },
+			);
 		await using entry = await nodeAt("entry", entryHost);
 		await using other = await nodeAt("other", "127.0.0.1");
 		await other.agent("far", port, { kind, tracer: tracerOf("agent"), token: await other.token("far", kind) });
