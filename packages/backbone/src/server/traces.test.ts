@@ -198,7 +198,7 @@ describe("the way of a request", () => {
 		await using shared = disposable(await SharedState.open());
 		// Each node has an address of its own, because a service has the same port at each: below those that the system
 		// gives out, which may be somebody's at all addresses.
-		const first = 10_000 + (process.pid % 200) * 100;
+		const first = 30_000 + (process.pid % 27) * 100;
 		const nodeAt = (nodeId: string, host: string) =>
 			TestBackbone.open(
 				{ nodeId, host, cluster: { url: null, ca: null }, streamPorts: [first, first + 99] },
