@@ -59,6 +59,10 @@ export class SharedState {
 		this.bus.close();
 		await this.tables.close();
 	}
+
+	[Symbol.asyncDispose](): Promise<void> {
+		return this.close();
+	}
 }
 
 /** A bus that can be away: what is said then is lost. */

@@ -162,7 +162,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 			},
 		);
 		const ports = new StreamPorts(
-			{ clock, logger, services, pool, front: () => front, tracer: deps.tracer ?? null },
+			{ clock, logger, health, services, pool, front: () => front, tracer: deps.tracer ?? null },
 			options.host,
 			options.streamPorts,
 		);

@@ -1,39 +1,40 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { RawClient, VirtualClock } from "@warren/testkit";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { SharedState, TestBackbone } from "../backbone.testing.ts";
 import { streamLimits } from "./stream-ports.ts";
 
-describe("the port of a service", () => {
-	it("that somebody else has when the server starts is taken once it is free; until then the others serve", async () => {
-		const state = await SharedState.open();
-		let port = 0;
-		{
-			await using before = await TestBackbone.open({}, state);
-			await before.token("db", "tcp");
-			const { json } = await before.api("GET", "/admin/api/services");
-			port = (json as { services: { port: number }[] }).services[0]?.port ?? 0;
-		}
-		const stranger = createServer((socket) => socket.end("a stranger"));
-		await once(stranger.listen(port, "127.0.0.1"), "listening");
-		const clock = new VirtualClock(Date.now());
-		{
-			await using after = await TestBackbone.open({}, state, { clock });
-			const target = await after.tcp((socket) => socket.end("the service"));
-			await after.agent("db", target.port, { kind: "tcp" });
-			const web = await after.http((_request, response) => response.end("ok"));
-			await after.agent("web", web.port);
-			const ask = () => RawClient.exchange({ port }, "").catch(() => "nobody");
-			expect(await ask()).toBe("a stranger");
-			expect(await after.raw("GET / HTTP/1.1\r\nHost: web.mos.test\r\nConnection: close\r\n\r\n")).toMatch(/ 200 /);
-			await clock.advance(streamLimits.retryMs);
-			expect(await ask()).toBe("a stranger");
-			stranger.close();
-			await once(stranger, "close");
-			await clock.advance(streamLimits.retryMs);
-			await expect.poll(ask).toBe("the service");
-		}
-		await state.close();
-	});
+it("a service's port that somebody else has when the server starts is said, and taken once it is free", async () => {
+	await using state = await SharedState.open();
+	let port = 0;
+	{
+		await using before = await TestBackbone.open({}, state);
+		await before.token("db", "tcp");
+		const { json } = await before.api("GET", "/admin/api/services");
+		port = (json as { services: { port: number }[] }).services[0]?.port ?? 0;
+	}
+	await using stranger = createServer((socket) => socket.end("a stranger"));
+	await once(stranger.listen(port, "127.0.0.1"), "listening");
+	const clock = new VirtualClock(Date.now());
+	await using after = await TestBackbone.open({}, state, { clock });
+	const target = await after.tcp((socket) => socket.end("the service"));
+	await after.agent("db", target.port, { kind: "tcp" });
+	const web = await after.http((_request, response) => response.end("ok"));
+	await after.agent("web", web.port);
+	const ask = () => RawClient.exchange({ port }, "").catch(() => "nobody");
+	const conditions = async () => (await after.api("GET", "/admin/api/health")).json.conditions as { title: string }[];
+	expect(await ask()).toBe("a stranger");
+	expect(await conditions()).toMatchObject([
+		{ code: "backbone-service-without-port", title: expect.stringMatching(`db .*EADDRINUSE.*${port}`) },
+	]);
+	// Nobody else waits for it.
+	expect(await after.raw("GET / HTTP/1.1\r\nHost: web.mos.test\r\nConnection: close\r\n\r\n")).toMatch(/ 200 /);
+	await clock.advance(streamLimits.retryMs);
+	expect([await ask(), (await conditions()).length]).toEqual(["a stranger", 1]);
+	stranger.close();
+	await once(stranger, "close");
+	await clock.advance(streamLimits.retryMs);
+	await expect.poll(ask).toBe("the service");
+	expect(await conditions()).toEqual([]);
 });

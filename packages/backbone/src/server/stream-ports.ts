@@ -1,12 +1,22 @@
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { createServer, type Server, type Socket } from "node:net";
-import { type Clock, type Closeable, type Logger, messageOf, type Span, type Timer, type Tracer } from "@warren/kernel";
+import {
+	type Clock,
+	type Closeable,
+	type HealthTable,
+	type Logger,
+	messageOf,
+	type Span,
+	type Timer,
+	type Tracer,
+} from "@warren/kernel";
 import { backboneError } from "../errors.ts";
 import { ResetCode } from "../protocol/frames.ts";
 import type { StreamUser } from "../tunnel/link.ts";
 import { SocketStream } from "../tunnel/socket-stream.ts";
 import type { Lease } from "./agents/agent.ts";
 import type { AgentPool } from "./agents/agent-pool.ts";
+import { serviceWithoutPort } from "./conditions.ts";
 import type { Front } from "./front.ts";
 import { Pace } from "./pace.ts";
 import type { ActiveService, Services } from "./services.ts";
@@ -26,6 +36,7 @@ export const streamLimits = {
 export interface StreamPortsDeps {
 	readonly clock: Clock;
 	readonly logger: Logger;
+	readonly health: HealthTable;
 	readonly services: Services;
 	readonly pool: AgentPool;
 	readonly front: () => Front;
@@ -83,8 +94,9 @@ export class StreamPorts implements Closeable {
 		const before = this.#failing.get(name);
 		before?.retry.cancel();
 		this.#failing.delete(name);
-		if (fault === null || this.#closed) return;
-		const { clock, logger } = this.#deps;
+		const { clock, logger, health } = this.#deps;
+		if (fault === null || this.#closed) return health.clear(serviceWithoutPort, name);
+		health.raise(serviceWithoutPort, { service: name, fault }, name);
 		if (before?.fault !== fault) logger.error("a service has no port", { service: name, fault });
 		this.#failing.set(name, { fault, retry: clock.after(streamLimits.retryMs, () => void this.ready(name)) });
 	}

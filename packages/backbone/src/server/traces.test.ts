@@ -154,9 +154,9 @@ describe("the way of a request", () => {
 	const spanOf = (name: string) => spans.find((span) => span.of === name);
 
 	it("L7: through a hop and an agent is one chain of spans; a connection that is used again makes none", async () => {
-		await using shared = disposable(await SharedState.open());
+		await using shared = await SharedState.open();
 		const nodeAt = (nodeId: string) =>
-			TestBackbone.open({ nodeId, cluster: { url: null, ca: null } }, shared.own, { tracer: tracerOf(nodeId) });
+			TestBackbone.open({ nodeId, cluster: { url: null, ca: null } }, shared, { tracer: tracerOf(nodeId) });
 		await using entry = await nodeAt("entry");
 		await using other = await nodeAt("other");
 		const { port } = await other.http((_request, response) => response.end("ok"));
@@ -195,16 +195,14 @@ describe("the way of a request", () => {
 		port: number,
 		work: (entry: TestBackbone, other: TestBackbone) => Promise<void>,
 	): Promise<void> {
-		await using shared = disposable(await SharedState.open());
+		await using shared = await SharedState.open();
 		// Each node has an address of its own, because a service has the same port at each: below those that the system
 		// gives out, which may be somebody's at all addresses.
 		const first = 30_000 + (process.pid % 27) * 100;
 		const nodeAt = (nodeId: string, host: string) =>
-			TestBackbone.open(
-				{ nodeId, host, cluster: { url: null, ca: null }, streamPorts: [first, first + 99] },
-				shared.own,
-				{ tracer: tracerOf(nodeId) },
-			);
+			TestBackbone.open({ nodeId, host, cluster: { url: null, ca: null }, streamPorts: [first, first + 99] }, shared, {
+				tracer: tracerOf(nodeId),
+			});
 		await using entry = await nodeAt("entry", entryHost);
 		await using other = await nodeAt("other", "127.0.0.1");
 		await other.agent("far", port, { kind, tracer: tracerOf("agent"), token: await other.token("far", kind) });
@@ -348,7 +346,3 @@ describe("the way of a request", () => {
 		expect(spanOf("agent")?.facts?.attributes?.["error.type"]).toBe("refused");
 	});
 });
-
-function disposable(own: SharedState): AsyncDisposable & { readonly own: SharedState } {
-	return { own, [Symbol.asyncDispose]: () => own.close() };
-}

@@ -224,11 +224,13 @@ export class SharedConnection implements RecordSink {
 		this.#out = [];
 		this.#gatheredBytes = 0;
 		const socket = this.#socket;
-		if (out.length > 1) socket.cork();
-		for (const each of out) socket.write(each);
-		if (out.length > 1) socket.uncork();
-		// Only where it waits for a drain will one come.
-		if (socket.writableNeedDrain && socket.writableLength > maxGatheredBytes) this.congested = true;
+		if (out.length === 1) {
+			if (!socket.write(out[0])) this.congested = true;
+			return;
+		}
+		socket.cork();
+		for (const each of out) if (!socket.write(each)) this.congested = true;
+		socket.uncork();
 	}
 
 	#drained(): void {

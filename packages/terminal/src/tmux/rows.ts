@@ -52,6 +52,9 @@ export interface TmuxPane {
  */
 const folderFields = ["pane_current_path", "pane_start_path", "session_path"];
 
+/** The same for tmux itself to fill in. An empty one would be this process's own. */
+export const paneFolder = folderFields.reduceRight((others, name) => `#{?${name},#{${name}},${others}}`, "");
+
 function readFolder(reader: FieldReader): string {
 	const folders = folderFields.map(() => reader.text());
 	return folders.find((folder) => folder !== "") ?? "";

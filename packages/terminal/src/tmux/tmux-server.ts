@@ -5,6 +5,7 @@ import { escapeArgument, escapeFormat } from "./names.ts";
 import {
 	groupPanes,
 	type PaneNumber,
+	paneFolder,
 	paneFormat,
 	readAll,
 	readPane,
@@ -33,9 +34,6 @@ export interface TmuxServerDeps {
 	/** The program; `tmux` unless a test says otherwise. */
 	readonly program?: string;
 }
-
-/** Where what a pane runs is; where it began while that can't be told. An empty one would be this process's own. */
-const paneFolder = "#{?pane_current_path,#{pane_current_path},#{?pane_start_path,#{pane_start_path},#{session_path}}}";
 
 /**
  * One tmux server, spoken to by its command line. The list of commands is closed: nothing here passes a command of a
