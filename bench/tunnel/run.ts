@@ -1,4 +1,4 @@
-// node bench/tunnel/run.ts [--smoke] [--rounds N] [--seconds N] [--rtts 0,20,50,100] [--transports shared,…] [--only requests,bodies,stalled,knee,parked]: requests/s, p50/p99 and CPU a thousand requests at 64 bytes
+// node bench/tunnel/run.ts [--smoke] [--rounds N] [--seconds N] [--rtts 0,20,50,100] [--transports shared,…] [--peers rathole,…] [--only requests,bodies,stalled,knee,parked]: requests/s, p50/p99 and CPU a thousand requests at 64 bytes
 // and 100 MB, with identity checked on every request; a stalled reader beside 50 streams; the knee of a rising rate and p99
 // at 70 % of the slower one's; memory a parked connection; with round trips of 0, 20, 50 and 100 ms between agent and
 // server. Beside nginx→nginx, frp, chisel, rathole and ssh -R (SSHD names its server) where they are installed or can be
@@ -25,6 +25,8 @@ const { values } = parseArgs({
 		rtts: { type: "string" },
 		/** Ours, with commas. */
 		transports: { type: "string" },
+		/** Others; all of them unless told. */
+		peers: { type: "string" },
 		only: { type: "string" },
 	},
 });
@@ -81,7 +83,8 @@ async function compare(
 
 const showRequests = (result: Result) =>
 	`${result.perSecond.toFixed(0)} requests/s  p50 ${result.p50.toFixed(2)} ms  p99 ${result.p99.toFixed(2)} ms  CPU ${result.cpuPerThousand.toFixed(3)} s a thousand`;
-const showBytes = (result: Result) => `${(result.bytesPerSecond / 1e6).toFixed(0)} MB/s`;
+const showBytes = (result: Result) =>
+	`${(result.bytesPerSecond / 1e6).toFixed(0)} MB/s  CPU ${result.cpuPerThousand.toFixed(0)} ms a body`;
 
 /** What each of `parked` idle connections costs, against an agent that keeps few. */
 async function parkedMemory(name: string, open: (links: number) => Promise<Path>): Promise<void> {
@@ -148,7 +151,8 @@ const origin = createServer((request, response) => {
 try {
 	const hasNginx = !smoke && spawnSync("nginx", ["-v"]).error === undefined;
 	const beside: Peer[] = [];
-	for (const peer of smoke ? [] : peers) {
+	const wanted = values.peers?.split(",");
+	for (const peer of smoke ? [] : peers.filter((each) => wanted?.includes(each) ?? true)) {
 		const reason = await obstacle(peer);
 		if (reason === null) beside.push(peer);
 		else console.log(`left out: ${reason}`);
