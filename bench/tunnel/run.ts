@@ -151,8 +151,10 @@ const origin = createServer((request, response) => {
 try {
 	const hasNginx = !smoke && spawnSync("nginx", ["-v"]).error === undefined;
 	const beside: Peer[] = [];
-	const wanted = values.peers?.split(",");
-	for (const peer of smoke ? [] : peers.filter((each) => wanted?.includes(each) ?? true)) {
+	const wanted: readonly string[] = values.peers?.split(",") ?? peers;
+	const unknown = wanted.find((each) => !peers.some((peer) => peer === each));
+	if (unknown !== undefined) throw new Error(`"${unknown}" is no peer; there are ${peers.join(", ")}`);
+	for (const peer of smoke ? [] : peers.filter((each) => wanted.includes(each))) {
 		const reason = await obstacle(peer);
 		if (reason === null) beside.push(peer);
 		else console.log(`left out: ${reason}`);
