@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { run } from "@warren/net";
-import { type StartedNode, startNode, tempFolder } from "@warren/testkit";
+import { compiledCode, type StartedNode, startNode, tempFolder } from "@warren/testkit";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { cargo, DesktopWindow, desktopMissing, isGone, Screen } from "./desktop-window.ts";
 
@@ -11,7 +11,6 @@ import { cargo, DesktopWindow, desktopMissing, isGone, Screen } from "./desktop-
 const missing = desktopMissing();
 const person = { name: "Ada", email: "ada@example.test", password: "correct horse battery" };
 const main = fileURLToPath(new URL("../../apps/warren/src/main.ts", import.meta.url));
-const compiled = fileURLToPath(new URL("../../node_modules/.cache", import.meta.url));
 const waits = { timeout: 120_000, interval: 100 };
 vi.setConfig({ testTimeout: 400_000 });
 
@@ -69,7 +68,7 @@ beforeAll(async () => {
 		HOME: home.path,
 		LANG: "C.UTF-8",
 		DISPLAY: screen.display,
-		XDG_CACHE_HOME: compiled,
+		XDG_CACHE_HOME: compiledCode,
 		XDG_RUNTIME_DIR: home.path,
 		WARREN_SIDECAR_PORT: "0",
 		WARREN_DESKTOP_DATA: join(home.path, "window"),

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { run } from "@warren/net";
 import type { StartedNode } from "@warren/testkit";
+import { commandEnvironment } from "@warren/testkit";
 import { Agent, request } from "undici";
 import { owner } from "./ui-pages.ts";
 
@@ -24,7 +25,7 @@ export async function registerPeer(node: StartedNode, name: string, facts: objec
 	const made = await run(
 		process.execPath,
 		[main, "ca", "issue-peer", "--name", name, "--tag", "machine", "--ca-dir", join(node.data, "ca"), "--out", folder],
-		{ timeoutMs: 20_000, env: { PATH: process.env["PATH"] ?? "", HOME: node.home } },
+		{ timeoutMs: 20_000, env: commandEnvironment(node.home) },
 	);
 	if (made.outcome !== "exited" || made.code !== 0)
 		throw new Error(`no certificate for ${name}: ${JSON.stringify(made)}`);

@@ -3,7 +3,16 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { run } from "@warren/net";
-import { freePort, noNats, noPostgres, startNode, TestNats, TestPostgres, tempFolder } from "@warren/testkit";
+import {
+	compiledCode,
+	freePort,
+	noNats,
+	noPostgres,
+	startNode,
+	TestNats,
+	TestPostgres,
+	tempFolder,
+} from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { HomeLan } from "../network/home-lan.ts";
 import { call, owner } from "../warren-pair.ts";
@@ -27,7 +36,7 @@ const folders = (): Record<string, string> => ({
 	HOME: home,
 	XDG_STATE_HOME: join(home, "state"),
 	XDG_CONFIG_HOME: join(home, "config"),
-	XDG_CACHE_HOME: join(root, "node_modules/.cache"),
+	XDG_CACHE_HOME: compiledCode,
 	XDG_RUNTIME_DIR: join(home, "run"),
 	TMUX_TMPDIR: home,
 });

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { run } from "@warren/net";
-import { type StartedNode, startNode } from "@warren/testkit";
+import { commandEnvironment, type StartedNode, startNode } from "@warren/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bearer, call, owner } from "../warren-pair.ts";
 import { type Machine, type Machines, openMachines } from "./machines.ts";
@@ -111,7 +111,7 @@ async function warren(index: number, ...args: string[]): Promise<string> {
 	const [program, ...rest] = [...machine(index).through, process.execPath, main, ...args, "--data", node.data];
 	const done = await run(program as string, rest, {
 		timeoutMs: 60_000,
-		env: { PATH: process.env["PATH"] ?? "", HOME: node.home },
+		env: commandEnvironment(node.home),
 	});
 	if (done.outcome !== "exited") throw new Error(done.message);
 	if (done.code !== 0) throw new Error(`warren ${args.join(" ")}: ${done.stderr}`);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { run } from "@warren/net";
+import { commandEnvironment } from "@warren/testkit";
 import type { LabHost } from "./nat-lab.ts";
 
 const main = fileURLToPath(new URL("../../../apps/warren/src/main.ts", import.meta.url));
@@ -157,6 +158,6 @@ export function pathTo(peer: string, path: "direct" | "relay", at?: string) {
 }
 
 function environment(folder: string): Record<string, string> {
-	const { PATH = "", NODE_OPTIONS = "" } = process.env;
-	return { PATH, NODE_OPTIONS, HOME: folder, XDG_STATE_HOME: folder };
+	const { NODE_OPTIONS = "" } = process.env;
+	return commandEnvironment(folder, { NODE_OPTIONS, XDG_STATE_HOME: folder });
 }

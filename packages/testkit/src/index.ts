@@ -1,4 +1,5 @@
 /** What tests share: virtual time, seeded randomness, folders and processes that clean up after themselves. Never imported by what ships. */
+export { commandEnvironment, compiledCode } from "./command-environment.ts";
 export { type PosedPostgres, type PosedServer, poseNats, posePostgres } from "./engines.ts";
 export { type FaultRelay, type Faults, faultRelay } from "./fault-relay.ts";
 export { freePort } from "./free-port.ts";

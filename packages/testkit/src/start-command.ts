@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { commandEnvironment } from "./command-environment.ts";
 import { tempFolder } from "./temp-folder.ts";
 
 export interface StartCommandOptions {
@@ -37,16 +38,14 @@ export function startCommand(args: readonly string[], options: StartCommandOptio
 	mkdirSync(home, { recursive: true, mode: 0o700 });
 	const child = spawn(process.execPath, [main, ...args, "--data", data], {
 		stdio: ["ignore", "pipe", "pipe"],
-		env: {
-			PATH: process.env["PATH"] ?? "",
+		env: commandEnvironment(home, {
 			LANG: "C.UTF-8",
-			HOME: home,
 			TMPDIR: process.env["TMPDIR"] ?? "/tmp",
 			XDG_STATE_HOME: join(home, "state"),
 			XDG_CONFIG_HOME: join(home, "config"),
 			XDG_RUNTIME_DIR: join(home, "run"),
 			...options.env,
-		},
+		}),
 	});
 	let log = "";
 	child.stderr.setEncoding("utf8").on("data", (text: string) => {

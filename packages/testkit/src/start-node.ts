@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { Agent, type RequestInit, type Response, fetch as undiciFetch } from "undici";
+import { compiledCode } from "./command-environment.ts";
 import { freePort } from "./free-port.ts";
 import { tempFolder } from "./temp-folder.ts";
 
@@ -96,8 +97,7 @@ export async function startNode(options: StartNodeOptions = {}): Promise<Started
 			HOME: home,
 			TMPDIR: process.env["TMPDIR"] ?? "/tmp",
 			TMUX_TMPDIR: join(home, "tmux"),
-			// Compiled code: the same for all of them.
-			XDG_CACHE_HOME: fileURLToPath(new URL("../../../node_modules/.cache", import.meta.url)),
+			XDG_CACHE_HOME: compiledCode,
 			XDG_STATE_HOME: join(home, "state"),
 			XDG_CONFIG_HOME: join(home, "config"),
 			XDG_RUNTIME_DIR: join(home, "run"),

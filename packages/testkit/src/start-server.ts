@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { commandEnvironment } from "./command-environment.ts";
 
 /** A `warren` server as its own process. */
 export interface StartedServer extends AsyncDisposable {
@@ -26,7 +27,7 @@ export async function startServer(
 ): Promise<StartedServer> {
 	const child = spawn(process.execPath, [main, ...args, "--json"], {
 		stdio: ["ignore", "pipe", "pipe"],
-		env: { PATH: process.env["PATH"] ?? "", HOME: process.env["HOME"] ?? "/", LANG: "C.UTF-8", ...environment },
+		env: commandEnvironment(process.env["HOME"] ?? "/", { LANG: "C.UTF-8", ...environment }),
 	});
 	let log = "";
 	child.stderr.setEncoding("utf8").on("data", (text: string) => {

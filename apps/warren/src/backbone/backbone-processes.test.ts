@@ -5,7 +5,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { RawClient, tempFolder } from "@warren/testkit";
+import { commandEnvironment, RawClient, tempFolder } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 const main = fileURLToPath(new URL("../main.ts", import.meta.url));
@@ -40,7 +40,7 @@ afterEach(async () => {
 async function start(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Started> {
 	const child = spawn(process.execPath, [main, ...args, "--json"], {
 		stdio: ["ignore", "pipe", "pipe"],
-		env: { PATH: process.env["PATH"] ?? "", HOME: folder.path, ...env },
+		env: commandEnvironment(folder.path, env),
 	});
 	let log = "";
 	child.stderr.setEncoding("utf8").on("data", (text: string) => (log += text));
@@ -207,7 +207,7 @@ describe("warren backbone and warren agent", () => {
 			const args = ["whoami", "--service", "web", "--backbone", `http://127.0.0.1:${server.ready["port"]}`, ...more];
 			const child = spawn(process.execPath, [main, ...args], {
 				stdio: ["ignore", "pipe", "pipe"],
-				env: { PATH: process.env["PATH"] ?? "", HOME: folder.path, BACKBONE_CREDENTIAL: credential },
+				env: commandEnvironment(folder.path, { BACKBONE_CREDENTIAL: credential }),
 			});
 			let [out, log] = ["", ""];
 			child.stdout.setEncoding("utf8").on("data", (text: string) => (out += text));

@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { silentLogger, systemClock, systemRandom } from "@warren/kernel";
 import { run } from "@warren/net";
-import { freePort, type StartedNode, startNode, startServer, tempFolder } from "@warren/testkit";
+import { commandEnvironment, freePort, type StartedNode, startNode, startServer, tempFolder } from "@warren/testkit";
 import { Agent, request } from "undici";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openAgents } from "./agent-role.ts";
@@ -34,7 +34,7 @@ afterEach(() => {
 async function warren(node: StartedNode, ...args: string[]) {
 	const result = await run(process.execPath, [main, "expose", "--data", node.data, "--json", ...args], {
 		timeoutMs: 30_000,
-		env: { PATH: process.env["PATH"] ?? "", HOME: node.home },
+		env: commandEnvironment(node.home),
 	});
 	if (result.outcome !== "exited") throw new Error(result.message);
 	return result;
@@ -178,7 +178,7 @@ describe("warren expose", () => {
 		await expect.poll(async () => (await warren(first)).code, patience).toBe(0);
 		const invited = await run(process.execPath, [main, "invite", "--json", "--data", first.data], {
 			timeoutMs: 30_000,
-			env: { PATH: process.env["PATH"] ?? "", HOME: first.home },
+			env: commandEnvironment(first.home),
 		});
 		if (invited.outcome !== "exited") throw new Error(invited.message);
 		const { code } = JSON.parse(invited.stdout) as { code: string };

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { tempFolder } from "@warren/testkit";
+import { commandEnvironment, tempFolder } from "@warren/testkit";
 
 const main = fileURLToPath(new URL("../main.ts", import.meta.url));
 const adminToken = "an-administrator-of-tests";
@@ -57,7 +57,7 @@ export class TunnelProcesses implements AsyncDisposable {
 	async #start(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Record<string, unknown>> {
 		const child = spawn(process.execPath, [main, ...args, "--json"], {
 			stdio: ["ignore", "pipe", "inherit"],
-			env: { PATH: process.env["PATH"] ?? "", HOME: this.#folder.path, WARREN_LOG_LEVEL: "error", ...env },
+			env: commandEnvironment(this.#folder.path, { WARREN_LOG_LEVEL: "error", ...env }),
 		});
 		this.#started.push(child);
 		const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string];

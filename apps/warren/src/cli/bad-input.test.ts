@@ -8,14 +8,12 @@ import { fileURLToPath } from "node:url";
 import { formatJoinCode, joinFingerprint } from "@warren/accounts";
 import { type Clock, newSecret, systemClock, systemRandom } from "@warren/kernel";
 import { Authority, run } from "@warren/net";
-import { freePort, hostilePeer, startNode, tempFolder } from "@warren/testkit";
+import { commandEnvironment, freePort, hostilePeer, startNode, tempFolder } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 
 /** What a new user gets wrong, and what the commands say: what happened, with the value, then what to do. */
 const main = fileURLToPath(new URL("../main.ts", import.meta.url));
 const someCode = formatJoinCode({ secret: "x".repeat(43), fingerprint: "A".repeat(43) });
-/** Compiled code: the same for all of them. */
-const compiled = fileURLToPath(new URL("../../../../node_modules/.cache", import.meta.url));
 const alone = { WARREN_EDGE: "0", WARREN_OVERLAY: "0", WARREN_SIDECAR_PORT: "0" };
 
 async function warren(
@@ -29,14 +27,7 @@ async function warren(
 	const result = await run(command[0] as string, command.slice(1), {
 		timeoutMs: 60_000,
 		input,
-		env: {
-			PATH: process.env["PATH"] ?? "",
-			HOME: home.path,
-			XDG_STATE_HOME: home.path,
-			XDG_CACHE_HOME: compiled,
-			...alone,
-			...env,
-		},
+		env: commandEnvironment(home.path, { XDG_STATE_HOME: home.path, ...alone, ...env }),
 	});
 	if (result.outcome !== "exited") throw new Error(result.message);
 	return result;

@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { run } from "@warren/net";
-import { startNode, tempFolder } from "@warren/testkit";
+import { commandEnvironment, startNode, tempFolder } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 import { DataFolder } from "../config/data-folder.ts";
 
@@ -13,7 +13,7 @@ async function warren(args: readonly string[], env: Readonly<Record<string, stri
 	const result = await run(process.execPath, [main, ...args], {
 		// Bounds a hang on a busy machine, and times nothing.
 		timeoutMs: 60_000,
-		env: { PATH: process.env["PATH"] ?? "", HOME: home.path, XDG_STATE_HOME: home.path, ...env },
+		env: commandEnvironment(home.path, { XDG_STATE_HOME: home.path, ...env }),
 	});
 	if (result.outcome !== "exited") throw new Error(result.message);
 	return result;

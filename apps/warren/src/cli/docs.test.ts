@@ -3,7 +3,7 @@ import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { closeCodes } from "@warren/kernel";
 import { run } from "@warren/net";
-import { startNode, tempFolder } from "@warren/testkit";
+import { commandEnvironment, startNode, tempFolder } from "@warren/testkit";
 import type { Command, Option } from "commander";
 import { beforeAll, describe, expect, it } from "vitest";
 import { allCommands } from "./command-line.ts";
@@ -11,7 +11,6 @@ import { allCommands } from "./command-line.ts";
 /** The documentation against the program: every command in it exists, everything that exists is in it. */
 const root = fileURLToPath(new URL("../../../../", import.meta.url));
 const main = fileURLToPath(new URL("../main.ts", import.meta.url));
-const compiled = join(root, "node_modules", ".cache");
 let program: Command;
 beforeAll(async () => {
 	program = await allCommands();
@@ -153,7 +152,7 @@ describe("the documentation", () => {
 			const data = words[0] === "completion" ? [] : ["--data", node.data];
 			const result = await run(process.execPath, [main, ...words, ...data], {
 				timeoutMs: 60_000,
-				env: { PATH: process.env["PATH"] ?? "", HOME: home.path, XDG_CACHE_HOME: compiled },
+				env: commandEnvironment(home.path),
 			});
 			if (result.outcome !== "exited") throw new Error(result.message);
 			expect(result.stderr, each).not.toContain("unexpected failure");

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { run } from "@warren/net";
-import { type StartedNode, startCommand, startNode, tempFolder } from "@warren/testkit";
+import { commandEnvironment, type StartedNode, startCommand, startNode, tempFolder } from "@warren/testkit";
 import type { Command } from "commander";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { allCommands } from "./command-line.ts";
@@ -129,13 +129,12 @@ describe("every command", () => {
 			const words = args === "" ? [] : args.replaceAll("DATA", node.data).replaceAll("TMP", folder.path).split(" ");
 			const result = await run(process.execPath, [main, ...path.split(" "), ...words, "--json"], {
 				timeoutMs,
-				env: {
+				env: commandEnvironment(folder.file("home"), {
 					PATH: `${folder.path}:${process.env["PATH"]}`,
-					HOME: folder.file("home"),
 					XDG_STATE_HOME: folder.file("state"),
 					WARREN_SERVICE_FOLDER: folder.file("units"),
 					WARREN_ADMIN_TOKEN: "an-administrator-s-token",
-				},
+				}),
 			});
 			if (result.outcome !== "exited") throw new Error(result.message);
 			if (refusal === undefined) {

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { silentLogger, systemClock, systemRandom } from "@warren/kernel";
 import { run } from "@warren/net";
 import { addStaticDevice, appUla } from "@warren/overlay/joiner";
-import { tempFolder } from "@warren/testkit";
+import { commandEnvironment, tempFolder } from "@warren/testkit";
 import { Agent, request } from "undici";
 import { describe, expect, it } from "vitest";
 import { parseCoordinatorConfig } from "../config/coordinator-config.ts";
@@ -16,7 +16,7 @@ const main = fileURLToPath(new URL("../main.ts", import.meta.url));
 async function warren(home: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
 	const result = await run(process.execPath, [main, ...args], {
 		timeoutMs: 60_000,
-		env: { PATH: process.env["PATH"] ?? "", HOME: home, XDG_STATE_HOME: home, ...env },
+		env: commandEnvironment(home, { XDG_STATE_HOME: home, ...env }),
 	});
 	if (result.outcome !== "exited") throw new Error(result.message);
 	return result;
@@ -28,7 +28,7 @@ async function startCoordinator(home: string, args: readonly string[], env: Read
 		[main, "coordinator", "--bind", "127.0.0.1:0", "--stun-port", "0", "--log-level", "error", "--json", ...args],
 		{
 			stdio: ["ignore", "pipe", "inherit"],
-			env: { PATH: process.env["PATH"] ?? "", HOME: home, XDG_STATE_HOME: home, ...env },
+			env: commandEnvironment(home, { XDG_STATE_HOME: home, ...env }),
 		},
 	);
 	const exited = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));

@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module";
 import {
 	type Clock,
 	type Closeable,
@@ -51,6 +52,8 @@ export async function runRole(
 	// Before anybody reads that it is ready, and may stop it.
 	const stop = stopped(settings.attached);
 	process.stdout.write(settings.json ? `${JSON.stringify(role.ready)}\n` : role.greeting);
+	// What it compiled is the next start's as well, also if this one is killed.
+	flushCompileCache();
 	await stop;
 	logger.info("stopping");
 	await role.close();

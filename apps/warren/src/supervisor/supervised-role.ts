@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module";
 import { messageOf, systemClock, systemRandom, WarrenError } from "@warren/kernel";
 import { createLogger, MemoryTrim } from "@warren/net";
 import type { RoleDeps, RoleSettings, RunningRole } from "../cli/run-role.ts";
@@ -61,6 +62,7 @@ export async function runSupervised(
 		process.exit(1);
 	}
 	await tell({ type: "ready", ready: role.ready, greeting: role.greeting, notice: role.notice ?? "" });
+	flushCompileCache();
 	const beat = setInterval(() => void tell({ type: "alive", memoryBytes: process.memoryUsage.rss() }), aliveEveryMs);
 	beat.unref();
 	void tell({ type: "alive", memoryBytes: process.memoryUsage.rss() });
