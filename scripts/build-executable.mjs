@@ -42,7 +42,7 @@ async function bundle() {
 	const workers = readdirSync(join(root, "packages"), { recursive: true })
 		.map((file) => join("packages", file))
 		.filter((file) => file.endsWith("-worker.ts") && !file.includes("node_modules"));
-	const entries = ["apps/warren/src/main.ts", ...workers];
+	const entries = ["apps/warren/src/main.js", ...workers];
 	const build = await rolldown({
 		cwd: root,
 		platform: "node",

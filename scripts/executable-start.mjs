@@ -9,7 +9,7 @@ import { gunzipSync } from "node:zlib";
 const cache = process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache");
 const folder = join(cache, "warren", `program-${getAsset("id", "utf8")}`);
 if (!existsSync(folder)) unpack();
-process.argv.splice(1, 1, join(folder, "apps/warren/src/main.ts"));
+process.argv.splice(1, 1, join(folder, "apps/warren/src/main.js"));
 module.runMain();
 
 /** Whole or not at all: two that start at once do it both, and one of them comes first. */

@@ -7,7 +7,7 @@ install();
 buildWeb();
 const asked = process.argv.slice(2);
 const command = asked[0] === "join" ? asked : ["up", ...asked];
-const child = spawn(pinnedNode(), [join(root, "apps/warren/src/main.ts"), ...command], {
+const child = spawn(pinnedNode(), [join(root, "apps/warren/src/main.js"), ...command], {
 	stdio: "inherit",
 	env: pinnedEnvironment(),
 });

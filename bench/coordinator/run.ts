@@ -190,7 +190,7 @@ async function certificates() {
 }
 
 async function startCoordinator() {
-	const main = fileURLToPath(new URL("../../apps/warren/src/main.ts", import.meta.url));
+	const main = fileURLToPath(new URL("../../apps/warren/src/main.js", import.meta.url));
 	const groups = Math.ceil(joiners / group);
 	const { writeFileSync } = await import("node:fs");
 	writeFileSync(

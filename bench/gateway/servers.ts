@@ -18,7 +18,7 @@ const features: Partial<Record<Way, readonly string[]>> = {
 	"warren+queue": ["receipts", "ordered", "queue"],
 };
 const natsServer = process.env["WARREN_BENCH_NATS"] ?? "nats-server";
-const main = join(import.meta.dirname, "../../apps/warren/src/main.ts");
+const main = join(import.meta.dirname, "../../apps/warren/src/main.js");
 
 /** A server of the bench as its own process. */
 export class BenchServer {

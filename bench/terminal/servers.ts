@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { Agent, fetch } from "undici";
 import { type ClientTarget, prompt } from "./tasks.ts";
 
-const main = fileURLToPath(new URL("../../apps/warren/src/main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../../apps/warren/src/main.js", import.meta.url));
 const credentials = { user: "bench", pin: "bench-4711" };
 const authorization = `Basic ${Buffer.from(`${credentials.user}:${credentials.pin}`).toString("base64")}`;
 

@@ -9,7 +9,7 @@ import { openDelay } from "./delay-relay.ts";
 import { type Peer, programs } from "./peers.ts";
 import { family, sshArguments, sshd } from "./ssh.ts";
 
-const main = fileURLToPath(new URL("../../apps/warren/src/main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../../apps/warren/src/main.js", import.meta.url));
 const adminToken = "an-administrator-of-benches";
 const readyMs = 15_000;
 const secret = "a-secret-of-benches";

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 /** AI of a real hub and through a joined machine, in front of a fake of the providers. */
 const person = { name: "Ada", email: "ada@example.test", password: "correct horse battery" };
 const chat = { model: "m", messages: [{ role: "user", content: "hi" }] };
-const main = fileURLToPath(new URL("../../apps/warren/src/main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../../apps/warren/src/main.js", import.meta.url));
 
 let fake: FakeProvider;
 let hub: StartedNode;

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { tempFolder } from "@warren/testkit";
 import { Cluster } from "./cluster.ts";
 
-const main = fileURLToPath(new URL("../../apps/warren/src/main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../../apps/warren/src/main.js", import.meta.url));
 export const coordinatorAdmin = "an-administrators-token";
 const everybody = '{"acls":[{"action":"accept","src":["*"],"dst":["*"]}]}';
 

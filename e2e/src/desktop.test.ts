@@ -10,7 +10,7 @@ import { cargo, DesktopWindow, desktopMissing, isGone, Screen } from "./desktop-
 /** The desktop's window as a person meets it, from a fresh build to a hub that went away. */
 const missing = desktopMissing();
 const person = { name: "Ada", email: "ada@example.test", password: "correct horse battery" };
-const main = fileURLToPath(new URL("../../apps/warren/src/main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../../apps/warren/src/main.js", import.meta.url));
 const waits = { timeout: 120_000, interval: 100 };
 vi.setConfig({ testTimeout: 400_000 });
 

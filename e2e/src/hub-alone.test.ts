@@ -139,6 +139,10 @@ describe("a hub alone", () => {
 		expect((await call("POST", `${started.url}/rooms`, { id: "from-desk", title: "From the desk" })).status).toBe(201);
 		const atHub = async () => (await call("GET", `${origin}/rooms/from-desk`)).body.title;
 		await expect.poll(atHub, { timeout: 60_000, interval: 100 }).toBe("From the desk");
+		// Told: by themselves the lists are compared once a minute.
+		expect((await call("PATCH", `${origin}/rooms/from-desk`, { title: "Renamed at the hub" })).status).toBe(200);
+		const here = async () => (await call("GET", `${started.url}/rooms/from-desk`)).body.title;
+		await expect.poll(here, { timeout: 30_000, interval: 100 }).toBe("Renamed at the hub");
 	}, 120_000);
 
 	it("takes machines in, which show its pages and lists on their own origins; it is no node itself", async () => {

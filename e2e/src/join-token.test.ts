@@ -8,7 +8,7 @@ import { Agent, fetch } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 /** A hub that answers for join tokens, and a coordinator that asks it, each alone in a process. */
-const main = fileURLToPath(new URL("../../apps/warren/src/main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../../apps/warren/src/main.js", import.meta.url));
 const person = { name: "Ada", email: "ada@example.test", password: "correct horse battery" };
 const folder = tempFolder("join-token");
 let hub: StartedCommand;

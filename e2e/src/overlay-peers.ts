@@ -9,7 +9,7 @@ import { Agent, request } from "undici";
 import { owner } from "./ui-pages.ts";
 
 const heartbeatMs = 10_000;
-const main = fileURLToPath(new URL("../../apps/warren/src/main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../../apps/warren/src/main.js", import.meta.url));
 
 /** A machine as its warren's coordinator sees it: a certificate of the warren's CA, a key, a heartbeat. */
 export interface OverlayPeer extends AsyncDisposable {

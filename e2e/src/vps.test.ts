@@ -63,7 +63,7 @@ describe.skipIf(reason !== null)(
 		});
 
 		it("leaves every role running as its own user, in one cluster each, with its secrets 0600", async () => {
-			const main = join(top, "apps/warren/src/main.ts");
+			const main = join(top, "apps/warren/src/main.js");
 			await system.write("/usr/local/bin/warren", `#!/bin/sh\nexec ${process.execPath} ${main} "$@"\n`, "0755");
 			const done = await setUp();
 			expect(done, done.text).toMatchObject({ code: 0 });

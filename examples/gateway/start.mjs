@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { install, pinnedEnvironment, pinnedNode, root } from "../../scripts/setup.mjs";
 
 install();
-const child = spawn(pinnedNode(), [join(root, "apps/warren/src/main.ts"), "gateway", ...process.argv.slice(2)], {
+const child = spawn(pinnedNode(), [join(root, "apps/warren/src/main.js"), "gateway", ...process.argv.slice(2)], {
 	stdio: "inherit",
 	env: pinnedEnvironment(),
 });

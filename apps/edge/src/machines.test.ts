@@ -78,6 +78,10 @@ describe("a machine whose hub lives on Workers", patient, () => {
 			await expect.poll(here, { timeout: 60_000 }).toContain("written at the hub");
 			page.doc.getText("t").insert(18, ", and more");
 			await expect.poll(here, { timeout: 60_000 }).toContain("written at the hub, and more");
+			// Sooner than the lists are compared by themselves.
+			await edge.call("POST", "/rooms", { id: "made-at-the-hub", title: "Made at the hub" }, bearer(ada));
+			const titles = async () => JSON.stringify((await sidecar("GET", "/rooms")).body);
+			await expect.poll(titles, { timeout: 30_000 }).toContain("Made at the hub");
 		} finally {
 			await command.kill("SIGTERM");
 		}

@@ -41,6 +41,7 @@ export interface RoomStub extends DurableStub {
 	contents(call: ContentsCall): Promise<RoomAnswer>;
 	signedOut(ended: Ended, at: number): Promise<void>;
 	accessChanged(room: string, userId: string, access: string | null, at: number): Promise<void>;
+	documentsChanged(userId: string): Promise<void>;
 }
 
 /** The hub's object, as rooms and the worker call it. */

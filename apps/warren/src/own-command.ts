@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 /** How this very program is started again: its executable, and its file where it is not one executable. */
 export const ownCommand: readonly [string, ...string[]] = isSea()
 	? [process.execPath]
-	: [process.execPath, fileURLToPath(new URL("./main.ts", import.meta.url))];
+	: [process.execPath, fileURLToPath(new URL("./main.js", import.meta.url))];
 
 /**
  * The same for a process of the supervisor. A start fills V8's young generation as far as it may grow, and it never shrinks

@@ -20,7 +20,6 @@ import { playScene } from "./play-scene.ts";
 import { served, typed } from "./typed.ts";
 
 /** What the documentation shows is typed as it stands, scene by scene; documented-commands.test.ts holds that nothing is left out. */
-const root = join(import.meta.dirname, "../../..");
 const curlMissing = existsSync("/usr/bin/curl") ? null : "curl is not installed";
 const minutes = 240_000;
 

@@ -9,7 +9,7 @@ import { type Machine, type Machines, openMachines } from "./machines.ts";
 import { ScriptLines } from "./script-lines.ts";
 
 /** `warren expose` on one machine of three: its name and address on every other, off again, and on the next machine. */
-const main = fileURLToPath(new URL("../../../apps/warren/src/main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../../../apps/warren/src/main.js", import.meta.url));
 const patience = { timeout: 60_000, interval: 500 };
 const env = { WARREN_OVERLAY: "1", WARREN_SIDECAR_PORT: "0" };
 

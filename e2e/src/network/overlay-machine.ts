@@ -7,7 +7,7 @@ import { run } from "@warren/net";
 import { commandEnvironment } from "@warren/testkit";
 import type { LabHost } from "./nat-lab.ts";
 
-const main = fileURLToPath(new URL("../../../apps/warren/src/main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../../../apps/warren/src/main.js", import.meta.url));
 /** The slowest of what is waited for takes a minute on a quiet machine: STUN asks again, a heartbeat tells of it, paths are sought. */
 const patienceMs = 180_000;
 

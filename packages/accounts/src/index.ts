@@ -2,7 +2,7 @@
  * People, sessions, devices, invitations, machines that join, device tickets: the hub's accounts, and what nodes and
  * sidecars need to believe them. A node's own user and PIN live in packages/access.
  */
-export { type Accounts, type AccountsDeps, type AccountsOptions, openAccounts } from "./accounts.ts";
+export type { Accounts, AccountsDeps, AccountsOptions } from "./accounts.ts";
 export type { SetupSecret } from "./auth/admission.ts";
 export { readSocialVariables, type SocialProviders } from "./auth/social.ts";
 export { pageOriginHeader, vouchHeader } from "./client-address.ts";
@@ -14,6 +14,7 @@ export type { LinkedMachine } from "./link/linked-machine.ts";
 export { formatJoinCode, type JoinCode, joinFingerprint, parseJoinCode } from "./machines/join-code.ts";
 export type { IssueLeaf, JoinDeps } from "./machines/machine-routes.ts";
 export { type Machine, type MachineChange, type MachineFacts, machineLimits } from "./machines/machines.ts";
+export { openAccounts } from "./open-accounts.ts";
 export { isRevoked, type Revoked } from "./revoked.ts";
 export { type AccountsTables, accountsSchema } from "./schema.ts";
 export { type AskHub, type KnownSessions, SessionClient, type SessionUser } from "./session-client.ts";

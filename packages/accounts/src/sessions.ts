@@ -8,7 +8,7 @@ import {
 	type UserId,
 	type Verdict,
 } from "@warren/kernel";
-import { apiKeyPrefix } from "./auth/better-auth.ts";
+import { apiKeyPrefix } from "./auth/names.ts";
 
 export const sessionCacheLimits = {
 	/** A yes is believed this long at most, and dropped at once when the session is revoked. */

@@ -43,17 +43,15 @@ export { countBuffersAsHeap } from "./process/collector.ts";
 export { MemoryTrim } from "./process/memory-trim.ts";
 export { type RunOptions, type RunResult, run } from "./process/run.ts";
 export {
-	Authority,
 	authorityLimits,
 	type CertifiedKey,
 	certificateError,
 	certificatesIn,
-	createCsr,
 	type LeafRequest,
 	nodeIdOf,
-	readRevocationList,
-} from "./tls/authority.ts";
+} from "./tls/certificates.ts";
 export { fingerprintOf, fingerprintOfPem, parseFingerprint } from "./tls/fingerprint.ts";
+export { Authority, createCsr, readRevocationList } from "./tls/lazy-authority.ts";
 export { type AcceptOptions, type SendOutcome, WebSocketConnection, webSocketLimits } from "./websocket/connection.ts";
 export { type DialOptions, type DialResult, dialWebSocket } from "./websocket/dial.ts";
 export { EventFeed, feedLimits } from "./websocket/event-feed.ts";

@@ -4,8 +4,9 @@
  */
 export { syncConditions } from "./conditions.ts";
 export { type Advertised, type DeviceState, discoveryRoomId, type UrlClaim } from "./discovery/device-state.ts";
-export { DiscoveryAccess } from "./discovery/discovery-access.ts";
+export { DiscoveryAccess, discoveryRoomOf } from "./discovery/discovery-access.ts";
 export { DiscoveryView, type PresentDevice } from "./discovery/discovery-view.ts";
+export { ListNews, type ListNewsDeps } from "./discovery/list-news.ts";
 export { OwnPresence, type OwnPresenceDeps } from "./discovery/own-presence.ts";
 export type { DocumentContents, DocumentFacts } from "./documents/document-contents.ts";
 export {

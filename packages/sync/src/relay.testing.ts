@@ -13,6 +13,7 @@ import { HostTable, Listener } from "@warren/net";
 import { type Bus, type KeyValue, openSqliteTables, type Statements } from "@warren/store";
 import { tempFolder } from "@warren/testkit";
 import type { Kysely } from "kysely";
+import { ListNews } from "./discovery/list-news.ts";
 import { DocumentsList } from "./documents/documents-list.ts";
 import { DocumentHistory } from "./documents/history.ts";
 import { LastChanged } from "./documents/last-changed.ts";
@@ -70,6 +71,8 @@ export interface TestHubOptions extends SyncRelayOptions {
 	readonly log?: (log: UpdateLog) => UpdateLog;
 	/** Other hubs share its tables and log. */
 	readonly shared?: SharedStores;
+	/** Whoever is in a person's discovery room hears of changes to their list. */
+	readonly tellsLists?: boolean;
 	readonly access?: (documents: DocumentsList, relay: SyncRelay) => RoomAccess;
 }
 
@@ -107,9 +110,11 @@ export async function openTestHub(options: TestHubOptions = {}): Promise<TestHub
 		new SyncRelay({ log, documents: new Documents(systemClock), ...common, health, ...exchange }, options),
 	);
 	let feed: AccessFeed | undefined;
+	const news = options.tellsLists === true ? lifetime.own(new ListNews({ relay, ...common })) : null;
 	const documents: DocumentsList = new DocumentsList({
 		db: shared?.postgres?.db ?? tables.db,
 		clock: systemClock,
+		onListChanged: (users) => news?.changed(users),
 		onAccessChanged: (document, user, access) => {
 			if (feed === undefined) closeAfterAccessChange(relay, document, user, access);
 			else feed.changed(document, user, access);

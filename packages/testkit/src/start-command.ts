@@ -26,7 +26,7 @@ export interface StartedCommand extends AsyncDisposable {
 	kill(signal: NodeJS.Signals): Promise<number | null>;
 }
 
-const main = fileURLToPath(new URL("../../../apps/warren/src/main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../../../apps/warren/src/main.js", import.meta.url));
 /** A watchdog, not a measure: a busy machine takes a minute to start a process. */
 const lineTimeoutMs = 90_000;
 

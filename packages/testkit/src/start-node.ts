@@ -58,7 +58,7 @@ export interface StartedNode extends AsyncDisposable {
 	stop(): Promise<number | null>;
 }
 
-const main = fileURLToPath(new URL("../../../apps/warren/src/main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../../../apps/warren/src/main.js", import.meta.url));
 const readyTimeoutMs = 45_000;
 
 /**

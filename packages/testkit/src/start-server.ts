@@ -14,7 +14,7 @@ export interface StartedServer extends AsyncDisposable {
 	kill(signal: NodeJS.Signals): Promise<number | null>;
 }
 
-const main = fileURLToPath(new URL("../../../apps/warren/src/main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../../../apps/warren/src/main.js", import.meta.url));
 const readyTimeoutMs = 45_000;
 
 /**

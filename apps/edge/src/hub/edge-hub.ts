@@ -1,9 +1,9 @@
 import { type Accounts, isRevoked, openAccounts } from "@warren/accounts";
 import { FetchUpstream, openAi } from "@warren/ai";
-import { closeCodes, type Logger, type Random } from "@warren/kernel";
+import { closeCodes, type Logger, messageOf, type Random } from "@warren/kernel";
 import { dataHeaders, describedRoutes, FetchListener, HostTable, type Route } from "@warren/net";
 import { AuditLog } from "@warren/store";
-import { DocumentsList, documentRoutes } from "@warren/sync";
+import { DocumentsList, discoveryRoomOf, documentRoutes } from "@warren/sync";
 import manifest from "../../package.json" with { type: "json" };
 import type { EdgeConfig } from "../config/edge-config.ts";
 import type { ObjectClock } from "../object-clock.ts";
@@ -44,11 +44,19 @@ export async function openEdgeHub(deps: EdgeHubDeps, config: EdgeConfig): Promis
 			social: config.social,
 		},
 	);
+	/** Who does not hear it compares lists once a minute. */
+	const tellDiscovery = (users: readonly string[]) => {
+		for (const user of users)
+			roomOf(discoveryRoomOf(user))
+				.documentsChanged(user)
+				.catch((fault: unknown) => logger.info("a discovery room was not told", { user, fault: messageOf(fault) }));
+	};
 	const documents: DocumentsList = new DocumentsList({
 		db: db as never,
 		clock,
 		random,
 		onAccessChanged: (document, user, access) => doors.accessChanged(document, user, access),
+		onListChanged: (users) => tellDiscovery(users),
 	});
 	const doors = new Doors({ db: attendance, clock, logger, documents, roomOf, authenticator: accounts.authenticator });
 	const ai = await openAi(

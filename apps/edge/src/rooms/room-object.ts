@@ -1,7 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
-import { closeCodes, type Logger, WarrenError } from "@warren/kernel";
+import { closeCodes, type Logger, systemRandom, WarrenError } from "@warren/kernel";
 import { asWarrenError, errorResponse, switching } from "@warren/net";
-import { closeAfterAccessChange, closeReason, LastChanged } from "@warren/sync";
+import { closeAfterAccessChange, closeReason, LastChanged, ListNews } from "@warren/sync";
 import { ackSubprotocol } from "@warren/sync/protocol";
 import { consoleLogger } from "../console-logger.ts";
 import { ObjectClock } from "../object-clock.ts";
@@ -22,6 +22,7 @@ export class RoomObject extends DurableObject<DurableState, Environment> {
 	readonly #endings: RecentEndings;
 	readonly #sockets = new Map<HibernatingSocket, { readonly socket: ObjectSocket; readonly id: number }>();
 	#room: Promise<OpenRoom>;
+	#news: ListNews | null = null;
 
 	constructor(state: DurableState, environment: Environment) {
 		super(state, environment);
@@ -89,6 +90,14 @@ export class RoomObject extends DurableObject<DurableState, Environment> {
 	async accessChanged(room: string, userId: string, access: string | null, at: number): Promise<void> {
 		this.#endings.add({ userId, deviceId: null }, at);
 		closeAfterAccessChange((await this.#room).relay, room, userId, access);
+	}
+
+	/** For the hub: this person's list of documents changed, whose discovery this is. */
+	async documentsChanged(userId: string): Promise<void> {
+		const { relay } = await this.#room;
+		if (this.#sockets.size === 0) return;
+		this.#news ??= new ListNews({ relay, clock: this.#clock, random: systemRandom });
+		this.#news.changed([userId]);
 	}
 
 	/** Sockets of before its sleep take their places again, before anything else is heard. */

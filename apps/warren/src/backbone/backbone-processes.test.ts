@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { commandEnvironment, RawClient, tempFolder } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
-const main = fileURLToPath(new URL("../main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../main.js", import.meta.url));
 const adminToken = "an-administrator-of-tests";
 
 interface Started {

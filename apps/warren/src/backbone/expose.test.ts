@@ -12,7 +12,7 @@ import { Agent, request } from "undici";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openAgents } from "./agent-role.ts";
 
-const main = fileURLToPath(new URL("../main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../main.js", import.meta.url));
 const adminToken = "an-administrator-of-tests";
 const patience = { timeout: 40_000 };
 

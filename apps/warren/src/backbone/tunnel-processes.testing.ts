@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { commandEnvironment, tempFolder } from "@warren/testkit";
 
-const main = fileURLToPath(new URL("../main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../main.js", import.meta.url));
 const adminToken = "an-administrator-of-tests";
 
 /** A backbone and agents of one service, `web`, each a process of its own, as they are started by hand. */

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { tempFolder } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 
-const main = fileURLToPath(new URL("../main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../main.js", import.meta.url));
 
 describe("a sidecar with --attached", () => {
 	it.each([

@@ -12,7 +12,7 @@ import { commandEnvironment, freePort, hostilePeer, startNode, tempFolder } from
 import { describe, expect, it } from "vitest";
 
 /** What a new user gets wrong, and what the commands say: what happened, with the value, then what to do. */
-const main = fileURLToPath(new URL("../main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../main.js", import.meta.url));
 const someCode = formatJoinCode({ secret: "x".repeat(43), fingerprint: "A".repeat(43) });
 const alone = { WARREN_EDGE: "0", WARREN_OVERLAY: "0", WARREN_SIDECAR_PORT: "0" };
 

@@ -5,7 +5,7 @@ import { commandEnvironment, startNode, tempFolder } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 import { DataFolder } from "../config/data-folder.ts";
 
-const main = fileURLToPath(new URL("../main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../main.js", import.meta.url));
 
 /** Runs a command as a person would, with a HOME of its own. */
 async function warren(args: readonly string[], env: Readonly<Record<string, string>> = {}) {

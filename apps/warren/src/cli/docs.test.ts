@@ -10,7 +10,7 @@ import { allCommands } from "./command-line.ts";
 
 /** The documentation against the program: every command in it exists, everything that exists is in it. */
 const root = fileURLToPath(new URL("../../../../", import.meta.url));
-const main = fileURLToPath(new URL("../main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../main.js", import.meta.url));
 let program: Command;
 beforeAll(async () => {
 	program = await allCommands();

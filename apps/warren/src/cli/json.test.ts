@@ -10,7 +10,7 @@ import { allCommands } from "./command-line.ts";
  * `--json` of every command: what it prints is JSON and nothing else, and its failure is one JSON object on standard
  * error. A command that is not in one of the three tables fails this test.
  */
-const main = fileURLToPath(new URL("../main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../main.js", import.meta.url));
 /** Bounds a hang on a busy machine. */
 const timeoutMs = 60_000;
 

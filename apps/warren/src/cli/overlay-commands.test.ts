@@ -11,7 +11,7 @@ import { describe, expect, it } from "vitest";
 import { parseCoordinatorConfig } from "../config/coordinator-config.ts";
 import { parseJoinerConfig } from "../config/joiner-config.ts";
 
-const main = fileURLToPath(new URL("../main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../main.js", import.meta.url));
 
 async function warren(home: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
 	const result = await run(process.execPath, [main, ...args], {

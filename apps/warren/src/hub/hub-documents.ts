@@ -8,6 +8,7 @@ import {
 	Documents,
 	DocumentsList,
 	LastChanged,
+	ListNews,
 	PostgresUpdateLog,
 	RoomExchange,
 	SqliteUpdateLog,
@@ -28,8 +29,8 @@ export function openDocuments(
 	more: {
 		/** Which URLs a session may advertise in discovery; any of the right form unless told. */
 		readonly claimOf?: (identity: Identity) => UrlClaim;
-		/** Something was made or renamed. */
-		readonly onListChanged?: () => void;
+		/** These people's lists changed; the people's other machines are told unless this is given. */
+		readonly onListChanged?: (users: readonly string[]) => void;
 	} = {},
 ): SidecarDocuments {
 	const { clock, random, logger, lifetime, health, metrics } = base;
@@ -41,11 +42,12 @@ export function openDocuments(
 		new SyncRelay({ log, documents: new Documents(clock), clock, logger, health, ...exchange }),
 	);
 	let feed: AccessFeed | null = null;
+	const news = lifetime.own(new ListNews({ relay, clock, random }));
 	const documents: DocumentsList = new DocumentsList({
 		db: tables.db,
 		clock,
 		random,
-		...(more.onListChanged === undefined ? {} : { onListChanged: more.onListChanged }),
+		onListChanged: more.onListChanged ?? ((users) => news.changed(users)),
 		onAccessChanged: (document, user, access) => {
 			if (feed === null) closeAfterAccessChange(relay, document, user, access);
 			else feed.changed(document, user, access);

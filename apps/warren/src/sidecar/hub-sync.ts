@@ -171,7 +171,8 @@ export class SidecarSync implements Closeable, Authenticator, PeerSource {
 		const deps = { ...this.#documents, clock, random, logger, hubDocuments };
 		this.#sync = new HubSync(deps, this.#hub, session.userId as UserId).start();
 		const state = advertised(this.#self);
-		this.#advert = new DiscoveryAdvert({ clock, random }, this.#hub, state, this.#onDevices).start();
+		const told = { onDevices: this.#onDevices, onDocuments: () => this.refresh() };
+		this.#advert = new DiscoveryAdvert({ clock, random, ...told }, this.#hub, state).start();
 	}
 }
 

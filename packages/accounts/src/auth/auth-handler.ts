@@ -4,7 +4,8 @@ import { type ClientAddressOf, type PageOriginOf, pageOriginHeader, vouchHeader 
 import { deviceHeader, deviceNameOf } from "../device-name.ts";
 import { accountsError } from "../errors.ts";
 import { aboutAuth } from "./about.ts";
-import { type Auth, addressHeader, basePath } from "./better-auth.ts";
+import type { Auth } from "./better-auth.ts";
+import { addressHeader, basePath } from "./names.ts";
 import { refusal } from "./refusal.ts";
 import { type RequestFacts, requestFacts } from "./request-facts.ts";
 import { type SocialProviders, type SocialService, socialNames } from "./social.ts";

@@ -14,14 +14,11 @@ import { adminAc, userAc } from "better-auth/plugins/admin/access";
 import type { Kysely } from "kysely";
 import type { Admission } from "./admission.ts";
 import { type AuthWatcher, hashedAdapter } from "./hashed-adapter.ts";
+import { addressHeader, apiKeyPrefix, basePath } from "./names.ts";
 import type { RateBuckets } from "./rate-buckets.ts";
 import { requestFacts } from "./request-facts.ts";
 import type { SocialProviders } from "./social.ts";
 
-export const basePath = "/auth";
-/** Carries the client's address to the library; overwritten on every request, so that nobody sets it. */
-export const addressHeader = "x-warren-client-address";
-export const apiKeyPrefix = "wk_";
 const dayS = 24 * 3600;
 
 export const sessionLimits = {

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { chatParamsFromRequestBody } from "@tanstack/ai";
+import type { chatParamsFromRequestBody } from "@tanstack/ai";
 import { messageOf, newId, type Random } from "@warren/kernel";
 import { z } from "zod";
 import { aiError } from "../errors.ts";
@@ -47,7 +47,8 @@ export async function parseChat(body: unknown, headers: IncomingHttpHeaders, ran
 	const { provider, model, system, systemPrompts, workspaces } = chosen.data;
 	let params: ChatParams;
 	try {
-		params = await chatParamsFromRequestBody({
+		const library = await import("@tanstack/ai");
+		params = await library.chatParamsFromRequestBody({
 			threadId: newId(random),
 			runId: headers["x-run-id"] ?? newId(random),
 			state: {},

@@ -1,5 +1,4 @@
 import type { StreamChunk } from "@tanstack/ai";
-import { chat, maxIterations, mergeAgentTools } from "@tanstack/ai";
 import { type Clock, type Logger, messageOf, WarrenError } from "@warren/kernel";
 import type { ProviderOrigins } from "../providers/origins.ts";
 import type { Provider } from "../providers/provider-table.ts";
@@ -47,7 +46,8 @@ export async function runChat(
 		origin = deps.origins.of(provider);
 		error = provider.id === "ollama" ? await askOllama(deps, origin) : null;
 		if (error === null) {
-			// The vendors' clients are large: a hub where nobody chats does without.
+			// A hub where nobody chats does without: the vendors' clients are large.
+			const { chat, maxIterations, mergeAgentTools } = await import("@tanstack/ai");
 			const { adapterFor } = await import("./chat-adapters.ts");
 			const stream = chat({
 				adapter: adapterFor(provider, model, origin, who.key),

@@ -1,7 +1,8 @@
 import { headerBytes } from "../protocol/frames.ts";
-import { firstWindowBytes, LaneRecord, laneLimits, maxWindowBytes } from "../protocol/lanes.ts";
+import { firstWindowBytes, LaneRecord, laneLimits } from "../protocol/lanes.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import type { LinkChannel } from "./link-channel.ts";
+import { type Granter, ReceiveWindow, worthTellingBytes } from "./receive-window.ts";
 import type { SharedConnection } from "./shared-connection.ts";
 
 /** Whoever reads a lane. */
@@ -15,15 +16,13 @@ export interface LaneUser {
 
 /** Bytes between two beats after which a lane counts as bulk: small requests rather go elsewhere meanwhile. */
 const bulkBytes = 512 * 1024;
-/** What is less than this, a lane's first window lets through by itself. */
-const worthTellingBytes = 2 * firstWindowBytes;
 const maxRecordValue = 0xff_ff_ff_ff;
 
 /**
  * One channel of a shared connection. Who reads grants credit as it takes bytes, so that a reader that stands holds its
- * own lane and no other; the window grows while the other side says that it is what holds it back.
+ * own lane and no other.
  */
-export class Lane implements LinkChannel {
+export class Lane implements LinkChannel, Granter {
 	readonly number: number;
 	readonly shared: SharedConnection;
 	user: LaneUser | null = null;
@@ -35,28 +34,16 @@ export class Lane implements LinkChannel {
 	#heldBytes = 0;
 	/** `write` said false since the user last heard that there is room. */
 	#owesRoom = false;
-	/** How much may be on its way here or unread. */
-	#window: number = firstWindowBytes;
-	/** …of which the other side may still send so much. */
-	#granted: number = firstWindowBytes;
-	/** Taken by the reader, and not granted anew yet. */
-	#taken = 0;
-	#paused = false;
+	readonly #window: ReceiveWindow;
 	readonly #unread = new HeldBytes();
-	/** …since the other side was last held back. */
-	#mostUnread = 0;
-	/** So many bytes are known to come; 0 = nobody knows. */
-	#expected = 0;
-	/** …and the reader has taken so many of them since it was known. */
-	#takenOfExpected = 0;
-	/** So many bytes are to come until the other side has used what the window last grew by. */
-	#growsAfter = 0;
+	#paused = false;
 	#passed = 0;
 	#bulk = false;
 
 	constructor(shared: SharedConnection, number: number) {
 		this.shared = shared;
 		this.number = number;
+		this.#window = new ReceiveWindow(this, shared.windows);
 	}
 
 	get writableLength(): number {
@@ -142,79 +129,34 @@ export class Lane implements LinkChannel {
 
 	/** @returns false when it is more than was granted. */
 	onBytes(piece: Buffer): boolean {
-		this.#granted -= piece.length;
-		this.#growsAfter -= piece.length;
-		if (this.#expected > 0) this.#expected = Math.max(0, this.#expected - piece.length);
-		if (this.#granted < 0) return false;
+		if (!this.#window.came(piece.length)) return false;
 		this.#count(piece.length);
 		if (this.#paused || this.#unread.length > 0) {
 			this.#unread.push(piece);
-			if (this.#unread.length > this.#mostUnread) this.#mostUnread = this.#unread.length;
+			this.#window.waits(this.#unread.length);
 		} else this.#take(piece);
 		return true;
 	}
 
 	#take(piece: Buffer): void {
-		this.#taken += piece.length;
-		this.#takenOfExpected += piece.length;
+		this.#window.takes(piece.length);
 		this.user?.onBytes(piece);
-		if (this.#taken < Math.min(this.#window / 2, laneLimits.maxGrantBytes) || !this.#open) return;
-		this.#grant();
-		if (this.#expected > 0) this.#takenAsExpected();
+		if (this.#open) this.#window.grantAnew(this.#unread.length);
 	}
 
-	#grant(): void {
-		const bytes = this.#taken;
-		this.#taken = 0;
-		this.#granted += bytes;
+	grant(bytes: number): void {
 		this.shared.sendRecord(LaneRecord.credit, this.number, bytes);
 	}
 
-	/**
-	 * The other side has more than the window lets through: a wider one helps, unless the reader itself is what holds it.
-	 * @param toCome it has not come to that yet, and knows how much it will send; 0 = it has come to it.
-	 */
+	/** @param toCome the other side is not held back yet, and knows how much it will send; 0 = it is. */
 	onBlocked(toCome: number): void {
-		if (toCome > 0) return this.expect(toCome);
-		// Said before it knew of what it was given last.
-		if (this.#growsAfter > 0) return;
-		const waited = this.#mostUnread / this.#window;
-		this.#mostUnread = this.#unread.length;
-		if (waited > 1 / 2) return;
-		const step = laneLimits.windowBytes.find((bytes) => bytes > this.#window) ?? maxWindowBytes;
-		this.#widen(waited > 1 / 8 ? Math.min(this.#window * 2, step) : step);
+		if (toCome > 0) this.expect(toCome);
+		else this.#window.blocked(this.#unread.length);
 	}
 
-	/**
-	 * So many bytes come next. Before the other side is held back once, the window is as wide as sockets' own buffers, and
-	 * when a reader has taken more than those, as wide as what is left needs.
-	 */
+	/** So many bytes come next. */
 	expect(bytes: number): void {
-		if (bytes < worthTellingBytes) return;
-		// Frames have heads.
-		this.#expected = bytes + Math.ceil(bytes / 128);
-		this.#takenOfExpected = 0;
-		this.#mostUnread = this.#unread.length;
-		this.#widen(laneLimits.windowBytes[1]);
-	}
-
-	#takenAsExpected(): void {
-		if (this.#window === maxWindowBytes || this.#takenOfExpected < laneLimits.windowBytes[1]) return;
-		this.#takenOfExpected = 0;
-		if (this.#mostUnread <= this.#window / 8) this.#widen(maxWindowBytes);
-		this.#mostUnread = this.#unread.length;
-	}
-
-	/** No further than what is known to come. */
-	#widen(window: number): void {
-		const wanted = this.#expected > 0 ? Math.min(window, this.#expected) : window;
-		if (wanted <= this.#window) return;
-		const more = this.shared.windows.take(wanted - this.#window, this.#window - firstWindowBytes);
-		if (more === 0) return;
-		this.#window += more;
-		this.#taken += more;
-		this.#grant();
-		this.#growsAfter = this.#granted;
+		this.#window.expect(bytes, this.#unread.length);
 	}
 
 	/**
@@ -225,7 +167,7 @@ export class Lane implements LinkChannel {
 		if (this.#bulk) return false;
 		// Of what the other side shares out, this one cannot tell how much is left.
 		if (this.#credit > firstWindowBytes) return true;
-		return this.#window > firstWindowBytes && this.shared.windows.left < laneLimits.maxExtraBytes / 2;
+		return !this.#window.isFirst && this.shared.windows.left < laneLimits.maxExtraBytes / 2;
 	}
 
 	pause(): void {
@@ -261,7 +203,7 @@ export class Lane implements LinkChannel {
 	/** A stream is over: what it moved says nothing of the next one. */
 	rest(): void {
 		this.#passed = 0;
-		this.#expected = 0;
+		this.#window.forget();
 		if (!this.#bulk) return;
 		this.#bulk = false;
 		this.shared.bulk -= 1;
@@ -285,7 +227,7 @@ export class Lane implements LinkChannel {
 		if (!this.#open) return;
 		this.#open = false;
 		this.rest();
-		this.shared.windows.give(this.#window - firstWindowBytes);
+		this.#window.close();
 		this.#held.length = 0;
 		this.#heldBytes = 0;
 		this.#unread.clear();

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { connect, createServer, type TLSSocket } from "node:tls";
 import { systemClock, systemRandom } from "@warren/kernel";
 import { describe, expect, it } from "vitest";
-import { Authority, createCsr, nodeIdOf } from "./authority.ts";
+import { Authority, createCsr } from "./authority.ts";
+import { nodeIdOf } from "./certificates.ts";
 import { fingerprintOfPem, parseFingerprint } from "./fingerprint.ts";
 
 const make = () => Authority.create("Test warren", ["burrow", "203.0.113.7"], systemClock, systemRandom);

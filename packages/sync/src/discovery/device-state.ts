@@ -87,6 +87,17 @@ export function readDeviceState(json: string): DeviceState | null {
 	};
 }
 
+const listChange = z.object({ documentsChangedAt: z.number() });
+
+/** What is no device, and says that the person's list of documents changed. */
+export function documentsChanged(at: number): string {
+	return JSON.stringify({ documentsChangedAt: at });
+}
+
+export function saysDocumentsChanged(json: string): boolean {
+	return listChange.safeParse(JSON.parse(json)).success;
+}
+
 /** Why a URL must not reach others, or null: whoever follows it sends a token there. */
 function refusedUrl(text: string, claim: UrlClaim): string | null {
 	if (!URL.canParse(text)) return "it is not a URL";

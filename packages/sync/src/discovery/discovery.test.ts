@@ -190,7 +190,11 @@ describe("a sidecar's advert", () => {
 			};
 		});
 		const deps = { clock: systemClock, random: systemRandom };
-		const advert = new DiscoveryAdvert(deps, endpoint, sidecar("device_1"), (devices) => heard(devices)).start();
+		const advert = new DiscoveryAdvert(
+			{ ...deps, onDevices: (devices) => heard(devices) },
+			endpoint,
+			sidecar("device_1"),
+		).start();
 		await watched(hub, (devices) => devices.length === 1);
 		using phone = stockClient(hub.wsUrl, discoveryRoomId, { user: "alice.phone" });
 		phone.provider.awareness.setLocalState({ type: "client", deviceId: "device_2" });
@@ -201,6 +205,33 @@ describe("a sidecar's advert", () => {
 		await advert.close();
 		await watched(hub, (devices) => devices.length === 1);
 		expect(new DiscoveryView(hub.relay).devices(alice)).toMatchObject([{ deviceId: "device_2" }]);
+	});
+
+	it("hears that its person's list of documents changed, and nobody else does; to others it is no device", async () => {
+		await using hub = await openTestHub({
+			access: (documents) => new DiscoveryAccess({ documents }),
+			tellsLists: true,
+		});
+		await using alices = listener(hub, "alice");
+		await using bobs = listener(hub, "bob");
+		await Promise.all([alices.present(), bobs.present()]);
+		using phone = stockClient(hub.wsUrl, discoveryRoomId, { user: "alice.phone" });
+		const isNews = (state: Record<string, unknown>) => "documentsChangedAt" in state;
+
+		await hub.documents.create(alice, { id: "notes", title: "Notes" });
+		await alices.heard(1);
+		await whenPresent(phone, (states) => [...states.values()].some(isNews));
+		expect(new DiscoveryView(hub.relay).devices(alice)).toMatchObject([{ deviceId: "alice" }]);
+		// Both within a second: told once.
+		await hub.documents.rename(alice, "notes", "Notes 2");
+		await hub.documents.rename(alice, "notes", "Notes 3");
+		await alices.heard(2);
+		expect(bobs.times).toBe(0);
+		await hub.documents.share(alice, "notes", "bob", "read-write");
+		await bobs.heard(1);
+		await hub.documents.delete(alice, "notes");
+		await Promise.all([alices.heard(3), bobs.heard(2)]);
+		await whenPresent(phone, (states) => ![...states.values()].some(isNews));
 	});
 
 	it("comes back after the hub cut it", async () => {
@@ -215,3 +246,40 @@ describe("a sidecar's advert", () => {
 		await advert.close();
 	});
 });
+
+/** A machine of this user's that counts what it hears of the list of documents. */
+function listener(hub: TestHub, user: string) {
+	const waiting: (() => void)[] = [];
+	const listening = {
+		times: 0,
+		heard: (times: number) =>
+			new Promise<void>((resolve) => {
+				const look = () => {
+					if (listening.times < times) return void waiting.push(look);
+					expect(listening.times).toBe(times);
+					resolve();
+				};
+				look();
+			}),
+		present: () =>
+			new Promise<void>((resolve) => {
+				const view = new DiscoveryView(hub.relay);
+				const watch = view.watch(user as UserId, check);
+				function check(): void {
+					if (view.devices(user as UserId).length === 0) return;
+					void watch.close();
+					resolve();
+				}
+				check();
+			}),
+		[Symbol.asyncDispose]: () => advert.close(),
+	};
+	const onDocuments = () => {
+		listening.times += 1;
+		for (const look of waiting.splice(0)) look();
+	};
+	const endpoint = { url: hub.url, token: async () => `session-${user}` };
+	const deps = { clock: systemClock, random: systemRandom, onDocuments };
+	const advert = new DiscoveryAdvert(deps, endpoint, sidecar(user)).start();
+	return listening;
+}

@@ -1,9 +1,9 @@
 import type { Clock, Closeable, Random, Timer, UserId } from "@warren/kernel";
 import { encodeAwareness, encodeEntries, encodeStep1, syncLimits } from "../protocol/index.ts";
 import type { SyncRelay } from "../relay/sync-relay.ts";
-import type { SyncSocket } from "../relay/sync-socket.ts";
 import { type Advertised, stampState } from "./device-state.ts";
 import { discoveryRoomOf } from "./discovery-access.ts";
+import { OwnSocket } from "./own-socket.ts";
 
 export interface OwnPresenceDeps {
 	readonly relay: SyncRelay;
@@ -72,40 +72,4 @@ export class OwnPresence implements Closeable {
 		const entry = { client: this.#clientId, clock: ++this.#clock, state: JSON.stringify(state()) };
 		this.#socket.say(encodeAwareness(encodeEntries([entry])));
 	}
-}
-
-/** To its room a socket like any other; what is said to it, it knows. */
-class OwnSocket implements SyncSocket {
-	readonly isBlocked = false;
-	isOpen = true;
-	#onMessage: (message: Uint8Array) => void = () => {};
-	readonly #onClose: ((clean: boolean) => void)[] = [];
-
-	say(message: Uint8Array): void {
-		if (this.isOpen) this.#onMessage(message);
-	}
-
-	leave(): void {
-		if (!this.isOpen) return;
-		this.isOpen = false;
-		for (const handler of this.#onClose) handler(true);
-	}
-
-	send(): boolean {
-		return true;
-	}
-
-	close(): void {
-		this.leave();
-	}
-
-	onMessage(handler: (message: Uint8Array) => void): void {
-		this.#onMessage = handler;
-	}
-
-	onClose(handler: (clean: boolean) => void): void {
-		this.#onClose.push(handler);
-	}
-
-	onDrain(): void {}
 }

@@ -35,8 +35,8 @@ export interface DocumentsListDeps {
 	readonly random?: Random;
 	/** Somebody's access to a document changed or ended (`null`): what they have open must close. */
 	readonly onAccessChanged?: (document: string, user: string, access: DocumentAccess | null) => void;
-	/** Something was made, renamed or deleted: a sidecar tells its hub. */
-	readonly onListChanged?: () => void;
+	/** These people's lists changed: a document was made, renamed, deleted or shared. */
+	readonly onListChanged?: (users: readonly string[]) => void;
 }
 
 /** Which documents there are, whose they are, and with whom they are shared. Knows nothing of their content. */
@@ -47,7 +47,7 @@ export class DocumentsList implements RoomAccess {
 	readonly #clock: Clock;
 	readonly #random: Random;
 	readonly #onAccessChanged: NonNullable<DocumentsListDeps["onAccessChanged"]>;
-	readonly #onListChanged: () => void;
+	readonly #onListChanged: NonNullable<DocumentsListDeps["onListChanged"]>;
 	#revision = 0;
 
 	constructor(deps: DocumentsListDeps) {
@@ -129,7 +129,7 @@ export class DocumentsList implements RoomAccess {
 			if (standing !== null && wanted.id !== undefined && wanted.title === id) return standing;
 			throw syncError("document_exists", `There is a document "${id}" already.`);
 		}
-		this.#onListChanged();
+		this.#onListChanged([user]);
 		return record(row, "owner");
 	}
 
@@ -153,7 +153,7 @@ export class DocumentsList implements RoomAccess {
 		// Another instance dated it before: between two clocks it never goes back.
 		const updated_at = Math.max(this.#clock.now(), document.updatedAt);
 		await this.#db.updateTable("sync_documents").set({ title, updated_at }).where("id", "=", id).execute();
-		this.#onListChanged();
+		this.#onListChanged(await this.#peopleOf(document));
 		return { ...document, title, updatedAt: updated_at };
 	}
 
@@ -166,11 +166,11 @@ export class DocumentsList implements RoomAccess {
 
 	/** The list forgets it at once, and its id is used up; its bytes are the caller's to drop. */
 	async delete(user: UserId, id: string): Promise<void> {
-		await this.get(user, id, "owner");
+		const people = await this.#peopleOf(await this.get(user, id, "owner"));
 		await this.#db.deleteFrom("sync_shares").where("document", "=", id).execute();
 		await this.#db.updateTable("sync_documents").set({ deleted_at: this.#clock.now() }).where("id", "=", id).execute();
 		this.#revision += 1;
-		this.#onListChanged();
+		this.#onListChanged(people);
 	}
 
 	async shares(user: UserId, id: string): Promise<DocumentShare[]> {
@@ -260,6 +260,13 @@ export class DocumentsList implements RoomAccess {
 	#changed(document: string, user: string, access: DocumentAccess | null): void {
 		this.#revision += 1;
 		this.#onAccessChanged(document, user, access);
+		this.#onListChanged([user]);
+	}
+
+	/** In whose lists it is. */
+	async #peopleOf({ id, owner }: DocumentRecord): Promise<string[]> {
+		const shares = await this.#db.selectFrom("sync_shares").select("user").where("document", "=", id).execute();
+		return [owner, ...shares.map(({ user }) => user)];
 	}
 }
 

@@ -1,6 +1,12 @@
 import { Backoff, type Clock, type Closeable, isPermanentClose, type Random, type Timer } from "@warren/kernel";
 import { dialWebSocket, type WebSocketConnection, webSocketProtocol } from "@warren/net";
-import { type Advertised, type DeviceState, discoveryRoomId, readDeviceState } from "../discovery/device-state.ts";
+import {
+	type Advertised,
+	type DeviceState,
+	discoveryRoomId,
+	readDeviceState,
+	saysDocumentsChanged,
+} from "../discovery/device-state.ts";
 import {
 	decodeFrame,
 	encodeAwareness,
@@ -14,6 +20,10 @@ import { type HubEndpoint, linkLimits } from "./hub-endpoint.ts";
 export interface DiscoveryAdvertDeps {
 	readonly clock: Clock;
 	readonly random: Random;
+	/** Others than this one came or went. */
+	readonly onDevices?: (devices: readonly DeviceState[]) => void;
+	/** The person's list of documents at the hub changed. */
+	readonly onDocuments?: () => void;
 }
 
 const renewMs = syncLimits.awarenessTimeoutMs / 2;
@@ -22,7 +32,7 @@ const renewMs = syncLimits.awarenessTimeoutMs / 2;
 export class DiscoveryAdvert implements Closeable {
 	readonly #deps: DiscoveryAdvertDeps;
 	readonly #hub: HubEndpoint;
-	readonly #onDevices: (devices: readonly DeviceState[]) => void;
+	readonly #onDevices: NonNullable<DiscoveryAdvertDeps["onDevices"]>;
 	readonly #backoff: Backoff;
 	readonly #clientId: number;
 	/** Grows over reconnects: an older clock would be taken for a replay. */
@@ -33,16 +43,11 @@ export class DiscoveryAdvert implements Closeable {
 	#closed = false;
 	readonly #others = new Map<number, DeviceState>();
 
-	constructor(
-		deps: DiscoveryAdvertDeps,
-		hub: HubEndpoint,
-		state: Advertised,
-		onDevices: (devices: readonly DeviceState[]) => void = () => {},
-	) {
+	constructor(deps: DiscoveryAdvertDeps, hub: HubEndpoint, state: Advertised) {
 		this.#deps = deps;
 		this.#hub = hub;
 		this.#state = state;
-		this.#onDevices = onDevices;
+		this.#onDevices = deps.onDevices ?? (() => {});
 		this.#backoff = new Backoff({ firstMs: linkLimits.firstRetryMs, maxMs: linkLimits.maxRetryMs }, deps.random);
 		this.#clientId = new DataView(deps.random.bytes(4).slice().buffer).getUint32(0);
 	}
@@ -122,6 +127,10 @@ export class DiscoveryAdvert implements Closeable {
 		if (typeof entries === "string") return;
 		for (const { client, state } of entries) {
 			if (client === this.#clientId) continue;
+			if (state !== null && saysDocumentsChanged(state)) {
+				this.#deps.onDocuments?.();
+				continue;
+			}
 			const device = state === null ? null : readDeviceState(state);
 			if (device === null) this.#others.delete(client);
 			else this.#others.set(client, device);

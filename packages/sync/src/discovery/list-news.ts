@@ -1,0 +1,70 @@
+import type { Clock, Closeable, Random, Timer } from "@warren/kernel";
+import { encodeAwareness, encodeEntries, encodeStep1 } from "../protocol/index.ts";
+import type { SyncRelay } from "../relay/sync-relay.ts";
+import { documentsChanged } from "./device-state.ts";
+import { discoveryRoomOf } from "./discovery-access.ts";
+import { OwnSocket } from "./own-socket.ts";
+
+export interface ListNewsDeps {
+	readonly relay: SyncRelay;
+	readonly clock: Clock;
+	readonly random: Random;
+}
+
+/** Longer than what goes out is gathered for, so that everybody sees it before it is taken back. */
+const shownMs = 1_000;
+
+/**
+ * Tells whoever is in a person's discovery room that the list of their documents is another now, by an entry that is
+ * there for a second and is no device. Once a second at most: who hears it looks at the whole list.
+ */
+export class ListNews implements Closeable {
+	readonly #deps: ListNewsDeps;
+	readonly #clientId: number;
+	#clock = 0;
+	readonly #shown = new Map<string, { again: boolean; readonly timer: Timer }>();
+	#closed = false;
+
+	constructor(deps: ListNewsDeps) {
+		this.#deps = deps;
+		this.#clientId = new DataView(deps.random.bytes(4).slice().buffer).getUint32(0);
+	}
+
+	changed(users: readonly string[]): void {
+		if (this.#closed) return;
+		for (const user of users) {
+			const shown = this.#shown.get(user);
+			if (shown === undefined) this.#show(user);
+			else shown.again = true;
+		}
+	}
+
+	close(): void {
+		this.#closed = true;
+		for (const { timer } of this.#shown.values()) timer.cancel();
+	}
+
+	#show(user: string): void {
+		// A room that cannot be opened now: lists are compared now and then anyway.
+		const told = this.#tell(user).catch(() => null);
+		const timer = this.#deps.clock.after(shownMs, () => {
+			void told.then((socket) => socket?.leave());
+			const again = this.#shown.get(user)?.again === true;
+			this.#shown.delete(user);
+			if (again && !this.#closed) this.#show(user);
+		});
+		this.#shown.set(user, { again: false, timer });
+	}
+
+	async #tell(user: string): Promise<OwnSocket> {
+		const { relay, clock } = this.#deps;
+		const room = await relay.open(discoveryRoomOf(user), false);
+		const socket = new OwnSocket();
+		const who = { owner: "hub-list", access: "read-only", acknowledges: false, maxClients: 1 } as const;
+		relay.join(room, socket, { ...who, stamp: (state: string) => state }, null);
+		socket.say(encodeStep1(new Uint8Array([0])));
+		const entry = { client: this.#clientId, clock: ++this.#clock, state: documentsChanged(clock.now()) };
+		socket.say(encodeAwareness(encodeEntries([entry])));
+		return socket;
+	}
+}
