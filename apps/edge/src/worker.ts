@@ -1,3 +1,6 @@
+// First: libraries of certificates and passkeys ask for it when they load, in whichever order that is in one file.
+import "reflect-metadata";
+
 import { type Environment, hubOf, roomOf } from "./platform.ts";
 import { admissionHeader, decodeAdmission } from "./rooms/admission.ts";
 
