@@ -8,10 +8,12 @@ const megabyte = 1_000_000;
 /** One piece, sent again and again: the test itself must hold nothing. */
 const piece = Buffer.alloc(100_000, "0123456789");
 /**
- * What a process may grow by while a body passes, however large: a window of 64 MiB, and read buffers until the runtime
- * collects them, 128 MiB and more on a busy machine. Half of the body, so that whoever gathered it is seen.
+ * What a process may grow by while a body passes, however large: a window, and read buffers until the runtime has
+ * collected them, which on a machine whose processors others want takes it half a second at hundreds of megabytes a
+ * second. Well below the body, so that whoever gathered it is seen.
  */
-const mayGrowKiB = 300 * 1024;
+const mayGrowKiB = 640 * 1024;
+const largeBytes = 1000 * megabyte;
 
 let service: Server;
 /** Bytes that the service was sent. */
@@ -73,17 +75,17 @@ describe("bodies of any size", () => {
 	const isLong = process.env["WARREN_LONG_TESTS"] === "1";
 	it("pass both ways in flat memory", { timeout: 300_000 }, async (context) => {
 		context.skip(!existsSync("/proc/self/status"), "the system does not say how much memory a process had");
-		await flat("shared", 600 * megabyte);
+		await flat("shared", largeBytes);
 	});
 
-	it.for(["shared", "parked", "http2"])(
+	it.for(["parked", "http2"])(
 		"of 1 GB pass both ways over %s in flat memory",
 		{
 			timeout: 600_000,
 		},
 		async (transport, context) => {
 			context.skip(!isLong, "it takes minutes: WARREN_LONG_TESTS=1 runs it");
-			await flat(transport, 1000 * megabyte);
+			await flat(transport, largeBytes);
 		},
 	);
 

@@ -141,7 +141,7 @@ export class Lane implements LinkChannel, Granter {
 	#take(piece: Buffer): void {
 		this.#window.takes(piece.length);
 		this.user?.onBytes(piece);
-		if (this.#open) this.#window.grantAnew(this.#unread.length);
+		if (this.#open) this.#window.grantAnew();
 	}
 
 	grant(bytes: number): void {

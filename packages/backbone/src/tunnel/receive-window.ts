@@ -26,8 +26,6 @@ export class ReceiveWindow {
 	#mostUnread = 0;
 	/** So many bytes are known to come; 0 = nobody knows. */
 	#expected = 0;
-	/** …and the reader has taken so many of them since it was known. */
-	#takenOfExpected = 0;
 	/** So many bytes are to come until the other side has used what the window last grew by. */
 	#growsAfter = 0;
 
@@ -57,14 +55,11 @@ export class ReceiveWindow {
 	/** The reader is given so much. */
 	takes(bytes: number): void {
 		this.#taken += bytes;
-		this.#takenOfExpected += bytes;
 	}
 
-	/** …and has dealt with it. @param unread what still waits for it. */
-	grantAnew(unread: number): void {
-		if (this.#taken < Math.min(this.#bytes / 2, laneLimits.maxGrantBytes)) return;
-		this.#grant();
-		if (this.#expected > 0) this.#takenAsExpected(unread);
+	/** …and has dealt with it. */
+	grantAnew(): void {
+		if (this.#taken >= Math.min(this.#bytes / 2, laneLimits.maxGrantBytes)) this.#grant();
 	}
 
 	#grant(): void {
@@ -74,26 +69,26 @@ export class ReceiveWindow {
 		this.#granter.grant(bytes);
 	}
 
-	/** The other side has more than the window lets through: a wider one helps, unless the reader itself is what holds it. */
+	/**
+	 * The other side has more than the window lets through: a wider one helps, unless the reader itself is what holds it.
+	 * What is known to come is let through at once then.
+	 */
 	blocked(unread: number): void {
 		// Said before it knew of what it was given last.
 		if (this.#growsAfter > 0) return;
 		const waited = this.#mostUnread / this.#bytes;
 		this.#mostUnread = unread;
 		if (waited > 1 / 2) return;
-		const step = laneLimits.windowBytes.find((bytes) => bytes > this.#bytes) ?? maxWindowBytes;
+		const next = laneLimits.windowBytes.find((bytes) => bytes > this.#bytes) ?? maxWindowBytes;
+		const step = this.#expected > 0 ? maxWindowBytes : next;
 		this.#widen(waited > 1 / 8 ? Math.min(this.#bytes * 2, step) : step);
 	}
 
-	/**
-	 * So many bytes come next. Before the other side is held back once, the window is as wide as sockets' own buffers, and
-	 * when a reader has taken more than those, as wide as what is left needs.
-	 */
+	/** So many bytes come next: before the other side is held back once, the window is as wide as sockets' own buffers. */
 	expect(bytes: number, unread: number): void {
 		if (bytes < worthTellingBytes) return;
 		// Frames have heads.
 		this.#expected = bytes + Math.ceil(bytes / 128);
-		this.#takenOfExpected = 0;
 		this.#mostUnread = unread;
 		this.#widen(laneLimits.windowBytes[1]);
 	}
@@ -106,13 +101,6 @@ export class ReceiveWindow {
 	/** The lane is gone: what it grew by is others'. */
 	close(): void {
 		this.#budget.give(this.#bytes - firstWindowBytes);
-	}
-
-	#takenAsExpected(unread: number): void {
-		if (this.#bytes === maxWindowBytes || this.#takenOfExpected < laneLimits.windowBytes[1]) return;
-		this.#takenOfExpected = 0;
-		if (this.#mostUnread <= this.#bytes / 8) this.#widen(maxWindowBytes);
-		this.#mostUnread = unread;
 	}
 
 	/** No further than what is known to come. */

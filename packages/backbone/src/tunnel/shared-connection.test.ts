@@ -196,7 +196,7 @@ describe("a shared connection", () => {
 			return { near, far, grown: () => laneLimits.maxExtraBytes - pair.agent.windows.left };
 		}
 
-		it("is let through before the writer is held back, and then as far as it is read", async () => {
+		it("is let through before the writer is held back, and no further while it is not", async () => {
 			const { near, far, grown } = await expected(known);
 			expect(grown()).toBe(second - first);
 			for (let sent = 0; sent < known; sent += first) {
@@ -205,7 +205,15 @@ describe("a shared connection", () => {
 				await settled();
 			}
 			expect([far.bytes, near.lane.writableLength]).toEqual([known, 0]);
-			// What was left when the reader had taken the first eight.
+			expect(grown()).toBe(second - first);
+		});
+
+		it("is let through to its end once the line has held it back, to a reader that takes it", async () => {
+			const { near, far, grown } = await expected(known);
+			near.lane.write(Buffer.alloc(known));
+			await settled();
+			expect([far.bytes, near.lane.writableLength]).toEqual([known, 0]);
+			// What was left when the writer had used the first eight.
 			expect(grown()).toBeGreaterThan(known - second - 2 * first);
 			expect(grown()).toBeLessThan(known - second + first);
 		});

@@ -9,8 +9,11 @@ export const bufferFlags = [
 	// A quiet moment does not take that room away again.
 	"--no-scavenger-updates-allocation-limit",
 ] as const;
-/** So much more of buffers may come and go until the heap is marked. */
-const roomBytes = 128 * 1024 * 1024;
+/**
+ * So much more of buffers may come and go until the heap is marked. With twice as much a process held half as much again
+ * where marking has to wait for a processor, and was no faster.
+ */
+const roomBytes = 64 * 1024 * 1024;
 let room: ArrayBuffer | null = null;
 
 /**

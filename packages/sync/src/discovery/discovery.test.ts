@@ -7,6 +7,7 @@ import { openTestHub, type TestHub } from "../relay.testing.ts";
 import { type DeviceState, discoveryRoomId, stampState } from "./device-state.ts";
 import { DiscoveryAccess } from "./discovery-access.ts";
 import { DiscoveryView, type PresentDevice } from "./discovery-view.ts";
+import { ListNews } from "./list-news.ts";
 import { OwnPresence } from "./own-presence.ts";
 
 const alice = "alice" as UserId;
@@ -212,26 +213,47 @@ describe("a sidecar's advert", () => {
 			access: (documents) => new DiscoveryAccess({ documents }),
 			tellsLists: true,
 		});
-		await using alices = listener(hub, "alice");
-		await using bobs = listener(hub, "bob");
-		await Promise.all([alices.present(), bobs.present()]);
+		await using alices = await listener(hub, "alice");
+		await using bobs = await listener(hub, "bob");
 		using phone = stockClient(hub.wsUrl, discoveryRoomId, { user: "alice.phone" });
 		const isNews = (state: Record<string, unknown>) => "documentsChangedAt" in state;
 
 		await hub.documents.create(alice, { id: "notes", title: "Notes" });
-		await alices.heard(1);
+		await alices.hears(1);
 		await whenPresent(phone, (states) => [...states.values()].some(isNews));
 		expect(new DiscoveryView(hub.relay).devices(alice)).toMatchObject([{ deviceId: "alice" }]);
-		// Both within a second: told once.
-		await hub.documents.rename(alice, "notes", "Notes 2");
-		await hub.documents.rename(alice, "notes", "Notes 3");
-		await alices.heard(2);
-		expect(bobs.times).toBe(0);
-		await hub.documents.share(alice, "notes", "bob", "read-write");
-		await bobs.heard(1);
-		await hub.documents.delete(alice, "notes");
-		await Promise.all([alices.heard(3), bobs.heard(2)]);
 		await whenPresent(phone, (states) => ![...states.values()].some(isNews));
+		await hub.documents.rename(alice, "notes", "Notes 2");
+		await alices.hears(2);
+		expect([alices.times, bobs.times]).toEqual([2, 0]);
+		await hub.documents.share(alice, "notes", "bob", "read-write");
+		await bobs.hears(1);
+		expect(alices.times).toBe(2);
+		await hub.documents.delete(alice, "notes");
+		await Promise.all([alices.hears(3), bobs.hears(2)]);
+	});
+
+	it("hears so once a second at most, whatever changes", async () => {
+		await using hub = await discoveryHub();
+		await using alices = await listener(hub, "alice");
+		const clock = new VirtualClock();
+		const news = new ListNews({ relay: hub.relay, clock, random: systemRandom });
+		/** Whatever was said before this has been heard. */
+		const heardSoFar = async (deviceId: string) => {
+			using marker = stockClient(hub.wsUrl, discoveryRoomId, { user: "alice.marker" });
+			marker.provider.awareness.setLocalState({ type: "client", deviceId });
+			await alices.sees(deviceId);
+			return alices.times;
+		};
+		news.changed(["alice"]);
+		await alices.hears(1);
+		for (let time = 0; time < 3; time++) news.changed(["alice"]);
+		expect(await heardSoFar("device_1")).toBe(1);
+		await clock.advance(1_000);
+		await alices.hears(2);
+		await clock.advance(1_000);
+		expect(await heardSoFar("device_2")).toBe(2);
+		news.close();
 	});
 
 	it("comes back after the hub cut it", async () => {
@@ -247,39 +269,48 @@ describe("a sidecar's advert", () => {
 	});
 });
 
-/** A machine of this user's that counts what it hears of the list of documents. */
-function listener(hub: TestHub, user: string) {
-	const waiting: (() => void)[] = [];
+/** A machine of this user's, present, that counts what it hears of the list of documents. */
+async function listener(hub: TestHub, user: string) {
+	const changes = new EventTarget();
+	const devices = new Set<string>();
+	const until = (holds: () => boolean) =>
+		new Promise<void>((resolve) => {
+			const look = () => {
+				if (!holds()) return;
+				changes.removeEventListener("change", look);
+				resolve();
+			};
+			changes.addEventListener("change", look);
+			look();
+		});
 	const listening = {
 		times: 0,
-		heard: (times: number) =>
-			new Promise<void>((resolve) => {
-				const look = () => {
-					if (listening.times < times) return void waiting.push(look);
-					expect(listening.times).toBe(times);
-					resolve();
-				};
-				look();
-			}),
-		present: () =>
-			new Promise<void>((resolve) => {
-				const view = new DiscoveryView(hub.relay);
-				const watch = view.watch(user as UserId, check);
-				function check(): void {
-					if (view.devices(user as UserId).length === 0) return;
-					void watch.close();
-					resolve();
-				}
-				check();
-			}),
+		hears: (times: number) => until(() => listening.times >= times),
+		sees: (deviceId: string) => until(() => devices.has(deviceId)),
 		[Symbol.asyncDispose]: () => advert.close(),
 	};
-	const onDocuments = () => {
-		listening.times += 1;
-		for (const look of waiting.splice(0)) look();
+	const deps = {
+		...{ clock: systemClock, random: systemRandom },
+		onDocuments: () => {
+			listening.times += 1;
+			changes.dispatchEvent(new Event("change"));
+		},
+		onDevices: (present: readonly DeviceState[]) => {
+			for (const { deviceId } of present) devices.add(deviceId);
+			changes.dispatchEvent(new Event("change"));
+		},
 	};
 	const endpoint = { url: hub.url, token: async () => `session-${user}` };
-	const deps = { clock: systemClock, random: systemRandom, onDocuments };
 	const advert = new DiscoveryAdvert(deps, endpoint, sidecar(user)).start();
+	const view = new DiscoveryView(hub.relay);
+	await new Promise<void>((resolve) => {
+		const watch = view.watch(user as UserId, check);
+		function check(present: readonly PresentDevice[]): void {
+			if (present.length === 0) return;
+			void watch.close();
+			resolve();
+		}
+		check(view.devices(user as UserId));
+	});
 	return listening;
 }
