@@ -1,6 +1,6 @@
 import type * as authority from "./authority.ts";
 
-/** What writes certificates is a sixth of a process's start, and few processes of a warren do: it is loaded when asked. */
+/** What writes certificates is some two hundred modules, and few processes of a warren do: it is loaded when asked. */
 const loaded = () => import("./authority.ts");
 
 export type Authority = authority.Authority;

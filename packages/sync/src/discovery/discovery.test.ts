@@ -23,16 +23,20 @@ function discoveryHub(): Promise<TestHub> {
 	return openTestHub({ access: (documents) => new DiscoveryAccess({ documents }) });
 }
 
-function watched(hub: TestHub, holds: (devices: readonly PresentDevice[]) => boolean): Promise<void> {
+function watched(
+	hub: TestHub,
+	holds: (devices: readonly PresentDevice[]) => boolean,
+	user: UserId = alice,
+): Promise<void> {
 	const view = new DiscoveryView(hub.relay);
 	return new Promise((resolve) => {
-		const watch = view.watch(alice, check);
+		const watch = view.watch(user, check);
 		function check(devices: readonly PresentDevice[]): void {
 			if (!holds(devices)) return;
 			void watch.close();
 			resolve();
 		}
-		check(view.devices(alice));
+		check(view.devices(user));
 	});
 }
 
@@ -302,15 +306,6 @@ async function listener(hub: TestHub, user: string) {
 	};
 	const endpoint = { url: hub.url, token: async () => `session-${user}` };
 	const advert = new DiscoveryAdvert(deps, endpoint, sidecar(user)).start();
-	const view = new DiscoveryView(hub.relay);
-	await new Promise<void>((resolve) => {
-		const watch = view.watch(user as UserId, check);
-		function check(present: readonly PresentDevice[]): void {
-			if (present.length === 0) return;
-			void watch.close();
-			resolve();
-		}
-		check(view.devices(user as UserId));
-	});
+	await watched(hub, (devices) => devices.length > 0, user as UserId);
 	return listening;
 }
