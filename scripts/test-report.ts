@@ -19,7 +19,8 @@ export default class TestReporter implements Reporter {
 				const name = `${module.relativeModuleId} > ${test.fullName}`;
 				const result = test.result();
 				if (result.state === "passed") report.passed += 1;
-				else if (result.state === "failed") report.failed.push(name);
+				else if (result.state === "failed")
+					report.failed.push(`${name}: ${result.errors.map(({ message }) => message.split("\n")[0]).join("; ")}`);
 				else
 					report.skipped.push({ name, reason: ("note" in result ? result.note : undefined) ?? whereOf(test.fullName) });
 			}

@@ -169,24 +169,30 @@ describe("machines in the web UI", () => {
 		await first.stop();
 		await copyFile(web("src/pwa/service-worker-off.js"), join(folder.file("web"), "sw.js"));
 		first = await startNode({ name: "atlas", env, home: first.home, port: first.port });
-		const copies = () =>
+		const copiesIn = (page: Page) =>
 			page
 				.evaluate(async () => {
 					const workers = await navigator.serviceWorker.getRegistrations();
 					return workers.length + (await caches.keys()).length;
 				})
-				// The worker reloads the page, perhaps now.
+				// The worker loads the page anew, perhaps now.
 				.catch(() => -1);
-		await page.reload();
-		await expect.poll(copies, eventually).toBe(0);
+		let documents = 0;
+		page.on("request", (request) => void (documents += request.isNavigationRequest() ? 1 : 0));
+		await page.reload({ waitUntil: "commit" });
+		await expect.poll(() => documents, eventually).toBe(2);
+		await expect.poll(() => copiesIn(page), eventually).toBe(0);
 		await page.getByRole("row").filter({ hasText: "burrow" }).getByText("reachable", { exact: true }).waitFor();
-		let loads = 0;
-		page.on("load", () => loads++);
-		await page.reload();
-		await expect.poll(copies, eventually).toBe(0);
-		await page.getByRole("row").filter({ hasText: "burrow" }).waitFor();
-		expect(loads).toBe(1);
 		expect(await violationsOf(page)).toEqual([]);
+		// Another page meets the same worker, which has nothing to take away, and loads nothing anew.
+		const later = await newPage(context, faults);
+		let loads = 0;
+		later.on("load", () => loads++);
+		await later.goto(`${originOf(first)}/machines`);
+		await expect.poll(() => copiesIn(later), eventually).toBe(0);
+		await later.getByRole("row").filter({ hasText: "burrow" }).waitFor();
+		expect(loads).toBe(1);
+		expect(await violationsOf(later)).toEqual([]);
 	});
 
 	it("raised no fault in the page", (test) => {
