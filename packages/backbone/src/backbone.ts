@@ -239,6 +239,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 							inspector,
 							metrics,
 							urlOf,
+							checkPort: (service, port) => ports.check(service, port),
 							cluster: async () => ({ ...registry?.cluster(), conditions: health.list() }),
 							agentsElsewhere: (service) => registry?.agentsElsewhere(service) ?? [],
 							replay,

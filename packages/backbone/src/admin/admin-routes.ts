@@ -20,6 +20,8 @@ export interface AdminRouteDeps {
 	readonly inspector: Inspector;
 	readonly metrics: Metrics;
 	readonly urlOf: (service: ActiveService) => Promise<string>;
+	/** @throws WarrenError `conflict` when the service could not have that port. */
+	readonly checkPort: (service: ActiveService, port: number) => Promise<void>;
 	readonly cluster: () => Promise<unknown>;
 	/** Those that hang at other nodes of the cluster. */
 	readonly agentsElsewhere: (service: string) => readonly { readonly agent: string; readonly node: string }[];
@@ -259,13 +261,14 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 			handle: async (context) => {
 				const body = await context.json(serviceBody);
 				const before = serviceNamed(param(context, "svc"));
-				const service = await services.update(before.name, {
+				const change = {
 					...(body.settings === undefined
 						? {}
 						: { settings: withoutNull({ ...before.settings, ...camel(body.settings) }) }),
 					...(body.port === undefined ? {} : { port: body.port }),
 					...(body.domains === undefined ? {} : { domains: body.domains.map((each) => domainOf(each, deps.domain)) }),
-				});
+				};
+				const service = await services.update(before.name, change, deps.checkPort);
 				if (service.settings.inspect !== true) deps.inspector.forget(service.name);
 				record(context, "service.change", service.name, body);
 				return show(context, await serviceShown(service));

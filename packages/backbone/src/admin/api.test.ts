@@ -1,4 +1,7 @@
-import { VirtualClock } from "@warren/testkit";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
+import { freePort, VirtualClock } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { TestBackbone } from "../backbone.testing.ts";
 import { registrationLimits } from "./principal-routes.ts";
@@ -11,6 +14,18 @@ afterEach(() => backbone[Symbol.asyncDispose]());
 
 const register = (from: TestBackbone, body: object = { name: "Ada", email: "ada@example.com" }) =>
 	from.api("POST", "/principals", { admin: false, body });
+
+/** Has a port of this loopback until it is disposed of. */
+async function strangerOn(protocol: "tcp" | "udp"): Promise<AsyncDisposable & { readonly port: number }> {
+	if (protocol === "udp") {
+		const socket = createSocket("udp4");
+		await once(socket.bind(0, "127.0.0.1"), "listening");
+		return { port: socket.address().port, [Symbol.asyncDispose]: async () => void socket.close() };
+	}
+	const server = createServer();
+	await once(server.listen(0, "127.0.0.1"), "listening");
+	return { port: (server.address() as AddressInfo).port, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+}
 
 describe("the admin API", () => {
 	it.each([
@@ -97,6 +112,40 @@ describe("the admin API", () => {
 		await change("web", { domains: [] });
 		expect(await backbone.raw(ask)).toMatch(/^HTTP\/1.1 421/);
 	});
+
+	it.each(["http", "tcp", "udp"] as const)(
+		"a port that is somebody else's is refused, and nothing is changed (%s)",
+		async (kind) => {
+			await backbone.token("mine", kind);
+			await backbone.token("hers");
+			await using stranger = await strangerOn(kind === "udp" ? "udp" : "tcp");
+			const shown = async () => {
+				const { services } = (await backbone.api("GET", "/admin/api/services")).json as {
+					services: { name: string }[];
+				};
+				return services.find(({ service }) => service === "mine");
+			};
+			const before = await shown();
+			const change = (body: object) => backbone.api("PATCH", "/admin/api/services/mine", { body });
+			const settings = { requests_per_second: 7 };
+			expect(await change({ settings, port: stranger.port, domains: ["shop.example.com"] })).toMatchObject({
+				status: 409,
+				json: {
+					error: "conflict",
+					message: expect.stringMatching(`^Port ${stranger.port} cannot be had: .*EADDRINUSE`),
+					fix: expect.stringMatching(/Choose another/),
+				},
+			});
+			expect(await shown()).toEqual(before);
+			// Its own once more is no change, and a name that is another's undoes the port beside it.
+			const port = await freePort();
+			expect(await change({ port })).toMatchObject({ status: 200, json: { port } });
+			expect(await change({ port })).toMatchObject({ status: 200, json: { port } });
+			await backbone.api("PATCH", "/admin/api/services/hers", { body: { domains: ["hers.example.com"] } });
+			expect((await change({ settings, port: null, domains: ["hers.example.com"] })).status).toBe(409);
+			expect(await shown()).toMatchObject({ port, settings: {}, domains: [] });
+		},
+	);
 
 	it("the inspector keeps exchanges without their secrets, and sends one again as nobody", async () => {
 		const seen: { url: string; authorization: string | undefined; sub: unknown; body: string }[] = [];

@@ -50,6 +50,13 @@ const maxServices = 10_000;
 /** `last_used_at` is written at most this often. */
 const touchMs = 60_000;
 
+/** What is left out stays; a port of null is given back. */
+export interface ServiceChange {
+	readonly settings?: ServiceSettings;
+	readonly port?: number | null;
+	readonly domains?: readonly string[];
+}
+
 /** Services, their tokens and names. All of them stand in memory: a request's Host is looked up in a map. */
 export class Services implements Closeable {
 	readonly #db: Kysely<BackboneTables>;
@@ -209,40 +216,44 @@ export class Services implements Closeable {
 		return { tokenId: row.id, service };
 	}
 
-	/** @throws WarrenError `unknown_service`, `conflict`, `bad_request`. */
+	/**
+	 * All of the change, or none of it.
+	 * @param checkPort of a port that no other service has; it throws when it cannot be had here.
+	 * @throws WarrenError `unknown_service`, `conflict`, `bad_request`; what `checkPort` throws.
+	 */
 	async update(
 		name: string,
-		change: { settings?: ServiceSettings; port?: number | null; domains?: readonly string[] },
+		{ settings, port, domains }: ServiceChange,
+		checkPort: (service: ActiveService, port: number) => Promise<void>,
 	): Promise<ActiveService> {
 		const before = this.get(name);
 		if (before === null) throw unknownService(name);
-		if (change.settings !== undefined) {
-			blockList([...(change.settings.allow ?? []), ...(change.settings.deny ?? [])]);
-			await this.#db
-				.updateTable("backbone_services")
-				.set({ settings: JSON.stringify(change.settings) })
-				.where("name", "=", name)
-				.execute();
+		if (settings !== undefined) blockList([...(settings.allow ?? []), ...(settings.deny ?? [])]);
+		for (const host of domains ?? []) {
+			const holder = this.byDomain(host);
+			if (holder !== null && holder.name !== name)
+				throw backboneError("conflict", `${host} is a name of "${holder.name}".`);
 		}
-		if (change.port !== undefined) {
-			const holder = this.list().find((each) => each.port === change.port && each.name !== name);
-			if (change.port !== null && holder !== undefined)
-				throw backboneError("conflict", `Port ${change.port} is the port of "${holder.name}".`);
-			await this.#db.updateTable("backbone_services").set({ port: change.port }).where("name", "=", name).execute();
+		if (port !== undefined && port !== null) {
+			const holder = this.list().find((each) => each.port === port && each.name !== name);
+			if (holder !== undefined) throw backboneError("conflict", `Port ${port} is the port of "${holder.name}".`);
+			await checkPort(before, port);
 		}
-		if (change.domains !== undefined) {
-			for (const host of change.domains) {
-				const holder = this.byDomain(host);
-				if (holder !== null && holder.name !== name)
-					throw backboneError("conflict", `${host} is a name of "${holder.name}".`);
-			}
-			await this.#db.deleteFrom("backbone_domains").where("service", "=", name).execute();
-			for (const host of new Set(change.domains))
-				await this.#db
+		await this.#db.transaction().execute(async (db) => {
+			const row = {
+				...(settings === undefined ? {} : { settings: JSON.stringify(settings) }),
+				...(port === undefined ? {} : { port }),
+			};
+			if (Object.keys(row).length > 0)
+				await db.updateTable("backbone_services").set(row).where("name", "=", name).execute();
+			if (domains === undefined) return;
+			await db.deleteFrom("backbone_domains").where("service", "=", name).execute();
+			for (const host of new Set(domains))
+				await db
 					.insertInto("backbone_domains")
 					.values({ host, service: name, created_at: this.#clock.now() })
 					.execute();
-		}
+		});
 		await this.#load(name);
 		this.#changes.tell({ of: "service", name });
 		return this.get(name) as ActiveService;

@@ -105,6 +105,19 @@ export class StreamPorts implements Closeable {
 		return this.#standing.get(name)?.port ?? null;
 	}
 
+	/** @throws WarrenError `conflict` when the service could not have that port on this machine now. */
+	async check(service: ActiveService, port: number): Promise<void> {
+		if (this.portOf(service.name) === port) return;
+		try {
+			const { opened } = await this.#open(service, port);
+			await opened.close();
+		} catch (fault) {
+			throw backboneError("conflict", `Port ${port} cannot be had: ${messageOf(fault)}.`, {
+				fix: "Choose another one, or end what has it.",
+			});
+		}
+	}
+
 	async close(): Promise<void> {
 		this.#closed = true;
 		void this.#watch?.close();
