@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 import longerTests from "./scripts/longer-tests.json" with { type: "json" };
 
-/** These lay interfaces into the machine's own network, which breaks off what a browser beside them is fetching. */
+/** These lay interfaces into the network that they run in: scripts/own-runs.mjs gives each one of its own. */
 const network = ["e2e/src/network/!(nat|stock-device|story).test.ts"];
 
 export default defineConfig({
@@ -30,7 +30,7 @@ export default defineConfig({
 			{ extends: true, test: { name: "longer", include: longerTests } },
 			{
 				extends: true,
-				// After the others, one at a time.
+				// In the machine's own, where they were named: after the others, one at a time.
 				test: { name: "network", include: network, sequence: { groupOrder: 1 }, maxWorkers: 1 },
 			},
 		],

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { longerTests, readReport, runLongerTier, vitestArguments } from "./longer-tier.mjs";
+import { longerTests, networkTests, readReport, runEach, vitestArguments } from "./own-runs.mjs";
 import { buildWeb, install, pinnedEnvironment, runNode } from "./setup.mjs";
 
 install();
@@ -12,16 +12,19 @@ const report = join(folder, "report.json");
 const wanted = process.argv.slice(2);
 // A file that is named is run whatever it is.
 const names = wanted.some((each) => !each.startsWith("-"));
-const { status } = runNode(vitestArguments(...(names ? [] : ["--project=!longer"]), ...wanted), {
+const { status } = runNode(vitestArguments(...(names ? [] : ["--project=tests"]), ...wanted), {
 	env: { ...pinnedEnvironment(), WARREN_TEST_REPORT: report },
 });
 const reports = [readReport(report, "npm test")];
-if (!names && (process.env.CI !== undefined || process.env.WARREN_LONG_TESTS !== undefined)) {
-	const { WARREN_TESTS_BEGIN_UNTIL: until } = process.env;
-	reports.push(...(await runLongerTier(folder, until === undefined ? Number.POSITIVE_INFINITY : Number(until) * 1000)));
-} else if (!names) {
+if (!names) {
+	const { CI, WARREN_LONG_TESTS, WARREN_TESTS_BEGIN_UNTIL: until } = process.env;
+	const all = CI !== undefined || WARREN_LONG_TESTS !== undefined;
+	const files = [...networkTests, ...(all ? longerTests : [])];
+	reports.push(
+		...(await runEach(files, folder, until === undefined ? Number.POSITIVE_INFINITY : Number(until) * 1000)),
+	);
 	const reason = "of the longer tier: CI runs it, here WARREN_LONG_TESTS=1";
-	reports.push({ passed: 0, failed: [], skipped: longerTests.map((name) => ({ name, reason })) });
+	if (!all) reports.push({ passed: 0, failed: [], skipped: longerTests.map((name) => ({ name, reason })) });
 }
 rmSync(folder, { recursive: true });
 const passed = reports.reduce((sum, each) => sum + each.passed, 0);

@@ -1,12 +1,17 @@
-// The longer tier: clusters, proxies, NATs, browsers on slow lines, benches.
-import { spawn } from "node:child_process";
+// Test files that get a run of their own: those that lay interfaces, each in a network of its own, and the longer tier.
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pinnedEnvironment, pinnedNode, root } from "./setup.mjs";
 
-/** The longest first: what is left at the end fits between. */
+/** Clusters, proxies, NATs, browsers on slow lines, benches. The longest first: what is left at the end fits between. */
 export const longerTests = JSON.parse(readFileSync(join(root, "scripts/longer-tests.json"), "utf8"));
+/** They lay interfaces into the network that they run in, which breaks off what a browser there is fetching. */
+export const networkTests = readdirSync(join(root, "e2e/src/network"))
+	.filter((name) => name.endsWith(".test.ts"))
+	.map((name) => `e2e/src/network/${name}`)
+	.filter((file) => !longerTests.includes(file));
 const atOnce = 3;
 
 /** @returns the arguments of a test run that writes its report. */
@@ -26,8 +31,8 @@ export function readReport(file, name) {
  * @param folder for reports. @param until ms since 1970; Infinity = all of them run.
  * @returns a report of each. The files whose turn never came are skipped, and say so.
  */
-export async function runLongerTier(folder, until) {
-	const waiting = [...longerTests];
+export async function runEach(files, folder, until) {
+	const waiting = [...files];
 	const reports = [];
 	const one = async () => {
 		for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
@@ -35,8 +40,10 @@ export async function runLongerTier(folder, until) {
 				reports.push({ passed: 0, failed: [], skipped: [{ name: file, reason: "no time was left for it" }] });
 				continue;
 			}
-			const report = join(folder, `${longerTests.indexOf(file)}.json`);
-			const run = spawn(pinnedNode(), vitestArguments("--project=longer", file), {
+			const report = join(folder, `${files.indexOf(file)}.json`);
+			const command = [pinnedNode(), ...vitestArguments(file)];
+			const [program, ...args] = networkTests.includes(file) ? [...ownNetwork(), ...command] : command;
+			const run = spawn(program, args, {
 				cwd: root,
 				env: { ...pinnedEnvironment(), WARREN_TEST_REPORT: report },
 				stdio: ["ignore", "pipe", "pipe"],
@@ -51,4 +58,10 @@ export async function runLongerTier(folder, until) {
 	};
 	await Promise.all(Array.from({ length: atOnce }, one));
 	return reports;
+}
+
+/** What a run goes through to see no interface but its own; nothing where the system has no such thing, or forbids it. */
+function ownNetwork() {
+	const through = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"];
+	return spawnSync(through[0], [...through.slice(1), "true"]).status === 0 ? through : [];
 }
