@@ -121,7 +121,7 @@ describe("the admin API", () => {
 			await using stranger = await strangerOn(kind === "udp" ? "udp" : "tcp");
 			const shown = async () => {
 				const { services } = (await backbone.api("GET", "/admin/api/services")).json as {
-					services: { name: string }[];
+					services: { service: string }[];
 				};
 				return services.find(({ service }) => service === "mine");
 			};
