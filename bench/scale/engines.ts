@@ -1,5 +1,5 @@
 import { HealthTable, silentLogger, systemClock } from "@warren/kernel";
-import { Nats, NatsKeyValue, openPostgresTables, type Schema } from "@warren/store";
+import { loadNats, openPostgresTables, type Schema } from "@warren/store";
 import { TestNats, TestPostgres } from "@warren/testkit";
 
 export interface EngineFigures {
@@ -27,6 +27,7 @@ async function leases(nodes: number, forMs: number): Promise<number> {
 	const opened = await Promise.all(
 		Array.from({ length: nodes }, async (_each, index) => {
 			const options = { servers: [`127.0.0.1:${server.port}`], name: `node ${index}`, prefix: "scale" };
+			const { Nats, NatsKeyValue } = await loadNats();
 			const nats = await Nats.open(options, { logger: silentLogger, health: new HealthTable(systemClock) });
 			return { nats, leases: await NatsKeyValue.open(nats, "leases", deps) };
 		}),

@@ -16,16 +16,15 @@ export {
 	leadershipLimits,
 	leadershipSchema,
 } from "./leadership.ts";
+export { loadNats } from "./load-nats.ts";
 export { MemoryBus } from "./memory-bus.ts";
 export { MemoryKeyValue } from "./memory-key-value.ts";
-export { Nats, type NatsDeps, type NatsOptions } from "./nats.ts";
-export { NatsBus } from "./nats-bus.ts";
-export { NatsKeyValue } from "./nats-key-value.ts";
-export { NatsStream } from "./nats-stream.ts";
+export type { NatsOptions } from "./nats/nats.ts";
 export type { ObjectStorage } from "./object-storage.ts";
 export { openObjectTables } from "./object-tables.ts";
-export { postgresFailure } from "./postgres-client.ts";
-export { openPostgresTables, type PostgresOptions, whileAlone } from "./postgres-tables.ts";
+export { openPostgresTables } from "./open-postgres-tables.ts";
+export { postgresFailure } from "./postgres-failure.ts";
+export type { PostgresOptions } from "./postgres-tables.ts";
 export { SharedClock } from "./shared-clock.ts";
 export { SqliteStream, streamSchema } from "./sqlite-stream.ts";
 export { openSqliteTables } from "./sqlite-tables.ts";
@@ -38,3 +37,4 @@ export {
 	type StatementValue,
 	type Tables,
 } from "./tables.ts";
+export { whileAlone } from "./while-alone.ts";

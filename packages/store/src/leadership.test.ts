@@ -2,7 +2,7 @@ import { Lifetime, silentLogger } from "@warren/kernel";
 import { noPostgres, TestPostgres, VirtualClock } from "@warren/testkit";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { assertLeads, Leadership, leadershipLimits, leadershipSchema } from "./leadership.ts";
-import { openPostgresTables } from "./postgres-tables.ts";
+import { openPostgresTables } from "./open-postgres-tables.ts";
 import type { Tables } from "./tables.ts";
 
 const reason = noPostgres();

@@ -1,4 +1,4 @@
-import { type HealthTable, messageOf, type WarrenError } from "@warren/kernel";
+import { type HealthTable, messageOf } from "@warren/kernel";
 import { Client, type ClientConfig } from "pg";
 import { storeConditions } from "./conditions.ts";
 import { storeError } from "./errors.ts";
@@ -22,7 +22,6 @@ const awayErrnos = new Set([
 /** The driver's, then those of Workers' sockets. */
 const awayMessages =
 	/^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection|proxy request failed|Network connection lost|Stream was cancelled)/;
-const diskFull = "53100";
 
 /** Tells one condition for all of a pool's connections. */
 export class PostgresPresence {
@@ -96,17 +95,6 @@ export function watchedClient(presence: PostgresPresence) {
 			stream.destroy();
 		}
 	};
-}
-
-/** What a statement's failure means to whoever wrote. */
-export function postgresFailure(cause: unknown): WarrenError {
-	if ((cause as { code?: unknown }).code === "store_away") return cause as WarrenError;
-	return (cause as { code?: unknown }).code === diskFull
-		? storeError("store_full", "The database's disk is full: nothing was written.", {
-				fix: "Free some space there.",
-				cause,
-			})
-		: storeError("store_failed", `The database refused to write: ${messageOf(cause)}.`, { cause });
 }
 
 function isAway(cause: unknown): boolean {

@@ -3,8 +3,9 @@ import { noPostgres, TestPostgres, VirtualClock } from "@warren/testkit";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AuditLog, type AuditTable, auditSchema } from "./audit-log.ts";
-import { openPostgresTables, whileAlone } from "./postgres-tables.ts";
+import { openPostgresTables } from "./open-postgres-tables.ts";
 import type { Schema } from "./tables.ts";
+import { whileAlone } from "./while-alone.ts";
 
 const reason = noPostgres();
 const more: Schema = {

@@ -1,5 +1,5 @@
-import { type Clock, delay, type HealthTable, messageOf } from "@warren/kernel";
-import { Kysely, PostgresDialect, sql } from "kysely";
+import { type HealthTable, messageOf } from "@warren/kernel";
+import { Kysely, PostgresDialect } from "kysely";
 import { Pool, type PoolConfig, types } from "pg";
 import { storeError } from "./errors.ts";
 import { migrate } from "./migrate.ts";
@@ -28,12 +28,7 @@ const connectTimeoutMs = 10_000;
 const idleInTransactionMs = 5_000;
 const int8 = 20;
 
-/**
- * The same tables and migrations on PostgreSQL, where several processes share them.
- * A statement that meets no answer throws WarrenError `store_away`, and shows in health.
- * @throws WarrenError `store_unreadable` (no connection, no permission), `store_unfit` (too old, read-only, another
- * encoding), `store_newer`, `store_migration`.
- */
+/** What `openPostgresTables` of the package opens, with its client. */
 export async function openPostgresTables<DB>(
 	options: PostgresOptions,
 	schemas: readonly Schema[],
@@ -116,37 +111,3 @@ function fixFor(failure: unknown): string {
 			return "Check that PostgreSQL runs there, and its user and password.";
 	}
 }
-
-/** How long one instance waits for another's preparations. */
-const aloneMs = 60_000;
-const askAgainMs = 100;
-
-/**
- * Runs what only one instance at a time may do: preparations at the start that are not migrations of ours.
- * @param tables of PostgreSQL. @throws WarrenError `store_busy` when another holds it for a minute.
- */
-export async function whileAlone<T>(
-	{ db }: { readonly db: Kysely<any> },
-	clock: Clock,
-	work: () => Promise<T>,
-): Promise<T> {
-	return db.connection().execute(async (connection) => {
-		for (let waitedMs = 0; ; waitedMs += askAgainMs) {
-			const { rows } = await sql<{ got: boolean }>`select pg_try_advisory_lock(${aloneLock}) as got`.execute(
-				connection,
-			);
-			if (rows[0]?.got === true) break;
-			if (waitedMs >= aloneMs)
-				throw storeError("store_busy", "Another instance has been preparing the database for a minute.");
-			await delay(clock, askAgainMs);
-		}
-		try {
-			return await work();
-		} finally {
-			await sql`select pg_advisory_unlock(${aloneLock})`.execute(connection);
-		}
-	});
-}
-
-/** Any number that nobody else of this database takes: "warren" in letters of the alphabet. */
-const aloneLock = 231_818_180_514;

@@ -1,7 +1,7 @@
 import { HealthTable, silentLogger } from "@warren/kernel";
 import { noPostgres, TestPostgres, VirtualClock } from "@warren/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openPostgresTables } from "./postgres-tables.ts";
+import { openPostgresTables } from "./open-postgres-tables.ts";
 import { SharedClock, sharedClockLimits } from "./shared-clock.ts";
 import type { Tables } from "./tables.ts";
 

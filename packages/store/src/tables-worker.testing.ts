@@ -1,6 +1,6 @@
 import type { ObjectStorage } from "./object-storage.ts";
 import { openObjectTables } from "./object-tables.ts";
-import { openPostgresTables } from "./postgres-tables.ts";
+import { openPostgresTables } from "./open-postgres-tables.ts";
 import { type ContractTables, tablesContract } from "./tables.contract.ts";
 import { cases } from "./vitest-of-worker.testing.ts";
 

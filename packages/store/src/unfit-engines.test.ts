@@ -3,8 +3,8 @@ import { noNats, noPostgres, poseNats, posePostgres, TestNats, TestPostgres } fr
 import { sql } from "kysely";
 import { describe, expect, it } from "vitest";
 import { type AuditTable, auditSchema } from "./audit-log.ts";
-import { Nats } from "./nats.ts";
-import { openPostgresTables } from "./postgres-tables.ts";
+import { Nats } from "./nats/nats.ts";
+import { openPostgresTables } from "./open-postgres-tables.ts";
 
 const fit = { version: "150018", encoding: "UTF8", standby: "f", schema: "public", may_create: "t" };
 const at = (port: number) => ({ host: "127.0.0.1", port, user: "warren", database: "warren" });

@@ -1,14 +1,5 @@
 import type { Clock, ConditionKind, HealthTable, Lifetime, Logger } from "@warren/kernel";
-import {
-	type Bus,
-	type KeyValue,
-	Nats,
-	NatsBus,
-	NatsKeyValue,
-	openPostgresTables,
-	type Schema,
-	type Tables,
-} from "@warren/store";
+import { type Bus, type KeyValue, loadNats, openPostgresTables, type Schema, type Tables } from "@warren/store";
 import type { ClusterConfig } from "../config/cluster-config.ts";
 import { progressSchema } from "../migrate/progress.ts";
 
@@ -47,6 +38,7 @@ export async function openSharedState<DB>(
 ): Promise<SharedState<DB>> {
 	const { lifetime, health, logger, clock } = base;
 	if (config.plain) health.raise(plainBackends);
+	const { Nats, NatsBus, NatsKeyValue } = await loadNats();
 	// NATS first: it writes nothing, so that half a configuration starts nothing.
 	const nats = lifetime.own(await Nats.open(config.nats, { logger, health }));
 	const tables = lifetime.own(await openPostgresTables<DB>(config.postgres, [...schemas, progressSchema], { health }));

@@ -1,5 +1,5 @@
 import { silentLogger, systemClock } from "@warren/kernel";
-import { MemoryBus, MemoryKeyValue, Nats, NatsBus, NatsKeyValue, openPostgresTables } from "@warren/store";
+import { loadNats, MemoryBus, MemoryKeyValue, openPostgresTables } from "@warren/store";
 import { noNats, noPostgres, TestNats, TestPostgres, tempFolder } from "@warren/testkit";
 import { afterAll, beforeAll, describe } from "vitest";
 import { type SyncTables, syncSchema } from "../documents/schema.ts";
@@ -43,6 +43,7 @@ describe.skipIf(reason !== null)("PostgreSQL and NATS (skipped where one of them
 			connect: async () => {
 				const tables = await openPostgresTables<SyncTables>(where, [syncSchema, syncLogSchema]);
 				const deps = { clock: systemClock, logger: silentLogger };
+				const { Nats, NatsBus, NatsKeyValue } = await loadNats();
 				const connection = await Nats.open({ servers: [`127.0.0.1:${nats.port}`], name: "hub", prefix }, deps);
 				const keyValue = await NatsKeyValue.open(connection, "leases", deps);
 				opened.push(tables, connection, keyValue);

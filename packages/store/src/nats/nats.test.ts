@@ -1,13 +1,13 @@
 import { HealthTable, silentLogger, systemClock } from "@warren/kernel";
 import { faultRelay, noNats, TestNats, VirtualClock } from "@warren/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { busContract } from "./bus.contract.ts";
-import { keyValueContract } from "./key-value.contract.ts";
+import { busContract } from "../bus.contract.ts";
+import { keyValueContract } from "../key-value.contract.ts";
+import { contractStream, streamContract } from "../stream.contract.ts";
 import { Nats } from "./nats.ts";
 import { NatsBus } from "./nats-bus.ts";
 import { NatsKeyValue } from "./nats-key-value.ts";
 import { NatsStream } from "./nats-stream.ts";
-import { contractStream, streamContract } from "./stream.contract.ts";
 
 const reason = noNats();
 const bytes = (text: string) => new TextEncoder().encode(text);

@@ -8,15 +8,15 @@ import {
 } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
 import { type Clock, type Closeable, type Logger, messageOf } from "@warren/kernel";
-import { type Nats, natsFailure } from "./nats.ts";
-import { tooLarge } from "./sqlite-stream.ts";
+import { tooLarge } from "../sqlite-stream.ts";
 import {
 	type AppendedMessage,
 	maxStreamMessageBytes,
 	type Stream,
 	type StreamMessage,
 	type StreamOptions,
-} from "./stream.ts";
+} from "../stream.ts";
+import { type Nats, natsFailure } from "./nats.ts";
 
 /** After a rejected message, and after a reader that died in the middle of one. */
 const againMs = 1_000;

@@ -1,8 +1,8 @@
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { type Closeable, type HealthTable, type Logger, messageOf } from "@warren/kernel";
-import { storeConditions } from "./conditions.ts";
-import { storeError } from "./errors.ts";
+import { storeConditions } from "../conditions.ts";
+import { storeError } from "../errors.ts";
 
 export interface NatsOptions {
 	/** `host:port`, one or several of a cluster. */

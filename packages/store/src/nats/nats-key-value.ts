@@ -1,8 +1,8 @@
 import { JetStreamApiCodes, JetStreamApiError } from "@nats-io/jetstream";
 import { type KV, type KvEntry, Kvm } from "@nats-io/kv";
 import { type Clock, type Closeable, delay, type Logger, messageOf } from "@warren/kernel";
-import type { KeyValue, KeyValueChange, KeyValueEntry } from "./key-value.ts";
-import { LeaseTimers } from "./lease-timers.ts";
+import type { KeyValue, KeyValueChange, KeyValueEntry } from "../key-value.ts";
+import { LeaseTimers } from "../lease-timers.ts";
 import { type Nats, natsFailure } from "./nats.ts";
 
 /** Before each value on the wire: how long its lease is, milliseconds, unsigned, big-endian; 0 = it stays. */

@@ -1,5 +1,5 @@
 import { type Closeable, type Logger, messageOf } from "@warren/kernel";
-import type { Bus, BusMessage } from "./bus.ts";
+import type { Bus, BusMessage } from "../bus.ts";
 import type { Nats } from "./nats.ts";
 
 /**
