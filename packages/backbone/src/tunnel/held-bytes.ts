@@ -4,7 +4,6 @@ const copyBelowBytes = 16 * 1024;
 /** Bytes that wait for a reader, in memory of about their own size however small the pieces are that they came in. */
 export class HeldBytes {
 	readonly #pieces: Buffer[] = [];
-	#at = 0;
 	#tail: Buffer | null = null;
 	#tailBytes = 0;
 	length = 0;
@@ -32,21 +31,15 @@ export class HeldBytes {
 
 	/** The oldest piece; null = there is none. */
 	shift(): Buffer | null {
-		if (this.#at === this.#pieces.length) this.#settleTail();
-		const piece = this.#pieces[this.#at];
+		if (this.#pieces.length === 0) this.#settleTail();
+		const piece = this.#pieces.shift();
 		if (piece === undefined) return null;
-		this.#at += 1;
-		if (this.#at === this.#pieces.length) {
-			this.#pieces.length = 0;
-			this.#at = 0;
-		}
 		this.length -= piece.length;
 		return piece;
 	}
 
 	clear(): void {
 		this.#pieces.length = 0;
-		this.#at = 0;
 		this.#tail = null;
 		this.length = 0;
 	}
