@@ -12,7 +12,6 @@ import {
 	type Tracer,
 } from "@warren/kernel";
 import { FrameType, type OpenRequest, type Welcome } from "../protocol/frames.ts";
-import { laneLimits } from "../protocol/lanes.ts";
 import type { Lane } from "../tunnel/lane.ts";
 import { type LinkOwner, TunnelLink } from "../tunnel/link.ts";
 import { SharedConnection, type SharedOwner } from "../tunnel/shared-connection.ts";
@@ -66,7 +65,7 @@ export interface ServiceAgentDeps {
 }
 
 /** What the uploads to targets of all agents of a process may keep waiting, beyond their lanes' first windows. */
-export const agentWindows = (): WindowBudget => new WindowBudget(laneLimits.maxProcessExtraBytes);
+export const agentWindows = (): WindowBudget => WindowBudget.ofProcess();
 
 /**
  * Keeps links parked at the backbone for one service and connects each stream to the target. It decides about how many

@@ -8,6 +8,7 @@ import { firstWindowBytes, laneLimits } from "../protocol/lanes.ts";
 import type { Lane } from "../tunnel/lane.ts";
 import { type StreamUser, TunnelLink } from "../tunnel/link.ts";
 import { SharedConnection } from "../tunnel/shared-connection.ts";
+import { WindowBudget } from "../tunnel/window-budget.ts";
 
 let backbone: TestBackbone;
 beforeEach(async () => {
@@ -48,7 +49,12 @@ async function agent() {
 		};
 		new TunnelLink(lane, { onOpen, onIdle() {}, onControl() {}, onClosed() {} }, () => systemClock.monotonic());
 	};
-	const shared = new SharedConnection(dialled.channel, { onLane, onClosed() {} }, () => systemClock.monotonic());
+	const shared = new SharedConnection(
+		dialled.channel,
+		{ onLane, onClosed() {} },
+		() => systemClock.monotonic(),
+		WindowBudget.ofProcess(),
+	);
 	dialled.channel.resume();
 	/** Looks again whenever something came. */
 	const until = async (holds: () => boolean) => {

@@ -1,5 +1,5 @@
 import { headerBytes } from "../protocol/frames.ts";
-import { firstWindowBytes, LaneRecord, laneLimits } from "../protocol/lanes.ts";
+import { firstWindowBytes, LaneRecord } from "../protocol/lanes.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import type { LinkChannel } from "./link-channel.ts";
 import { type Granter, ReceiveWindow, worthTellingBytes } from "./receive-window.ts";
@@ -167,7 +167,7 @@ export class Lane implements LinkChannel, Granter {
 		if (this.#bulk) return false;
 		// Of what the other side shares out, this one cannot tell how much is left.
 		if (this.#credit > firstWindowBytes) return true;
-		return !this.#window.isFirst && this.shared.windows.left < laneLimits.maxExtraBytes / 2;
+		return !this.#window.isFirst && this.shared.windows.isScarce;
 	}
 
 	pause(): void {

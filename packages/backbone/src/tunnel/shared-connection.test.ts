@@ -42,6 +42,10 @@ class Heard implements LaneUser {
 	}
 }
 
+const mebibyte = 1024 * 1024;
+const roomy = () => new WindowBudget(laneLimits.extra.mostBytes);
+const grownBy = ({ agent }: Pair) => agent.windows.bytes - agent.windows.left;
+
 /** A server's and an agent's end of one connection. */
 class Pair {
 	readonly server: SharedConnection;
@@ -51,12 +55,12 @@ class Pair {
 	readonly toAgent: Duplex;
 
 	/** @param windows of the agent's end. */
-	constructor(windows: WindowBudget | null = null) {
+	constructor(windows = roomy()) {
 		const [near, far] = duplexPair();
 		this.toAgent = near;
 		const onClosed = (shared: SharedConnection, reason: string) =>
 			void this.closed.push(`${shared === this.server ? "server" : "agent"}: ${reason}`);
-		this.server = new SharedConnection(near, { onClosed }, () => 0);
+		this.server = new SharedConnection(near, { onClosed }, () => 0, roomy());
 		const onLane = (lane: Lane) => void this.atAgent.push(new Heard(lane));
 		this.agent = new SharedConnection(far, { onLane, onClosed }, () => 0, windows);
 	}
@@ -180,7 +184,7 @@ describe("a shared connection", () => {
 		await settled();
 		const held = first + 1 + maxWindowBytes - near.lane.writableLength - far.bytes;
 		expect(held).toBeLessThanOrEqual(second);
-		expect(pair.agent.windows.left).toBe(laneLimits.maxExtraBytes - (second - first));
+		expect(grownBy(pair)).toBe(second - first);
 	});
 
 	describe.each(["by its reader", "by its writer"])("M4: what is known to come, %s,", (whose) => {
@@ -193,7 +197,7 @@ describe("a shared connection", () => {
 			if (whose === "by its reader") far.lane.expect(bytes);
 			else near.lane.announce(bytes);
 			await settled();
-			return { near, far, grown: () => laneLimits.maxExtraBytes - pair.agent.windows.left };
+			return { near, far, grown: () => grownBy(pair) };
 		}
 
 		it("is let through before the writer is held back, and no further while it is not", async () => {
@@ -238,9 +242,9 @@ describe("a shared connection", () => {
 	it("M4: a window takes half at most of what is left for its connection", async () => {
 		const pair = new Pair();
 		await pair.lane();
-		const { windowBytes, maxExtraBytes } = laneLimits;
+		const { windowBytes } = laneLimits;
 		const [first] = windowBytes;
-		let left: number = maxExtraBytes;
+		let left = pair.agent.windows.bytes;
 		for (let lane = 0; lane < 6; lane++) {
 			await through(
 				pair,
@@ -266,6 +270,21 @@ describe("a shared connection", () => {
 		pairs[1].toAgent.destroy();
 		await settled();
 		expect(whole.left).toBe(8 * 1024 * 1024);
+	});
+
+	it.each([
+		{ memory: "512 MiB", memoryBytes: 512 * mebibyte, bytes: 32 * mebibyte },
+		{ memory: "8 GiB", memoryBytes: 8192 * mebibyte, bytes: 256 * mebibyte },
+		{ memory: "64 GiB", memoryBytes: 65_536 * mebibyte, bytes: 512 * mebibyte },
+	])("M4: of $memory the lanes of a process may grow by a part, and a connection's by half of that", (machine) => {
+		const windows = WindowBudget.ofProcess(machine.memoryBytes);
+		expect([windows.left, windows.half().left]).toEqual([machine.bytes, machine.bytes / 2]);
+	});
+
+	it("M4: on any machine a lane may grow by its first step", () => {
+		const windows = WindowBudget.ofProcess(0).half();
+		const step = laneLimits.windowBytes[1] - firstWindowBytes;
+		expect(windows.take(step, 0)).toBe(step);
 	});
 
 	it("M5: a lane that ends is gone at both ends, once, and the connection goes on", async () => {
@@ -319,7 +338,7 @@ describe("a shared connection", () => {
 		own.lane.pause();
 		const [near, far] = duplexPair();
 		const closed: string[] = [];
-		const server = new SharedConnection(near, { onClosed: (_shared, why) => void closed.push(why) }, () => 0);
+		const server = new SharedConnection(near, { onClosed: (_shared, why) => void closed.push(why) }, () => 0, roomy());
 		const lane = server.openLane() as Lane;
 		const heard = new Heard(lane);
 		lane.pause();
@@ -340,6 +359,7 @@ describe("a shared connection", () => {
 					near,
 					{ onLane: (lane) => void new Heard(lane), onClosed: (_shared, why) => void closed.push(why) },
 					() => 0,
+					roomy(),
 				);
 				far.on("error", () => {});
 				for (const piece of pieces) far.write(Buffer.from(piece));

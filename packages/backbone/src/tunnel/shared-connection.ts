@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import { headerBytes, writeHeader } from "../protocol/frames.ts";
 import { LaneRecord, laneLimits, RecordReader, type RecordSink, recordBytes, writeRecord } from "../protocol/lanes.ts";
 import { Lane } from "./lane.ts";
-import { WindowBudget } from "./window-budget.ts";
+import type { WindowBudget } from "./window-budget.ts";
 
 /** Small pieces are gathered in one buffer; above it a copy costs more than a write of its own. */
 const copyBelowBytes = 8 * 1024;
@@ -57,9 +57,9 @@ export class SharedConnection implements RecordSink {
 		this.#flush();
 	};
 
-	/** @param windows of all connections together; null = this one's own limit is the only one. */
-	constructor(socket: Duplex, owner: SharedOwner, now: () => number, windows: WindowBudget | null = null) {
-		this.windows = new WindowBudget(laneLimits.maxExtraBytes, windows);
+	/** @param windows of all connections together. */
+	constructor(socket: Duplex, owner: SharedOwner, now: () => number, windows: WindowBudget) {
+		this.windows = windows.half();
 		this.#socket = socket;
 		this.#owner = owner;
 		this.#now = now;

@@ -1,6 +1,5 @@
 import type { Duplex } from "node:stream";
 import { type Closeable, closeCodes } from "@warren/kernel";
-import { laneLimits } from "../../protocol/lanes.ts";
 import { TunnelLink } from "../../tunnel/link.ts";
 import { WindowBudget } from "../../tunnel/window-budget.ts";
 import { Agent } from "./agent.ts";
@@ -11,7 +10,7 @@ import { ServiceAgents } from "./service-agents.ts";
 export class AgentPool implements Closeable {
 	readonly #services = new Map<string, ServiceAgents>();
 	readonly #now: () => number;
-	readonly #windows = new WindowBudget(laneLimits.maxProcessExtraBytes);
+	readonly #windows = WindowBudget.ofProcess();
 	readonly #changed: (service: string, agent: Agent, gone: boolean) => void;
 
 	constructor(now: () => number, changed: (service: string, agent: Agent, gone: boolean) => void) {

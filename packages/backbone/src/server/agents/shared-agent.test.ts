@@ -7,6 +7,7 @@ import { laneLimits } from "../../protocol/lanes.ts";
 import type { Lane } from "../../tunnel/lane.ts";
 import { type LinkOwner, type StreamUser, TunnelLink } from "../../tunnel/link.ts";
 import { SharedConnection } from "../../tunnel/shared-connection.ts";
+import { WindowBudget } from "../../tunnel/window-budget.ts";
 import type { Agent, Lease } from "./agent.ts";
 import { agentLimits } from "./agent-limits.ts";
 import { AgentPool } from "./agent-pool.ts";
@@ -51,6 +52,7 @@ class Far implements LinkOwner {
 				},
 			},
 			now,
+			WindowBudget.ofProcess(),
 		);
 		attached.agent.add(attached.link);
 	}
@@ -163,7 +165,8 @@ describe("an agent with shared connections", () => {
 		}
 		/** Others hold so much that less than half of what all share is left. */
 		function crowd(): void {
-			for (let each = 0; each < laneLimits.maxExtraBytes / laneLimits.windowBytes[1]; each++) grown();
+			const { windows } = grown().lane.shared;
+			while (!windows.isScarce) grown();
 		}
 
 		it("is kept for the next large body, in use or not, while more than half is left for others", async () => {
@@ -199,8 +202,8 @@ describe("an agent with shared connections", () => {
 
 		it("gives it back also when others need it while nobody uses it", async () => {
 			new Far("one");
-			const { link, agent } = grown();
-			const others = Array.from({ length: laneLimits.maxExtraBytes / laneLimits.windowBytes[1] }, take);
+			const { link, agent, lane } = grown();
+			const others = Array.from({ length: lane.shared.windows.bytes / laneLimits.windowBytes[1] }, take);
 			agent.park(link);
 			await clock.advance(agentLimits.warmIdleMs);
 			pool.sweep(now());
