@@ -1,3 +1,4 @@
+import { hashWith } from "./head-lines.ts";
 import { isReservedName } from "./reserved-names.ts";
 
 const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -54,7 +55,7 @@ export class FieldNames {
 		this.#dropped = new Set(dropped);
 		const names = [...read, ...dropped, ...commonNames];
 		for (const spelling of new Set(names.flatMap((name) => [name, capitalized(name)]))) {
-			let place = placeOf(spelling, 0, spelling.length);
+			let place = [...Buffer.from(spelling)].reduce(hashWith, 0) & (places - 1);
 			while (this.#usual[place] !== undefined) place = (place + 1) % places;
 			this.#usual[place] = { spelling, name: this.#judge(spelling) };
 		}
@@ -62,10 +63,10 @@ export class FieldNames {
 
 	/**
 	 * The name that stands there. Within its head: a Map would have the runtime make each name a string of its own and keep it.
-	 * @returns null when it is not a token.
+	 * @param hash of it. @returns null when it is not a token.
 	 */
-	of(head: string, from: number, to: number): FieldName | null {
-		for (let place = placeOf(head, from, to); ; place = (place + 1) % places) {
+	of(head: string, from: number, to: number, hash: number): FieldName | null {
+		for (let place = hash & (places - 1); ; place = (place + 1) % places) {
 			const usual = this.#usual[place];
 			if (usual === undefined) break;
 			if (usual.spelling.length === to - from && head.startsWith(usual.spelling, from)) return usual.name;
@@ -85,11 +86,16 @@ export class FieldNames {
 	}
 }
 
-function placeOf(text: string, from: number, to: number): number {
-	let hash = 0;
-	for (let at = from; at < to; at++) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0;
-	return hash & (places - 1);
+/** Without the white space of HTTP around it, which is less than what `trim` takes for such: others read those bytes. */
+export function fieldValue(text: string, from: number, to: number): string {
+	let begin = from;
+	let end = to;
+	while (begin < end && isBlank(text.charCodeAt(begin))) begin += 1;
+	while (end > begin && isBlank(text.charCodeAt(end - 1))) end -= 1;
+	return text.slice(begin, end);
 }
+
+const isBlank = (code: number): boolean => code === 0x20 || code === 0x09;
 
 function capitalized(name: string): string {
 	return name.replace(/(?<![a-z])[a-z]/g, (letter) => letter.toUpperCase());

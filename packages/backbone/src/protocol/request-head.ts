@@ -1,4 +1,5 @@
-import { FieldNames, hasBadBytes, isToken } from "./head-bytes.ts";
+import { FieldNames, fieldValue, isToken } from "./head-bytes.ts";
+import { HeadLines } from "./head-lines.ts";
 
 export const headLimits = {
 	/** Of a head, first line to blank line. */
@@ -127,12 +128,11 @@ const unnameable: ReadonlySet<string> = new Set([
 
 /**
  * Parses and judges a request's head (RFC 9112). Strict: what it does not understand it refuses, never guesses.
- * @param text the head as latin1, from the first byte through the blank line's CRLF.
+ * @param text the head as latin1, from the first byte through the blank line's CRLF. @param lines of it.
  */
-export function parseRequestHead(text: string): RequestHead | HeadRefusal {
-	if (hasBadBytes(text)) return refuse(400, "The head holds a control byte, or a line end that is not CRLF.");
-	const lineEnd = text.indexOf("\r\n");
-	const line = text.slice(0, lineEnd);
+export function parseRequestHead(text: string, lines = HeadLines.of(text)): RequestHead | HeadRefusal {
+	if (lines.hasBadBytes) return refuse(400, "The head holds a control byte, or a line end that is not CRLF.");
+	const line = text.slice(0, lines.ends[0]);
 	const space = line.indexOf(" ");
 	const secondSpace = line.indexOf(" ", space + 1);
 	if (space <= 0 || secondSpace === -1) return refuse(400, "The request line is not METHOD TARGET VERSION.");
@@ -166,23 +166,21 @@ export function parseRequestHead(text: string): RequestHead | HeadRefusal {
 	let takesTrailers = false;
 	let kept = "";
 	/** Where lines that travel on begin and are not in `kept` yet. */
-	let from = lineEnd + 2;
-	let count = 0;
+	let from = (lines.ends[0] as number) + 2;
 	let at = from;
-	for (;;) {
-		const end = text.indexOf("\r\n", at);
-		if (end === at || end === -1) break;
-		if (++count > headLimits.maxHeaders) return refuse(431, `More than ${headLimits.maxHeaders} header fields.`);
+	for (let number = 1; number < lines.count; number++) {
+		if (number > headLimits.maxHeaders) return refuse(431, `More than ${headLimits.maxHeaders} header fields.`);
+		const end = lines.ends[number] as number;
 		const first = text.charCodeAt(at);
 		if (first === 0x20 || first === 0x09) return refuse(400, "A folded header line.");
-		const colon = text.indexOf(":", at);
-		if (colon === -1 || colon > end) return refuse(400, "A header line without a colon.");
-		const name = names.of(text, at, colon);
+		const colon = lines.colons[number] as number;
+		if (colon === -1) return refuse(400, "A header line without a colon.");
+		const name = names.of(text, at, colon, lines.hashes[number] as number);
 		if (name === null) return refuse(400, "A header name is not a token.");
 		const next = end + 2;
 		let travels = name.fate === "pass";
 		if (name.fate === "read") {
-			const value = text.slice(colon + 1, end).trim();
+			const value = fieldValue(text, colon + 1, end);
 			switch (name.lower) {
 				case "host":
 					if (host !== null) return refuse(400, "More than one Host header.");
@@ -288,9 +286,9 @@ export function parseRequestHead(text: string): RequestHead | HeadRefusal {
 
 	let keepAlive = minorVersion === 1;
 	let wantsUpgrade = false;
-	if (connection !== null) {
+	if (connection !== null && connection !== "keep-alive") {
 		for (const each of connection.split(",")) {
-			const option = each.trim().toLowerCase();
+			const option = fieldValue(each, 0, each.length).toLowerCase();
 			if (option === "") continue;
 			if (!isToken(option)) return refuse(400, "A Connection option is not a token.");
 			if (option === "close") keepAlive = false;

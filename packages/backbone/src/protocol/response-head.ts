@@ -1,4 +1,5 @@
-import { FieldNames, hasBadBytes } from "./head-bytes.ts";
+import { FieldNames, fieldValue } from "./head-bytes.ts";
+import { HeadLines } from "./head-lines.ts";
 import type { BodyLength } from "./request-head.ts";
 
 /** A service's answer head, as it may be passed on. */
@@ -26,18 +27,17 @@ const names = new FieldNames(
 /**
  * Parses a service's answer head (RFC 9112). A string is what is wrong with it: the client gets 502 and the
  * connection to the service is broken, because nobody knows where its answer would end.
- * @param text latin1, through the blank line's CRLF. @param method of the request.
+ * @param text latin1, through the blank line's CRLF. @param method of the request. @param lines of the head.
  */
-export function parseResponseHead(text: string, method: string): ResponseHead | string {
-	if (hasBadBytes(text)) return "its head holds a control byte, or a line end that is not CRLF";
-	const lineEnd = text.indexOf("\r\n");
+export function parseResponseHead(text: string, method: string, lines = HeadLines.of(text)): ResponseHead | string {
+	if (lines.hasBadBytes) return "its head holds a control byte, or a line end that is not CRLF";
+	const lineEnd = lines.ends[0] as number;
 	const minorVersion = text.charCodeAt(7) - 0x30;
-	const status = Number(text.slice(9, 12));
+	const status = digitAt(text, 9) * 100 + digitAt(text, 10) * 10 + digitAt(text, 11);
 	const isStatusLine =
 		text.startsWith("HTTP/1.") &&
 		(minorVersion === 0 || minorVersion === 1) &&
 		text.charCodeAt(8) === 0x20 &&
-		Number.isInteger(status) &&
 		status >= 100 &&
 		status < 600 &&
 		(lineEnd === 12 || text.charCodeAt(12) === 0x20);
@@ -50,22 +50,20 @@ export function parseResponseHead(text: string, method: string): ResponseHead | 
 	let kept = "";
 	/** Where lines that travel on begin and are not in `kept` yet. */
 	let from = lineEnd + 2;
-	let count = 0;
 	let at = from;
-	for (;;) {
-		const end = text.indexOf("\r\n", at);
-		if (end === at || end === -1) break;
-		if (++count > maxHeaders) return `it has more than ${maxHeaders} header fields`;
+	for (let number = 1; number < lines.count; number++) {
+		if (number > maxHeaders) return `it has more than ${maxHeaders} header fields`;
+		const end = lines.ends[number] as number;
 		const first = text.charCodeAt(at);
 		if (first === 0x20 || first === 0x09) return "it has a folded header line";
-		const colon = text.indexOf(":", at);
-		if (colon === -1 || colon > end) return "it has a header line without a colon";
-		const name = names.of(text, at, colon);
+		const colon = lines.colons[number] as number;
+		if (colon === -1) return "it has a header line without a colon";
+		const name = names.of(text, at, colon, lines.hashes[number] as number);
 		if (name === null) return "one of its header names is not a token";
 		const next = end + 2;
 		let travels = name.fate === "pass";
 		if (name.fate === "read") {
-			const value = text.slice(colon + 1, end).trim();
+			const value = fieldValue(text, colon + 1, end);
 			switch (name.lower) {
 				case "connection":
 					connection = connection === null ? value : `${connection},${value}`;
@@ -110,9 +108,10 @@ export function parseResponseHead(text: string, method: string): ResponseHead | 
 	if (method === "HEAD" || status === 204 || status === 304 || status < 200) body = { kind: "none" };
 	else if (body.kind === "length" && body.bytes === 0) body = { kind: "none" };
 	let reusable = minorVersion === 1;
-	if (connection !== null) {
+	if (connection === "close") reusable = false;
+	else if (connection !== null) {
 		for (const each of connection.split(",")) {
-			const option = each.trim().toLowerCase();
+			const option = fieldValue(each, 0, each.length).toLowerCase();
 			if (option === "close") reusable = false;
 			else if (option === "keep-alive") reusable = true;
 		}
@@ -126,4 +125,10 @@ export function parseResponseHead(text: string, method: string): ResponseHead | 
 		reusable,
 		webSocketAccept: status === 101 && upgrade === "websocket" ? webSocketAccept : null,
 	};
+}
+
+/** NaN = there stands none. */
+function digitAt(text: string, at: number): number {
+	const digit = text.charCodeAt(at) - 0x30;
+	return digit >= 0 && digit <= 9 ? digit : Number.NaN;
 }

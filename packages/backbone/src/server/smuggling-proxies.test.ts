@@ -34,6 +34,8 @@ const doubtful: [string, string][] = [
 	["a hexadecimal length", `${post}Content-Length: 0x5\r\n\r\nhello`],
 	["a length with a fraction", `${post}Content-Length: 5.0\r\n\r\nhello`],
 	["an empty length", `${post}Content-Length:\r\n\r\n`],
+	["a length after a blank of Latin-1", `${post}Content-Length: \u00a05\r\n\r\nhello`],
+	["chunks before a blank of Latin-1", `${post}Transfer-Encoding: chunked\u00a0\r\n\r\n0\r\n\r\n${hidden}`],
 	["a length beyond numbers", `${post}Content-Length: 99999999999999999999\r\n\r\nhello`],
 	["a length with blanks inside", `${post}Content-Length: 5 5\r\n\r\nhello`],
 	["a blank before the colon", `${post}Content-Length : 5\r\n\r\nhello`],

@@ -1,6 +1,9 @@
+import { HeadLines } from "../../protocol/head-lines.ts";
 import { notHttp1, parseResponseHead, type ResponseHead } from "../../protocol/response-head.ts";
 
 const statusLineStart = "HTTP/1.";
+/** Of each answer in turn. */
+const lines = new HeadLines();
 const maxResponseHeadBytes = 64 * 1024;
 
 /** An answer's head, and what came with it. */
@@ -17,8 +20,7 @@ export class AnswerHead {
 	/** @param method of the request. @returns null while it is not whole; a string is what is wrong with it. */
 	feed(piece: Buffer, method: string): WholeHead | string | null {
 		const bytes = this.#held === null ? piece : Buffer.concat([this.#held, piece]);
-		const end = bytes.indexOf("\r\n\r\n");
-		if (end === -1) {
+		if (!lines.read(bytes)) {
 			if (bytes.length > maxResponseHeadBytes) return `its head is larger than ${maxResponseHeadBytes} bytes`;
 			const begins = Math.min(bytes.length, statusLineStart.length);
 			if (bytes.toString("latin1", 0, begins) !== statusLineStart.slice(0, begins)) return notHttp1;
@@ -26,9 +28,10 @@ export class AnswerHead {
 			return null;
 		}
 		this.#held = null;
-		const head = parseResponseHead(bytes.toString("latin1", 0, end + 4), method);
+		const { length } = lines;
+		const head = parseResponseHead(bytes.toString("latin1", 0, length), method, lines);
 		if (typeof head === "string") return head;
-		return { head, rest: end + 4 === bytes.length ? null : bytes.subarray(end + 4) };
+		return { head, rest: length === bytes.length ? null : bytes.subarray(length) };
 	}
 }
 

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { HeadLines } from "../../protocol/head-lines.ts";
 import { headLimits, parseRequestHead, type RequestHead } from "../../protocol/request-head.ts";
 import { swapText } from "../credentials.ts";
 import type { Front, Running } from "../front.ts";
@@ -10,6 +11,8 @@ import { CrossingExchange } from "./crossing-exchange.ts";
 import { Http1Exchange } from "./http1-exchange.ts";
 import type { WebSocketSplice } from "./web-socket-splice.ts";
 
+/** Of each head in turn. */
+const lines = new HeadLines();
 /** Bytes of a client that may wait while an earlier request of it is served. */
 const maxPendingBytes = 64 * 1024;
 
@@ -101,8 +104,7 @@ export class ClientConnection {
 	}
 
 	#readHead(pending: Buffer): void {
-		const end = pending.indexOf("\r\n\r\n");
-		if (end === -1 || end > headLimits.maxHeadBytes) {
+		if (!lines.read(pending) || lines.length > headLimits.maxHeadBytes) {
 			if (pending.length > headLimits.maxHeadBytes)
 				this.#refuseHead(431, `The head is larger than ${headLimits.maxHeadBytes} bytes.`);
 			// Another protocol, or a request that no line of HTTP begins: said at once, before its deadline.
@@ -110,15 +112,16 @@ export class ClientConnection {
 				this.#refuseHead(400, "This is not HTTP/1.1.");
 			return;
 		}
-		const text = pending.toString("latin1", 0, end + 4);
+		const { length } = lines;
+		const text = pending.toString("latin1", 0, length);
 		if (text.startsWith("PRI * HTTP/2.0")) {
 			this.#letGo();
 			return this.front.handOverHttp2(this.socket, pending, this.arrival.pinned);
 		}
-		const head = parseRequestHead(text);
+		const head = parseRequestHead(text, lines);
 		if ("refused" in head) return this.#refuseHead(head.status, head.message);
-		const headBytes = pending.length === end + 4 ? pending : pending.subarray(0, end + 4);
-		this.#pending = pending.length === end + 4 ? null : pending.subarray(end + 4);
+		const headBytes = pending.length === length ? pending : pending.subarray(0, length);
+		this.#pending = pending.length === length ? null : pending.subarray(length);
 		this.#head = head;
 		this.keepAlive = head.keepAlive && !this.front.draining;
 		const admission = admit(this.front, this.arrival, head);

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http2";
-import { hasBadBytes, isToken } from "../../protocol/head-bytes.ts";
+import { fieldValue, hasBadBytes, isToken } from "../../protocol/head-bytes.ts";
 
 /** Of one hop of HTTP/1.1: in HTTP/2 they make a message malformed (RFC 9113 §8.2.2). */
 const ofOneHop: ReadonlySet<string> = new Set([
@@ -66,7 +66,7 @@ export function fieldsOf(lines: string): IncomingHttpHeaders {
 		const colon = line.indexOf(":");
 		if (colon <= 0) continue;
 		const name = line.slice(0, colon).toLowerCase();
-		const value = line.slice(colon + 1).trim();
+		const value = fieldValue(line, colon + 1, line.length);
 		if (name === "set-cookie") (fields["set-cookie"] ??= []).push(value);
 		else fields[name] = fields[name] === undefined ? value : `${fields[name]}, ${value}`;
 	}
