@@ -84,6 +84,23 @@ describe("a request's head", () => {
 		expect(head).toMatchObject({ kept: "", webSocketKey: null, upgradeTo: "h2c" });
 	});
 
+	it("I4: the fields that Connection names end here, as many as a head may have", () => {
+		const named = (count: number) => {
+			const names = Array.from({ length: count - 1 }, (_, index) => `x-${index}`);
+			const lines = names.slice(0, 90).map((name) => `${name.toUpperCase()}: y\r\n`);
+			return `GET / HTTP/1.1\r\nHost: a\r\nConnection: close, ${names.join(",")}\r\n${lines.join("")}X-Kept: 1\r\n\r\n`;
+		};
+		expect(parseRequestHead(named(headLimits.maxHeaders))).toMatchObject({ kept: "X-Kept: 1\r\n", keepAlive: false });
+		expect(statusOf(named(headLimits.maxHeaders + 1))).toBe(431);
+	});
+
+	it("I4: what Connection says of itself takes no field away, and its list may be of several lines", () => {
+		const head = parse(
+			"GET / HTTP/1.1\nHost: a\nConnection: X-One, , Keep-Alive\nClose: 1\nX-ONE: 1\nX-Two: 2\nconnection: x-two\n\n",
+		);
+		expect(head).toMatchObject({ kept: "Close: 1\r\n", keepAlive: true });
+	});
+
 	it("H5: never throws, and never keeps a line of ours, whatever the bytes", () => {
 		const name = fc.constantFrom(
 			"x-mosb-sub",

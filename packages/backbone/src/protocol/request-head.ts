@@ -1,4 +1,5 @@
-import { FieldNames, fieldValue, isToken } from "./head-bytes.ts";
+import { connectionOptions, type FieldSet, isAboutConnection, withoutFields } from "./field-lines.ts";
+import { FieldNames, fieldValue } from "./head-bytes.ts";
 import { HeadLines } from "./head-lines.ts";
 
 export const headLimits = {
@@ -117,7 +118,7 @@ const names = new FieldNames(
 );
 
 /** Fields that a Connection header must not name: without them the message would be another one. */
-const unnameable: ReadonlySet<string> = new Set([
+const unnameable: FieldSet = new Set([
 	"host",
 	"content-length",
 	"transfer-encoding",
@@ -126,18 +127,72 @@ const unnameable: ReadonlySet<string> = new Set([
 	"origin",
 ]);
 
+const noOptions: FieldSet = new Set();
+
 /**
  * Parses and judges a request's head (RFC 9112). Strict: what it does not understand it refuses, never guesses.
  * @param text the head as latin1, from the first byte through the blank line's CRLF. @param lines of it.
  */
 export function parseRequestHead(text: string, lines = HeadLines.of(text)): RequestHead | HeadRefusal {
 	if (lines.hasBadBytes) return refuse(400, "The head holds a control byte, or a line end that is not CRLF.");
-	const line = text.slice(0, lines.ends[0]);
+	const first = requestLine(text.slice(0, lines.ends[0]));
+	if ("refused" in first) return first;
+	const { method, minorVersion } = first;
+	const fields = new RequestFields();
+	const fault = fields.read(text, lines);
+	if (fault !== null) return fault;
+	if (fields.host === null && minorVersion === 1) return refuse(400, "HTTP/1.1 needs a Host header.");
+	const host = fields.host ?? "";
+	const target = originForm(first, host);
+	if (typeof target !== "string") return target;
+	const body = bodyLength(fields, minorVersion);
+	if ("refused" in body) return body;
+	const { connection } = fields;
+	const options = connection === null || connection === "keep-alive" ? noOptions : connectionOptions(connection);
+	if (options === null) return refuse(400, "A Connection option is not a token.");
+	if (options.size > headLimits.maxHeaders)
+		return refuse(431, `Connection names more than ${headLimits.maxHeaders} fields.`);
+	let namesFields = false;
+	for (const option of options) {
+		if (unnameable.has(option)) return refuse(400, `Connection names ${option}, which is not hop-by-hop.`);
+		namesFields ||= !names.drops(option) && !isAboutConnection(option);
+	}
+	const { upgrade, webSocketKey } = fields;
+	const upgradeTo = minorVersion === 1 && options.has("upgrade") ? upgrade : null;
+	return {
+		method,
+		target,
+		minorVersion,
+		host,
+		kept: namesFields ? withoutFields(fields.kept, options) : fields.kept,
+		cookie: fields.cookie,
+		credential: fields.credential,
+		assertion: fields.assertion,
+		forwardedFor: fields.forwardedFor,
+		body,
+		keepAlive: minorVersion === 1 && !options.has("close"),
+		webSocketKey: upgradeTo === "websocket" ? webSocketKey : null,
+		upgradeTo,
+		origin: fields.origin,
+		accept: fields.accept,
+		authorization: fields.authorization,
+		fetchMode: fields.fetchMode,
+		takesTrailers: fields.takesTrailers,
+	};
+}
+
+interface RequestLine {
+	readonly method: string;
+	readonly target: string;
+	readonly minorVersion: 0 | 1;
+}
+
+function requestLine(line: string): RequestLine | HeadRefusal {
 	const space = line.indexOf(" ");
 	const secondSpace = line.indexOf(" ", space + 1);
 	if (space <= 0 || secondSpace === -1) return refuse(400, "The request line is not METHOD TARGET VERSION.");
 	const method = line.slice(0, space);
-	const rawTarget = line.slice(space + 1, secondSpace);
+	const target = line.slice(space + 1, secondSpace);
 	const version = line.slice(secondSpace + 1);
 	if (version !== "HTTP/1.1" && version !== "HTTP/1.0")
 		return /^HTTP\/\d\.\d$/.test(version)
@@ -145,198 +200,151 @@ export function parseRequestHead(text: string, lines = HeadLines.of(text)): Requ
 			: refuse(400, "The request line is not METHOD TARGET VERSION.");
 	if (!methodPattern.test(method)) return refuse(400, "The method is not one of capitals.");
 	if (method === "CONNECT") return refuse(405, "CONNECT is not for this server.");
-	if (rawTarget.length > headLimits.maxTargetBytes) return refuse(414, "The target is too long.");
-	if (!targetPattern.test(rawTarget)) return refuse(400, "The target holds bytes that no target may hold.");
-	const minorVersion = version === "HTTP/1.1" ? 1 : 0;
+	if (target.length > headLimits.maxTargetBytes) return refuse(414, "The target is too long.");
+	if (!targetPattern.test(target)) return refuse(400, "The target holds bytes that no target may hold.");
+	return { method, target, minorVersion: version === "HTTP/1.1" ? 1 : 0 };
+}
 
-	let host: string | null = null;
-	let connection: string | null = null;
-	let contentLength: string | null = null;
-	let transferEncoding: string | null = null;
-	let upgrade: string | null = null;
-	let cookie: string | null = null;
-	let credential: string | null = null;
-	let assertion: string | null = null;
-	let forwardedFor: string | null = null;
-	let webSocketKey: string | null = null;
-	let origin: string | null = null;
-	let accept: string | null = null;
-	let authorization: string | null = null;
-	let fetchMode: string | null = null;
-	let takesTrailers = false;
-	let kept = "";
-	/** Where lines that travel on begin and are not in `kept` yet. */
-	let from = (lines.ends[0] as number) + 2;
-	let at = from;
-	for (let number = 1; number < lines.count; number++) {
-		if (number > headLimits.maxHeaders) return refuse(431, `More than ${headLimits.maxHeaders} header fields.`);
-		const end = lines.ends[number] as number;
-		const first = text.charCodeAt(at);
-		if (first === 0x20 || first === 0x09) return refuse(400, "A folded header line.");
-		const colon = lines.colons[number] as number;
-		if (colon === -1) return refuse(400, "A header line without a colon.");
-		const name = names.of(text, at, colon, lines.hashes[number] as number);
-		if (name === null) return refuse(400, "A header name is not a token.");
-		const next = end + 2;
-		let travels = name.fate === "pass";
-		if (name.fate === "read") {
-			const value = fieldValue(text, colon + 1, end);
-			switch (name.lower) {
-				case "host":
-					if (host !== null) return refuse(400, "More than one Host header.");
-					host = value;
-					break;
-				case "connection":
-					connection = connection === null ? value : `${connection},${value}`;
-					break;
-				case "content-length":
-					if (contentLength !== null) return refuse(400, "More than one Content-Length.");
-					contentLength = value;
-					travels = true;
-					break;
-				case "transfer-encoding":
-					if (transferEncoding !== null) return refuse(400, "More than one Transfer-Encoding.");
-					transferEncoding = value;
-					travels = true;
-					break;
-				case "upgrade":
-					upgrade = upgrade === null ? value.toLowerCase() : `${upgrade},${value.toLowerCase()}`;
-					break;
-				case "cookie":
-					cookie = cookie === null ? value : `${cookie}; ${value}`;
-					break;
-				case "x-backbone-principal":
-					if (credential !== null) return refuse(401, "More than one x-backbone-principal.");
-					credential = value;
-					break;
-				case "x-backbone-assertion":
-					if (assertion !== null) return refuse(401, "More than one x-backbone-assertion.");
-					assertion = value;
-					break;
-				case "x-forwarded-for":
-					forwardedFor = forwardedFor === null ? value : `${forwardedFor}, ${value}`;
-					break;
-				case "sec-websocket-key":
-					if (webSocketKey !== null) return refuse(400, "More than one Sec-WebSocket-Key.");
-					webSocketKey = value;
-					travels = true;
-					break;
-				case "origin":
-					if (origin !== null) return refuse(400, "More than one Origin.");
-					origin = value;
-					travels = true;
-					break;
-				case "authorization":
-					if (authorization !== null) return refuse(400, "More than one Authorization.");
-					authorization = value;
-					travels = true;
-					break;
-				case "te":
-					takesTrailers ||= /(^|,)[ \t]*trailers[ \t]*(,|$)/i.test(value);
-					break;
-				case "accept":
-					accept = value;
-					travels = true;
-					break;
-				default:
-					fetchMode = value;
-					travels = true;
+/** What a head's fields say, each as it came. */
+class RequestFields {
+	host: string | null = null;
+	connection: string | null = null;
+	contentLength: string | null = null;
+	transferEncoding: string | null = null;
+	upgrade: string | null = null;
+	cookie: string | null = null;
+	credential: string | null = null;
+	assertion: string | null = null;
+	forwardedFor: string | null = null;
+	webSocketKey: string | null = null;
+	origin: string | null = null;
+	accept: string | null = null;
+	authorization: string | null = null;
+	fetchMode: string | null = null;
+	takesTrailers = false;
+	/** Lines that travel on. */
+	kept = "";
+
+	/** @returns why the head is refused; null = it is not. */
+	read(text: string, lines: HeadLines): HeadRefusal | null {
+		/** Where lines that travel on begin and are not in `kept` yet. */
+		let from = (lines.ends[0] as number) + 2;
+		let at = from;
+		for (let number = 1; number < lines.count; number++) {
+			if (number > headLimits.maxHeaders) return refuse(431, `More than ${headLimits.maxHeaders} header fields.`);
+			const end = lines.ends[number] as number;
+			const first = text.charCodeAt(at);
+			if (first === 0x20 || first === 0x09) return refuse(400, "A folded header line.");
+			const colon = lines.colons[number] as number;
+			if (colon === -1) return refuse(400, "A header line without a colon.");
+			const name = names.of(text, at, colon, lines.hashes[number] as number);
+			if (name === null) return refuse(400, "A header name is not a token.");
+			let travels = name.fate === "pass";
+			if (name.fate === "read") {
+				const taken = this.#take(name.lower, fieldValue(text, colon + 1, end));
+				if (typeof taken !== "boolean") return taken;
+				travels = taken;
 			}
+			const next = end + 2;
+			if (!travels) {
+				if (from < at) this.kept += text.slice(from, at);
+				from = next;
+			}
+			at = next;
 		}
-		if (!travels) {
-			if (from < at) kept += text.slice(from, at);
-			from = next;
-		}
-		at = next;
-	}
-	if (from < at) kept += text.slice(from, at);
-
-	if (host === null) {
-		if (minorVersion === 1) return refuse(400, "HTTP/1.1 needs a Host header.");
-		host = "";
-	}
-	let target = rawTarget;
-	if (rawTarget.charCodeAt(0) !== 0x2f) {
-		if (rawTarget === "*") {
-			if (method !== "OPTIONS") return refuse(400, "The target * is for OPTIONS alone.");
-		} else {
-			const absolute = /^https?:\/\/([^/?]*)(.*)$/i.exec(rawTarget);
-			if (absolute === null) return refuse(400, "The target is neither a path nor an http URL.");
-			if ((absolute[1] as string).toLowerCase() !== host.toLowerCase())
-				return refuse(400, "The target's authority is not the Host header's.");
-			const rest = absolute[2] as string;
-			target = rest.startsWith("/") ? rest : `/${rest}`;
-		}
+		if (from < at) this.kept += text.slice(from, at);
+		return null;
 	}
 
-	if (!isPath(target)) return refuse(400, "The path has a broken %, a NUL, or climbs above its root.");
+	/** @returns whether the line travels on as it came, or why the head is refused. */
+	#take(name: string, value: string): boolean | HeadRefusal {
+		switch (name) {
+			case "host":
+				if (this.host !== null) return refuse(400, "More than one Host header.");
+				this.host = value;
+				return false;
+			case "connection":
+				this.connection = this.connection === null ? value : `${this.connection},${value}`;
+				return false;
+			case "content-length":
+				if (this.contentLength !== null) return refuse(400, "More than one Content-Length.");
+				this.contentLength = value;
+				return true;
+			case "transfer-encoding":
+				if (this.transferEncoding !== null) return refuse(400, "More than one Transfer-Encoding.");
+				this.transferEncoding = value;
+				return true;
+			case "upgrade":
+				this.upgrade = this.upgrade === null ? value.toLowerCase() : `${this.upgrade},${value.toLowerCase()}`;
+				return false;
+			case "cookie":
+				this.cookie = this.cookie === null ? value : `${this.cookie}; ${value}`;
+				return false;
+			case "x-backbone-principal":
+				if (this.credential !== null) return refuse(401, "More than one x-backbone-principal.");
+				this.credential = value;
+				return false;
+			case "x-backbone-assertion":
+				if (this.assertion !== null) return refuse(401, "More than one x-backbone-assertion.");
+				this.assertion = value;
+				return false;
+			case "x-forwarded-for":
+				this.forwardedFor = this.forwardedFor === null ? value : `${this.forwardedFor}, ${value}`;
+				return false;
+			case "sec-websocket-key":
+				if (this.webSocketKey !== null) return refuse(400, "More than one Sec-WebSocket-Key.");
+				this.webSocketKey = value;
+				return true;
+			case "origin":
+				if (this.origin !== null) return refuse(400, "More than one Origin.");
+				this.origin = value;
+				return true;
+			case "authorization":
+				if (this.authorization !== null) return refuse(400, "More than one Authorization.");
+				this.authorization = value;
+				return true;
+			case "te":
+				this.takesTrailers ||= /(^|,)[ \t]*trailers[ \t]*(,|$)/i.test(value);
+				return false;
+			case "accept":
+				this.accept = value;
+				return true;
+			default:
+				this.fetchMode = value;
+				return true;
+		}
+	}
+}
 
-	let body = noBody;
+/** The target as a server wants it: a path with its query, or `*`. */
+function originForm({ method, target }: RequestLine, host: string): string | HeadRefusal {
+	let path = target;
+	if (target === "*") {
+		if (method !== "OPTIONS") return refuse(400, "The target * is for OPTIONS alone.");
+	} else if (!target.startsWith("/")) {
+		const absolute = /^https?:\/\/([^/?]*)(.*)$/i.exec(target);
+		if (absolute === null) return refuse(400, "The target is neither a path nor an http URL.");
+		if ((absolute[1] as string).toLowerCase() !== host.toLowerCase())
+			return refuse(400, "The target's authority is not the Host header's.");
+		const rest = absolute[2] as string;
+		path = rest.startsWith("/") ? rest : `/${rest}`;
+	}
+	return isPath(path) ? path : refuse(400, "The path has a broken %, a NUL, or climbs above its root.");
+}
+
+function bodyLength(fields: RequestFields, minorVersion: 0 | 1): BodyLength | HeadRefusal {
+	const { transferEncoding, contentLength } = fields;
 	if (transferEncoding !== null) {
 		if (contentLength !== null) return refuse(400, "Both Transfer-Encoding and Content-Length.");
 		if (minorVersion === 0) return refuse(400, "Transfer-Encoding in HTTP/1.0.");
 		if (transferEncoding.toLowerCase() !== "chunked")
 			return refuse(501, "The only Transfer-Encoding that is known here is chunked.");
-		body = chunkedBody;
-	} else if (contentLength !== null) {
-		if (!/^\d{1,15}$/.test(contentLength)) return refuse(400, "Content-Length is not one number.");
-		const bytes = Number(contentLength);
-		body = bytes === 0 ? noBody : { kind: "length", bytes };
+		return chunkedBody;
 	}
-
-	let keepAlive = minorVersion === 1;
-	let wantsUpgrade = false;
-	if (connection !== null && connection !== "keep-alive") {
-		for (const each of connection.split(",")) {
-			const option = fieldValue(each, 0, each.length).toLowerCase();
-			if (option === "") continue;
-			if (!isToken(option)) return refuse(400, "A Connection option is not a token.");
-			if (option === "close") keepAlive = false;
-			else if (option === "upgrade") wantsUpgrade = true;
-			else if (unnameable.has(option)) return refuse(400, `Connection names ${option}, which is not hop-by-hop.`);
-			else if (option !== "keep-alive" && !names.drops(option)) kept = withoutField(kept, option);
-		}
-	}
-	const upgradeTo = wantsUpgrade && minorVersion === 1 ? upgrade : null;
-	return {
-		method,
-		target,
-		minorVersion,
-		host,
-		kept,
-		cookie,
-		credential,
-		assertion,
-		forwardedFor,
-		body,
-		keepAlive,
-		webSocketKey: upgradeTo === "websocket" ? webSocketKey : null,
-		upgradeTo,
-		origin,
-		accept,
-		authorization,
-		fetchMode,
-		takesTrailers,
-	};
-}
-
-/** Removes every line of that name: the Connection header made it this hop's. */
-/** @param name in small letters. */
-export function withoutField(lines: string, name: string): string {
-	let rest = "";
-	for (const line of lines.split("\r\n")) {
-		if (line !== "" && line.slice(0, line.indexOf(":")).toLowerCase() !== name) rest += `${line}\r\n`;
-	}
-	return rest;
-}
-
-/** A field of lines that were kept. @param name in small letters. */
-export function fieldOf(lines: string, name: string): string | undefined {
-	for (const line of lines.split("\r\n")) {
-		const colon = line.indexOf(":");
-		if (colon !== -1 && line.slice(0, colon).toLowerCase() === name) return line.slice(colon + 1).trim();
-	}
-	return undefined;
+	if (contentLength === null) return noBody;
+	if (!/^\d{1,15}$/.test(contentLength)) return refuse(400, "Content-Length is not one number.");
+	const bytes = Number(contentLength);
+	return bytes === 0 ? noBody : { kind: "length", bytes };
 }
 
 function refuse(status: HeadRefusal["status"], message: string): HeadRefusal {

@@ -35,8 +35,17 @@ describe("an answer's head", () => {
 		["A", /without a colon/],
 		["A : b", /not a token/],
 		["a: b\n".repeat(201).trimEnd(), /more than 200/],
+		["Connection: a b", /Connection options/],
+		[`Connection: ${Array.from({ length: 201 }, (_, index) => `x-${index}`).join(",")}`, /names more than 200/],
 	])("is refused with %j", (lines, why) => {
 		expect(parse(`HTTP/1.1 200 OK\n${lines}\n\n`)).toMatch(why);
+	});
+
+	it("loses the fields that its Connection names, and never what says where it ends", () => {
+		const head = parse(
+			"HTTP/1.1 200 OK\nConnection: X-Hop, keep-alive, content-length\nX-Hop: 1\nX-Kept: 2\nContent-Length: 5\n\n",
+		);
+		expect(head).toMatchObject({ kept: "X-Kept: 2\r\nContent-Length: 5\r\n", body: { kind: "length", bytes: 5 } });
 	});
 
 	it.each([

@@ -1,3 +1,4 @@
+import { connectionOptions, type FieldSet, isAboutConnection, withoutFields } from "./field-lines.ts";
 import { FieldNames, fieldValue } from "./head-bytes.ts";
 import { HeadLines } from "./head-lines.ts";
 import type { BodyLength } from "./request-head.ts";
@@ -23,6 +24,9 @@ const names = new FieldNames(
 	["connection", "content-length", "transfer-encoding", "upgrade", "sec-websocket-accept"],
 	["keep-alive", "proxy-connection", "proxy-authenticate", "trailer"],
 );
+
+/** Whatever Connection says: without them nobody knows where the answer ends. */
+const framing: FieldSet = new Set(["content-length", "transfer-encoding"]);
 
 /**
  * Parses a service's answer head (RFC 9112). A string is what is wrong with it: the client gets 502 and the
@@ -110,11 +114,12 @@ export function parseResponseHead(text: string, method: string, lines = HeadLine
 	let reusable = minorVersion === 1;
 	if (connection === "close") reusable = false;
 	else if (connection !== null) {
-		for (const each of connection.split(",")) {
-			const option = fieldValue(each, 0, each.length).toLowerCase();
-			if (option === "close") reusable = false;
-			else if (option === "keep-alive") reusable = true;
-		}
+		const options = connectionOptions(connection);
+		if (options === null) return "one of its Connection options is not a token";
+		if (options.size > maxHeaders) return `its Connection names more than ${maxHeaders} fields`;
+		reusable = (reusable || options.has("keep-alive")) && !options.has("close");
+		const named = [...options].filter((option) => !isAboutConnection(option) && !framing.has(option));
+		if (named.length > 0) kept = withoutFields(kept, new Set(named));
 	}
 	if (body.kind === "close") reusable = false;
 	return {

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from "node:http2";
 import type { Span } from "@warren/kernel";
-import { fieldOf } from "../../protocol/request-head.ts";
+import { fieldOf } from "../../protocol/field-lines.ts";
 import type { Agent } from "../agents/agent.ts";
 import { idempotent } from "../broken-link.ts";
 import type { Front } from "../front.ts";

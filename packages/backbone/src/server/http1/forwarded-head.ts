@@ -1,9 +1,11 @@
 import type { Span } from "@warren/kernel";
-import { withoutField } from "../../protocol/request-head.ts";
+import { type FieldSet, withoutFields } from "../../protocol/field-lines.ts";
 import { cookieWithoutToken } from "../credentials.ts";
 import type { Front } from "../front.ts";
 import type { AdmittedRequest } from "./admission.ts";
 import type { Arrival } from "./arrival.ts";
+
+const traceFields: FieldSet = new Set(["traceparent"]);
 
 /** A request's head as its service gets it: hop-by-hop is gone, ours comes last and once. */
 export function forwardedHead(
@@ -13,7 +15,7 @@ export function forwardedHead(
 	span: Span | null,
 ): string {
 	const kept =
-		span === null ? head.kept : `${withoutField(head.kept, "traceparent")}traceparent: ${span.traceparent}\r\n`;
+		span === null ? head.kept : `${withoutFields(head.kept, traceFields)}traceparent: ${span.traceparent}\r\n`;
 	const cookie = head.cookie === null ? "" : cookieWithoutToken(head.cookie);
 	const forwardedFor =
 		head.forwardedFor === null ? arrival.peer : front.forwardedFor(arrival.socket, head.forwardedFor);

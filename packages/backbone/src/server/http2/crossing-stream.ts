@@ -1,7 +1,7 @@
 import { constants, type ServerHttp2Stream } from "node:http2";
 import type { Span } from "@warren/kernel";
+import { fieldOf } from "../../protocol/field-lines.ts";
 import { ResetCode } from "../../protocol/frames.ts";
-import { fieldOf } from "../../protocol/request-head.ts";
 import type { ResponseHead } from "../../protocol/response-head.ts";
 import type { StreamUser } from "../../tunnel/link.ts";
 import type { Lease } from "../agents/agent.ts";
