@@ -91,7 +91,7 @@ function editorProps(name: string, editable: boolean) {
 
 /** The page's policy blocks style attributes even where pasted text is only read: they go before that. */
 function withoutStyles(html: string): string {
-	return html.replace(/<[a-z][^>]*>/gi, (tag) => tag.replace(/\sstyle\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>]+)/gi, ""));
+	return html.replace(/<[a-z][^<>]*>/gi, (tag) => tag.replace(/\sstyle\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>]+)/gi, ""));
 }
 
 function marksAndBlocks(labels: EditorLabels): Extensions {

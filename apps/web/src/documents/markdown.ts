@@ -71,8 +71,10 @@ function piece(node: JSONContent): string {
 		return linked(`${fence}${pad}${text}${pad}${fence}`, marks.get("link")?.attrs?.href);
 	}
 	// Emphasis may not touch a space on its inner side.
-	const [, before = "", core = "", after = ""] = /^(\s*)([\s\S]*?)(\s*)$/.exec(text) ?? [];
+	const core = text.trim();
 	if (core === "") return text;
+	const before = text.slice(0, text.length - text.trimStart().length);
+	const after = text.slice(text.trimEnd().length);
 	let marked = core.replace(/[\\`*_[\]<>~]/g, "\\$&");
 	if (marks.has("strike")) marked = `~~${marked}~~`;
 	if (marks.has("italic")) marked = `*${marked}*`;

@@ -28,3 +28,9 @@ it("the pieces are the text, whole and in order, and a link shows what it leads 
 		}),
 	);
 });
+
+it("a message that is made to be slow is shown all the same", () => {
+	const text = `https://a.b/${".".repeat(200_000)}x`;
+	expect(hrefs(text)).toEqual([text]);
+	expect(linksIn(`https://a.b/${".".repeat(200_000)}`)[1]?.text).toHaveLength(200_000);
+});

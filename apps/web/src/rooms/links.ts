@@ -7,14 +7,16 @@ export interface Part {
 
 const address = /\bhttps?:\/\/[^\s<>"'`]+/gi;
 /** Ends a sentence more often than an address. */
-const trailing = /[.,;:!?)\]}]+$/;
+const trailing = ".,;:!?)]}";
 
 /** The text in pieces, in order, whole; web addresses (http, https) have an `href`. */
 export function linksIn(text: string): Part[] {
 	const parts: Part[] = [];
 	let end = 0;
 	for (const { 0: found, index } of text.matchAll(address)) {
-		const shown = found.replace(trailing, "");
+		let length = found.length;
+		while (trailing.includes(found.charAt(length - 1))) length -= 1;
+		const shown = found.slice(0, length);
 		const href = URL.parse(shown)?.href;
 		if (href === undefined) continue;
 		if (index > end) parts.push({ at: end, text: text.slice(end, index) });

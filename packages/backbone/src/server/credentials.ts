@@ -23,19 +23,20 @@ export function takeUrlToken(target: string): { target: string; token: string | 
 	for (const pair of target.slice(question + 1).split("&")) {
 		const equals = pair.indexOf("=");
 		const name = equals === -1 ? pair : pair.slice(0, equals);
-		if (decoded(name) !== "_mosb") {
+		if (percentDecoded(name) !== "_mosb") {
 			kept.push(pair);
 			continue;
 		}
 		if (token !== null) return { target, token: null, fault: "The URL holds more than one _mosb token." };
-		token = equals === -1 ? "" : decoded(pair.slice(equals + 1));
+		token = equals === -1 ? "" : percentDecoded(pair.slice(equals + 1));
 	}
 	if (token === null) return { target, token: null, fault: null };
 	const query = kept.length === 0 ? "" : `?${kept.join("&")}`;
 	return { target: target.slice(0, question) + query, token, fault: null };
 }
 
-function decoded(text: string): string {
+/** Every byte that is percent-encoded, as latin1; what is no such thing stays. */
+export function percentDecoded(text: string): string {
 	return text.replace(/%([0-9a-f]{2})/gi, (_whole, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 

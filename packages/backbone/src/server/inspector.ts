@@ -2,6 +2,7 @@ import type { Clock, Random } from "@warren/kernel";
 import { newId } from "@warren/kernel";
 import type { Caller } from "../identity/callers.ts";
 import type { RequestHead } from "../protocol/request-head.ts";
+import { isSecretField, redactedTarget, redactedText } from "./redaction.ts";
 
 export const inspectorLimits = {
 	/** Exchanges kept of one service, the newest. */
@@ -29,14 +30,6 @@ export interface ExchangeRecord {
 	readonly answer_bytes: number;
 	readonly replayable: boolean;
 }
-
-/** Fields whose values are secrets more often than not. */
-const secretNames =
-	/^(authorization|cookie|set-cookie|proxy-.*|.*(token|secret|password|api-?key|session|signature|credential|csrf|jwt).*)$/i;
-const secretQuery = /([?&][^=&]*(?:token|secret|password|key|sig|code|jwt|auth)[^=&]*=)[^&]*/gi;
-
-/** ASCII: it stands in targets, too. */
-const redactedText = "REDACTED";
 
 /** An exchange while it runs. Observes; never touches what passes. */
 export class Exchange {
@@ -110,7 +103,7 @@ export class Inspector {
 			service,
 			at: this.#clock.now(),
 			method: head.method,
-			target: target.replace(secretQuery, `$1${redactedText}`),
+			target: redactedTarget(target),
 			principal: caller.principal?.principal_id ?? null,
 			address,
 			headers: redacted(head.kept),
@@ -150,13 +143,13 @@ function lines(kept: string): [string, string][] {
 }
 
 function redacted(kept: string): [string, string][] {
-	return lines(kept).map(([name, value]) => [name, secretNames.test(name) ? redactedText : value.slice(0, 2000)]);
+	return lines(kept).map(([name, value]) => [name, isSecretField(name) ? redactedText : value.slice(0, 2000)]);
 }
 
 /** A replay carries no secret of the one who asked first. */
 function withoutSecrets(kept: string): string {
 	return lines(kept)
-		.filter(([name]) => !secretNames.test(name))
+		.filter(([name]) => !isSecretField(name))
 		.map(([name, value]) => `${name}: ${value}\r\n`)
 		.join("");
 }
