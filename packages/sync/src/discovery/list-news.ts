@@ -1,8 +1,7 @@
 import type { Clock, Closeable, Random, Timer } from "@warren/kernel";
-import { encodeAwareness, encodeEntries, encodeStep1 } from "../protocol/index.ts";
+import { AwarenessClient } from "../protocol/index.ts";
 import type { SyncRelay } from "../relay/sync-relay.ts";
 import { documentsChanged } from "./device-state.ts";
-import { discoveryRoomOf } from "./discovery-access.ts";
 import { OwnSocket } from "./own-socket.ts";
 
 export interface ListNewsDeps {
@@ -20,14 +19,13 @@ const shownMs = 1_000;
  */
 export class ListNews implements Closeable {
 	readonly #deps: ListNewsDeps;
-	readonly #clientId: number;
-	#clock = 0;
+	readonly #client: AwarenessClient;
 	readonly #shown = new Map<string, { again: boolean; readonly timer: Timer }>();
 	#closed = false;
 
 	constructor(deps: ListNewsDeps) {
 		this.#deps = deps;
-		this.#clientId = new DataView(deps.random.bytes(4).slice().buffer).getUint32(0);
+		this.#client = new AwarenessClient(deps.random);
 	}
 
 	changed(users: readonly string[]): void {
@@ -58,13 +56,8 @@ export class ListNews implements Closeable {
 
 	async #tell(user: string): Promise<OwnSocket> {
 		const { relay, clock } = this.#deps;
-		const room = await relay.open(discoveryRoomOf(user), false);
-		const socket = new OwnSocket();
-		const who = { owner: "hub-list", access: "read-only", acknowledges: false, maxClients: 1 } as const;
-		relay.join(room, socket, { ...who, stamp: (state: string) => state }, null);
-		socket.say(encodeStep1(new Uint8Array([0])));
-		const entry = { client: this.#clientId, clock: ++this.#clock, state: documentsChanged(clock.now()) };
-		socket.say(encodeAwareness(encodeEntries([entry])));
+		const socket = await OwnSocket.enter(relay, user, { owner: "hub-list", stamp: (state) => state });
+		socket.say(this.#client.says(documentsChanged(clock.now())));
 		return socket;
 	}
 }

@@ -1,8 +1,7 @@
 import type { Clock, Closeable, Random, Timer, UserId } from "@warren/kernel";
-import { encodeAwareness, encodeEntries, encodeStep1, syncLimits } from "../protocol/index.ts";
+import { AwarenessClient, syncLimits } from "../protocol/index.ts";
 import type { SyncRelay } from "../relay/sync-relay.ts";
 import { type Advertised, stampState } from "./device-state.ts";
-import { discoveryRoomOf } from "./discovery-access.ts";
 import { OwnSocket } from "./own-socket.ts";
 
 export interface OwnPresenceDeps {
@@ -22,15 +21,14 @@ const ownerlessMs = 2_000;
 /** The hub's own machine in its owner's discovery room: present like any other, without a way through the network. */
 export class OwnPresence implements Closeable {
 	readonly #deps: OwnPresenceDeps;
-	readonly #clientId: number;
-	#clock = 0;
+	readonly #client: AwarenessClient;
 	#socket: OwnSocket | null = null;
 	#timer: Timer | undefined;
 	#closed = false;
 
 	constructor(deps: OwnPresenceDeps) {
 		this.#deps = deps;
-		this.#clientId = new DataView(deps.random.bytes(4).slice().buffer).getUint32(0);
+		this.#client = new AwarenessClient(deps.random);
 	}
 
 	start(): this {
@@ -61,15 +59,10 @@ export class OwnPresence implements Closeable {
 	async #join(user: UserId): Promise<void> {
 		const { relay, state } = this.#deps;
 		if (this.#socket?.isOpen !== true) {
-			const room = await relay.open(discoveryRoomOf(user), false);
-			if (this.#closed) return;
-			this.#socket = new OwnSocket();
 			const stamp = (json: string) => stampState(json, { userId: user, claim: () => null });
-			const who = { owner: "hub", access: "read-only", acknowledges: false, maxClients: 1, stamp } as const;
-			relay.join(room, this.#socket, who, null);
-			this.#socket.say(encodeStep1(new Uint8Array([0])));
+			this.#socket = await OwnSocket.enter(relay, user, { owner: "hub", stamp });
+			if (this.#closed) return this.#socket.leave();
 		}
-		const entry = { client: this.#clientId, clock: ++this.#clock, state: JSON.stringify(state()) };
-		this.#socket.say(encodeAwareness(encodeEntries([entry])));
+		this.#socket.say(this.#client.says(JSON.stringify(state())));
 	}
 }

@@ -1,4 +1,7 @@
+import { encodeStep1 } from "../protocol/index.ts";
+import type { SyncRelay } from "../relay/sync-relay.ts";
 import type { SyncSocket } from "../relay/sync-socket.ts";
+import { discoveryRoomOf } from "./discovery-access.ts";
 
 /** To its room a socket like any other; what is said to it, it knows. */
 export class OwnSocket implements SyncSocket {
@@ -6,6 +9,19 @@ export class OwnSocket implements SyncSocket {
 	isOpen = true;
 	#onMessage: (message: Uint8Array) => void = () => {};
 	readonly #onClose: ((clean: boolean) => void)[] = [];
+
+	/** Into a person's discovery room. @param who as what the room knows it. @throws a room that cannot be opened now. */
+	static async enter(
+		relay: SyncRelay,
+		user: string,
+		who: { readonly owner: string; stamp(state: string): string | null },
+	): Promise<OwnSocket> {
+		const room = await relay.open(discoveryRoomOf(user), false);
+		const socket = new OwnSocket();
+		relay.join(room, socket, { ...who, access: "read-only", acknowledges: false, maxClients: 1 }, null);
+		socket.say(encodeStep1(new Uint8Array([0])));
+		return socket;
+	}
 
 	say(message: Uint8Array): void {
 		if (this.isOpen) this.#onMessage(message);

@@ -7,14 +7,7 @@ import {
 	readDeviceState,
 	saysDocumentsChanged,
 } from "../discovery/device-state.ts";
-import {
-	decodeFrame,
-	encodeAwareness,
-	encodeEntries,
-	encodeStep1,
-	readAwareness,
-	syncLimits,
-} from "../protocol/index.ts";
+import { AwarenessClient, decodeFrame, encodeStep1, readAwareness, syncLimits } from "../protocol/index.ts";
 import { type HubEndpoint, linkLimits } from "./hub-endpoint.ts";
 
 export interface DiscoveryAdvertDeps {
@@ -34,9 +27,7 @@ export class DiscoveryAdvert implements Closeable {
 	readonly #hub: HubEndpoint;
 	readonly #onDevices: NonNullable<DiscoveryAdvertDeps["onDevices"]>;
 	readonly #backoff: Backoff;
-	readonly #clientId: number;
-	/** Grows over reconnects: an older clock would be taken for a replay. */
-	#clock = 0;
+	readonly #client: AwarenessClient;
 	#state: Advertised;
 	#connection: WebSocketConnection | null = null;
 	#timer: Timer | undefined;
@@ -49,7 +40,7 @@ export class DiscoveryAdvert implements Closeable {
 		this.#state = state;
 		this.#onDevices = deps.onDevices ?? (() => {});
 		this.#backoff = new Backoff({ firstMs: linkLimits.firstRetryMs, maxMs: linkLimits.maxRetryMs }, deps.random);
-		this.#clientId = new DataView(deps.random.bytes(4).slice().buffer).getUint32(0);
+		this.#client = new AwarenessClient(deps.random);
 	}
 
 	start(): this {
@@ -110,8 +101,7 @@ export class DiscoveryAdvert implements Closeable {
 
 	#say(state: string | null): void {
 		if (this.#connection === null) return;
-		const entry = { client: this.#clientId, clock: ++this.#clock, state };
-		this.#connection.send(encodeAwareness(encodeEntries([entry])));
+		this.#connection.send(this.#client.says(state));
 		this.#timer?.cancel();
 		if (state === null) return;
 		this.#timer = this.#deps.clock.after(renewMs, () => {
@@ -126,7 +116,7 @@ export class DiscoveryAdvert implements Closeable {
 		const entries = readAwareness(frame.payload);
 		if (typeof entries === "string") return;
 		for (const { client, state } of entries) {
-			if (client === this.#clientId) continue;
+			if (client === this.#client.id) continue;
 			if (state !== null && saysDocumentsChanged(state)) {
 				this.#deps.onDocuments?.();
 				continue;

@@ -3,6 +3,7 @@
  * SPEC.md.
  */
 export { type AwarenessEntry, AwarenessTable, encodeEntries, readAwareness } from "./awareness.ts";
+export { AwarenessClient } from "./awareness-client.ts";
 export { Coverage, readStateVector } from "./coverage.ts";
 export {
 	ackSubprotocol,
