@@ -1,11 +1,13 @@
-import type { Closeable } from "@warren/kernel";
+import type { Closeable, UserId } from "@warren/kernel";
 import type { Bus, KeyValue } from "@warren/store";
 import type { Kysely } from "kysely";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import * as Y from "yjs";
+import { discoveryRoomId, saysDocumentsChanged } from "../discovery/device-state.ts";
+import { DiscoveryAccess } from "../discovery/discovery-access.ts";
 import { encodeAwareness, encodeEntries, encodeUpdate, readAwareness } from "../protocol/index.ts";
 import { stockClient, when, whenPresent } from "../provider.testing.ts";
-import { openTestHub, type TestHub } from "../relay.testing.ts";
+import { openTestHub, type TestHub, type TestHubOptions } from "../relay.testing.ts";
 import { WireClient } from "../wire-client.testing.ts";
 import { LossyBus } from "./lossy-bus.testing.ts";
 
@@ -48,12 +50,12 @@ export function sharedRoomsContract(name: string, make: () => Promise<Stores>): 
 		let stores: Stores;
 		let hubs: TestHub[];
 		let buses: LossyBus[];
-		const open = async () => {
+		const open = async (more: TestHubOptions = {}) => {
 			const { bus, ...rest } = await stores.connect();
 			const lossy = new LossyBus(bus);
 			buses.push(lossy);
 			const folder = stores.folder === undefined ? {} : { folder: stores.folder };
-			const hub = await openTestHub({ ...folder, shared: { bus: lossy, ...rest } });
+			const hub = await openTestHub({ ...folder, ...more, shared: { bus: lossy, ...rest } });
 			hubs.push(hub);
 			return hub;
 		};
@@ -162,6 +164,16 @@ export function sharedRoomsContract(name: string, make: () => Promise<Stores>): 
 			await Promise.all([whenPresent(ada, named("bob")), whenPresent(bob, named("ada"))]);
 			ada.provider.destroy();
 			await whenPresent(bob, (states) => !named("ada")(states));
+		});
+
+		it("a change to somebody's list at one is news at the others, and taken back (S21)", async () => {
+			const changed = await open({ tellsLists: true });
+			const other = await open({ access: (documents) => new DiscoveryAccess({ documents }) });
+			using machine = await new WireClient(other.wsUrl, discoveryRoomId).sync();
+			const news = () => [...heardOf(machine).values()];
+			await changed.documents.create("alice" as UserId, { id: "notes", title: "Notes" });
+			await machine.until(() => news().some((state) => state !== null && saysDocumentsChanged(state)));
+			await machine.until(() => news().every((state) => state === null));
 		});
 
 		it("nobody speaks for another's client from another instance (S10, S21)", async () => {
