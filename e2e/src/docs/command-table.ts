@@ -335,14 +335,11 @@ export const elsewhere: Readonly<Record<string, readonly [file: string, word: st
 	"cargo build --release --locked --manifest-path apps/desktop/Cargo.toml": ["e2e/src/desktop-window.ts", "cargo"],
 	"node bench/terminal/run.ts": ["bench/smoke.test.ts", "terminal/run.ts"],
 	"node bench/sync/sync.bench.ts": ["bench/smoke.test.ts", "sync/sync.bench.ts"],
-	"node bench/overlay/run.ts --rounds 2 --seconds 5": ["bench/smoke.test.ts", "overlay/run.ts"],
-	"node bench/gateway/run.ts --rounds 3 --seconds 4": ["bench/smoke.test.ts", "gateway/run.ts"],
-	"node bench/ai/run.ts --rounds 3": ["bench/smoke.test.ts", "ai/run.ts"],
+	"node bench/overlay/run.ts": ["bench/smoke.test.ts", "overlay/run.ts"],
+	"node bench/gateway/run.ts": ["bench/smoke.test.ts", "gateway/run.ts"],
+	"node bench/ai/run.ts": ["bench/smoke.test.ts", "ai/run.ts"],
 	"node bench/coordinator/run.ts": ["bench/smoke.test.ts", "coordinator/run.ts"],
-	"node bench/tunnel/run.ts --rounds 2 --seconds 2 --transports shared,parked": [
-		"bench/smoke.test.ts",
-		"tunnel/run.ts",
-	],
+	"node bench/tunnel/run.ts": ["bench/smoke.test.ts", "tunnel/run.ts"],
 	"node bench/start/run.ts": ["bench/smoke.test.ts", "start/run.ts"],
 	"node bench/scale/run.ts": ["bench/smoke.test.ts", "scale/run.ts"],
 };
