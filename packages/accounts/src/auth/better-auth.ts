@@ -2,7 +2,7 @@
 import "reflect-metadata";
 import { apiKey } from "@better-auth/api-key";
 import { createAuthMiddleware } from "@better-auth/core/api";
-import { APIError } from "@better-auth/core/error";
+import { isAPIError } from "@better-auth/core/utils/is-api-error";
 import { kyselyAdapter } from "@better-auth/kysely-adapter";
 import { passkey } from "@better-auth/passkey";
 import type { Clock, Logger } from "@warren/kernel";
@@ -133,7 +133,7 @@ function authOptions(deps: AuthDeps, options: AuthOptions, origin: string) {
 			errorURL: `${origin}/`,
 			// Refusals are answers, not faults; the library would print them.
 			onError: (fault) => {
-				if (!(fault instanceof APIError)) deps.logger.error("auth: request failed", { fault: faultLine(fault) });
+				if (!isAPIError(fault)) deps.logger.error("auth: request failed", { fault: faultLine(fault) });
 			},
 		},
 		advanced: {
