@@ -31,6 +31,11 @@ test("marks keep clear of spaces, and what looks like a mark is escaped", () => 
 	);
 });
 
+test("a text that is made to be slow is written all the same", () => {
+	const wide = `a${" ".repeat(400_000)}b`;
+	expect(of(paragraph(text(wide, "bold")))).toBe(`**${wide}**\n`);
+});
+
 test("lists nest, and tasks show their box", () => {
 	const item = (value: string, ...more: JSONContent[]): JSONContent => ({
 		type: "listItem",
