@@ -1,9 +1,10 @@
 // npm start: set-up where it is missing, then `warren gateway`. PORT and arguments after `--` go to it.
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import { install, pinnedEnvironment, pinnedNode, root } from "../../scripts/setup.mjs";
+import { bundleProgram, install, pinnedEnvironment, pinnedNode, root } from "../../scripts/setup.mjs";
 
 install();
+bundleProgram();
 const child = spawn(pinnedNode(), [join(root, "apps/warren/src/main.js"), "gateway", ...process.argv.slice(2)], {
 	stdio: "inherit",
 	env: pinnedEnvironment(),

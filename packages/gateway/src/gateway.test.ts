@@ -142,6 +142,27 @@ describe("a gateway on its own", () => {
 		await mesh.close();
 	});
 
+	it("G5 G19 a payload that is nested too deeply gets an error, also while a login is looked at", async () => {
+		using folder = tempFolder("gateway");
+		await using server = await start(folder.path);
+		const url = urlOf(server);
+		// A secret that somebody chose takes a slow hash: what is said meanwhile waits.
+		await register(url, { meshId: "m", secret: "long-enough", name: "M" });
+		const deep = `{"type":"gateway_broadcast","payload":${'{"0":'.repeat(8_000)}1${"}".repeat(8_000)}}`;
+		const mesh = await TestMesh.dial(url);
+		mesh.say({ type: "gateway_auth", meshId: "m", secret: "long-enough" });
+		mesh.say(deep);
+		await mesh.next("gateway_auth_ok");
+		expect(await mesh.next("error")).toMatchObject({ message: "gateway_broadcast: payload is nested too deeply" });
+		const stranger = await TestMesh.dial(url);
+		stranger.say(deep);
+		expect(await stranger.next("gateway_auth_error")).toMatchObject({
+			message: "gateway_broadcast: payload is nested too deeply",
+		});
+		stranger.cut();
+		await mesh.close();
+	});
+
 	it("G6 closes a socket for a message above 64 KiB, and serves on", async () => {
 		using folder = tempFolder("gateway");
 		await using server = await start(folder.path);

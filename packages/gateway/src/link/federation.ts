@@ -149,25 +149,34 @@ export class Federation implements Closeable {
 	/** @returns whether the gateway has taken the key; the original knows none. */
 	async #post(gatewayUrl: string, body: object): Promise<boolean> {
 		const url = registerUrl(gatewayUrl);
-		const answer = await fetch(url, {
-			method: "POST",
-			headers: { "content-type": "application/json" },
-			body: JSON.stringify(body),
-			redirect: "error",
-			signal: AbortSignal.timeout(registerTimeoutMs),
-		}).catch((cause: unknown) => {
+		const { ok, status, text } = await ask(url, body).catch((cause: unknown) => {
 			throw gatewayError("gateway_unreachable", `The gateway at ${new URL(url).host} does not answer.`, {
 				fix: "Check its address, and that it runs.",
 				cause,
 			});
 		});
-		const text = (await answer.text()).slice(0, maxAnswerBytes);
-		if (answer.ok) return answerOf(text).key === true;
-		throw gatewayError(
-			"gateway_refused",
-			`The gateway at ${new URL(url).host} answered ${answer.status}: ${wordsOf(text)}`,
-		);
+		if (ok) return answerOf(text).key === true;
+		throw gatewayError("gateway_refused", `The gateway at ${new URL(url).host} answered ${status}: ${wordsOf(text)}`);
 	}
+}
+
+/** @throws Error when it does not answer in time, or says more than a gateway does. */
+async function ask(url: string, body: object): Promise<{ ok: boolean; status: number; text: string }> {
+	const answer = await fetch(url, {
+		method: "POST",
+		headers: { "content-type": "application/json" },
+		body: JSON.stringify(body),
+		redirect: "error",
+		signal: AbortSignal.timeout(registerTimeoutMs),
+	});
+	const parts: Uint8Array[] = [];
+	let size = 0;
+	for await (const part of answer.body ?? []) {
+		size += part.length;
+		if (size > maxAnswerBytes) throw new Error(`it answered more than ${maxAnswerBytes} bytes`);
+		parts.push(part);
+	}
+	return { ok: answer.ok, status: answer.status, text: Buffer.concat(parts).toString("utf8") };
 }
 
 /** `wss://host/gateway` → `https://host/register`. */

@@ -154,14 +154,25 @@ function readSend(type: SendMessage["type"], message: Sent, written: string | nu
 		return fault(`${type}: room must be 1 to ${limits.maxRoomNameLength} characters`);
 	if (ttlMs !== undefined && (!Number.isInteger(ttlMs) || (ttlMs as number) < 0 || (ttlMs as number) > limits.maxTtlMs))
 		return fault(`${type}: ttlMs must be between 0 and ${limits.maxTtlMs}`);
+	const json = written ?? jsonOf(payload);
+	if (json === null) return fault(`${type}: payload is nested too deeply`);
 	return {
 		type,
 		targetMeshId: type === "gateway_relay" ? (targetMeshId as string).slice(0, limits.maxMeshIdLength) : null,
-		payload: written ?? JSON.stringify(payload),
+		payload: json,
 		id: (id as string | undefined) ?? null,
 		room: (room as string | undefined) ?? roomOfPayload(payload as Record<string, unknown>),
 		ttlMs: (ttlMs as number | undefined) ?? null,
 	};
+}
+
+/** Null = nested more deeply than JSON can be written, which is less than it can be read. */
+function jsonOf(payload: object): string | null {
+	try {
+		return JSON.stringify(payload);
+	} catch {
+		return null;
+	}
 }
 
 /** Clients of the original name the room inside their payload alone. */

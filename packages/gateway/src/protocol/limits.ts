@@ -7,6 +7,8 @@ export const gatewayLimits = {
 	/** Changes of rooms, participants, interest and access. */
 	changesPerMinute: 30,
 	discoveriesPerMinute: 30,
+	/** Of one mesh: each is told to everybody, with its rooms and participants. */
+	loginsPerMinute: 30,
 	/** Of one WebSocket message; above it the socket closes 1009. */
 	maxMessageBytes: 64 * 1024,
 	authMs: 10_000,

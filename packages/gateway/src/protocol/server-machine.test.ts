@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { gatewayLimits } from "./limits.ts";
+import { ServerMachine } from "./server-machine.ts";
 import { Hearing, SimulatedGateway } from "./simulated-gateway.testing.ts";
 
 const all = { features: ["receipts", "ordered", "queue", "events", "interest"] };
@@ -490,5 +491,50 @@ describe("interest, lists, presence, challenge, drain", () => {
 			gateway.machine.receive(flood.socket, JSON.stringify(relay("b", 2)), 0, 0);
 		gateway.perform();
 		expect(flood.ended?.code).toBe(4400);
+	});
+});
+
+describe("logins", () => {
+	it("G7 one mesh that comes and goes is told to everybody 30 times a minute, and no more", () => {
+		const gateway = new SimulatedGateway();
+		const watcher = Hearing.in(gateway, "b", { features: ["events"] });
+		const rooms = Array.from({ length: gatewayLimits.maxRooms }, (_, at) => `room ${at}`);
+		let refused: Hearing | undefined;
+		for (let each = 0; each < 100 && refused === undefined; each++) {
+			const a = Hearing.in(gateway, "a", { publicRooms: rooms });
+			if (a.ended !== null) refused = a;
+			else a.cut();
+			gateway.advance(gatewayLimits.presenceMs);
+		}
+		expect(refused?.ended).toMatchObject({ code: 4503 });
+		expect(refused?.messages).toEqual([
+			{
+				type: "gateway_auth_error",
+				message: expect.stringMatching(/^Too many logins of this mesh: try again in \d s$/),
+			},
+		]);
+		expect(watcher.of("gateway_left").length + watcher.of("gateway_joined").length).toBeLessThan(70);
+		gateway.advance(60_000);
+		expect(Hearing.in(gateway, "a").ended).toBeNull();
+	});
+});
+
+describe("credentials that change", () => {
+	it("G2 a login that is being looked at while they do comes again", () => {
+		const machine = new ServerMachine({ nonce: () => "nonce" });
+		const login = (socket: number, meshId: string) => {
+			const session = machine.opened(socket, { address: "192.0.2.1", host: "gateway" }, 0);
+			machine.hear(session, JSON.stringify({ type: "gateway_auth", meshId, secret: "old" }), 0, 0);
+		};
+		login(1, "a");
+		login(2, "b");
+		machine.revoked("a", 0, 0);
+		for (const [socket, meshId] of [
+			[1, "a"],
+			[2, "b"],
+		] as const)
+			machine.verified(socket, { ok: true, meshId, name: meshId }, 0, 0);
+		expect([machine.isOnline("a"), machine.isOnline("b")]).toEqual([false, true]);
+		expect(machine.drain()).toContainEqual(expect.objectContaining({ kind: "close", socket: 1, code: 4503 }));
 	});
 });

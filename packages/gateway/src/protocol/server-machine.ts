@@ -8,6 +8,7 @@ import type { MachineCore } from "./machine-core.ts";
 import type { Delivery } from "./mailbox.ts";
 import { admitEachOther, type Mesh, type MeshRecord, none, recordOf } from "./mesh.ts";
 import { Meshes } from "./meshes.ts";
+import { MinuteLimit } from "./minute-limit.ts";
 import { groupOf, Presence } from "./presence.ts";
 import { Senders } from "./senders.ts";
 import type { ProofVerdict, QueuedRow, QueueState, ServerEffect, SocketId } from "./server-effects.ts";
@@ -39,6 +40,7 @@ export class ServerMachine implements MachineCore {
 	readonly #signIn: SignIn;
 	readonly #controls: Controls;
 	readonly #senders: Senders;
+	readonly #logins: MinuteLimit;
 	#effects: ServerEffect[] = [];
 	#now = 0;
 	#wall = 0;
@@ -46,6 +48,7 @@ export class ServerMachine implements MachineCore {
 
 	constructor(options: ServerMachineOptions) {
 		this.limits = { ...gatewayLimits, ...options.limits };
+		this.#logins = new MinuteLimit(this.limits.loginsPerMinute);
 		this.meshes = new Meshes(options.records ?? []);
 		this.deliveries = new Deliveries(this.limits, (effect) => this.emit(effect), {
 			settled: (sending) => this.#senders.settled(sending),
@@ -174,6 +177,9 @@ export class ServerMachine implements MachineCore {
 		if (session === undefined || session.state.at !== "verifying") return;
 		const { auth, held } = session.state;
 		if (!verdict.ok) return this.#signIn.refused(session, verdict);
+		const retryAfterMs = this.#logins.take(verdict.meshId, now);
+		if (retryAfterMs > 0)
+			return this.#signIn.refused(session, { ok: false, reason: "limited", retryAfterMs }, "of this mesh");
 		this.#enter(session, auth, verdict);
 		for (const text of held) this.receive(socket, text, now, wall);
 	}
@@ -213,6 +219,10 @@ export class ServerMachine implements MachineCore {
 		this.#at(now, wall);
 		const session = this.meshes.get(meshId)?.session;
 		if (session != null) this.#end(session, closeCodes.signIn, "the credentials of this mesh were changed");
+		// Whoever is being looked at may show the old ones: it comes again, and shows what counts now.
+		for (const waiting of [...this.#waiting])
+			if (waiting.state.at === "verifying" && waiting.state.auth.meshId === meshId)
+				this.#end(waiting, closeCodes.unavailable, "the credentials of this mesh were changed meanwhile");
 	}
 
 	/** Rule G18. Sockets close once what is on its way to them is on disk. */

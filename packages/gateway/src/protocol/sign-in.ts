@@ -55,10 +55,10 @@ export class SignIn {
 			this.#answers.end(session, closeCodes.badRequest, "too much was sent before the login was answered");
 	}
 
-	refused(session: Session, verdict: Extract<ProofVerdict, { ok: false }>): void {
+	refused(session: Session, verdict: Extract<ProofVerdict, { ok: false }>, of = "from your address"): void {
 		const limited = verdict.reason === "limited";
 		const message = limited
-			? `Too many logins from your address: try again in ${seconds(verdict.retryAfterMs)}`
+			? `Too many logins ${of}: try again in ${seconds(verdict.retryAfterMs)}`
 			: "Invalid credentials";
 		this.#answers.refuse(session, message);
 		this.#answers.end(session, limited ? closeCodes.unavailable : closeCodes.signIn, message);

@@ -18,16 +18,24 @@ let server: GatewayServer;
 let listener: Listener;
 /** What the gateway itself took for a fault of its own. */
 let faults: string[];
+/** The queues' file cannot be read. */
+let unreadable: boolean;
 beforeEach(async () => {
 	lifetime = new Lifetime();
 	clock = new VirtualClock();
 	faults = [];
+	unreadable = false;
 	const logger: Logger = {
 		...silentLogger,
 		error: (event, facts) => void faults.push(`${event} ${JSON.stringify(facts)}`),
 	};
 	const tables = lifetime.own(await openSqliteTables<GatewayTables>(":memory:", [gatewaySchema]));
 	const store = openSqliteGatewayStore(tables.statements, logger);
+	const load = store.queues.load.bind(store.queues);
+	store.queues.load = (...asked) => {
+		if (unreadable) throw new Error("disk I/O error");
+		return load(...asked);
+	};
 	server = new GatewayServer(
 		{ clock, random: new SeededRandom(1), logger, health: new HealthTable(clock), store },
 		{ invitation: null, maxConnections: 1000 },
@@ -94,6 +102,25 @@ describe("a gateway's sockets", () => {
 		await clock.advance(20);
 		expect(await alive.next("gateway_receipt")).toMatchObject({ id: "m1", outcome: "queued" });
 		await alive.close();
+	});
+
+	it("a queue that cannot be read costs its own mesh the connection, and nobody else theirs; later it is all there", async () => {
+		const sender = await TestMesh.in(url(), "sender", { features: ["receipts"] });
+		const away = await TestMesh.in(url(), "away", { features: ["queue"] });
+		await away.close();
+		await expect.poll(() => server.connected).toBe(1);
+		sender.say({ type: "gateway_relay", targetMeshId: "away", payload: { hello: 1 }, id: "m1" });
+		await expect.poll(() => server.queued).toBe(1);
+		unreadable = true;
+		const back = await TestMesh.in(url(), "away", { features: ["queue"] });
+		expect((await back.closed).reason).toContain("cannot be read now");
+		sender.say({ type: "gateway_ping", token: "t" });
+		await sender.next("gateway_pong");
+		unreadable = false;
+		const again = await TestMesh.in(url(), "away", { features: ["queue"] });
+		expect(await again.next("gateway_incoming")).toMatchObject({ payload: { hello: 1 } });
+		await again.close();
+		await sender.close();
 	});
 
 	const types = [

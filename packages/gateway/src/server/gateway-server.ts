@@ -208,11 +208,15 @@ export class GatewayServer implements Closeable {
 		try {
 			this.#machine.hear(connection.session, text, this.#now(), this.#wall());
 		} catch (fault) {
-			// Rule G19: a fault of ours costs the one connection that met it.
-			this.#deps.logger.error("a gateway message failed", { fault: messageOf(fault) });
-			socket.close(closeCodes.unavailable, "the gateway failed on this message");
+			this.#failed(socket, fault);
 		}
 		this.#perform();
+	}
+
+	/** Rule G19: a fault of ours costs the one connection that met it. */
+	#failed(socket: TextSocket, fault: unknown): void {
+		this.#deps.logger.error("a gateway message failed", { fault: messageOf(fault) });
+		socket.close(closeCodes.unavailable, "the gateway failed on this message");
 	}
 
 	#onClose(socket: TextSocket): void {
@@ -273,7 +277,12 @@ export class GatewayServer implements Closeable {
 			case "load": {
 				void this.#commit();
 				const { meshId, limit } = effect;
-				const rows = this.#store.load(meshId, effect.after, limit);
+				let rows: QueuedRow[] | Promise<QueuedRow[]>;
+				try {
+					rows = this.#store.load(meshId, effect.after, limit);
+				} catch (fault) {
+					return this.#unreadable(meshId, fault);
+				}
 				if (!(rows instanceof Promise)) return this.#loaded(meshId, rows, limit);
 				const load = ++this.#loadCount;
 				this.#loads.set(meshId, load);
@@ -290,17 +299,19 @@ export class GatewayServer implements Closeable {
 		try {
 			const rows = await asked;
 			if (this.#loads.get(meshId) !== load) return;
-			this.#loads.delete(meshId);
 			this.#loaded(meshId, rows, limit);
-			this.#perform();
 		} catch (fault) {
-			this.#deps.logger.warn("a queue could not be read", { meshId, fault: messageOf(fault) });
 			if (this.#loads.get(meshId) !== load) return;
-			this.#loads.delete(meshId);
-			// Its mesh comes again, and reads it then.
-			this.#machine.unreadable(meshId, this.#now(), this.#wall());
-			this.#perform();
+			this.#unreadable(meshId, fault);
 		}
+		this.#loads.delete(meshId);
+		this.#perform();
+	}
+
+	/** Its mesh comes again, and reads it then. */
+	#unreadable(meshId: string, fault: unknown): void {
+		this.#deps.logger.warn("a queue could not be read", { meshId, fault: messageOf(fault) });
+		this.#machine.unreadable(meshId, this.#now(), this.#wall());
 	}
 
 	#write(write: Write): void {
@@ -327,7 +338,12 @@ export class GatewayServer implements Closeable {
 			return { ok: false, reason: "limited", retryAfterMs: 5000 } as const;
 		});
 		if (verdict.ok) this.#noLongerWaiting(connection);
-		this.#machine.verified(connection, verdict, this.#now(), this.#wall());
+		try {
+			// What was said meanwhile is heard with it.
+			this.#machine.verified(connection, verdict, this.#now(), this.#wall());
+		} catch (fault) {
+			this.#failed(connection.socket, fault);
+		}
 		this.#perform();
 	}
 

@@ -139,18 +139,33 @@ class PostgresQueues implements GatewayQueues {
 
 	async expire(now: number, isAway: (meshId: string) => boolean, limit: number): Promise<Map<string, QueuedRow[]>> {
 		const gone = new Map<string, QueuedRow[]>();
-		const rows = await this.#db
+		// By mesh: what those that are connected have not acknowledged must not stand in the others' way.
+		const meshes = await this.#db
 			.selectFrom("gateway_queue")
-			.selectAll()
+			.select("mesh_id")
+			.distinct()
 			.where("expires_at", "<=", now)
-			.limit(limit)
 			.execute();
+		let left = limit;
 		await this.#db.transaction().execute(async (transaction) => {
 			await this.#assertLeads(transaction);
-			for (const row of rows) {
-				if (!isAway(row.mesh_id)) continue;
-				await dequeue(transaction, row.mesh_id, [row.seq]);
-				gone.set(row.mesh_id, [...(gone.get(row.mesh_id) ?? []), rowOf(row)]);
+			for (const { mesh_id } of meshes) {
+				if (left === 0 || !isAway(mesh_id)) continue;
+				const rows = await transaction
+					.selectFrom("gateway_queue")
+					.selectAll()
+					.where("mesh_id", "=", mesh_id)
+					.where("expires_at", "<=", now)
+					.limit(left)
+					.execute();
+				if (rows.length === 0) continue;
+				await dequeue(
+					transaction,
+					mesh_id,
+					rows.map((row) => row.seq),
+				);
+				gone.set(mesh_id, rows.map(rowOf));
+				left -= rows.length;
 			}
 		});
 		return gone;

@@ -71,4 +71,18 @@ describe("queues on disk", () => {
 		expect(gone.get("b")?.map((row) => row.seq)).toEqual([1, 2]);
 		expect(store.load("b", 0, 10).map((row) => row.seq)).toEqual([3]);
 	});
+
+	it("what a mesh that is there has not acknowledged keeps nobody else's from going", async () => {
+		using folder = tempFolder("queue");
+		await using world = await open(folder.file("gateway.db"));
+		const { store } = world;
+		for (const seq of [1, 2, 3]) store.add({ kind: "enqueue", delivery: delivery(seq) });
+		const away = meshOf({ meshId: "c", name: "C", durable: true, rooms: null, allow: null, block: [] });
+		for (const seq of [4, 5, 6]) store.add({ kind: "enqueue", delivery: { ...delivery(seq), mesh: away } });
+		store.commit();
+		const isAway = (meshId: string) => meshId === "c";
+		expect([...store.expire(2000, isAway, 2)].map(([meshId, rows]) => [meshId, rows.length])).toEqual([["c", 2]]);
+		expect([...store.expire(2000, isAway, 2)].map(([meshId, rows]) => [meshId, rows.length])).toEqual([["c", 1]]);
+		expect(store.load("b", 0, 10)).toHaveLength(3);
+	});
 });

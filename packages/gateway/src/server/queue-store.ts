@@ -64,16 +64,25 @@ export class QueueStore implements GatewayQueues {
 	/** Drops what is too old, of meshes that are away. */
 	expire(now: number, isAway: (meshId: string) => boolean, limit: number): Map<string, QueuedRow[]> {
 		const gone = new Map<string, QueuedRow[]>();
-		const rows = this.#statements.all<QueueRow & { mesh_id: string }>(
-			"SELECT mesh_id, seq, from_mesh, message_id, '' AS body, bytes, expires_at FROM gateway_queue WHERE expires_at <= ? LIMIT ?",
+		// By mesh: what those that are connected have not acknowledged must not stand in the others' way.
+		const meshes = this.#statements.all<{ mesh_id: string }>(
+			"SELECT DISTINCT mesh_id FROM gateway_queue WHERE expires_at <= ?",
 			now,
-			limit,
 		);
+		let left = limit;
 		this.#statements.transaction(() => {
-			for (const row of rows) {
-				if (!isAway(row.mesh_id)) continue;
-				this.#statements.run("DELETE FROM gateway_queue WHERE mesh_id = ? AND seq = ?", row.mesh_id, row.seq);
-				gone.set(row.mesh_id, [...(gone.get(row.mesh_id) ?? []), rowOf(row)]);
+			for (const { mesh_id } of meshes) {
+				if (left === 0 || !isAway(mesh_id)) continue;
+				const rows = this.#statements.all<QueueRow>(
+					"SELECT seq, from_mesh, message_id, '' AS body, bytes, expires_at FROM gateway_queue WHERE mesh_id = ? AND expires_at <= ? LIMIT ?",
+					mesh_id,
+					now,
+					left,
+				);
+				for (const { seq } of rows)
+					this.#statements.run("DELETE FROM gateway_queue WHERE mesh_id = ? AND seq = ?", mesh_id, seq);
+				if (rows.length > 0) gone.set(mesh_id, rows.map(rowOf));
+				left -= rows.length;
 			}
 		});
 		return gone;

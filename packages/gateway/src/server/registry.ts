@@ -113,7 +113,8 @@ export class Registry {
 		const row = await this.#rows.find(proof.meshId);
 		if (proof.by === "secret") {
 			// One call: an object for each login would hold native memory until it is collected.
-			const keyed = hashOnce("sha256", `${this.#recentKey}${proof.secret}`, "buffer");
+			// Bound to what it was right for: a login that was looked at while the secret was changed proves nothing later.
+			const keyed = hashOnce("sha256", `${this.#recentKey}${row?.secret ?? ""}\n${proof.secret}`, "buffer");
 			const recent = this.#recent.get(proof.meshId);
 			const known = recent !== undefined && timingSafeEqual(recent, keyed);
 			if (!known && this.#hasher.isBusy) return { ok: false, reason: "limited", retryAfterMs: 2000 };
