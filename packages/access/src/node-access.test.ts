@@ -71,6 +71,17 @@ describe("user and PIN", () => {
 		expect(outcome(await basic("wrong"))).toBe("limited");
 	});
 
+	it("that are remembered are remembered for whoever brought them: nobody over the limit finds them by guessing on", async () => {
+		expect(outcome(await basic(first.pin, "192.0.2.1"))).toBe("ok");
+		const guesser = "192.0.2.66";
+		for (let tries = 0; tries < ownerLimits.perAddress.burst; tries++)
+			expect(outcome(await basic(`wrong-${tries}`, guesser))).toBe("invalid");
+		expect(outcome(await basic(first.pin, guesser)), "another address").toBe("limited");
+		expect(outcome(await basic(first.pin, "192.0.2.1")), "the owner").toBe("ok");
+		for (let tries = 0; tries < ownerLimits.perAddress.burst; tries++) await basic(`wrong-${tries}`, "192.0.2.1");
+		expect(outcome(await basic(first.pin, "192.0.2.1")), "the same address").toBe("limited");
+	});
+
 	it("cannot be guessed in parallel", async () => {
 		const verdicts = await Promise.all(Array.from({ length: 20 }, (_, index) => basic(`guess-${index}`)));
 		expect(verdicts.filter((verdict) => outcome(verdict) === "invalid").length).toBe(ownerLimits.perAddress.burst);
@@ -88,6 +99,12 @@ describe("user and PIN", () => {
 		for (let tries = 0; tries < ownerLimits.inAll.burst; tries++)
 			if (outcome(await basic("wrong", `203.0.113.${tries}`)) === "limited") limited += 1;
 		expect(limited).toBe(ownerLimits.perAddress.burst + 1);
+	});
+
+	it("are limited for one machine that has a whole network of addresses as for one that has a single one", async () => {
+		for (let tries = 0; tries < ownerLimits.inAll.burst; tries++) await basic("wrong", `2001:db8:1:2::${tries}`);
+		expect(events.length).toBe(ownerLimits.perAddress.burst);
+		expect(outcome(await basic(first.pin, "192.0.2.9")), "nor is it used up for others").toBe("ok");
 	});
 
 	it("cost the same time for a user who does not exist", async () => {

@@ -17,7 +17,8 @@ import { WsTickets } from "./ws-tickets.ts";
 
 /** Begins the token of this process's own console: whoever can read the data folder owns the node anyway. */
 const consoleTokenPrefix = "wl_";
-const consoleName = "console";
+/** Told from the node's user by being this very object: a user may be called console, too. */
+const consoleIdentity: Identity = { kind: "operator", name: "console" };
 
 export interface AccessDeps {
 	readonly db: Kysely<AccessTables>;
@@ -82,7 +83,7 @@ export class NodeAccess implements Authenticator {
 				if (!credential.token.startsWith(consoleTokenPrefix)) return null;
 				if (!equalSecrets(credential.token, this.consoleToken))
 					return { ok: false, reason: "invalid", message: "This console token is of an earlier start." };
-				return { ok: true, kind: "admin", identity: { kind: "operator", name: consoleName } };
+				return { ok: true, kind: "admin", identity: consoleIdentity };
 			case "setup":
 				return context.accepts.includes("setup") ? this.setup.verify(credential.secret, context.remoteAddress) : null;
 			case "ws-ticket":
@@ -95,5 +96,5 @@ export class NodeAccess implements Authenticator {
 
 /** Whether somebody is in by user and PIN: a change of either ends what they have open. */
 export function byPin(identity: Identity): boolean {
-	return identity.kind === "operator" && identity.name !== consoleName;
+	return identity.kind === "operator" && identity !== consoleIdentity;
 }

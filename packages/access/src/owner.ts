@@ -6,7 +6,7 @@ import { hashPin, verifyPin } from "./pin-hash.ts";
 import type { AccessTables } from "./schema.ts";
 
 export const ownerLimits = {
-	/** A right PIN is remembered this long, under a keyed hash: scrypt costs tens of milliseconds. */
+	/** A right PIN is remembered this long for its address, under a keyed hash: scrypt costs tens of milliseconds. */
 	verdictMs: 60_000,
 	maxVerdicts: 256,
 	/** Wrong PINs from one address: a burst, then one each ten seconds. */
@@ -111,15 +111,16 @@ export class Owner {
 	/** Checks user and PIN: limited per address and in all, equal time for an unknown user, cheap once it was right. */
 	async verify(user: string, pin: string, remoteAddress: string): Promise<Verdict> {
 		const cacheKey = createHmac("sha256", this.#verdictKey)
-			.update(JSON.stringify([user, pin]))
+			.update(JSON.stringify([remoteAddress, user, pin]))
 			.digest("base64");
+		let checking = this.#checking.get(cacheKey);
+		if (checking !== undefined) return checking;
+		// Before what is remembered: else whoever is over the limit goes on guessing, and hits upon the owner's own sign-in.
+		const waitMs = this.#perAddress.waitMs(remoteAddress);
+		if (waitMs > 0) return limited(waitMs);
 		if (this.#verdicts.get(cacheKey) === true) return this.#accepted();
-		const checkKey = `${remoteAddress} ${cacheKey}`;
-		let checking = this.#checking.get(checkKey);
-		if (checking === undefined) {
-			checking = this.#check(user, pin, remoteAddress, cacheKey).finally(() => this.#checking.delete(checkKey));
-			this.#checking.set(checkKey, checking);
-		}
+		checking = this.#check(user, pin, remoteAddress, cacheKey).finally(() => this.#checking.delete(cacheKey));
+		this.#checking.set(cacheKey, checking);
 		return checking;
 	}
 
@@ -127,14 +128,7 @@ export class Owner {
 		// Both are taken before the check, so that parallel guesses cannot slip under them; the common one only by those
 		// whom their own lets through, so that one address cannot use it up for all.
 		const waitMs = this.#perAddress.take(remoteAddress) || this.#inAll.take("all");
-		if (waitMs > 0) {
-			return {
-				ok: false,
-				reason: "limited",
-				message: `Too many wrong PINs. Wait ${Math.ceil(waitMs / 1000)} s.`,
-				retryAfterMs: waitMs,
-			};
-		}
+		if (waitMs > 0) return limited(waitMs);
 		const pinHash = this.#pinHash;
 		const rightPin = await verifyPin(pin, pinHash);
 		const right = equalSecrets(user, this.#userName) && rightPin && pinHash === this.#pinHash;
@@ -147,4 +141,13 @@ export class Owner {
 	#accepted(): Verdict {
 		return { ok: true, kind: "basic", identity: { kind: "operator", name: this.#userName } };
 	}
+}
+
+function limited(waitMs: number): Verdict {
+	return {
+		ok: false,
+		reason: "limited",
+		message: `Too many wrong PINs. Wait ${Math.ceil(waitMs / 1000)} s.`,
+		retryAfterMs: waitMs,
+	};
 }

@@ -99,7 +99,8 @@ export interface Accounts extends Closeable {
 }
 
 const minSecretLength = 32;
-const sweepEveryMs = 24 * 3600 * 1000;
+/** What has ended is swept up so often: some of it anybody may leave, without an account. */
+const sweepEveryMs = 10 * 60_000;
 
 /** Opens the accounts, and brings their tables up to date. @throws WarrenError `bad_key` for a short secret. */
 export async function openAccounts(deps: AccountsDeps, options: AccountsOptions): Promise<Accounts> {
@@ -124,10 +125,8 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 		buckets: new RateBuckets(clock),
 		watcher: {
 			sessionsGone: async (gone) => sessionsGone(gone),
-			userChanged: ({ id, banned }) => {
-				if (banned) feed.publish({ kind: "user", userId: id });
-				else sessions.forget((known) => known.userId === id);
-			},
+			userChanged: ({ id, banned }) => feed.publish({ kind: banned ? "user" : "changed", userId: id }),
+			userGone: ({ id }) => feed.publish({ kind: "user", userId: id }),
 			keysGone: (keys) => {
 				for (const key of keys)
 					feed.publish({ kind: "device", userId: key.referenceId, deviceId: keyDeviceId(key.id) });
@@ -147,19 +146,25 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 	const handler = new AuthHandler((origin) => makeAuth(authDeps, authOptions, origin), originOf(baseUrl), clock, {
 		addressOf,
 		originOf: vouchedOrigin(machines),
+		ownOrigins: authOptions.trustedOrigins,
 		social: options.social ?? {},
 		socialHosts: new Set(options.baseUrls.map((url) => new URL(url).hostname)),
 	});
 	const people = new People(handler.base, clock);
 	const sessions = new Sessions(people, clock);
-	feed.watch((revoked) => {
-		if (revoked.kind === "device") sessions.forget((known) => known.sessionId === revoked.deviceId);
-		if (revoked.kind === "user") sessions.forget((known) => known.userId === revoked.userId);
+	feed.watch((news) => {
+		if (news.kind === "device") sessions.forget((known) => known.sessionId === news.deviceId);
+		if (news.kind === "user" || news.kind === "changed") sessions.forget((known) => known.userId === news.userId);
 	});
+	const pairings = lifetime.own(new Pairings(db, clock, random, deps.bus));
 	const sessionsGone = async (gone: readonly GoneSession[]) => {
 		for (const session of gone) feed.publish({ kind: "device", userId: session.userId, deviceId: session.id });
 		// Sockets first: should this fail, `reconcile` makes good for it at the next start.
 		const taken = gone.filter((session) => session.expiresAt.getTime() > clock.now());
+		if (taken.length === 0) return;
+		const userIds = [...new Set(taken.map((session) => session.userId))];
+		await people.takeCodesBack(userIds);
+		await pairings.takeBack(userIds);
 		await tickets.revokeDevices(taken.map((session) => session.id));
 	};
 
@@ -178,7 +183,6 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 	await people.purge();
 	sweep();
 	lifetime.defer(() => sweepTimer?.cancel());
-	const pairings = lifetime.own(new Pairings(db, clock, random, deps.bus));
 	const tokens = new JoinTokens(db, clock, random);
 	const ownerId = () => admission.ownerId();
 	const common = { clock, audit, machines, people, ownerId, hubUrl: originOf(baseUrl) };
@@ -208,7 +212,10 @@ export async function openAccounts(deps: AccountsDeps, options: AccountsOptions)
 			...joinTokenRoutes({ ...common, tokens }),
 			...hubTicketRoutes({ ...common, tickets, key: signer.key }),
 		],
-		onRevoked: (watcher) => feed.watch(watcher),
+		onRevoked: (watcher) =>
+			feed.watch((news) => {
+				if (news.kind !== "changed") watcher(news);
+			}),
 		onTicketsRevoked: (watcher) => tickets.watch(watcher),
 		recheck: async (open) => {
 			sessions.forget(() => true);

@@ -1,5 +1,5 @@
 import { type Clock, hashToken, newId, newSecret, type Random } from "@warren/kernel";
-import type { Kysely } from "kysely";
+import { type Kysely, sql } from "kysely";
 import { accountsError } from "./errors.ts";
 import type { AccountsTables } from "./schema.ts";
 
@@ -9,6 +9,15 @@ export const invitationLimits = {
 	minLifetimeMs: 60_000,
 	maxOpen: 100,
 } as const;
+
+/**
+ * Of a row of invitations: whoever made it could still make it. Else an administrator who is banned, removed or none any
+ * more would come back by what they had kept.
+ */
+export const isStillInvited = sql<boolean>`created_by in (
+	select id from auth_user
+	where banned is not true and (',' || role || ',' like '%,owner,%' or ',' || role || ',' like '%,admin,%')
+)`;
 
 export interface Invitation {
 	readonly id: string;
@@ -71,6 +80,7 @@ export class Invitations {
 			.select(["id", "role", "email", "created_at as createdAt", "expires_at as expiresAt"])
 			.where("used_at", "is", null)
 			.where("expires_at", ">", this.#clock.now())
+			.where(isStillInvited)
 			.orderBy("created_at", "desc")
 			.execute();
 		return rows;

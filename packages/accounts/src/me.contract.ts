@@ -112,6 +112,34 @@ export function meSuite(open: HubSource): void {
 		expect((await again.call("GET", "/me", undefined, bearer(owner))).status).toBe(401);
 	});
 
+	it("a device that is signed out leaves no sign-in behind that it had let in and nobody has used", async () => {
+		await using hub = await TestHub.open(open);
+		const owner = await hub.owner();
+		const phone = await login(hub, "ada@example.test", "Phone");
+		const client = { client_id: "warren-cli" };
+		const begun = (await hub.call("POST", "/auth/device/code", client, from(nextAddress()))).body;
+		await hub.call("GET", `/auth/device?user_code=${begun.user_code}`, undefined, bearer(phone));
+		const approved = await hub.call("POST", "/auth/device/approve", { userCode: begun.user_code }, bearer(phone));
+		expect(approved.status).toBe(200);
+		const { code } = (await hub.call("POST", "/me/pairings", undefined, bearer(phone))).body;
+		// As if the new device had come, been let in, and left before it heard so.
+		await hub.tables.db
+			.updateTable("accounts_pairings")
+			.set({ state: "confirmed", device_name: "Mine", address: "198.51.100.9" })
+			.execute();
+
+		const phoneId = (await hub.call("GET", "/me", undefined, bearer(phone))).body.deviceId;
+		expect((await hub.call("DELETE", `/me/devices/${phoneId}`, undefined, bearer(owner))).status).toBe(204);
+		const grant = {
+			...client,
+			grant_type: "urn:ietf:params:oauth:grant-type:device_code",
+			device_code: begun.device_code,
+		};
+		expect((await hub.call("POST", "/auth/device/token", grant)).body.error).toBe("invalid_grant");
+		const paired = await hub.call("POST", "/auth/pair", { code, deviceName: "Mine" }, from("198.51.100.9"));
+		expect([paired.status, paired.body.error]).toEqual([400, "bad_code"]);
+	});
+
 	it("a revocation at one of several hubs reaches the sockets of the others", async (context) => {
 		context.skip(isRemote(open), "all its requests meet in one object: there are no others");
 		const bus = new MemoryBus(silentLogger);
@@ -126,6 +154,25 @@ export function meSuite(open: HubSource): void {
 		expect((await here.call("POST", "/auth/sign-out", {}, bearer(owner))).status).toBe(200);
 		expect(await closed).toBe(4401);
 		expect((await there.call("GET", "/me", undefined, bearer(owner))).status).toBe(401);
+	});
+
+	it("a role that is taken at one of several hubs is gone at the others, and their sockets stay", async (context) => {
+		context.skip(isRemote(open), "all its requests meet in one object: there are no others");
+		const bus = new MemoryBus(silentLogger);
+		await using here = await TestHub.open(open, { deps: { bus } });
+		const owner = await here.owner();
+		const bob = await here.person(owner, "bob@example.test", "admin");
+		await using there = await TestHub.open(here.tables, { deps: { bus } });
+		const socket = await dialWebSocket(`ws://localhost:${there.listener.port}/v1/machines/watch`, systemClock, {
+			headers: bearer(bob),
+		});
+		expect((await there.call("GET", "/me/invitations", undefined, bearer(bob))).status).toBe(200);
+		const userId = (await here.call("GET", "/me", undefined, bearer(bob))).body.user.id;
+		const taken = await here.call("POST", "/auth/admin/set-role", { userId, role: "user" }, bearer(owner));
+		expect(taken.status).toBe(200);
+		for (const hub of [here, there])
+			expect((await hub.call("POST", "/me/invitations", { role: "admin" }, bearer(bob))).status).toBe(403);
+		expect(socket.ok && there.listener.webSocketCount).toBe(1);
 	});
 
 	describe("an account", () => {

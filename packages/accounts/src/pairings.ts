@@ -197,6 +197,15 @@ export class Pairings implements Closeable {
 		return Number(done.numDeletedRows) === 1;
 	}
 
+	/** What these people confirmed and nobody has used: it may have been confirmed on a device that they sign out. */
+	async takeBack(userIds: readonly string[]): Promise<void> {
+		await this.#db
+			.deleteFrom("accounts_pairings")
+			.where("user_id", "in", userIds)
+			.where("state", "=", "confirmed")
+			.execute();
+	}
+
 	async state(id: string): Promise<PairingState | null> {
 		const row = await this.#db
 			.selectFrom("accounts_pairings")

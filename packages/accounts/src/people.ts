@@ -106,8 +106,7 @@ export class People implements SessionSource {
 
 	/** The account with its sessions, keys and passkeys. */
 	async remove(userId: string): Promise<void> {
-		const { internalAdapter, adapter } = await this.#auth.$context;
-		await adapter.deleteMany({ model: "apikey", where: [{ field: "referenceId", value: userId }] });
+		const { internalAdapter } = await this.#auth.$context;
 		await internalAdapter.deleteUser(userId);
 	}
 
@@ -225,11 +224,21 @@ export class People implements SessionSource {
 		return { token: session.token, deviceId: session.id, expiresAt: session.expiresAt.getTime() };
 	}
 
-	/** What has ended by itself; nobody else sweeps it up. */
+	/** Sign-ins by code that these people approved and nobody has used: perhaps on a device that they sign out. */
+	async takeCodesBack(userIds: readonly string[]): Promise<void> {
+		const { adapter } = await this.#auth.$context;
+		const where = [
+			{ field: "userId", operator: "in" as const, value: [...userIds] },
+			{ field: "status", value: "approved" },
+		];
+		await adapter.deleteMany({ model: "deviceCode", where });
+	}
+
+	/** What has ended by itself; nobody else sweeps it up, or cuts what is open by it. */
 	async purge(): Promise<void> {
 		const { adapter } = await this.#auth.$context;
 		const where = [{ field: "expiresAt", operator: "lt" as const, value: new Date(this.#clock.now()) }];
-		for (const model of ["session", "deviceCode", "verification"]) await adapter.deleteMany({ model, where });
+		for (const model of ["session", "apikey", "deviceCode", "verification"]) await adapter.deleteMany({ model, where });
 	}
 
 	async #user(userId: string): Promise<UserRow | null> {

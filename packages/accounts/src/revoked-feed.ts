@@ -1,14 +1,14 @@
 import type { Closeable } from "@warren/kernel";
 import type { Bus } from "@warren/store";
-import type { Revoked } from "./revoked.ts";
+import type { AccessNews } from "./revoked.ts";
 
 const subject = "accounts.revoked";
 
-/** Tells everybody who must know that access was lost, in this process and, through the bus, in the hub's others. */
+/** Tells everybody who must know that access was lost or changed, in this process and, through the bus, in the hub's others. */
 export class RevokedFeed implements Closeable {
 	readonly #bus: Bus | undefined;
 	readonly #subscription: Closeable | undefined;
-	readonly #watchers = new Set<(revoked: Revoked) => void>();
+	readonly #watchers = new Set<(news: AccessNews) => void>();
 
 	constructor(bus: Bus | undefined) {
 		this.#bus = bus;
@@ -16,12 +16,12 @@ export class RevokedFeed implements Closeable {
 	}
 
 	/** Synchronous here; telling someone twice does no harm. */
-	publish(revoked: Revoked): void {
-		this.#tell(revoked);
-		this.#bus?.publish(subject, Buffer.from(JSON.stringify(revoked)));
+	publish(news: AccessNews): void {
+		this.#tell(news);
+		this.#bus?.publish(subject, Buffer.from(JSON.stringify(news)));
 	}
 
-	watch(watcher: (revoked: Revoked) => void): Closeable {
+	watch(watcher: (news: AccessNews) => void): Closeable {
 		this.#watchers.add(watcher);
 		return { close: () => void this.#watchers.delete(watcher) };
 	}
@@ -31,7 +31,7 @@ export class RevokedFeed implements Closeable {
 		this.#watchers.clear();
 	}
 
-	#tell(revoked: Revoked): void {
-		for (const watcher of this.#watchers) watcher(revoked);
+	#tell(news: AccessNews): void {
+		for (const watcher of this.#watchers) watcher(news);
 	}
 }

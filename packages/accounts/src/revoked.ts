@@ -7,6 +7,9 @@ export type Revoked =
 	| { readonly kind: "user"; readonly userId: string }
 	| { readonly kind: "node"; readonly nodeId: string };
 
+/** Also who is still welcome, under another name or with other rights: what is believed of them is looked up again. */
+export type AccessNews = Revoked | { readonly kind: "changed"; readonly userId: string };
+
 /** For `Listener.disconnect`: whether a live identity is the revoked one. */
 export function isRevoked(revoked: Revoked, identity: Identity): boolean {
 	switch (revoked.kind) {

@@ -1,6 +1,6 @@
 import type { Schema } from "@warren/store";
 
-/** Our own tables. Better Auth's (`auth_…`) are its own business; of them we read the two below. */
+/** Our own tables. Better Auth's (`auth_…`) are its own business; of them we know those below. */
 export interface AccountsTables {
 	/** At most one row: the setup secret that may still be used, where the hub runs alone. */
 	accounts_setup: { id: number; secret_hash: string; expires_at: number };
@@ -77,8 +77,10 @@ export interface AccountsTables {
 	accounts_revocations: { seq: number; ticket_id: string; revoked_at: number; expires_at: number };
 }
 
-/** What we read of Better Auth's own tables. */
+/** What we read of Better Auth's own tables, and sweep up. */
 export interface AuthTables {
+	/** `expiresAt`: ISO 8601. */
+	auth_device_code: { id: string; expiresAt: string };
 	auth_user: { id: string; name: string; email: string; role: string | null };
 	auth_session: { id: string; userId: string };
 }

@@ -43,6 +43,25 @@ describe("RateLimit", () => {
 		expect(limit.waitMs("b"), "forgotten").toBe(0);
 	});
 
+	it.each([
+		["2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff", true],
+		["2001:db8::1", "2001:db8:0:0:9::", true],
+		["2001:db8::1:2:3:4:5", "2001:db8:0:1::", true],
+		["2001:db8:1:2::1", "2001:db8:1:3::1", false],
+		["2001:db8::1", "2001:db9::1", false],
+		// A home's own addresses are given out one by one.
+		["fd00::1", "fd00::2", false],
+		["fe80::1", "fe80::2", false],
+		["::1", "::2", false],
+		["192.0.2.1", "192.0.2.2", false],
+	])("counts %s and %s as one: %s", (one, other, areOne) => {
+		const limit = new RateLimit(new VirtualClock(), limits);
+		limit.take(one, 3);
+		expect(limit.take(other) > 0).toBe(areOne);
+		limit.forgive(other);
+		expect(limit.take(one) === 0).toBe(areOne);
+	});
+
 	it("takes a cost, all of it or nothing", () => {
 		const limit = new RateLimit(new VirtualClock(), limits);
 		expect(limit.take("a", 2)).toBe(0);

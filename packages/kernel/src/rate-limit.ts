@@ -11,7 +11,10 @@ interface Bucket {
 	placedAt: number;
 }
 
-/** A token bucket per key (address, principal). Bounded: the least recently used key is forgotten, to the second. */
+/**
+ * A token bucket per key (address, principal); of IPv6 per network. Bounded: the least recently used key is forgotten, to
+ * the second.
+ */
 export class RateLimit {
 	readonly #clock: Clock;
 	readonly #limits: RateLimits;
@@ -37,7 +40,7 @@ export class RateLimit {
 
 	/** Gives a key its full burst back: after a success that proves it honest. */
 	forgive(key: string): void {
-		this.#buckets.delete(key);
+		this.#buckets.delete(networkOf(key));
 	}
 
 	/** Rounded so that whoever waits as long as it was told is let in: the sum of many refills is not exact. */
@@ -45,7 +48,8 @@ export class RateLimit {
 		return Math.max(0, Math.ceil(((cost - tokens) / this.#limits.perSecond) * 1000 - 1e-6));
 	}
 
-	#refill(key: string): Bucket {
+	#refill(of: string): Bucket {
+		const key = networkOf(of);
 		const now = this.#clock.monotonic();
 		const found = this.#buckets.get(key);
 		const bucket = found ?? { tokens: this.#limits.burst, at: now, placedAt: now };
@@ -60,6 +64,19 @@ export class RateLimit {
 		evictOldest(this.#buckets, this.#limits.maxKeys);
 		return bucket;
 	}
+}
+
+/**
+ * Who stands behind a public IPv6 address: its network (/64, RFC 4291 section 2.5.4), since one machine has all of that
+ * to choose from. Every other key is its own.
+ */
+function networkOf(key: string): string {
+	if (!/^[23][0-9a-f]{3}:[0-9a-f:]*$/.test(key)) return key;
+	const [head = "", tail] = key.split("::");
+	const first = head.split(":");
+	const last = tail === undefined || tail === "" ? [] : tail.split(":");
+	const left = Math.max(0, 8 - first.length - last.length);
+	return [...first, ...Array.from({ length: left }, () => "0"), ...last].slice(0, 4).join(":");
 }
 
 export interface RateLimits {

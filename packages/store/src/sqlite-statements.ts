@@ -47,12 +47,18 @@ export class SqliteStatements implements Statements {
 	}
 }
 
-/** SQLite result codes, the low byte of what node:sqlite reports: SQLITE_FULL, SQLITE_IOERR. */
+/** SQLITE_FULL: a result code of SQLite, the low byte of what node:sqlite reports. */
 const sqliteFull = 13;
 
-function failure(cause: unknown): WarrenError {
+/** @returns null when it is another fault than a full disk. */
+export function diskFull(cause: unknown): WarrenError | null {
 	const code = Number((cause as { errcode?: number }).errcode ?? 0) & 0xff;
-	return code === sqliteFull
-		? storeError("store_full", "The disk is full: nothing was written.", { fix: "Free some space.", cause })
-		: storeError("store_failed", `The database refused to write: ${messageOf(cause)}.`, { cause });
+	if (code !== sqliteFull) return null;
+	return storeError("store_full", "The disk is full: nothing was written.", { fix: "Free some space.", cause });
+}
+
+function failure(cause: unknown): WarrenError {
+	return (
+		diskFull(cause) ?? storeError("store_failed", `The database refused to write: ${messageOf(cause)}.`, { cause })
+	);
 }

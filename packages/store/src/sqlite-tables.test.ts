@@ -58,6 +58,20 @@ describe("SQLite tables", () => {
 		await (await openSqliteTables<Notes>(path, [second])).close();
 	});
 
+	it("say when the disk is full, and go on once it is not", async () => {
+		const { db, statements, close } = await openSqliteTables<Notes>(":memory:", [first]);
+		const [page] = statements.all<{ page_count: number }>("PRAGMA page_count");
+		statements.all(`PRAGMA max_page_count = ${(page?.page_count ?? 0) + 1}`);
+		const large = { id: "1", text: "x".repeat(100_000) };
+		const full = { code: "store_full", status: 507, retryable: true };
+		await expect(db.insertInto("notes").values(large).execute()).rejects.toMatchObject(full);
+		await expect(db.insertInto("notes").values(large).returning("id").execute()).rejects.toMatchObject(full);
+		statements.all("PRAGMA max_page_count = 100000");
+		await db.insertInto("notes").values(large).execute();
+		expect(await db.selectFrom("notes").select("id").execute()).toEqual([{ id: "1" }]);
+		await close();
+	});
+
 	it("say which file is not a database", async () => {
 		const path = join(folder, "a.db");
 		writeFileSync(path, "this is a text, and no database at all, and long enough to be read as one");

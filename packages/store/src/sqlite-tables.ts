@@ -3,7 +3,7 @@ import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { Kysely, SqliteDialect } from "kysely";
 import { storeError } from "./errors.ts";
 import { migrate } from "./migrate.ts";
-import { SqliteStatements } from "./sqlite-statements.ts";
+import { diskFull, SqliteStatements } from "./sqlite-statements.ts";
 import type { Schema, SqliteTables } from "./tables.ts";
 
 /**
@@ -24,9 +24,9 @@ export async function openSqliteTables<DB>(path: string, schemas: readonly Schem
 					const values = (parameters: readonly unknown[]) => parameters.map(toSqlite);
 					return {
 						reader: statement.columns().length > 0,
-						all: (parameters) => statement.all(...values(parameters)),
+						all: (parameters) => written(() => statement.all(...values(parameters))),
 						run: (parameters) => {
-							const done = statement.run(...values(parameters));
+							const done = written(() => statement.run(...values(parameters)));
 							return { changes: done.changes, lastInsertRowid: done.lastInsertRowid };
 						},
 						iterate: (parameters) => statement.iterate(...values(parameters)) as IterableIterator<unknown>,
@@ -58,6 +58,15 @@ function openDatabase(path: string): DatabaseSync {
 			fix: "Check its permissions and free disk space, or restore it with: warren restore",
 			cause,
 		});
+	}
+}
+
+/** A full disk is said as such; every other fault stays as it is, for whoever tells rows in the way apart. */
+function written<T>(statement: () => T): T {
+	try {
+		return statement();
+	} catch (cause) {
+		throw diskFull(cause) ?? cause;
 	}
 }
 

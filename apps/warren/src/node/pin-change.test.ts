@@ -18,8 +18,8 @@ const closed = (connection: WebSocketConnection) =>
 const post = { method: "POST", headers: { "content-type": "application/json" } } as const;
 
 describe("a change of the PIN", () => {
-	it("ends what was opened with the old one, at once, and nothing else", async () => {
-		await using node = await startNode();
+	it.each(["ada", "console"])("ends what %s opened with the old one, at once, and nothing else", async (user) => {
+		await using node = await startNode({ user });
 		const made = await node.fetch("/api/devices", { ...post, body: '{"name":"phone"}' });
 		const { token } = (await made.json()) as { token: string };
 		const byPin = await events(node, { authorization: node.authorization });
@@ -34,7 +34,7 @@ describe("a change of the PIN", () => {
 		const changed = await node.fetch("/api/credentials", {
 			method: "PUT",
 			headers: { "content-type": "application/json" },
-			body: JSON.stringify({ user: "ada", pin: "another-pin-1843" }),
+			body: JSON.stringify({ user, pin: "another-pin-1843" }),
 		});
 		expect(changed.status).toBe(204);
 		expect(await ended).toBe(4401);

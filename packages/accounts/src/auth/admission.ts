@@ -1,6 +1,7 @@
 import { APIError } from "@better-auth/core/error";
 import { type Clock, hashToken, type Verdict } from "@warren/kernel";
 import type { Kysely } from "kysely";
+import { isStillInvited } from "../invitations.ts";
 import type { AccountsTables, AuthTables } from "../schema.ts";
 import { requestFacts } from "./request-facts.ts";
 
@@ -21,12 +22,22 @@ const shut = new Set([
 	"/revoke-other-sessions",
 	"/admin/list-user-sessions",
 	"/admin/revoke-user-session",
-	// Nobody acts in another's name.
+	// Nobody acts in another's name, nor makes the means to: a password that an administrator knows opens that person's
+	// machines and documents, and what is written into a row may take a second factor away.
 	"/admin/impersonate-user",
 	"/admin/stop-impersonating",
+	"/admin/set-user-password",
+	"/admin/update-user",
 	// An HTML page on the UI's origin.
 	"/error",
 ]);
+
+export const deviceCodeLimits = {
+	/** Sign-ins by code that wait at once: anybody may begin one. */
+	maxOpen: 10_000,
+	/** Characters of what a code asks for. Nothing here knows scopes; they are given back as they came. */
+	maxScopeLength: 256,
+} as const;
 
 interface JudgedCall {
 	readonly path: string;
@@ -52,6 +63,7 @@ export class Admission {
 		if (shut.has(call.path))
 			throw new APIError("NOT_FOUND", { message: "This is not offered here.", code: "NOT_FOUND" });
 		if (call.path === "/sign-up/email") await this.#signUp(field(call.body, "invitation"), field(call.body, "email"));
+		if (call.path === "/device/code") await this.#deviceCode(field(call.body, "scope") ?? "");
 		if (call.path.startsWith("/admin/")) await this.#admin(call);
 	}
 
@@ -157,6 +169,7 @@ export class Admission {
 			.selectFrom("accounts_invitations")
 			.where("used_at", "is", null)
 			.where("expires_at", ">", this.#clock.now())
+			.where(isStillInvited)
 			.where((where) =>
 				codeHash === null
 					? where("email", "=", email)
@@ -187,6 +200,27 @@ export class Admission {
 		}
 		facts.role = "owner";
 		facts.undo = () => this.#setup.restore(secret);
+	}
+
+	/** A sign-in by code begins before anybody is known: what it leaves in the tables is bounded here. */
+	async #deviceCode(scope: string): Promise<void> {
+		const { maxOpen, maxScopeLength } = deviceCodeLimits;
+		if (scope.length > maxScopeLength)
+			throw new APIError("BAD_REQUEST", {
+				error: "invalid_scope",
+				error_description: `The scope has ${scope.length} characters; ${maxScopeLength} are the most.`,
+			});
+		const now = new Date(this.#clock.now()).toISOString();
+		await this.#db.deleteFrom("auth_device_code").where("expiresAt", "<", now).execute();
+		const { open } = await this.#db
+			.selectFrom("auth_device_code")
+			.select((each) => each.fn.countAll<number>().as("open"))
+			.executeTakeFirstOrThrow();
+		if (Number(open) >= maxOpen)
+			throw new APIError("TOO_MANY_REQUESTS", {
+				code: "RATE_LIMITED",
+				message: `${maxOpen} sign-ins by code wait already; each ends after 15 minutes.`,
+			});
 	}
 
 	/** There is one owner: nobody makes another, and no administrator touches the one there is. */

@@ -18,6 +18,8 @@ export interface AuthHandlerOptions {
 	readonly addressOf: ClientAddressOf;
 	readonly originOf: PageOriginOf;
 	readonly social: SocialProviders;
+	/** Origins that are this hub's own: always set up, however many others are asked for. */
+	readonly ownOrigins: () => readonly string[];
 	/** Names to which the services send people back, as they were told. */
 	readonly socialHosts: ReadonlySet<string>;
 }
@@ -30,6 +32,7 @@ export class AuthHandler {
 	readonly #fresh: RateLimit;
 	readonly #addressOf: ClientAddressOf;
 	readonly #originOf: PageOriginOf;
+	readonly #ownOrigins: () => readonly string[];
 	readonly #social: SocialProviders;
 	readonly #socialHosts: ReadonlySet<string>;
 	readonly #byOrigin = new Map<string, Auth>();
@@ -39,7 +42,7 @@ export class AuthHandler {
 		make: (origin: string) => Auth,
 		baseOrigin: string,
 		clock: Clock,
-		{ addressOf, originOf, social, socialHosts }: AuthHandlerOptions,
+		{ addressOf, originOf, ownOrigins, social, socialHosts }: AuthHandlerOptions,
 	) {
 		this.#make = make;
 		this.#base = make(baseOrigin);
@@ -47,6 +50,7 @@ export class AuthHandler {
 		this.#fresh = new RateLimit(clock, newOrigins);
 		this.#addressOf = addressOf;
 		this.#originOf = originOf;
+		this.#ownOrigins = ownOrigins;
 		this.#social = social;
 		this.#socialHosts = socialHosts;
 	}
@@ -58,12 +62,13 @@ export class AuthHandler {
 	#for(origin: string): Auth {
 		let auth = this.#byOrigin.get(origin);
 		if (auth === undefined) {
-			// A Host header may carry any port: whoever tries them all gets no set-up for each.
-			if (this.#fresh.take("all") > 0) return this.#base;
+			const own = new Set(this.#ownOrigins());
+			// A Host header may carry any port: whoever tries them all gets no set-up for each, and takes none from others.
+			if (!own.has(origin) && this.#fresh.take("all") > 0) return this.#base;
 			auth = this.#make(origin);
 			if (this.#byOrigin.size >= maxOrigins) {
-				const oldest = this.#byOrigin.keys().next();
-				if (!oldest.done) this.#byOrigin.delete(oldest.value);
+				const known = [...this.#byOrigin.keys()];
+				this.#byOrigin.delete(known.find((each) => !own.has(each)) ?? (known[0] as string));
 			}
 			this.#byOrigin.set(origin, auth);
 		}
@@ -113,6 +118,7 @@ export class AuthHandler {
 			invited: null,
 			admitted: false,
 			undo: null,
+			fault: null,
 		};
 		const request = await nativeRequest(context, path, { remoteAddress, origin });
 		let response: Response;
@@ -123,6 +129,8 @@ export class AuthHandler {
 			throw fault;
 		}
 		if (!response.ok) await facts.undo?.();
+		// The library answers a fault without a word, and a sign-out by which no session ended as one that did.
+		if (facts.fault !== null && (response.status >= 500 || path === `${basePath}/sign-out`)) throw facts.fault;
 		return presentable(response, path, context.origin);
 	}
 }

@@ -377,14 +377,20 @@ export function authSuite(open: HubSource): void {
 		const owner = await hub.owner();
 		const bob = await hub.person(owner, "bob@example.test");
 		const bobId = (await hub.call("GET", "/me", undefined, bearer(bob))).body.user.id;
-		for (const [method, path] of [
-			["GET", "/auth/list-sessions"],
-			["POST", "/auth/revoke-other-sessions"],
-			["POST", "/auth/admin/impersonate-user"],
+		for (const [method, path, more] of [
+			["GET", "/auth/list-sessions", {}],
+			["POST", "/auth/revoke-other-sessions", {}],
+			["POST", "/auth/admin/impersonate-user", {}],
+			["POST", "/auth/admin/set-user-password", { newPassword: "what the administrator knows" }],
+			["POST", "/auth/admin/update-user", { data: { twoFactorEnabled: false } }],
 		] as const) {
-			const body = method === "POST" ? { userId: bobId } : undefined;
+			const body = method === "POST" ? { userId: bobId, ...more } : undefined;
 			const answer = await hub.call(method, path, body, { ...bearer(owner), ...from(nextAddress()) });
 			expect([path, answer.status]).toEqual([path, 404]);
 		}
+		const login = { email: "bob@example.test", password };
+		expect((await hub.call("POST", "/auth/login", login, from(nextAddress()))).status, "the password is Bob's").toBe(
+			200,
+		);
 	});
 }

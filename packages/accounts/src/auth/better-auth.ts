@@ -16,7 +16,7 @@ import type { Admission } from "./admission.ts";
 import { type AuthWatcher, hashedAdapter } from "./hashed-adapter.ts";
 import { addressHeader, apiKeyPrefix, basePath } from "./names.ts";
 import type { RateBuckets } from "./rate-buckets.ts";
-import { requestFacts } from "./request-facts.ts";
+import { noteFault, requestFacts } from "./request-facts.ts";
 import type { SocialProviders } from "./social.ts";
 
 const dayS = 24 * 3600;
@@ -31,7 +31,11 @@ export const sessionLimits = {
 	deviceCodeInterval: "5s",
 	/** Requests of one address to one path. Sign-in and sign-up have the library's own, tighter: 3 in 10 s. */
 	perPath: { windowS: 10, max: 60 },
+	/** What leaves a row behind, of one address and whoever asks. */
+	rowsPerPath: { windowS: 60, max: 30 },
 } as const;
+
+const rowsPerPath = { window: sessionLimits.rowsPerPath.windowS, max: sessionLimits.rowsPerPath.max };
 
 export interface AuthDeps {
 	readonly db: Kysely<any>;
@@ -126,14 +130,20 @@ function authOptions(deps: AuthDeps, options: AuthOptions, origin: string) {
 			max: sessionLimits.perPath.max,
 			customStorage: { consume: deps.buckets.consume },
 			// A client that polls as the standard tells it must not run into the general limit.
-			customRules: { "/device/token": { window: 60, max: 60 } },
+			customRules: {
+				"/device/token": { window: 60, max: 60 },
+				"/device/code": rowsPerPath,
+				"/passkey/generate-authenticate-options": rowsPerPath,
+			},
 		},
 		onAPIError: {
 			// Its own page is shut.
 			errorURL: `${origin}/`,
-			// Refusals are answers, not faults; the library would print them.
+			// Refusals are answers, not faults; the library would print them. Of a fault it answers nothing but 500.
 			onError: (fault) => {
-				if (!isAPIError(fault)) deps.logger.error("auth: request failed", { fault: faultLine(fault) });
+				if (isAPIError(fault)) return;
+				deps.logger.error("auth: request failed", { fault: faultLine(fault) });
+				noteFault(fault);
 			},
 		},
 		advanced: {

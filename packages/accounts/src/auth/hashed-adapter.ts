@@ -1,5 +1,6 @@
 import type { DBAdapter, DBTransactionAdapter, Where } from "@better-auth/core/db/adapter";
 import { hashToken } from "@warren/kernel";
+import { noteFault } from "./request-facts.ts";
 
 /** What somebody outside the library must know of its writes. */
 export interface AuthWatcher {
@@ -7,6 +8,8 @@ export interface AuthWatcher {
 	sessionsGone(sessions: readonly GoneSession[]): Promise<void>;
 	/** A person's row changed: name, role, ban. */
 	userChanged(user: { readonly id: string; readonly banned: boolean }): void;
+	/** A person's row was deleted, and their API keys with it. */
+	userGone(user: { readonly id: string }): void;
 	/** API keys that were deleted or switched off. */
 	keysGone(keys: readonly { readonly id: string; readonly referenceId: string }[]): void;
 }
@@ -31,42 +34,71 @@ const secretFields: Readonly<Record<string, string>> = { session: "token", devic
 export function hashedAdapter(inner: DBAdapter, watcher: AuthWatcher): DBAdapter {
 	return {
 		...inner,
-		...hashed(inner, async (sessions) => watcher.sessionsGone(sessions), watcher),
+		...noting(hashed(inner, async (tell) => tell(), watcher)),
 		transaction: async (callback) => {
-			const gone: GoneSession[] = [];
+			const untold: Tell[] = [];
 			const result = await inner.transaction((transaction) =>
 				callback({
 					...transaction,
-					...hashed(transaction, async (sessions) => void gone.push(...sessions), watcher),
+					...noting(hashed(transaction, async (tell) => void untold.push(tell), watcher)),
 				} as DBTransactionAdapter),
 			);
-			if (gone.length > 0) await watcher.sessionsGone(gone);
+			// All are told, whatever one of them comes to.
+			await Promise.all(untold.map(async (tell) => tell()));
 			return result;
 		},
 	};
 }
 
+/** The library keeps some of its faults to itself: whoever answers the request must know of them. */
+function noting<T extends object>(methods: T): T {
+	const noted = Object.entries(methods).map(([name, method]) => [
+		name,
+		async (args: unknown) => {
+			try {
+				return await method(args);
+			} catch (fault) {
+				noteFault(fault);
+				throw fault;
+			}
+		},
+	]);
+	return Object.fromEntries(noted) as T;
+}
+
+type Tell = () => Promise<void> | void;
+
+/** @param committed calls what tells the watcher, once what it tells of is written. */
 function hashed(
 	inner: DBTransactionAdapter,
-	sessionsGone: (sessions: readonly GoneSession[]) => Promise<void>,
+	committed: (tell: Tell) => Promise<void>,
 	watcher: AuthWatcher,
 ): Omit<DBTransactionAdapter, "id"> {
-	const told = (model: string, row: unknown) => {
+	const told = async (model: string, row: unknown) => {
 		const fields = row as Record<string, unknown> | null;
 		if (fields === null) return;
 		const id = String(fields["id"]);
-		if (model === "user") watcher.userChanged({ id, banned: Boolean(fields["banned"]) });
+		if (model === "user") await committed(() => watcher.userChanged({ id, banned: Boolean(fields["banned"]) }));
 		if (model === "apikey" && fields["enabled"] === false)
-			watcher.keysGone([{ id, referenceId: String(fields["referenceId"]) }]);
+			await committed(() => watcher.keysGone([{ id, referenceId: String(fields["referenceId"]) }]));
 	};
 	const doomed = (model: string, where: Where[]) =>
-		model === "session" || model === "apikey"
+		model === "session" || model === "apikey" || model === "user"
 			? inner.findMany<GoneSession & { readonly referenceId: string }>({ model, where, limit: maxSessionsAtOnce })
 			: Promise.resolve([]);
 	const ended = async (model: string, rows: readonly (GoneSession & { readonly referenceId: string })[]) => {
 		if (rows.length === 0) return;
-		if (model === "apikey") watcher.keysGone(rows);
-		else await sessionsGone(rows);
+		switch (model) {
+			case "apikey":
+				return committed(() => watcher.keysGone(rows));
+			case "session":
+				return committed(() => watcher.sessionsGone(rows));
+			case "user":
+				// The library leaves them, and they would open what is kept of their person.
+				for (const { id } of rows)
+					await inner.deleteMany({ model: "apikey", where: [{ field: "referenceId", value: id }] });
+				return committed(() => rows.forEach(watcher.userGone));
+		}
 	};
 	return {
 		create: async (args) => {
@@ -84,7 +116,7 @@ function hashed(
 			const update = { ...args.update };
 			if (field !== undefined && typeof update[field] === "string") update[field] = hashToken(update[field]);
 			const row = await inner.update({ ...args, update, where: hash(args) });
-			told(args.model, row);
+			await told(args.model, row);
 			return restored(args.model, args.where, row) as never;
 		},
 		updateMany: (args) => inner.updateMany({ ...args, where: hash(args) }),
@@ -103,7 +135,7 @@ function hashed(
 		},
 		consumeOne: async (args) => {
 			const row = await inner.consumeOne<GoneSession>({ ...args, where: hash(args) });
-			if (row !== null && args.model === "session") await sessionsGone([row]);
+			if (row !== null && args.model === "session") await committed(() => watcher.sessionsGone([row]));
 			return restored(args.model, args.where, row) as never;
 		},
 		incrementOne: async (args) =>

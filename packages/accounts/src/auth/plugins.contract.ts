@@ -257,7 +257,6 @@ export function pluginsSuite(open: HubSource): void {
 		for (const [path, body] of [
 			["ban-user", { userId: ownerId }],
 			["remove-user", { userId: ownerId }],
-			["set-user-password", { userId: ownerId, newPassword: "another password" }],
 			["set-role", { userId: carolId, role: "owner" }],
 			["create-user", { email: "x@example.test", password, name: "X", role: "owner" }],
 		] as const) {
@@ -270,5 +269,59 @@ export function pluginsSuite(open: HubSource): void {
 		for (const token of [carol, key]) expect((await hub.call("GET", "/me", undefined, bearer(token))).status).toBe(401);
 		const back = await hub.call("POST", "/auth/login", { email: "carol@example.test", password }, from(nextAddress()));
 		expect(back.status).toBe(403);
+	});
+
+	it("an administrator who is one no longer comes back by no invitation of theirs", async () => {
+		await using hub = await TestHub.open(open);
+		const owner = await hub.owner();
+		let people = 0;
+		const signUp = (invitation: string) =>
+			hub.call(
+				"POST",
+				"/auth/signup",
+				{ name: "Again", email: `again${++people}@example.test`, password, invitation },
+				from(nextAddress()),
+			);
+		for (const [path, more] of [
+			["set-role", { role: "user" }],
+			["ban-user", {}],
+			["remove-user", {}],
+		] as const) {
+			const admin = await hub.person(owner, `${path}@example.test`, "admin");
+			const userId = (await hub.call("GET", "/me", undefined, bearer(admin))).body.user.id;
+			const { code } = (await hub.call("POST", "/me/invitations", { role: "admin" }, bearer(admin))).body;
+			const other = (await hub.call("POST", "/me/invitations", { role: "admin" }, bearer(admin))).body;
+			expect((await signUp(other.code)).status).toBe(200);
+			expect((await hub.call("POST", `/auth/admin/${path}`, { userId, ...more }, bearer(owner))).status).toBe(200);
+			const refused = await signUp(code);
+			expect([path, refused.status, refused.body.error]).toEqual([path, 403, "bad_invitation"]);
+			const list = await hub.call("GET", "/me/invitations", undefined, bearer(owner));
+			expect(list.body.invitations).toEqual([]);
+		}
+	});
+
+	it("a person whom an administrator removes is out at once: sessions, API keys, and what is open by either", async () => {
+		await using hub = await TestHub.open(open);
+		const owner = await hub.owner();
+		const bob = await hub.person(owner, "bob@example.test");
+		const userId = (await hub.call("GET", "/me", undefined, bearer(bob))).body.user.id;
+		const key = (await hub.call("POST", "/auth/api-key/create", { name: "ci" }, bearer(bob))).body.key;
+		const watching = [bob, key].map(async (token) => {
+			const socket = await dialWebSocket(`ws://localhost:${hub.listener.port}/v1/machines/watch`, systemClock, {
+				headers: bearer(token),
+			});
+			if (!socket.ok) throw new Error(socket.message);
+			return { closed: new Promise<number>((resolve) => socket.connection.onClose(resolve)) };
+		});
+		const sockets = await Promise.all(watching);
+		expect((await hub.call("POST", "/auth/admin/remove-user", { userId }, bearer(owner))).status).toBe(200);
+		for (const { closed } of sockets) expect(await closed).toBe(4401);
+		for (const token of [bob, key])
+			expect((await hub.call("GET", "/me/people", undefined, bearer(token))).status).toBe(401);
+		const keys = await hub.tables.db
+			.selectFrom("auth_api_key" as never)
+			.selectAll()
+			.execute();
+		expect(keys).toEqual([]);
 	});
 }

@@ -14,6 +14,14 @@ export interface RequestFacts {
 	admitted: boolean;
 	/** Gives back what the admission used up; run when no account came of it. */
 	undo: (() => Promise<void>) | null;
+	/** What broke first, in the tables or around them; null = nothing. */
+	fault: unknown;
 }
 
 export const requestFacts = new AsyncLocalStorage<RequestFacts>();
+
+/** Keeps a fault for whoever answers the request that runs. */
+export function noteFault(fault: unknown): void {
+	const facts = requestFacts.getStore();
+	if (facts !== undefined) facts.fault ??= fault;
+}

@@ -10,6 +10,7 @@ import type { TicketPayload, TicketVerdict } from "./ticket.ts";
 export const nonceLimits = {
 	lifetimeMs: 60_000,
 	maxWaiting: 1000,
+	/** Nonces asked for and tickets refused. */
 	perAddress: { perSecond: 0.5, burst: 20, maxKeys: 10_000 },
 } as const;
 
@@ -53,11 +54,7 @@ export function ticketRoutes(deps: {
 			about: { summary: "A challenge for a device's ticket" },
 			credentials: ["none"],
 			handle: (context) => {
-				const waitMs = tries.take(context.remoteAddress);
-				if (waitMs > 0)
-					throw accountsError("rate_limited", `Too many tries from ${context.remoteAddress}.`, {
-						details: { retryAfterMs: waitMs },
-					});
+				assertWithin(tries.take(context.remoteAddress), context.remoteAddress);
 				const nonce = newSecret(deps.random);
 				nonces.set(nonce, true, nonceLimits.lifetimeMs);
 				return answer({ nonce, audience: deps.node, path: ticketPath, expiresInMs: nonceLimits.lifetimeMs }, 201);
@@ -71,7 +68,10 @@ export function ticketRoutes(deps: {
 			credentials: ["none"],
 			handle: async (context) => {
 				const body = await context.json(ticketBody);
+				// Those over the limit are not written down: a flood of them would push out everything else.
+				assertWithin(tries.waitMs(context.remoteAddress), context.remoteAddress);
 				const refuse = (message: string, ticketId = "") => {
+					tries.take(context.remoteAddress);
 					record(context, "device.ticket", ticketId, { outcome: "refused", details: { reason: message } });
 					return accountsError("bad_ticket", message);
 				};
@@ -90,4 +90,10 @@ export function ticketRoutes(deps: {
 			},
 		},
 	];
+}
+
+/** @throws WarrenError `rate_limited`. */
+function assertWithin(waitMs: number, address: string): void {
+	if (waitMs > 0)
+		throw accountsError("rate_limited", `Too many tries from ${address}.`, { details: { retryAfterMs: waitMs } });
 }

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { HostTable } from "../http/host-table.ts";
 import { Listener } from "../http/listener.ts";
 import type { Route } from "../http/route.ts";
-import { FetchListener } from "./fetch-listener.ts";
+import { FetchListener, type FetchListenerOptions } from "./fetch-listener.ts";
 
 const authenticator: Authenticator = {
 	kinds: ["session"],
@@ -15,7 +15,7 @@ const authenticator: Authenticator = {
 };
 const facts = { owner: "test", credentials: ["session"] } as const;
 
-function listening(routes: readonly Route[], more: { corsOrigins?: ReadonlySet<string> } = {}): FetchListener {
+function listening(routes: readonly Route[], more: Partial<FetchListenerOptions> = {}): FetchListener {
 	return new FetchListener(
 		{ clock: systemClock, logger: silentLogger },
 		{
@@ -66,6 +66,33 @@ describe("routes through Fetch", () => {
 		const body = new Blob([large]).stream();
 		const chunked = ask("/echo/hi", { method: "POST", headers, body, duplex: "half" });
 		expect((await listener.fetch(chunked)).status).toBe(413);
+	});
+
+	it("judge whoever holds a body back once more when it is there", async () => {
+		let isSignedIn = true;
+		const listener = listening([echo], {
+			authenticator: {
+				kinds: ["session"],
+				authenticate: async () =>
+					isSignedIn
+						? { ok: true, kind: "session", identity: { kind: "operator", name: "test" } }
+						: { ok: false, reason: "invalid", message: "signed out" },
+			},
+		});
+		const body = new ReadableStream<Uint8Array>(
+			{
+				pull: (controller) => {
+					isSignedIn = false;
+					controller.enqueue(Buffer.from('{"a":1}'));
+					controller.close();
+				},
+			},
+			// Only once somebody reads.
+			{ highWaterMark: 0 },
+		);
+		const headers = { "content-type": "application/json" };
+		const answer = await listener.fetch(ask("/echo/hi", { method: "POST", headers, body, duplex: "half" }));
+		expect(answer.status).toBe(401);
 	});
 
 	it("answer pages of named origins alone with CORS, refusals too", async () => {

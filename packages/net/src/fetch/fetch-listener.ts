@@ -3,7 +3,7 @@ import { type Clock, type CloseCode, type Identity, type Logger, WarrenError } f
 import { webSocketProtocol } from "../http/credentials.ts";
 import { listenerLimits } from "../http/listener-options.ts";
 import { closeCodeFor, closeReason } from "../http/pending-upgrade.ts";
-import { bodyTooLarge, boundedRequest, withBody } from "../http/request-context.ts";
+import { bodyTooLarge, boundedRequest, wholeRequest, withBody } from "../http/request-context.ts";
 import { type AcceptedTarget, RequestGate, type RequestGateOptions, type RequestHead } from "../http/request-gate.ts";
 import { asWarrenError, errorResponse, faultLine, httpError } from "../http/responses.ts";
 import type { RequestContext, Route, Upgrade } from "../http/route.ts";
@@ -90,7 +90,12 @@ export class FetchListener {
 			if (!("handle" in route)) throw httpError("not_found", `There is nothing at ${target.path.slice(0, 200)}.`);
 			const maxBodyBytes = route.maxBodyBytes ?? this.#options.maxBodyBytes ?? listenerLimits.maxBodyBytes;
 			if (Number(head.headers["content-length"] ?? 0) > maxBodyBytes) throw bodyTooLarge(maxBodyBytes);
-			return await route.handle(withBody(context, boundedRequest(request, maxBodyBytes)));
+			const bounded = boundedRequest(request, maxBodyBytes);
+			if (who.identity === null || request.body === null) return await route.handle(withBody(context, bounded));
+			const whole = await wholeRequest(bounded);
+			// Who holds a body back may lose their rights meanwhile.
+			const still = await this.#gate.authenticate(head, route, target, false);
+			return await route.handle(withBody(contextOf(request, head, target, params, still), whole));
 		} catch (thrown) {
 			this.#logFault(thrown, head);
 			const error = asWarrenError(thrown);

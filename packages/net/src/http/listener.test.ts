@@ -1,4 +1,13 @@
-import { type Authenticator, closeCodes, type DeviceId, silentLogger, systemClock, systemRandom } from "@warren/kernel";
+import {
+	type Authenticator,
+	closeCodes,
+	type DeviceId,
+	type Logger,
+	silentLogger,
+	systemClock,
+	systemRandom,
+	type Verdict,
+} from "@warren/kernel";
 import { RawClient } from "@warren/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import { z } from "zod";
@@ -113,9 +122,9 @@ const routes: Route[] = [
 ];
 
 let listener: Listener | undefined;
-const open = async (options: Partial<ListenerOptions> = {}) => {
+const open = async (options: Partial<ListenerOptions> = {}, logger: Logger = silentLogger) => {
 	listener = await Listener.open(
-		{ clock: systemClock, logger: silentLogger },
+		{ clock: systemClock, logger },
 		{
 			role: "test",
 			host: "127.0.0.1",
@@ -273,6 +282,53 @@ describe("a listener", () => {
 		expect(statusOf(await ask("POST /echo", { ...json, "Transfer-Encoding": "chunked" }, chunked))).toBe(200);
 	});
 
+	it("judges whoever holds a body back once more when it is there: rights may be gone by then", async () => {
+		let verdict: Verdict = { ok: true, kind: "device", identity: dana };
+		let asked = () => {};
+		const handled: unknown[] = [];
+		const { port } = await open({
+			authenticator: {
+				kinds: ["device"],
+				authenticate: async () => {
+					asked();
+					return verdict;
+				},
+			},
+			routes: [
+				{
+					owner: "test",
+					method: "POST",
+					path: "/write",
+					credentials: ["device"],
+					handle: async (context) => {
+						handled.push([context.identity, await context.json(z.object({ word: z.string() }))]);
+						return Response.json({});
+					},
+				},
+			],
+		});
+		const body = '{"word":"a"}';
+		const held = async (meanwhile: Verdict) => {
+			using client = await RawClient.open({ port });
+			verdict = { ok: true, kind: "device", identity: dana };
+			const admitted = new Promise<void>((resolve) => {
+				asked = resolve;
+			});
+			client.send(
+				head("POST /write", { ...good, "Content-Type": "application/json", "Content-Length": String(body.length) }),
+			);
+			await admitted;
+			verdict = meanwhile;
+			client.send(body);
+			return statusOf(await client.until(/\r\n\r\n[^]*\}/));
+		};
+		expect(await held({ ok: false, reason: "invalid", message: "signed out" })).toBe(401);
+		expect(handled).toEqual([]);
+		const renamed = { ...dana, name: "eve" };
+		expect(await held({ ok: true, kind: "device", identity: renamed })).toBe(200);
+		expect(handled).toEqual([[renamed, { word: "a" }]]);
+	});
+
 	it("takes JSON as JSON only, and says what is wrong with it", async () => {
 		await open();
 		const send = (body: string, type: string) =>
@@ -333,6 +389,42 @@ describe("a listener", () => {
 		expect(statusOf(await first.closed())).toBe(200);
 		second.send(head("GET /open", { Connection: "close" }));
 		expect(statusOf(await second.closed())).toBe(200);
+	});
+
+	it("writes nothing down of a client that leaves in the middle of its body; a fault beside it is", async () => {
+		const lines: unknown[] = [];
+		const logger = { ...silentLogger, error: (_line: string, fields?: object) => void lines.push(fields) };
+		let began = () => {};
+		let ended: (how: unknown) => void = () => {};
+		const reads: Route = {
+			owner: "test",
+			method: "POST",
+			path: "/reads",
+			credentials: ["none"],
+			handle: async (context) => {
+				began();
+				const how = await context.json(z.unknown()).catch((fault: unknown) => fault);
+				ended(how);
+				if (how instanceof Error) throw how;
+				throw new Error("broken");
+			},
+		};
+		const { port } = await open({ routes: [reads] }, logger);
+		const json = { "Content-Type": "application/json", "Content-Length": "2" };
+		const entered = new Promise<void>((resolve) => {
+			began = resolve;
+		});
+		const left = new Promise<unknown>((resolve) => {
+			ended = resolve;
+		});
+		const client = await RawClient.open({ port });
+		client.send(head("POST /reads", json));
+		client.send("{");
+		await entered;
+		client.socket.destroy();
+		expect(await left).toBeInstanceOf(Error);
+		expect(statusOf(await ask("POST /reads", json, "{}"))).toBe(500);
+		expect(lines).toEqual([expect.objectContaining({ path: "/reads", fault: "broken" })]);
 	});
 
 	it("keeps a fault's own message to itself", async () => {

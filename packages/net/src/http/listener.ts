@@ -25,7 +25,7 @@ import {
 	refuseUpgrade,
 	type UpgradeHost,
 } from "./pending-upgrade.ts";
-import { bodyTooLarge, boundedRequest, makeContext, type Target, withBody } from "./request-context.ts";
+import { bodyTooLarge, boundedRequest, makeContext, type Target, wholeRequest, withBody } from "./request-context.ts";
 import { type AcceptedTarget, RequestGate, type RequestHead } from "./request-gate.ts";
 import { RequestSpan } from "./request-span.ts";
 import { asWarrenError, errorResponse, faultLine, httpError, writeError } from "./responses.ts";
@@ -224,16 +224,13 @@ export class Listener implements Closeable, UpgradeHost {
 			isTaken = true;
 			if (span !== null) span.route = route.route.path;
 			if (incoming.method !== "GET" && incoming.method !== "HEAD") this.#gate.checkOrigin(head, target.origin);
-			const context = await this.#contextOf(incoming, head, route.route, {
-				...target,
-				params: route.params,
-				upgrade: false,
-				outgoing,
-			});
+			const admit = () =>
+				this.#contextOf(incoming, head, route.route, { ...target, params: route.params, upgrade: false, outgoing });
+			const context = await admit();
 			if ("stream" in route.route) {
 				this.#exchanges.streams(outgoing, context.identity);
 				await route.route.stream(context, incoming, outgoing);
-			} else await this.#answer(route.route as HandleRoute, context, incoming, outgoing);
+			} else await this.#answer(route.route as HandleRoute, { context, admit }, incoming, outgoing);
 		} catch (thrown) {
 			this.#logFault(thrown, incoming);
 			// Else the rest of a body that nobody reads would hold the connection for as long as its sender likes.
@@ -243,10 +240,13 @@ export class Listener implements Closeable, UpgradeHost {
 		}
 	}
 
-	/** Runs a HandleRoute through the Fetch adapter, whose Request is made only when it is used. */
+	/**
+	 * Runs a HandleRoute through the Fetch adapter, whose Request is made only when it is used.
+	 * @param admitted.admit judges the sender anew: who holds a body back may lose their rights meanwhile.
+	 */
 	#answer(
 		route: HandleRoute,
-		context: RequestContext,
+		{ context, admit }: { readonly context: RequestContext; readonly admit: () => Promise<RequestContext> },
 		incoming: IncomingMessage,
 		outgoing: ServerResponse,
 	): Promise<void> {
@@ -256,7 +256,10 @@ export class Listener implements Closeable, UpgradeHost {
 		const listener = getRequestListener(
 			async (request) => {
 				try {
-					return await route.handle(withBody(context, boundedRequest(request, maxBodyBytes)));
+					const bounded = boundedRequest(request, maxBodyBytes);
+					if (context.identity === null || incoming.complete) return await route.handle(withBody(context, bounded));
+					const whole = await wholeRequest(bounded);
+					return await route.handle(withBody(await admit(), whole));
 				} catch (thrown) {
 					this.#logFault(thrown, incoming);
 					return errorResponse(asWarrenError(thrown));
@@ -331,7 +334,7 @@ export class Listener implements Closeable, UpgradeHost {
 
 	#logFault(thrown: unknown, incoming: IncomingMessage): void {
 		const error = asWarrenError(thrown);
-		if (error.status < 500 || error.status === 503 || error.status === 502) return;
+		if (error.status < 500 || error.status === 503 || error.status === 502 || isLeft(incoming)) return;
 		this.#deps.logger.error("request failed", {
 			role: this.role,
 			method: incoming.method,
@@ -356,6 +359,11 @@ export class Listener implements Closeable, UpgradeHost {
 	handOver(incoming: IncomingMessage, socket: Duplex): void {
 		this.#exchanges.taken(socket, this.#identities.get(incoming) ?? null);
 	}
+}
+
+/** The client broke its own request off: no fault, and nobody may fill the log by it. */
+function isLeft(incoming: IncomingMessage): boolean {
+	return !incoming.complete && (incoming.errored as NodeJS.ErrnoException | null)?.code === "ECONNRESET";
 }
 
 function countOf(incoming: IncomingMessage, header: string): number {

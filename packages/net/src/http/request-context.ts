@@ -93,6 +93,13 @@ export function boundedRequest(request: Request, maxBodyBytes: number): Request 
 	} as RequestInit);
 }
 
+/** The same request, once its body is there. */
+export async function wholeRequest(request: Request): Promise<Request> {
+	if (request.method === "GET" || request.method === "HEAD") return request;
+	const body = await request.arrayBuffer();
+	return new Request(request.url, { method: request.method, headers: request.headers, body });
+}
+
 export function bodyTooLarge(maxBodyBytes: number): WarrenError {
 	return httpError("body_too_large", `The body is larger than ${maxBodyBytes} bytes.`, { details: { maxBodyBytes } });
 }
