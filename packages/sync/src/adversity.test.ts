@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
-import { closeCodes } from "@warren/kernel";
+import { closeCodes, type UserId } from "@warren/kernel";
 import { tempFolder } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 import * as Y from "yjs";
@@ -51,6 +51,17 @@ describe("a join storm (S8)", () => {
 		expect(lengthOf(joiners[0] as WireClient)).toBe(100);
 		expect(lengthOf(joiners[39] as WireClient)).toBe(100);
 		for (const each of joiners) each[Symbol.dispose]();
+	});
+
+	it("gets a long tail update by update, ended by a step 2 (S1, S8)", async () => {
+		await using hub = await openTestHub();
+		const { updates } = edits(40, 10_000);
+		const owned = updates.map((update) => ({ update, owner: "user:alice" }));
+		await hub.documents.create("alice" as UserId, { id: "big", title: "big" });
+		await hub.relay.log.append([{ room: "big", updates: owned }]);
+		using joiner = await new WireClient(hub.wsUrl, "big").sync();
+		expect(joiner.updates().length).toBe(updates.length + 1);
+		expect(lengthOf(joiner)).toBe(updates.length);
 	});
 
 	it("computes a difference once for all who lack the same", async () => {

@@ -7,6 +7,7 @@ import type { SyncSocket } from "./relay/sync-socket.ts";
 /** One end of a simulated connection; messages wait until the network delivers them. */
 export class SimulatedSocket implements SyncSocket {
 	readonly isBlocked = false;
+	readonly takenBytes = 0;
 	readonly inbox: Uint8Array[] = [];
 	peer: SimulatedSocket | undefined;
 	open = true;
@@ -16,6 +17,10 @@ export class SimulatedSocket implements SyncSocket {
 	send(outgoing: Pick<Outgoing, "messages">): boolean {
 		if (this.open) this.peer?.inbox.push(...outgoing.messages.map((each) => each.slice()));
 		return true;
+	}
+
+	inTurn(work: () => Promise<void>): void {
+		void work();
 	}
 
 	close(): void {

@@ -20,6 +20,7 @@ const maxMessageBytes = 32 * 1024 * 1024;
 /** A client's WebSocket that the platform keeps. It tells nobody how much of what was sent has gone out. */
 export class ObjectSocket implements SyncSocket {
 	readonly isBlocked = false;
+	readonly takenBytes = 0;
 	readonly #socket: HibernatingSocket;
 	#onMessage: (message: Uint8Array) => void = () => {};
 	readonly #onClose: ((clean: boolean) => void)[] = [];
@@ -62,6 +63,10 @@ export class ObjectSocket implements SyncSocket {
 			this.#socket.send(message);
 		}
 		return true;
+	}
+
+	inTurn(work: () => Promise<void>): void {
+		void work();
 	}
 
 	close(code: number, error: string, message: string): void {

@@ -6,6 +6,7 @@ import { discoveryRoomOf } from "./discovery-access.ts";
 /** To its room a socket like any other; what is said to it, it knows. */
 export class OwnSocket implements SyncSocket {
 	readonly isBlocked = false;
+	readonly takenBytes = 0;
 	isOpen = true;
 	#onMessage: (message: Uint8Array) => void = () => {};
 	readonly #onClose: ((clean: boolean) => void)[] = [];
@@ -35,6 +36,10 @@ export class OwnSocket implements SyncSocket {
 
 	send(): boolean {
 		return true;
+	}
+
+	inTurn(work: () => Promise<void>): void {
+		void work();
 	}
 
 	close(): void {

@@ -54,21 +54,23 @@ export class DocumentHistory implements DocumentContents {
 		const head = await this.#relay.log.head(room);
 		if (head.quarantine !== null) return this.#replace(room, to, id);
 		await this.checkpoint(room, `before restoring ${id}`);
-		const updates = await readAll(this.#relay.log, room);
-		const update = await this.#relay.documents.need({ kind: "revert", updates, to });
+		const update = await this.#relay.documents.need(async () => ({
+			kind: "revert",
+			updates: await readAll(this.#relay.log, room),
+			to,
+		}));
 		await this.#relay.insert(room, update, actor);
 	}
 
 	/** The whole document as one update. */
 	async update(room: string): Promise<Uint8Array> {
 		await this.#relay.flush();
-		return (await this.#relay.documents.need({ kind: "compact", updates: await readAll(this.#relay.log, room) }))
-			.update;
+		return (await this.#compacted(room)).update;
 	}
 
 	async json(room: string): Promise<unknown> {
 		await this.#relay.flush();
-		return this.#relay.documents.need({ kind: "json", updates: await readAll(this.#relay.log, room) });
+		return this.#relay.documents.need(async () => ({ kind: "json", updates: await readAll(this.#relay.log, room) }));
 	}
 
 	/** Equal for equal documents: for finding out whether a client has diverged. */
@@ -76,7 +78,14 @@ export class DocumentHistory implements DocumentContents {
 		await this.#relay.flush();
 		const head = await this.#relay.log.head(room);
 		if (head.tail.count === 0 && head.snapshot !== null) return head.snapshot.hash;
-		return (await this.#relay.documents.need({ kind: "compact", updates: await readAll(this.#relay.log, room) })).hash;
+		return (await this.#compacted(room)).hash;
+	}
+
+	#compacted(room: string) {
+		return this.#relay.documents.need(async () => ({
+			kind: "compact",
+			updates: await readAll(this.#relay.log, room),
+		}));
 	}
 
 	async #replace(room: string, update: Uint8Array, id: number): Promise<void> {

@@ -12,6 +12,7 @@ export class LinkSocket implements SyncSocket {
 	readonly #connection: DocumentTransport;
 	readonly #presence = new LinkPresence();
 	readonly #onProgress: () => void;
+	#sentBytes = 0;
 	/** Updates sent up, and how many of them the hub has on disk. */
 	sent = 0;
 	durable = 0;
@@ -28,6 +29,10 @@ export class LinkSocket implements SyncSocket {
 		return this.#connection.bufferedBytes > syncLimits.maxLiveBufferedBytes;
 	}
 
+	get takenBytes(): number {
+		return this.#sentBytes - this.#connection.bufferedBytes;
+	}
+
 	send(outgoing: Outgoing): boolean {
 		for (const message of outgoing.messages) {
 			const frame = decodeFrame(message);
@@ -37,9 +42,14 @@ export class LinkSocket implements SyncSocket {
 				continue;
 			}
 			if (frame.type === "update") this.sent += 1;
+			this.#sentBytes += message.length;
 			this.#connection.send(message);
 		}
 		return !this.isBlocked;
+	}
+
+	inTurn(work: () => Promise<void>): void {
+		void work();
 	}
 
 	/** The local room ends it: not the hub's fault, so the link tries again. */

@@ -1,7 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type AwarenessEntry, AwarenessTable, encodeEntries, readAwareness } from "./awareness.ts";
+import { decodeFrame, encodeAwareness } from "./frames.ts";
 import { syncLimits } from "./limits.ts";
+import { decodeNote, encodeNote, maxNoteBytes, presenceNotes } from "./room-notes.ts";
 
 const state = (client: number, clock: number, text: string | null = `{"n":${clock}}`): AwarenessEntry => ({
 	client,
@@ -86,7 +88,7 @@ describe("leaving (S12)", () => {
 		for (const socket of [1, 2, 3]) table.receive(socket, "user:a", [state(socket, 1)], 0);
 		table.takeChanges();
 		table.socketClosed(1, true, 10);
-		expect(readAwareness(table.takeChanges() as Uint8Array)).toEqual([state(1, 1, null)]);
+		expect(table.takeChanges().map((payload) => readAwareness(payload))[0]).toEqual([state(1, 1, null)]);
 		table.socketClosed(2, false, 10);
 		expect(table.expire(10 + syncLimits.leaveGraceMs - 1)).toBe(10 + syncLimits.leaveGraceMs);
 		expect(table.size).toBe(2);
@@ -94,6 +96,28 @@ describe("leaving (S12)", () => {
 		expect(seen(table)).toEqual([[3, 1]]);
 		expect(table.expire(syncLimits.awarenessTimeoutMs)).toBeNull();
 		expect(table.size).toBe(0);
+	});
+
+	it("what all who are present say is bounded together, and told in messages that may be read (S11)", () => {
+		const table = new AwarenessTable();
+		const large = { client: 0, clock: 1, state: JSON.stringify("x".repeat(syncLimits.maxAwarenessStateBytes - 2)) };
+		const most = syncLimits.maxPresentStateBytes / syncLimits.maxAwarenessStateBytes;
+		for (let socket = 1; socket <= most; socket++)
+			expect(table.receive(socket, "user:a", [{ ...large, client: socket }], 0)).toBe(0);
+		expect(table.receive(most + 1, "user:b", [state(most + 1, 1)], 0)).toBe(1);
+		expect(table.receive(1, "user:a", [state(1, 2)], 0)).toBe(0);
+		expect(table.receive(most + 1, "user:b", [state(most + 1, 1)], 0)).toBe(0);
+		for (const payloads of [table.takeChanges(), table.encodeAll()]) {
+			for (const payload of payloads) expect(decodeFrame(encodeAwareness(payload)).type).toBe("awareness");
+			const told = payloads.flatMap((payload) => readAwareness(payload) as AwarenessEntry[]);
+			expect(new Set(told.map(({ client }) => client)).size).toBe(most + 1);
+		}
+		const notes = presenceNotes(table.entriesHere()).map((note) => encodeNote("relay", note));
+		for (const note of notes) expect(note.length).toBeLessThan(maxNoteBytes + 1_000);
+		const heard = notes.map((note) => decodeNote(note)?.note);
+		expect(heard.flatMap((note) => (note?.type === "presence" ? note.entries : []))).toHaveLength(most + 1);
+		for (let socket = 1; socket <= most + 1; socket++) table.socketClosed(socket, true, 0);
+		expect(table.receive(1, "user:a", [{ ...large, client: 5_000 }], 0)).toBe(0);
 	});
 
 	it("what is remembered of the departed is bounded", () => {

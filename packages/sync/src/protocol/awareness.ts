@@ -1,3 +1,4 @@
+import { inParts } from "./in-parts.ts";
 import { syncLimits } from "./limits.ts";
 import { Malformed, Reader } from "./reader.ts";
 import type { OwnedEntry } from "./room-notes.ts";
@@ -33,6 +34,20 @@ export function readAwareness(payload: Uint8Array, limits = syncLimits): Awarene
 		if (thrown instanceof Malformed) return `the awareness message is malformed: ${thrown.message}`;
 		throw thrown;
 	}
+}
+
+/** What an entry takes in a message, at most. */
+export function entryBytes({ state }: AwarenessEntry): number {
+	return maxEntryHeadBytes + Buffer.byteLength(state ?? "null");
+}
+
+/** Client, clock and the state's length, of eight bytes at most each. */
+const maxEntryHeadBytes = 24;
+
+/** As many payloads as it takes: what is longer than one may be, readers of this protocol refuse. */
+function encodeInMessages(entries: readonly AwarenessEntry[], limits: typeof syncLimits): Uint8Array[] {
+	const most = { bytes: limits.maxAwarenessBytes - maxEntryHeadBytes, entries: limits.maxAwarenessEntries };
+	return inParts(entries, entryBytes, most).map(encodeEntries);
 }
 
 export function encodeEntries(entries: readonly AwarenessEntry[]): Uint8Array {
@@ -92,6 +107,10 @@ export class AwarenessTable {
 	readonly #changedHere = new Set<number>();
 	/** Owners of clients that another relay spoke for, and does no more. */
 	readonly #vacated = new Set<string>();
+	/** Of the states of all who are present. */
+	#stateBytes = 0;
+	/** What joiners are told, until somebody's state is another. */
+	#everybody: readonly Uint8Array[] | null = null;
 	readonly #limits: typeof syncLimits;
 
 	constructor(limits = syncLimits) {
@@ -117,7 +136,7 @@ export class AwarenessTable {
 			if (entry.state === null) this.#depart(entry.client, entry.clock, now);
 			else {
 				const state = options.stamp === undefined ? entry.state : options.stamp(entry.state);
-				if (state === null) foreign += 1;
+				if (state === null || !this.#fits(entry.client, state)) foreign += 1;
 				else this.#set(socket, owner, { ...entry, state }, now);
 			}
 		}
@@ -135,6 +154,7 @@ export class AwarenessTable {
 				if (present?.socket === relay) this.#depart(entry.client, entry.clock, now);
 				continue;
 			}
+			if (!this.#fits(entry.client, entry.state)) continue;
 			if (present === undefined) {
 				const departed = this.#departed.get(entry.client);
 				const old = departed !== undefined && (departed.owner !== owner || entry.clock < departed.clock);
@@ -175,11 +195,10 @@ export class AwarenessTable {
 	}
 
 	/** What changed since the last call, encoded once for everybody, its sender included: a stock client that hears nothing reconnects. */
-	takeChanges(): Uint8Array | null {
-		if (this.#changed.size === 0) return null;
+	takeChanges(): readonly Uint8Array[] {
 		const entries = [...this.#changed].map((client) => this.#entryOf(client)).filter((entry) => entry !== null);
 		this.#changed.clear();
-		return entries.length === 0 ? null : encodeEntries(entries);
+		return encodeInMessages(entries, this.#limits);
 	}
 
 	/** What sockets here said since the last call. */
@@ -226,10 +245,10 @@ export class AwarenessTable {
 		return this.#changed.size > 0;
 	}
 
-	/** Everybody present, for one who joins; null when nobody is. */
-	encodeAll(): Uint8Array | null {
-		if (this.#present.size === 0) return null;
-		return encodeEntries([...this.#present.values()].map((present) => present.entry));
+	/** Everybody present, for one who joins; encoded once for all who do. */
+	encodeAll(): readonly Uint8Array[] {
+		this.#everybody ??= encodeInMessages(this.entries(), this.#limits);
+		return this.#everybody;
 	}
 
 	entries(): AwarenessEntry[] {
@@ -262,9 +281,22 @@ export class AwarenessTable {
 		return (this.#clientsOf.get(socket)?.size ?? 0) < maxClients;
 	}
 
+	/** Whether this state of the client's leaves room for the others'. */
+	#fits(client: number, state: string): boolean {
+		const before = this.#present.get(client)?.entry.state?.length ?? 0;
+		return this.#stateBytes - before + state.length <= this.#limits.maxPresentStateBytes;
+	}
+
 	#renew(client: number, present: Present): void {
-		this.#present.delete(client);
+		this.#drop(client);
 		this.#present.set(client, present);
+		this.#stateBytes += present.entry.state?.length ?? 0;
+	}
+
+	#drop(client: number): void {
+		this.#stateBytes -= this.#present.get(client)?.entry.state?.length ?? 0;
+		this.#present.delete(client);
+		this.#everybody = null;
 	}
 
 	#set(socket: number, owner: string, entry: AwarenessEntry, now: number): void {
@@ -284,7 +316,7 @@ export class AwarenessTable {
 	#depart(client: number, clock: number, now: number): void {
 		const present = this.#present.get(client);
 		if (present === undefined) return;
-		this.#present.delete(client);
+		this.#drop(client);
 		this.#forget(present.socket, client);
 		this.#departed.delete(client);
 		this.#departed.set(client, { clock: Math.max(clock, present.entry.clock), owner: present.owner, at: now });

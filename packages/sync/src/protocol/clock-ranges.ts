@@ -1,5 +1,8 @@
 import type { ClockRange } from "./update-facts.ts";
 
+/** So many are put in one by one. */
+const fewRanges = 64;
+
 /** Disjoint ranges in order, as small as they can be: a set of clocks. */
 export class ClockRanges {
 	#ranges: ClockRange[] = [];
@@ -24,6 +27,28 @@ export class ClockRanges {
 			to = Math.max(to, each.to);
 		}
 		ranges.splice(first, beyond - first, { from, to });
+	}
+
+	/** In one pass, where one after another would move what is held once for each. */
+	addAll(added: readonly ClockRange[]): void {
+		if (added.length < fewRanges) {
+			for (const range of added) this.add(range);
+			return;
+		}
+		const inOrder = [...this.#ranges, ...added].sort((a, b) => a.from - b.from);
+		this.#ranges = [];
+		for (const range of inOrder) {
+			const last = this.#ranges.length - 1;
+			const before = this.#ranges[last];
+			if (before === undefined || range.from > before.to) this.#ranges.push(range);
+			else if (range.to > before.to) this.#ranges[last] = { from: before.from, to: range.to };
+		}
+	}
+
+	/** Whether it overlaps or adjoins what is held: then it adds no range. */
+	touches(range: ClockRange): boolean {
+		const found = this.#ranges[this.#firstReaching(range.from)];
+		return found !== undefined && found.from <= range.to;
 	}
 
 	covers(range: ClockRange): boolean {

@@ -13,6 +13,7 @@ export class Coverage {
 	readonly #structs = new Map<number, ClockRanges>();
 	readonly #deletes = new Map<number, ClockRanges>();
 	#pendingRanges = 0;
+	#ranges = 0;
 
 	/** Whether everything in the update is in the log already. */
 	covers(facts: UpdateFacts): boolean {
@@ -48,20 +49,31 @@ export class Coverage {
 		for (const [client, ranges] of facts.structs) {
 			const held = this.#structs.get(client) ?? new ClockRanges();
 			const before = pendingOf(held);
-			for (const range of ranges) held.add(range);
+			this.#put(held, ranges);
 			this.#pendingRanges += pendingOf(held) - before;
 			this.#structs.set(client, held);
 		}
 		for (const [client, ranges] of facts.deletes) {
 			const held = this.#deletes.get(client) ?? new ClockRanges();
-			for (const range of ranges) held.add(range);
+			this.#put(held, ranges);
 			this.#deletes.set(client, held);
 		}
+	}
+
+	/** How many ranges it would be with these: at most, for two of them may close a gap. */
+	rangesWith(facts: UpdateFacts): number {
+		return this.#ranges + untouched(this.#structs, facts.structs) + untouched(this.#deletes, facts.deletes);
 	}
 
 	/** Ranges that wait for a gap before them. */
 	get pendingRanges(): number {
 		return this.#pendingRanges;
+	}
+
+	#put(held: ClockRanges, ranges: readonly ClockRange[]): void {
+		const before = held.ranges.length;
+		held.addAll(ranges);
+		this.#ranges += held.ranges.length - before;
 	}
 
 	/** What a client must not send again (Yjs V1). A gap ends the run: what lies beyond it is asked for again. */
@@ -127,6 +139,15 @@ export function readStateVector(bytes: Uint8Array): ReadonlyMap<number, number> 
 
 function pendingOf(held: ClockRanges): number {
 	return held.ranges.length - (held.contiguous > 0 ? 1 : 0);
+}
+
+function untouched(held: ReadonlyMap<number, ClockRanges>, added: ReadonlyMap<number, readonly ClockRange[]>): number {
+	let count = 0;
+	for (const [client, ranges] of added) {
+		const known = held.get(client);
+		for (const range of ranges) if (known?.touches(range) !== true) count += 1;
+	}
+	return count;
 }
 
 function coversAll(

@@ -38,6 +38,6 @@ export type {
 	SocketId,
 } from "./room-effects.ts";
 export { RoomMachine } from "./room-machine.ts";
-export { decodeNote, encodeNote, maxNoteBytes, type OwnedEntry, type RoomNote } from "./room-notes.ts";
+export { decodeNote, encodeNote, maxNoteBytes, type OwnedEntry, presenceNotes, type RoomNote } from "./room-notes.ts";
 export { type ClockRange, emptyUpdate, readUpdate, type UpdateFacts } from "./update-facts.ts";
 export { runsBySource, UpdateSequence } from "./update-sequence.ts";

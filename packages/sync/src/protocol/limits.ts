@@ -8,6 +8,8 @@ export const syncLimits = {
 	maxClockGap: 2 ** 24,
 	/** Ranges that wait for a gap before them to close, in one room. */
 	maxPendingRanges: 10_000,
+	/** Ranges of clocks, held and deleted, that one update may name, and one room be in: each costs memory while it is open. */
+	maxRanges: 1_000_000,
 	/** Nesting of arrays and objects in content; deeper is an attack on the stack of every reader. */
 	maxContentDepth: 64,
 	/** Bytes of a state vector that a client sends. */
@@ -20,6 +22,8 @@ export const syncLimits = {
 	maxAwarenessEntries: 2_000,
 	/** Clients present in one room. */
 	maxAwarenessClients: 2_000,
+	/** Their states together: whoever joins is told all of them, and must be able to take that. */
+	maxPresentStateBytes: 2 * 1024 * 1024,
 	/** Clients that left, whose clocks are remembered so that a replay is refused. */
 	maxDeparted: 4_000,
 	departedMs: 120_000,
@@ -36,6 +40,9 @@ export const syncLimits = {
 	/** Token bucket of a socket: bytes. */
 	bytesPerSecond: 4 * 1024 * 1024,
 	byteBurst: 128 * 1024 * 1024,
+	/** Token bucket of a shared socket: openings and closings of channels. Each opening asks for a permit. */
+	channelsPerSecond: 100,
+	channelBurst: 2_000,
 	/** Sockets in one room. */
 	maxRoomSockets: 2_000,
 	/** Bytes of a room that wait for their commit; above it writers are told to come back. */

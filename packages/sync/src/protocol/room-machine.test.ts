@@ -189,6 +189,24 @@ describe("updates", () => {
 		expect(closes(machine.drain())).toEqual([[1, closeCodes.unavailable, "too_many"]]);
 	});
 
+	it("name no more ranges than the limit, and a room is in no more of them (S3)", () => {
+		const deletes = (client: number, ...froms: number[]) =>
+			encodeUpdate(new Uint8Array([0, 1, client, froms.length, ...froms.flatMap((from) => [from, 1])]));
+		const machine = room({ maxRanges: 4 });
+		for (const socket of [1, 2, 3]) live(machine, socket);
+		machine.receive(1, deletes(7, 0, 10, 20, 30), 0);
+		expect(appended(machine.drain())).toHaveLength(1);
+		machine.receive(1, deletes(7, 1, 9, 40, 50, 60), 0);
+		expect(closes(machine.drain())).toEqual([[1, closeCodes.badRequest, "bad_request"]]);
+		// What adjoins a range that is held makes it longer.
+		machine.receive(2, deletes(7, 1, 9, 11), 0);
+		expect(appended(machine.drain())).toHaveLength(1);
+		machine.receive(2, deletes(7, 40), 0);
+		expect(closes(machine.drain())).toEqual([[2, closeCodes.forbidden, "room_full"]]);
+		machine.receive(3, deletes(8, 0), 0);
+		expect(closes(machine.drain())).toEqual([[3, closeCodes.forbidden, "room_full"]]);
+	});
+
 	it("end where the room is full (S14)", () => {
 		const most = edit(0).length + edit(1).length;
 		const machine = room({ maxRoomBytes: most });
@@ -232,6 +250,24 @@ describe("a slow reader (S9)", () => {
 		machine.handleTimeout(syncLimits.stalledMs);
 		expect(closes(machine.drain())).toEqual([[2, closeCodes.tooSlow, "too_slow"]]);
 	});
+
+	it("is not closed while it takes something, and asking again is no reading", () => {
+		const machine = blocked();
+		machine.taken(2, 100, 0);
+		machine.drain();
+		machine.taken(2, 200, 20_000);
+		machine.handleTimeout(20_000 + syncLimits.stalledMs - 1);
+		expect(machine.drain()).toEqual([]);
+		machine.receive(2, encodeStep1(emptyVector), 50_000);
+		machine.waits(2, 50_000);
+		machine.receive(2, encodeStep1(emptyVector), 60_000);
+		machine.waits(2, 60_000);
+		machine.taken(2, 200, 60_000);
+		expect(machine.slow()).toEqual([2]);
+		machine.drain();
+		machine.handleTimeout(50_000 + syncLimits.stalledMs);
+		expect(closes(machine.drain())).toEqual([[2, closeCodes.tooSlow, "too_slow"]]);
+	});
 });
 
 describe("awareness", () => {
@@ -252,6 +288,10 @@ describe("awareness", () => {
 		machine.handleTimeout(100 + syncLimits.awarenessWindowMs);
 		expect(machine.drain().filter((each) => each.type === "send")).toHaveLength(1);
 		machine.receive(2, encodeQueryAwareness(), 200);
+		expect(sentTo(machine.drain(), 2)).toEqual(["awareness"]);
+		machine.receive(2, encodeQueryAwareness(), 200 + syncLimits.awarenessWindowMs - 1);
+		expect(machine.drain()).toEqual([]);
+		machine.receive(2, encodeQueryAwareness(), 200 + syncLimits.awarenessWindowMs);
 		expect(sentTo(machine.drain(), 2)).toEqual(["awareness"]);
 	});
 

@@ -20,33 +20,9 @@ import type {
 	RoomMachineOptions,
 	SocketId,
 } from "./room-effects.ts";
+import { type Member, type Progress, slowSince } from "./room-member.ts";
 import type { OwnedEntry } from "./room-notes.ts";
 import { readUpdate, type UpdateFacts } from "./update-facts.ts";
-
-/**
- * How far the document has got to one socket.
- *
- *   new ──step 1──► planning ──plan sent──► behind ──log read──► live
- *                      ▲                      ▲  ◄──too much buffered──┘
- *                      └──────step 1──────────┴─────────────────────────
- */
-type Progress =
-	| { readonly at: "new" }
-	| { readonly at: "planning" }
-	/** Everything up to `after` is on its way; the rest comes from the log, once there is room. */
-	| { readonly at: "behind"; readonly after: number; readonly since: number; readonly reading: boolean }
-	| { readonly at: "live" };
-
-interface Member {
-	readonly socket: SocketId;
-	readonly who: MemberOptions;
-	readonly joinedAt: number;
-	progress: Progress;
-	/** Document updates received, and how many of those are on disk; for acknowledgements, in order. */
-	received: number;
-	durable: number;
-	deniedAt: number;
-}
 
 /**
  * One room, without I/O: takes messages and `now` (milliseconds, monotonic), gives effects (`drain`) and its next
@@ -120,6 +96,8 @@ export class RoomMachine {
 			received: standing?.received ?? 0,
 			durable: standing?.received ?? 0,
 			deniedAt: Number.NEGATIVE_INFINITY,
+			takenBytes: 0,
+			toldAt: Number.NEGATIVE_INFINITY,
 		};
 		this.#members.set(socket, member);
 		this.#timed.add(member);
@@ -129,7 +107,7 @@ export class RoomMachine {
 		}
 		if (standing !== undefined) return this.#resume(member, standing);
 		if (who.access === "read-write") this.#send([socket], encodeStep1(this.#coverage.stateVector()));
-		this.#sendAwarenessTo(socket);
+		this.#sendAwarenessTo(member);
 	}
 
 	/** Null when it is not here. Exact once everything that it sent is on disk. */
@@ -248,8 +226,31 @@ export class RoomMachine {
 		if (member?.progress.at === "live") this.#move(member, { at: "behind", after, since: now, reading: true });
 	}
 
+	/** Its first sync waits until what was sent before has been read. */
+	waits(socket: SocketId, now: number): void {
+		const member = this.#members.get(socket);
+		if (member?.progress.at === "planning" && member.progress.since === null)
+			this.#move(member, { at: "planning", since: now });
+	}
+
+	/** Those that will be closed unless their readers take something. */
+	slow(): SocketId[] {
+		return [...this.#timed].filter((member) => slowSince(member) !== null).map((member) => member.socket);
+	}
+
+	/** @param bytes that its reader has taken so far: while they grow, it is slow and not stalled. */
+	taken(socket: SocketId, bytes: number, now: number): void {
+		const member = this.#members.get(socket);
+		if (member === undefined || member.takenBytes === bytes) return;
+		member.takenBytes = bytes;
+		const { progress } = member;
+		if (progress.at !== "new" && progress.at !== "live" && slowSince(member) !== null)
+			this.#move(member, { ...progress, since: now });
+	}
+
 	drained(socket: SocketId, now: number): void {
 		const member = this.#members.get(socket);
+		if (member?.progress.at === "planning") this.#move(member, { at: "planning", since: null });
 		if (member?.progress.at !== "behind" || !member.progress.reading) return;
 		this.#move(member, { ...member.progress, since: now, reading: false });
 		this.#continue(member);
@@ -261,10 +262,11 @@ export class RoomMachine {
 		this.#awareness.expire(now);
 		for (const member of this.#timed) {
 			const { progress } = member;
+			const since = slowSince(member);
 			if (progress.at === "new" && member.joinedAt + this.#limits.firstMessageMs <= now) {
 				const message = `no sync step 1 came within ${this.#limits.firstMessageMs} ms`;
 				this.#close(member, closeCodes.badRequest, "bad_request", message);
-			} else if (progress.at === "behind" && progress.reading && progress.since + this.#limits.stalledMs <= now) {
+			} else if (since !== null && since + this.#limits.stalledMs <= now) {
 				const message = `too slow: nothing was read for ${this.#limits.stalledMs} ms`;
 				this.#close(member, closeCodes.tooSlow, "too_slow", message);
 			}
@@ -275,9 +277,10 @@ export class RoomMachine {
 	nextDeadline(): number | null {
 		let next = this.#awareness.nextExpiry() ?? Number.POSITIVE_INFINITY;
 		if (this.#awareness.hasChanges) next = Math.min(next, this.#awarenessSentAt + this.#limits.awarenessWindowMs);
-		for (const { progress, joinedAt } of this.#timed) {
-			if (progress.at === "new") next = Math.min(next, joinedAt + this.#limits.firstMessageMs);
-			if (progress.at === "behind" && progress.reading) next = Math.min(next, progress.since + this.#limits.stalledMs);
+		for (const member of this.#timed) {
+			if (member.progress.at === "new") next = Math.min(next, member.joinedAt + this.#limits.firstMessageMs);
+			const since = slowSince(member);
+			if (since !== null) next = Math.min(next, since + this.#limits.stalledMs);
 		}
 		return next === Number.POSITIVE_INFINITY ? null : next;
 	}
@@ -291,7 +294,7 @@ export class RoomMachine {
 	#resume(member: Member, { progress, entries }: MemberStanding): void {
 		if (progress === "live") member.progress = { at: "live" };
 		if (progress === "behind") {
-			member.progress = { at: "planning" };
+			member.progress = { at: "planning", since: null };
 			this.#effects.push({ type: "plan", socket: member.socket, clocks: new Map() });
 		}
 		// Stamped when they came; and everybody has them.
@@ -305,7 +308,8 @@ export class RoomMachine {
 			case "step1": {
 				const clocks = readStateVector(frame.stateVector);
 				if (typeof clocks === "string") return this.#refuse(member, clocks);
-				this.#move(member, { at: "planning" });
+				// Asking again is no reading.
+				if (member.progress.at !== "planning") this.#move(member, { at: "planning", since: null });
 				this.#effects.push({ type: "plan", socket: member.socket, clocks });
 				return;
 			}
@@ -321,7 +325,9 @@ export class RoomMachine {
 				return;
 			}
 			case "query-awareness":
-				return this.#sendAwarenessTo(member.socket);
+				// Who was told a moment ago hears what has changed since anyway.
+				if (member.toldAt + this.#limits.awarenessWindowMs <= now) this.#sendAwarenessTo(member);
+				return;
 			// A link to another relay hears these from it.
 			case "auth":
 			case "durable":
@@ -332,7 +338,7 @@ export class RoomMachine {
 	}
 
 	#update(member: Member, update: Uint8Array, now: number): void {
-		const reading = readUpdate(update);
+		const reading = readUpdate(update, this.#limits.maxRanges);
 		if (!reading.ok) return this.#refuse(member, reading.message);
 		const { facts } = reading;
 		const writes = member.who.access === "read-write" && this.#keepsUpdates;
@@ -340,6 +346,10 @@ export class RoomMachine {
 		if (!writes) return this.#deny(member, now);
 		const refused = this.#coverage.refuses(facts, this.#limits);
 		if (refused !== null) return this.#refuse(member, refused);
+		if (this.#coverage.rangesWith(facts) > this.#limits.maxRanges) {
+			const message = `this document is in ${this.#limits.maxRanges} pieces`;
+			return this.#close(member, closeCodes.forbidden, "room_full", message);
+		}
 		if (this.#storedBytes + this.#uncommittedBytes + update.length > this.#limits.maxRoomBytes) {
 			const message = `this document has reached ${this.#limits.maxRoomBytes} bytes`;
 			return this.#close(member, closeCodes.forbidden, "room_full", message);
@@ -390,7 +400,7 @@ export class RoomMachine {
 
 	#move(member: Member, progress: Progress): void {
 		member.progress = progress;
-		if (progress.at === "behind") this.#timed.add(member);
+		if (progress.at === "behind" || (progress.at === "planning" && progress.since !== null)) this.#timed.add(member);
 		else this.#timed.delete(member);
 	}
 
@@ -401,12 +411,14 @@ export class RoomMachine {
 
 	#flushAwareness(now: number): void {
 		if (!this.#awareness.hasChanges || this.#awarenessSentAt + this.#limits.awarenessWindowMs > now) return;
-		const payload = this.#awareness.takeChanges();
+		const payloads = this.#awareness.takeChanges();
 		if (this.#shared) this.#tellPresence();
-		if (payload === null) return;
+		if (payloads.length === 0) return;
 		this.#awarenessSentAt = now;
 		this.#effects.push({ type: "presence" });
-		if (this.#members.size > 0) this.#send([...this.#members.keys()], encodeAwareness(payload));
+		if (this.#members.size === 0) return;
+		const everybody = [...this.#members.keys()];
+		for (const payload of payloads) this.#send(everybody, encodeAwareness(payload));
 	}
 
 	/**
@@ -426,9 +438,9 @@ export class RoomMachine {
 		this.#effects.push({ type: "send", to, message: encodeQueryAwareness() });
 	}
 
-	#sendAwarenessTo(socket: SocketId): void {
-		const payload = this.#awareness.encodeAll();
-		if (payload !== null) this.#send([socket], encodeAwareness(payload));
+	#sendAwarenessTo(member: Member): void {
+		member.toldAt = this.#now;
+		for (const payload of this.#awareness.encodeAll()) this.#send([member.socket], encodeAwareness(payload));
 	}
 
 	/** Said once a second, so that a writer who may not is told and not flooded. */

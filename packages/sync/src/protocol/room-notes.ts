@@ -1,4 +1,5 @@
-import { type AwarenessEntry, encodeEntries, readAwareness } from "./awareness.ts";
+import { type AwarenessEntry, encodeEntries, entryBytes, readAwareness } from "./awareness.ts";
+import { inParts } from "./in-parts.ts";
 import { syncLimits } from "./limits.ts";
 import { Malformed, Reader } from "./reader.ts";
 import { Writer } from "./writer.ts";
@@ -77,6 +78,16 @@ export function encodeNote(relay: string, note: RoomNote): Uint8Array {
 	}
 	return writer.take();
 }
+
+/** Presence in as many notes as it takes: what is longer than the bus takes, it refuses. */
+export function presenceNotes(entries: readonly OwnedEntry[]): RoomNote[] {
+	const bytesOf = ({ owner, entry }: OwnedEntry) => entryBytes(entry) + maxLengthBytes + Buffer.byteLength(owner);
+	const most = { bytes: maxNoteBytes, entries: syncLimits.maxAwarenessEntries };
+	return inParts(entries, bytesOf, most).map((each) => ({ type: "presence", entries: each }));
+}
+
+/** A string's length. */
+const maxLengthBytes = 8;
 
 /** @returns null for what is no note of this version. Updates are copies. */
 export function decodeNote(bytes: Uint8Array): { readonly relay: string; readonly note: RoomNote } | null {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import * as Y from "yjs";
+import { ClockRanges } from "./clock-ranges.ts";
 import { Coverage, readStateVector } from "./coverage.ts";
 import { syncLimits } from "./limits.ts";
 import { readUpdate, type UpdateFacts } from "./update-facts.ts";
@@ -181,6 +182,38 @@ describe("what a room's log covers", () => {
 		const other = new Y.Doc();
 		Y.applyUpdate(other, Y.encodeStateAsUpdate(doc));
 		expect(() => Y.applyUpdate(other, coverage.deleteUpdate())).not.toThrow();
+	});
+
+	it("is the same, whether ranges come at once or one by one", () => {
+		const ranges = fc.array(fc.tuple(fc.nat(3_000), fc.integer({ min: 1, max: 8 })), { minLength: 60, maxLength: 300 });
+		fc.assert(
+			fc.property(ranges, ranges, (first, second) => {
+				const atOnce = new ClockRanges();
+				const oneByOne = new ClockRanges();
+				for (const each of [first, second]) {
+					const added = each.map(([from, length]) => ({ from, to: from + length }));
+					atOnce.addAll(added);
+					for (const range of added) oneByOne.add(range);
+					expect(atOnce.ranges).toEqual(oneByOne.ranges);
+				}
+			}),
+			{ numRuns: 100 },
+		);
+	});
+
+	it("takes in what names many ranges in the worst of orders", () => {
+		const count = 400_000;
+		const writer = new Writer(count * 6);
+		for (const value of [0, 1, 7, count]) writer.varUint(value);
+		for (let at = count; at > 0; at--) {
+			writer.varUint(at * 2);
+			writer.varUint(1);
+		}
+		const coverage = new Coverage();
+		const named = facts(writer.take());
+		coverage.add(named);
+		expect(coverage.covers(named)).toBe(true);
+		expect(coverage.rangesWith(named)).toBe(count);
 	});
 
 	it("never claims a clock that it lacks", () => {

@@ -20,15 +20,19 @@ export type UpdateReading =
 /**
  * Walks a whole Yjs update (V1), structs, content and delete set, to its last byte. Nothing is built and nothing is
  * trusted: what passes here can be decoded by Yjs. Source: yjs 13.6 `encoding.js`, `structs/*`, `DeleteSet.js`.
+ * @param maxRanges of clocks, held and deleted: for what somebody sends. Two bytes can name one.
  */
-export function readUpdate(update: Uint8Array): UpdateReading {
+export function readUpdate(update: Uint8Array, maxRanges = Number.POSITIVE_INFINITY): UpdateReading {
 	const reader = new Reader(update);
+	const left = { ranges: maxRanges };
 	try {
-		const structs = readStructs(reader);
-		const deletes = readDeletes(reader);
+		const structs = readStructs(reader, left);
+		const deletes = readDeletes(reader, left);
 		reader.end();
-		return { ok: true, facts: { structs, deletes: withDeletedStructs(deletes, structs.deleted) } };
+		return { ok: true, facts: { structs, deletes: withDeletedStructs(deletes, structs.deleted, left) } };
 	} catch (thrown) {
+		if (thrown instanceof TooManyRanges)
+			return { ok: false, message: `the update names more than ${maxRanges} ranges` };
 		if (thrown instanceof Malformed) return { ok: false, message: `the update is malformed: ${thrown.message}` };
 		throw thrown;
 	}
@@ -44,7 +48,14 @@ class StructMap extends Map<number, ClockRange[]> {
 	readonly deleted = new Map<number, ClockRange[]>();
 }
 
-function readStructs(reader: Reader): StructMap {
+/** How many ranges the update may still name. */
+interface RangesLeft {
+	ranges: number;
+}
+
+class TooManyRanges extends Error {}
+
+function readStructs(reader: Reader, left: RangesLeft): StructMap {
 	const structs = new StructMap();
 	const clients = reader.varUint();
 	for (let c = 0; c < clients; c++) {
@@ -60,8 +71,8 @@ function readStructs(reader: Reader): StructMap {
 			if (length < 1) throw new Malformed(`a struct before byte ${reader.at} has no length`);
 			const to = clock + length;
 			if (!Number.isSafeInteger(to)) throw new Malformed(`client ${client} would pass clock 2^53`);
-			if (kind !== skip) addRange(structs, client, { from: clock, to });
-			if (kind === gc || kind === deleted) addRange(structs.deleted, client, { from: clock, to });
+			if (kind !== skip) addRange(structs, client, { from: clock, to }, left);
+			if (kind === gc || kind === deleted) addRange(structs.deleted, client, { from: clock, to }, left);
 			clock = to;
 		}
 	}
@@ -190,7 +201,7 @@ function skipAny(reader: Reader, depth: number): void {
 	}
 }
 
-function readDeletes(reader: Reader): Map<number, ClockRange[]> {
+function readDeletes(reader: Reader, left: RangesLeft): Map<number, ClockRange[]> {
 	const deletes = new Map<number, ClockRange[]>();
 	const clients = reader.varUint();
 	for (let c = 0; c < clients; c++) {
@@ -200,7 +211,7 @@ function readDeletes(reader: Reader): Map<number, ClockRange[]> {
 			const from = reader.varUint();
 			const length = reader.varUint();
 			if (!Number.isSafeInteger(from + length)) throw new Malformed(`client ${client} would pass clock 2^53`);
-			if (length > 0) addRange(deletes, client, { from, to: from + length });
+			if (length > 0) addRange(deletes, client, { from, to: from + length }, left);
 		}
 	}
 	return deletes;
@@ -209,19 +220,22 @@ function readDeletes(reader: Reader): Map<number, ClockRange[]> {
 function withDeletedStructs(
 	deletes: Map<number, ClockRange[]>,
 	structs: ReadonlyMap<number, readonly ClockRange[]>,
+	left: RangesLeft,
 ): Map<number, ClockRange[]> {
-	for (const [client, ranges] of structs) for (const range of ranges) addRange(deletes, client, range);
+	for (const [client, ranges] of structs) for (const range of ranges) addRange(deletes, client, range, left);
 	return deletes;
 }
 
-function addRange(map: Map<number, ClockRange[]>, client: number, range: ClockRange): void {
+function addRange(map: Map<number, ClockRange[]>, client: number, range: ClockRange, left: RangesLeft): void {
 	const ranges = map.get(client);
-	if (ranges === undefined) {
-		map.set(client, [range]);
+	const last = ranges?.at(-1);
+	if (ranges !== undefined && last?.to === range.from) {
+		ranges[ranges.length - 1] = { from: last.from, to: range.to };
 		return;
 	}
-	const last = ranges[ranges.length - 1] as ClockRange;
-	if (last.to === range.from) ranges[ranges.length - 1] = { from: last.from, to: range.to };
+	left.ranges -= 1;
+	if (left.ranges < 0) throw new TooManyRanges();
+	if (ranges === undefined) map.set(client, [range]);
 	else ranges.push(range);
 }
 

@@ -103,9 +103,11 @@ export class Compactor {
 		try {
 			const head = await log.head(room.room);
 			room.tail = { ...head.tail };
-			const updates = await readAll(log, room.room, head.head);
-			if (updates.length === 0 || head.tail.count === 0) return "done";
-			const outcome = await documents.run({ kind: "compact", updates });
+			if (head.tail.count === 0) return "done";
+			const outcome = await documents.run(async () => ({
+				kind: "compact",
+				updates: await readAll(log, room.room, head.head),
+			}));
 			if (!outcome.ok) {
 				if (outcome.why === "poison") await this.quarantine(room, outcome.message);
 				return outcome.why === "failed" ? "failed" : "done";

@@ -11,7 +11,9 @@ import {
 	encodeStep1,
 	encodeUpdate,
 	type MuxFrame,
+	maxMuxChannels,
 	muxSubprotocol,
+	syncLimits,
 } from "../protocol/index.ts";
 import { stockClient, when } from "../provider.testing.ts";
 import { openTestHub, type TestHub } from "../relay.testing.ts";
@@ -91,6 +93,21 @@ describe("many documents on one socket (S19)", () => {
 		await mux.until(() => mux.on(2).includes("step1"));
 		mux.ws.send(new Uint8Array([0, 9, 1]));
 		expect(await mux.closed).toBe(closeCodes.badRequest);
+	});
+
+	it("are not opened and closed faster than the limit", async () => {
+		await using hub = await openTestHub();
+		using client = new MuxClient(hub);
+		await client.opened();
+		for (let time = 0; time <= syncLimits.channelBurst; time++) {
+			client.ws.send(encodeMuxOpen(1, "../x"));
+			client.ws.send(encodeMuxClose(1));
+		}
+		expect(await client.closed).toBe(closeCodes.unavailable);
+		using patient = new MuxClient(hub);
+		await patient.opened();
+		for (let channel = 1; channel <= maxMuxChannels; channel++) patient.ws.send(encodeMuxOpen(channel, "../x"));
+		await patient.until(() => patient.frames.filter(({ type }) => type === "closed").length === maxMuxChannels);
 	});
 
 	it("a channel that is closed while its document opens leaves nobody behind", async () => {

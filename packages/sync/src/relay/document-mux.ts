@@ -1,5 +1,5 @@
-import { closeCodes, WarrenError } from "@warren/kernel";
-import { decodeMux, encodeMuxClosed, encodeMuxMessage, maxMuxChannels } from "../protocol/index.ts";
+import { type Clock, closeCodes, RateLimit, WarrenError } from "@warren/kernel";
+import { decodeMux, encodeMuxClosed, encodeMuxMessage, maxMuxChannels, syncLimits } from "../protocol/index.ts";
 import { Outgoing } from "./outgoing.ts";
 import { closeReason, type SyncSocket } from "./sync-socket.ts";
 
@@ -23,9 +23,20 @@ class Channel implements SyncSocket {
 		return this.#base.isBlocked;
 	}
 
+	get takenBytes(): number {
+		return this.#base.takenBytes;
+	}
+
 	send(outgoing: Outgoing): boolean {
 		if (this.ended) return true;
-		return this.#base.send(new Outgoing(outgoing.messages.map((each) => encodeMuxMessage(this.#number, each))));
+		const messages = outgoing.messages.map((each) => encodeMuxMessage(this.#number, each));
+		return this.#base.send(new Outgoing(messages, outgoing));
+	}
+
+	inTurn(work: () => Promise<void>): void {
+		this.#base.inTurn(async () => {
+			if (!this.ended) await work();
+		});
 	}
 
 	close(code: number, error: string, message: string): void {
@@ -66,7 +77,13 @@ class Channel implements SyncSocket {
  * Serves a shared socket.
  * @param enter opens a document, and gives what puts a channel into it; what it throws closes the channel.
  */
-export function serveMux(base: SyncSocket, enter: (id: string) => Promise<(socket: SyncSocket) => void>): void {
+export function serveMux(
+	base: SyncSocket,
+	clock: Clock,
+	enter: (id: string) => Promise<(socket: SyncSocket) => void>,
+): void {
+	const { channelsPerSecond: perSecond, channelBurst: burst } = syncLimits;
+	const controls = new RateLimit(clock, { perSecond, burst, maxKeys: 1 });
 	/** `early`: what came while the document was being opened; null once it is. */
 	const channels = new Map<number, { readonly channel: Channel; early: Uint8Array[] | null }>();
 
@@ -90,6 +107,13 @@ export function serveMux(base: SyncSocket, enter: (id: string) => Promise<(socke
 
 	base.onMessage((bytes) => {
 		const frame = decodeMux(bytes);
+		if ((frame.type === "open" || frame.type === "close") && controls.take("socket") > 0) {
+			return base.close(
+				closeCodes.unavailable,
+				"too_many",
+				"documents are opened and closed faster than this hub takes",
+			);
+		}
 		switch (frame.type) {
 			case "open":
 				if (channels.has(frame.channel)) {

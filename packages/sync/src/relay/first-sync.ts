@@ -18,6 +18,8 @@ export interface SyncPlan {
 /** A compaction takes longer than a plan: twice in a row is already unlikely. */
 const maxAttempts = 5;
 
+const ofDocument = { ofDocument: true };
+
 export interface FirstSyncDeps {
 	readonly log: UpdateLog;
 	readonly documents: DocumentWork;
@@ -58,7 +60,7 @@ export class FirstSync {
 		const upto = await this.#readTail(head);
 		if (upto === null) return null;
 		const last = await this.#deps.prepared.get(`${this.#room}\n${this.#tailFrom}\ntail ${upto}`, async () =>
-			mergedTail(this.#tail),
+			answerOf(this.#tail),
 		);
 		return { outgoing: [...first, last], upto };
 	}
@@ -78,13 +80,13 @@ export class FirstSync {
 		const whole = () =>
 			this.#deps.prepared.get(`${key}\nsnapshot`, async () => {
 				const update = (await this.#deps.log.snapshot(this.#room)) ?? emptyUpdate;
-				return new Outgoing([encodeUpdate(update)]);
+				return new Outgoing([encodeUpdate(update)], ofDocument);
 			});
 		if (clocks.size === 0 || meta.bytes <= relayLimits.wholeSnapshotBytes) return [await whole()];
 		if (this.#coverageOf(meta).isWithin(clocks)) {
 			const deletes = await this.#deps.prepared.get(
 				`${key}\ndeletes`,
-				async () => new Outgoing([encodeUpdate(this.#coverageOf(meta).deleteUpdate())]),
+				async () => new Outgoing([encodeUpdate(this.#coverageOf(meta).deleteUpdate())], ofDocument),
 			);
 			return [deletes];
 		}
@@ -99,9 +101,12 @@ export class FirstSync {
 		const { prepared, documents, log } = this.#deps;
 		if (!prepared.has(named) && prepared.preparing >= relayLimits.maxWaitingDifferences) return null;
 		return prepared.get(named, async () => {
-			const update = (await log.snapshot(this.#room)) ?? emptyUpdate;
-			const outcome = await documents.run({ kind: "difference", update, stateVector });
-			return outcome.ok ? new Outgoing([encodeUpdate(outcome.result)]) : null;
+			const outcome = await documents.run(async () => ({
+				kind: "difference",
+				update: (await log.snapshot(this.#room)) ?? emptyUpdate,
+				stateVector,
+			}));
+			return outcome.ok ? new Outgoing([encodeUpdate(outcome.result)], ofDocument) : null;
 		});
 	}
 
@@ -132,9 +137,10 @@ export class FirstSync {
 	}
 }
 
-function mergedTail(tail: TailTree): Outgoing {
+function answerOf(tail: TailTree): Outgoing {
+	if (tail.isLong) return new Outgoing([...tail.parts.map(encodeUpdate), encodeStep2(emptyUpdate)], ofDocument);
 	try {
-		return new Outgoing([encodeStep2(tail.merged())]);
+		return new Outgoing([encodeStep2(tail.merged())], ofDocument);
 	} catch (cause) {
 		throw new Error(`the updates since the snapshot cannot be merged: ${messageOf(cause)}`, { cause });
 	}

@@ -5,10 +5,13 @@ import { relayLimits } from "./relay-limits.ts";
 export class Outgoing {
 	readonly messages: readonly Uint8Array[];
 	readonly bytes: number;
+	/** A part of the document: it goes out only while its reader takes it, and readers share it. */
+	readonly ofDocument: boolean;
 	#framed: Framed | undefined;
 
-	constructor(messages: readonly Uint8Array[]) {
+	constructor(messages: readonly Uint8Array[], options: { readonly ofDocument?: boolean } = {}) {
 		this.messages = messages;
+		this.ofDocument = options.ofDocument ?? false;
 		this.bytes = messages.reduce((sum, each) => sum + each.length, 0);
 	}
 
@@ -23,7 +26,7 @@ export class Outgoing {
 		this.#framed ??= frame(this.messages);
 		const others = this.messages.filter((_, index) => !isOwn(index));
 		if (others.length === 0) return null;
-		const rest = new Outgoing(others);
+		const rest = new Outgoing(others, this);
 		const [joined] = this.#framed.frames;
 		// Several frames are large ones: those are framed anew.
 		if (joined !== undefined && this.#framed.frames.length === 1)

@@ -24,6 +24,8 @@ export const relayLimits = {
 	maxWaitingBytes: 8 * 1024 * 1024,
 	/** A snapshot up to this size is sent whole, whatever the client has of it. */
 	wholeSnapshotBytes: 64 * 1024,
+	/** A tail up to this size is merged for joiners: what costs most to merge takes half a second of everybody's. A longer one goes out update by update. */
+	mergedTailBytes: 256 * 1024,
 	/** First syncs kept ready to send, over all rooms; the least recently used go first. */
 	maxPreparedBytes: 128 * 1024 * 1024,
 	/** Differences that wait for the worker; above it a client gets the whole snapshot. */

@@ -7,7 +7,9 @@ import {
 	type LoggedUpdate,
 	type MemberOptions,
 	type MemberStanding,
+	type OwnedEntry,
 	type PendingUpdate,
+	presenceNotes,
 	type RoomEffect,
 	RoomMachine,
 	type RoomNote,
@@ -59,6 +61,8 @@ export class RelayRoom implements CommitTarget {
 	tail: { count: number; bytes: number };
 	snapshotBytes: number;
 	#planning: Promise<void> = Promise.resolve();
+	/** What sockets have whose first sync is to be planned when its turn comes: the last word counts. */
+	readonly #asked = new Map<SocketId, ReadonlyMap<number, number>>();
 	#timer: Timer | undefined;
 	#timerAt = Number.POSITIVE_INFINITY;
 	#ended = false;
@@ -158,6 +162,7 @@ export class RelayRoom implements CommitTarget {
 		socket.onDrain(() => this.#step((now) => this.#machine.drained(id, now)));
 		socket.onClose((clean) => {
 			this.#sockets.delete(id);
+			this.#asked.delete(id);
 			this.#step((now) => this.#machine.leave(id, clean, now));
 			if (this.#machine.idle) this.#deps.onIdle(this);
 		});
@@ -218,6 +223,7 @@ export class RelayRoom implements CommitTarget {
 		this.#timer?.cancel();
 		for (const socket of this.#sockets.values()) socket.close(code, error, message);
 		this.#sockets.clear();
+		this.#asked.clear();
 		this.#deps.onIdle(this);
 	}
 
@@ -279,8 +285,11 @@ export class RelayRoom implements CommitTarget {
 	}
 
 	#tellPresent(): void {
-		const entries = this.#machine.awareness.entriesHere();
-		if (entries.length > 0) this.#shared?.tell({ type: "presence", entries });
+		this.#tellPresence(this.#machine.awareness.entriesHere());
+	}
+
+	#tellPresence(entries: readonly OwnedEntry[]): void {
+		for (const note of presenceNotes(entries)) this.#shared?.tell(note);
 	}
 
 	#step(act: (now: number) => void): void {
@@ -311,12 +320,12 @@ export class RelayRoom implements CommitTarget {
 			case "close": {
 				const socket = this.#sockets.get(effect.socket);
 				this.#sockets.delete(effect.socket);
+				this.#asked.delete(effect.socket);
 				socket?.close(effect.code, effect.error, effect.message);
 				return;
 			}
 			case "tell-presence":
-				this.#shared?.tell({ type: "presence", entries: effect.entries });
-				return;
+				return this.#tellPresence(effect.entries);
 			case "presence":
 				return this.#deps.onPresence(this);
 			default:
@@ -325,7 +334,10 @@ export class RelayRoom implements CommitTarget {
 	}
 
 	#deliver(to: readonly SocketId[], updates: readonly LoggedUpdate[]): void {
-		const everything = new Outgoing(updates.map((each) => encodeUpdate(each.update)));
+		const everything = new Outgoing(
+			updates.map((each) => encodeUpdate(each.update)),
+			{ ofDocument: true },
+		);
 		const senders = new Set(updates.map((each) => each.socket));
 		const before = (updates[0]?.seq ?? 1) - 1;
 		const now = this.#deps.clock.monotonic();
@@ -333,22 +345,43 @@ export class RelayRoom implements CommitTarget {
 			const socket = this.#sockets.get(id);
 			if (socket === undefined) continue;
 			if (socket.isBlocked) {
-				this.#machine.blocked(id, before, now);
+				this.#blocked(id, socket, before, now);
 				continue;
 			}
 			const theirs = senders.has(id) ? everything.without((index) => updates[index]?.socket === id) : everything;
-			if (theirs !== null && !socket.send(theirs)) this.#machine.blocked(id, this.#machine.head, now);
+			if (theirs !== null && !socket.send(theirs)) this.#blocked(id, socket, this.#machine.head, now);
 		}
 	}
 
-	/** One after another: they share the tail, and the second finds what the first prepared. */
-	#plan(id: SocketId, clocks: ReadonlyMap<number, number>): void {
-		this.#planning = this.#planning
-			.then(() => this.#planNow(id, clocks))
-			.catch((fault: unknown) => this.#deps.onDamaged(this, fault));
+	#blocked(id: SocketId, socket: SyncSocket, after: number, now: number): void {
+		this.#machine.blocked(id, after, now);
+		this.#machine.taken(id, socket.takenBytes, now);
 	}
 
-	async #planNow(id: SocketId, clocks: ReadonlyMap<number, number>): Promise<void> {
+	#plan(id: SocketId, clocks: ReadonlyMap<number, number>): void {
+		const socket = this.#sockets.get(id);
+		if (socket === undefined) return;
+		const waits = this.#asked.has(id);
+		this.#asked.set(id, clocks);
+		if (!waits) socket.inTurn(() => this.#planInTurn(id));
+		if (!socket.isBlocked) return;
+		const now = this.#deps.clock.monotonic();
+		this.#machine.waits(id, now);
+		this.#machine.taken(id, socket.takenBytes, now);
+	}
+
+	/** One after another: they share the tail, and the second finds what the first prepared. */
+	#planInTurn(id: SocketId): Promise<void> {
+		this.#planning = this.#planning
+			.then(() => this.#planNow(id))
+			.catch((fault: unknown) => this.#deps.onDamaged(this, fault));
+		return this.#planning;
+	}
+
+	async #planNow(id: SocketId): Promise<void> {
+		const clocks = this.#asked.get(id);
+		this.#asked.delete(id);
+		if (clocks === undefined) return;
 		const plan = await this.#firstSync.plan(clocks);
 		const socket = this.#sockets.get(id);
 		// The plan may reach beyond what was heard: what it holds must not be sent twice.
@@ -373,12 +406,16 @@ export class RelayRoom implements CommitTarget {
 			// Compacted away while it waited: it starts over from the snapshot.
 			if (updates[0]?.seq !== after + 1) return this.#plan(id, new Map());
 			const foreign = updates.filter((each) => each.socket !== id);
-			if (foreign.length > 0) socket.send(new Outgoing(foreign.map((each) => encodeUpdate(each.update))));
+			const messages = foreign.map((each) => encodeUpdate(each.update));
+			if (foreign.length > 0) socket.send(new Outgoing(messages, { ofDocument: true }));
 			upto = updates.at(-1)?.seq ?? after;
 		}
 		// Room for more, or all was sent: the machine goes on; else the next drain does.
 		const blocked = socket.isBlocked;
-		this.#step((now) => this.#machine.caughtUp(id, upto, blocked, now));
+		this.#step((now) => {
+			this.#machine.caughtUp(id, upto, blocked, now);
+			if (blocked) this.#machine.taken(id, socket.takenBytes, now);
+		});
 	}
 
 	#arm(): void {
@@ -390,7 +427,10 @@ export class RelayRoom implements CommitTarget {
 		const delayMs = Math.max(0, next - this.#deps.clock.monotonic());
 		this.#timer = this.#deps.clock.after(delayMs, () => {
 			this.#timerAt = Number.POSITIVE_INFINITY;
-			this.#step((now) => this.#machine.handleTimeout(now));
+			this.#step((now) => {
+				for (const id of this.#machine.slow()) this.#machine.taken(id, this.#sockets.get(id)?.takenBytes ?? 0, now);
+				this.#machine.handleTimeout(now);
+			});
 			if (this.#machine.idle) this.#deps.onIdle(this);
 		});
 	}

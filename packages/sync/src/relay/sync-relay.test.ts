@@ -6,13 +6,16 @@ import * as Y from "yjs";
 import { syncLogSchema } from "../log/schema.ts";
 import { SqliteUpdateLog } from "../log/sqlite-update-log.ts";
 import type { UpdateLog } from "../log/update-log.ts";
+import { encodeMuxMessage, encodeMuxOpen, encodeStep1, syncLimits } from "../protocol/index.ts";
 import { SimulatedClient, SimulatedNetwork } from "../simulated-network.testing.ts";
 import { Documents } from "../worker/documents.ts";
+import { serveMux } from "./document-mux.ts";
 import { FlushWindow } from "./flush-window.ts";
 import { Outgoing } from "./outgoing.ts";
 import { PreparedSyncs } from "./prepared-syncs.ts";
 import { RecentUpdates } from "./recent-updates.ts";
 import { relayLimits } from "./relay-limits.ts";
+import { slowReader } from "./slow-reader.testing.ts";
 import { SyncRelay } from "./sync-relay.ts";
 import { TailTree } from "./tail-tree.ts";
 
@@ -28,6 +31,26 @@ async function openRelay(wrap: (log: UpdateLog) => UpdateLog = (log) => log) {
 		await tables.close();
 	};
 	return { clock, relay, log, [Symbol.asyncDispose]: close };
+}
+
+const largeBytes = 6 * 1024 * 1024;
+
+function edited(value: unknown): Uint8Array {
+	const doc = new Y.Doc();
+	doc.getMap("m").set("value", value);
+	return Y.encodeStateAsUpdate(doc);
+}
+
+function largeDocument(): Uint8Array {
+	return edited(new Uint8Array(largeBytes));
+}
+
+async function turns(): Promise<void> {
+	for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+}
+
+async function until(holds: () => boolean): Promise<void> {
+	while (!holds()) await new Promise(setImmediate);
 }
 
 describe("a relay", () => {
@@ -55,6 +78,63 @@ describe("a relay", () => {
 		expect(codes).toEqual([]);
 		await made.clock.advance(relayLimits.expiryCheckMs);
 		expect(codes).toEqual([closeCodes.unavailable]);
+	});
+
+	it("closes who reads nothing for 30 s, not who reads slowly (S9)", async () => {
+		await using made = await openRelay();
+		const { reader, socket } = slowReader();
+		const { relay, clock } = made;
+		await relay.insert("notes", largeDocument(), "user:a");
+		relay.join(await relay.open("notes"), socket, who, null);
+		reader.says(encodeStep1(new Uint8Array([0])));
+		await until(() => socket.isBlocked);
+		await relay.insert("notes", edited("while it reads"), "user:a");
+		for (let part = 0; part < 3; part++) {
+			await clock.advance(syncLimits.stalledMs - 1_000);
+			reader.read();
+			expect(socket.isBlocked).toBe(true);
+		}
+		expect(reader.closes).toEqual([]);
+		await clock.advance(2 * syncLimits.stalledMs);
+		expect(reader.closes).toEqual([closeCodes.tooSlow]);
+	});
+
+	it("plans no first sync for who has not read the last one, however often they ask, on however many channels (S9, S19)", async () => {
+		let planned = 0;
+		await using made = await openRelay(
+			(log) =>
+				new Proxy(log, {
+					get(target, name) {
+						const method = Reflect.get(target, name) as (...values: unknown[]) => unknown;
+						return (...values: unknown[]) => {
+							if (name === "head") planned += 1;
+							return Reflect.apply(method, target, values);
+						};
+					},
+				}),
+		);
+		const { relay } = made;
+		const { reader, socket } = slowReader();
+		const rooms = ["one", "two", "three"];
+		for (const room of rooms) await relay.insert(room, largeDocument(), "user:a");
+		serveMux(socket, made.clock, async (id) => {
+			const room = await relay.open(id);
+			return (channel) => void relay.join(room, channel, who, null);
+		});
+		rooms.forEach((room, index) => reader.says(encodeMuxOpen(index + 1, room)));
+		await turns();
+		planned = 0;
+		for (let time = 0; time < 10; time++)
+			rooms.forEach((_, index) => reader.says(encodeMuxMessage(index + 1, encodeStep1(new Uint8Array([0])))));
+		await turns();
+		expect(planned).toBe(1);
+		while (reader.bufferedBytes > 0) {
+			reader.read();
+			await turns();
+		}
+		// Each document, and once more the first: it had been asked for again.
+		expect(planned).toBeLessThanOrEqual(rooms.length + 1);
+		expect(reader.taken).toBeGreaterThan(rooms.length * largeBytes);
 	});
 
 	it("gives a joiner everything, though a compaction ends while its first sync is planned", async () => {
@@ -165,6 +245,21 @@ describe("the parts of a relay", () => {
 		const other = new Y.Doc();
 		Y.applyUpdate(other, tail.merged());
 		expect(other.getText("t").toJSON()).toBe(doc.getText("t").toJSON());
+	});
+
+	it("merge no further what is long: all of it, in order, and nothing twice", () => {
+		const doc = new Y.Doc();
+		const tail = new TailTree();
+		doc.on("update", (update: Uint8Array) => tail.add(update));
+		for (let i = 0; i < 100; i++) doc.getText("t").insert(0, `${i}`);
+		expect([tail.isLong, tail.parts.length]).toEqual([false, 1 + (100 % 64)]);
+		doc.getMap("m").set("large", new Uint8Array(relayLimits.mergedTailBytes));
+		for (let i = 0; i < 500; i++) doc.getText("t").insert(0, `${i}`);
+		expect([tail.isLong, tail.parts.length]).toEqual([true, 1 + (100 % 64) + 501]);
+		const other = new Y.Doc();
+		for (const part of tail.parts) Y.applyUpdate(other, part);
+		expect(other.getText("t").toJSON()).toBe(doc.getText("t").toJSON());
+		expect(other.store.pendingStructs).toBeNull();
 	});
 
 	it("keep recent updates within their bytes, and say when they are gone", () => {

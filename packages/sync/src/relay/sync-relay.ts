@@ -55,6 +55,7 @@ export class SyncRelay implements Closeable {
 	readonly log: UpdateLog;
 	readonly documents: DocumentWork;
 	readonly compactor: Compactor;
+	readonly clock: Clock;
 	readonly #deps: SyncRelayDeps;
 	readonly #options: SyncRelayOptions;
 	readonly #committer: Committer;
@@ -78,6 +79,7 @@ export class SyncRelay implements Closeable {
 		this.#options = options;
 		this.log = deps.log;
 		this.documents = deps.documents;
+		this.clock = deps.clock;
 		this.#committer = new Committer(deps.log, deps, relayLimits);
 		const { log, documents } = this;
 		const { clock, logger } = deps;

@@ -4,11 +4,18 @@ import type { Outgoing } from "./outgoing.ts";
 export interface SyncSocket {
 	/** More waits for the reader than live updates may add to. */
 	readonly isBlocked: boolean;
+	/** Bytes that its reader has taken so far: they grow while it reads, however much waits. */
+	readonly takenBytes: number;
 	/**
 	 * Takes everything, in order; a reader that leaves too much waiting is closed 1013.
 	 * @returns whether it is not blocked after that.
 	 */
 	send(outgoing: Outgoing): boolean;
+	/**
+	 * Does what sends much once nothing waits for the reader, and when others' such work on the same socket has ended; never
+	 * after it was closed. @param work never rejects.
+	 */
+	inTurn(work: () => Promise<void>): void;
 	close(code: number, error: string, message: string): void;
 	onMessage(handler: (message: Uint8Array) => void): void;
 	/** @param handler clean: it said goodbye, rather than being cut. */

@@ -38,7 +38,7 @@ export function socketRoutes(deps: SyncRoutesDeps, options: SyncRoutesOptions): 
 				if (connection.protocol !== muxSubprotocol) {
 					return base.close(closeCodes.badRequest, "bad_request", `this socket speaks ${muxSubprotocol}`);
 				}
-				serveMux(base, async (id) => {
+				serveMux(base, deps.relay.clock, async (id) => {
 					const { permit, room } = await enter(deps, context.identity, id);
 					return (socket) => {
 						deps.relay.join(room, socket, memberOf(context, permit, true), context.identity);

@@ -53,6 +53,27 @@ describe("the worker", () => {
 		expect((await documents.run({ kind: "json", updates: [] })).ok).toBe(true);
 	});
 
+	it("reads a job's document when its turn has come, one at a time, and goes on after one that cannot be read", async () => {
+		let done = 0;
+		const before: number[] = [];
+		const outcomes = await Promise.allSettled(
+			Array.from({ length: 5 }, (_, index) =>
+				documents
+					.run(async () => {
+						await new Promise(setImmediate);
+						before.push(done);
+						if (index === 2) throw new Error("it is damaged");
+						return { kind: "json", updates: [] };
+					})
+					.finally(() => {
+						done += 1;
+					}),
+			),
+		);
+		expect(before).toEqual([0, 1, 2, 3, 4]);
+		expect(outcomes.map(({ status }) => status === "fulfilled")).toEqual([true, true, false, true, true]);
+	});
+
 	it("gives up on a job that takes too long, and works on", async () => {
 		const hasty = new Documents(systemClock, 0);
 		expect(await hasty.run({ kind: "json", updates: [] })).toMatchObject({ ok: false, why: "failed" });

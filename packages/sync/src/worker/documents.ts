@@ -2,7 +2,7 @@ import { Worker } from "node:worker_threads";
 import type { Clock, Timer } from "@warren/kernel";
 import { syncError } from "../errors.ts";
 import type { DocumentJob, JobResults } from "./document-jobs.ts";
-import type { DocumentWork, JobOutcome } from "./document-work.ts";
+import type { DocumentWork, JobOutcome, JobSource } from "./document-work.ts";
 
 export const workerLimits = {
 	/** Jobs that wait; above it the caller does without, or tries later. */
@@ -18,8 +18,9 @@ export const workerLimits = {
 
 interface Waiting {
 	readonly id: number;
-	readonly job: DocumentJob;
+	readonly source: JobSource<DocumentJob>;
 	readonly settle: (outcome: JobOutcome<never>) => void;
+	readonly fail: (fault: unknown) => void;
 }
 
 /** Builds documents in one worker thread, one job after another: never on the thread that serves sockets. */
@@ -38,20 +39,20 @@ export class Documents implements DocumentWork {
 		this.#jobTimeoutMs = jobTimeoutMs;
 	}
 
-	run<J extends DocumentJob>(job: J): Promise<JobOutcome<JobResults[J["kind"]]>> {
-		return new Promise((resolve) => {
+	run<J extends DocumentJob>(source: JobSource<J>): Promise<JobOutcome<JobResults[J["kind"]]>> {
+		return new Promise((resolve, reject) => {
 			if (this.#closed || this.#queue.length >= workerLimits.maxQueuedJobs) {
 				resolve({ ok: false, why: "busy", message: `${this.#queue.length} jobs wait already` });
 				return;
 			}
-			this.#queue.push({ id: this.#nextId++, job, settle: resolve });
+			this.#queue.push({ id: this.#nextId++, source, settle: resolve, fail: reject });
 			this.#next();
 		});
 	}
 
 	/** @throws WarrenError `worker_failed`, where there is no other way than the worker. */
-	async need<J extends DocumentJob>(job: J): Promise<JobResults[J["kind"]]> {
-		const outcome = await this.run(job);
+	async need<J extends DocumentJob>(source: JobSource<J>): Promise<JobResults[J["kind"]]> {
+		const outcome = await this.run(source);
 		if (outcome.ok) return outcome.result;
 		throw syncError(outcome.why === "busy" ? "overloaded" : "worker_failed", `${outcome.message}.`);
 	}
@@ -71,9 +72,27 @@ export class Documents implements DocumentWork {
 			return;
 		}
 		this.#running = next;
+		if (typeof next.source === "function") void this.#read(next, next.source);
+		else this.#give(next, next.source);
+	}
+
+	async #read(next: Waiting, source: () => Promise<DocumentJob>): Promise<void> {
+		try {
+			const job = await source();
+			// It was closed meanwhile, and has been settled.
+			if (this.#running === next) this.#give(next, job);
+		} catch (fault) {
+			next.fail(fault);
+			if (this.#running !== next) return;
+			this.#running = null;
+			this.#next();
+		}
+	}
+
+	#give({ id }: Waiting, job: DocumentJob): void {
 		this.#timer = this.#clock.after(this.#jobTimeoutMs, () => void this.#end(`it took over ${this.#jobTimeoutMs} ms`));
 		this.#worker ??= this.#start();
-		this.#worker.postMessage({ id: next.id, job: next.job });
+		this.#worker.postMessage({ id, job });
 	}
 
 	#start(): Worker {
