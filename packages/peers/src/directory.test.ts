@@ -2,6 +2,7 @@ import type { NodeId, PeerCandidate, PeerSource } from "@warren/kernel";
 import { openSqliteTables, type Tables } from "@warren/store";
 import { hostilePeer, VirtualClock } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { peerIdOf } from "./address.ts";
 import { directoryLimits, PeerDirectory } from "./directory.ts";
 import { sourceTimeoutMs } from "./known-peers.ts";
 import { Pins } from "./pins.ts";
@@ -61,6 +62,30 @@ describe("the directory", () => {
 		]);
 		const { peers } = await directory.list();
 		expect(peers).toMatchObject([{ name: "a", sources: ["overlay", "tailscale", "hub"] }]);
+	});
+
+	it("a machine that names another one's address is a peer of its own, and gets nothing of the other's", async () => {
+		const [one, other] = ["n1", "n2"] as [NodeId, NodeId];
+		const named = { ...at("one", "127.0.0.9"), nodeId: one };
+		// Where the hub is reached: it need not know that address of itself.
+		const reached = { ...at("one", "127.0.0.5"), nodeId: one };
+		const hostile = { ...at("other", "127.0.0.5"), others: ["127.0.0.6"], nodeId: other };
+		for (const order of [
+			[named, reached, hostile],
+			[hostile, named, reached],
+		]) {
+			const directory = await open([source("hub", ...order)]);
+			const { peers } = await directory.list();
+			const known = await Promise.all(peers.map(({ id }) => directory.get(id)));
+			expect(new Set(known.map(({ nodeId }) => nodeId))).toEqual(new Set([one, other]));
+			expect(await directory.get(peerIdOf({ host: "127.0.0.9", port: 1 }))).toMatchObject({
+				nodeId: one,
+				others: [{ host: "127.0.0.5", port: 1 }],
+			});
+		}
+		// With nothing but that address it is left out.
+		const directory = await open([source("hub", named, reached, { ...hostile, others: [] })]);
+		expect((await directory.list()).peers.map(({ name }) => name)).toEqual(["one"]);
 	});
 
 	it("drops what is no host", async () => {

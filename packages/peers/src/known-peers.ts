@@ -34,25 +34,35 @@ export async function askSources(sources: readonly PeerSource[], clock: Clock): 
 	return answers;
 }
 
-/** One row a machine: the same address, or the same machine's own identifier, in several sources is one peer. */
+/**
+ * One row a machine: the same machine's own identifier, or the same address, in several sources is one peer. A machine
+ * that names an address of another one gets neither its row nor its requests.
+ */
 export function joinAnswers(answers: readonly SourceAnswer[], isSelf: (address: PeerAddress) => boolean): KnownPeer[] {
 	const peers: KnownPeer[] = [];
 	/** Places in `peers`, by address and by identifier. */
 	const places = new Map<string, number>();
 	for (const { source, candidates } of answers) {
-		for (const { name, host: text, port, nodeId, others = [] } of candidates) {
-			const host = parsePeerHost(text);
-			if (host === null || isSelf({ host, port })) continue;
-			const address = { host, port };
-			const keys = [addressKey(address), ...(nodeId === undefined ? [] : [nodeId])];
-			const place = keys.map((key) => places.get(key)).find((each) => each !== undefined) ?? peers.length;
-			for (const key of keys) places.set(key, place);
+		for (const { name, host, port, nodeId, others = [] } of candidates) {
+			const isFree = (address: PeerAddress) => {
+				const holder = peers[places.get(addressKey(address)) ?? -1]?.nodeId;
+				return holder === undefined || nodeId === undefined || holder === nodeId;
+			};
+			const [first, ...rest] = [host, ...others].map((each) => parsePeerHost(each));
+			if (first == null || isSelf({ host: first, port })) continue;
+			const addresses = [first, ...rest]
+				.flatMap((each) => (each === null ? [] : [{ host: each, port }]))
+				.filter((each) => !isSelf(each));
+			const own = nodeId === undefined ? undefined : places.get(nodeId);
+			// At whatever address: only who proves itself is believed there.
+			const address = own === undefined ? addresses.find(isFree) : addresses[0];
+			if (address === undefined) continue;
+			const keys = [...(nodeId === undefined ? [] : [nodeId]), addressKey(address)];
+			const place = own ?? places.get(addressKey(address)) ?? peers.length;
+			for (const key of keys) if (!places.has(key)) places.set(key, place);
 			const before = peers[place];
 			const known = nodeId ?? before?.nodeId;
-			const further = others
-				.flatMap((each) => parsePeerHost(each) ?? [])
-				.map((other) => ({ host: other, port }))
-				.filter((other) => !isSelf(other));
+			const further = addresses.filter((each) => each !== address);
 			peers[place] = {
 				...(before ?? { id: peerIdOf(address), name, address, source }),
 				others: [...(before === undefined ? [] : [...before.others, address]), ...further],

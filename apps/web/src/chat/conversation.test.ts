@@ -34,6 +34,31 @@ describe("a conversation", () => {
 		}
 	});
 
+	it("is what of it is a conversation, whatever somebody who shares it wrote into it", () => {
+		const doc = new Y.Doc();
+		const chat = new Conversation(doc);
+		const list = doc.getArray<unknown>("chatMessages");
+		const message = (facts: Record<string, unknown>) => new Y.Map(Object.entries(facts));
+		chat.ask("hi", [{ name: "a.txt", type: "text/plain", content: "body" }], 1);
+		list.push(["text", 7, null, { role: "user" }, new Y.Array(), new Y.Text("no message")]);
+		list.push([message({ text: "no text", attachments: { length: 3 }, tools: "no list", createdAt: "x", state: {} })]);
+		list.push([message({ attachments: [null, 7, { name: {}, type: 1 }], tools: [{}, "notes"], role: "assistant" })]);
+		doc.getMap("chat").set("provider", {});
+		doc.getMap("chat").set("model", 7);
+		expect(chat.choice).toBeNull();
+		const messages = chat.messages();
+		expect(messages.map(({ text, attachments, tools }) => [text, attachments.length, tools])).toEqual([
+			["hi", 1, []],
+			["", 0, []],
+			["", 0, ["notes"]],
+		]);
+		expect(toModelMessages(messages)).toHaveLength(1);
+		chat.dropLastAnswer();
+		list.push([null]);
+		chat.dropLastAnswer();
+		expect(chat.messages()).toHaveLength(2);
+	});
+
 	it("gives the model text files as text and images as images, and no empty message", () => {
 		const chat = new Conversation(new Y.Doc());
 		chat.ask("look", [{ name: "a.txt", type: "text/plain", content: "body" }], 1);

@@ -45,25 +45,26 @@ export class Conversation {
 		this.#doc = doc;
 	}
 
+	/** Whoever shares the document may write anything into it: what is no message is passed over. */
 	messages(): Message[] {
-		return this.#list.toArray().map((each) => ({
+		return this.#maps.map((each) => ({
 			id: String(each.get("id") ?? ""),
 			role: each.get("role") === "assistant" ? "assistant" : "user",
 			text: textOf(each).toString(),
-			attachments: (each.get("attachments") as Attachment[] | undefined) ?? [],
+			attachments: listOf(each.get("attachments")).filter(isAttachment),
 			createdAt: Number(each.get("createdAt") ?? 0),
 			model: String(each.get("model") ?? ""),
 			state: stateOf(each.get("state")),
 			error: String(each.get("error") ?? ""),
-			tools: (each.get("tools") as string[] | undefined) ?? [],
+			tools: listOf(each.get("tools")).filter((tool) => typeof tool === "string"),
 		}));
 	}
 
 	get choice(): ModelChoice | null {
 		const chat = this.#doc.getMap<string>("chat");
-		const provider = chat.get("provider");
-		const model = chat.get("model");
-		return provider === undefined || model === undefined ? null : { provider, model };
+		const provider: unknown = chat.get("provider");
+		const model: unknown = chat.get("model");
+		return typeof provider !== "string" || typeof model !== "string" ? null : { provider, model };
 	}
 
 	choose({ provider, model }: ModelChoice): void {
@@ -88,8 +89,8 @@ export class Conversation {
 
 	/** Takes the last answer away, for another try. */
 	dropLastAnswer(): void {
-		const last = this.#list.length - 1;
-		if (last >= 0 && this.#list.get(last).get("role") === "assistant") this.#list.delete(last, 1);
+		const last = this.#list.toArray().at(-1);
+		if (last instanceof Y.Map && last.get("role") === "assistant") this.#list.delete(this.#list.length - 1, 1);
 	}
 
 	watch(watcher: () => void): () => void {
@@ -117,6 +118,10 @@ export class Conversation {
 			this.#list.push([message]);
 		});
 		return message;
+	}
+
+	get #maps(): Y.Map<unknown>[] {
+		return this.#list.toArray().filter((each: unknown) => each instanceof Y.Map);
 	}
 
 	get #list(): Y.Array<Y.Map<unknown>> {
@@ -196,6 +201,16 @@ export function toModelMessages(messages: readonly Message[]): unknown[] {
 function textOf(message: Y.Map<unknown>): Y.Text {
 	const text = message.get("text");
 	return text instanceof Y.Text ? text : new Y.Text();
+}
+
+function listOf(value: unknown): unknown[] {
+	return Array.isArray(value) ? value : [];
+}
+
+function isAttachment(value: unknown): value is Attachment {
+	if (typeof value !== "object" || value === null) return false;
+	const { name, type, content } = value as Record<string, unknown>;
+	return [name, type, content].every((each) => typeof each === "string");
 }
 
 function stateOf(value: unknown): Message["state"] {

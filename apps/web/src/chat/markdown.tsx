@@ -9,16 +9,29 @@ import { t } from "./text.ts";
  * image is a link, so that an answer cannot tell a far server that it was read.
  */
 export const Markdown = memo(function Markdown({ text }: { text: string }) {
-	const tokens = useMemo(() => lexer(text), [text]);
-	return <div className="markdown">{blocks(tokens)}</div>;
+	const tokens = useMemo(() => tokensOf(text), [text]);
+	return <div className="markdown">{tokens === null ? <p className="said">{text}</p> : blocks(tokens)}</div>;
 });
 
-function blocks(tokens: readonly Token[]): ReactNode[] {
-	// Order is all that tells them apart, and streamed text only grows at its end.
-	return tokens.map((token, index) => <Fragment key={index}>{block(token)}</Fragment>);
+/** Deeper than anybody means it, however much a model repeats itself: what lies below stands as it was written. */
+const maxDepth = 32;
+
+function tokensOf(text: string): readonly Token[] | null {
+	try {
+		return lexer(text);
+	} catch {
+		// Quotes or lists in each other, more than the lexer's own recursion takes: it stands as it was written.
+		return null;
+	}
 }
 
-function block(token: Token): ReactNode {
+function blocks(tokens: readonly Token[], depth = 0): ReactNode[] {
+	// Order is all that tells them apart, and streamed text only grows at its end.
+	return tokens.map((token, index) => <Fragment key={index}>{block(token, depth)}</Fragment>);
+}
+
+function block(token: Token, depth: number): ReactNode {
+	if (depth > maxDepth) return token.raw;
 	switch (token.type) {
 		case "space":
 		case "def":
@@ -37,10 +50,10 @@ function block(token: Token): ReactNode {
 		case "code":
 			return <CodeBlock language={(token as Tokens.Code).lang ?? ""} text={(token as Tokens.Code).text} />;
 		case "blockquote":
-			return <blockquote>{blocks((token as Tokens.Blockquote).tokens)}</blockquote>;
+			return <blockquote>{blocks((token as Tokens.Blockquote).tokens, depth + 1)}</blockquote>;
 		case "list": {
 			const { ordered, start, items } = token as Tokens.List;
-			const children = items.map((item, index) => <li key={index}>{blocks(item.tokens)}</li>);
+			const children = items.map((item, index) => <li key={index}>{blocks(item.tokens, depth + 1)}</li>);
 			return ordered ? <ol start={start === "" ? 1 : start}>{children}</ol> : <ul>{children}</ul>;
 		}
 		case "table":
@@ -52,25 +65,26 @@ function block(token: Token): ReactNode {
 	}
 }
 
-function inlines(tokens: readonly Token[]): ReactNode[] {
-	return tokens.map((token, index) => <Fragment key={index}>{inline(token)}</Fragment>);
+function inlines(tokens: readonly Token[], depth = 0): ReactNode[] {
+	return tokens.map((token, index) => <Fragment key={index}>{inline(token, depth)}</Fragment>);
 }
 
-function inline(token: Token): ReactNode {
+function inline(token: Token, depth: number): ReactNode {
+	if (depth > maxDepth) return token.raw;
 	switch (token.type) {
 		case "strong":
-			return <strong>{inlines((token as Tokens.Strong).tokens)}</strong>;
+			return <strong>{inlines((token as Tokens.Strong).tokens, depth + 1)}</strong>;
 		case "em":
-			return <em>{inlines((token as Tokens.Em).tokens)}</em>;
+			return <em>{inlines((token as Tokens.Em).tokens, depth + 1)}</em>;
 		case "del":
-			return <del>{inlines((token as Tokens.Del).tokens)}</del>;
+			return <del>{inlines((token as Tokens.Del).tokens, depth + 1)}</del>;
 		case "codespan":
 			return <code>{(token as Tokens.Codespan).text}</code>;
 		case "br":
 			return <br />;
 		case "link": {
 			const { href, tokens } = token as Tokens.Link;
-			return <SafeLink href={href}>{inlines(tokens)}</SafeLink>;
+			return <SafeLink href={href}>{inlines(tokens, depth + 1)}</SafeLink>;
 		}
 		case "image": {
 			const { href, text } = token as Tokens.Image;
@@ -79,7 +93,7 @@ function inline(token: Token): ReactNode {
 		case "escape":
 		case "text": {
 			const { tokens, text } = token as Tokens.Text;
-			return tokens === undefined ? text : inlines(tokens);
+			return tokens === undefined ? text : inlines(tokens, depth + 1);
 		}
 		default:
 			return token.raw;

@@ -32,6 +32,8 @@ export class AddressBook {
 	readonly #byKey = new Map<WireGuardKey, AddressEntry>();
 	readonly #byAddress = new Map<Ula, WireGuardKey>();
 	readonly #byHolder = new Map<string, WireGuardKey>();
+	/** Of stock clients, by whoever they stand behind; the first to come first. */
+	readonly #byParent = new Map<string, Set<WireGuardKey>>();
 	/** Where to look for a free index next, by network hash: two networks of one hash share their addresses. */
 	readonly #next = new Map<number, number>();
 
@@ -60,6 +62,11 @@ export class AddressBook {
 	ofHolder(holder: string): AddressEntry | undefined {
 		const key = this.#byHolder.get(holder);
 		return key === undefined ? undefined : this.#byKey.get(key);
+	}
+
+	/** Stock clients that stood behind this peer, here or away. */
+	childrenOf(parent: AddressEntry): AddressEntry[] {
+		return [...(this.#byParent.get(nameOf(parent)) ?? [])].flatMap((key) => this.#byKey.get(key) ?? []);
 	}
 
 	/** @throws WarrenError `exhausted`. */
@@ -94,14 +101,32 @@ export class AddressBook {
 		this.#byKey.set(entry.key, entry);
 		this.#byAddress.set(entry.ula, entry.key);
 		if (entry.holder !== "") this.#byHolder.set(entry.holder, entry.key);
+		const parent = parentIn(entry);
+		if (parent !== null) this.#byParent.set(parent, (this.#byParent.get(parent) ?? new Set()).add(entry.key));
 	}
 
 	#unindex(entry: AddressEntry): void {
 		this.#byKey.delete(entry.key);
 		if (this.#byAddress.get(entry.ula) === entry.key) this.#byAddress.delete(entry.ula);
 		if (this.#byHolder.get(entry.holder) === entry.key) this.#byHolder.delete(entry.holder);
+		const parent = parentIn(entry) ?? "";
+		const children = this.#byParent.get(parent);
+		children?.delete(entry.key);
+		if (children?.size === 0) this.#byParent.delete(parent);
 		const hash = networkHash(entry.network);
 		const index = peerIndexOf(entry.network, entry.ula);
 		if (index !== null && index < (this.#next.get(hash) ?? 1)) this.#next.set(hash, index);
 	}
 }
+
+/** Whose a stock client's entry is: the one that it stands behind, and its own key. */
+export function childHolder(parent: AddressEntry, key: WireGuardKey): string {
+	return `child:${nameOf(parent)}:${key}`;
+}
+
+/** Null for a machine of its own. */
+function parentIn({ holder, key }: AddressEntry): string | null {
+	return holder.startsWith("child:") ? holder.slice("child:".length, -(key.length + 1)) : null;
+}
+
+const nameOf = ({ holder, key }: AddressEntry): string => holder || key;

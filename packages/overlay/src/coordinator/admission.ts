@@ -3,7 +3,7 @@ import { canonicalUla, peerIndexOf } from "../addresses.ts";
 import { overlayError } from "../errors.ts";
 import type { OverlayPeerId, Ula, WireGuardKey } from "../protocol/peer-record.ts";
 import { uuidv7 } from "../uuid.ts";
-import type { AddressBook, AddressEntry } from "./address-book.ts";
+import { type AddressBook, type AddressEntry, childHolder } from "./address-book.ts";
 import type { RegisterBody } from "./bodies.ts";
 import type { JoinClaims } from "./join-authority.ts";
 import { coordinatorLimits } from "./limits.ts";
@@ -42,7 +42,10 @@ export class Admission {
 		this.#startedAt = clock.monotonic();
 	}
 
-	/** @param parent whom it stands behind, if anybody. @throws WarrenError `bad_ula`, `removed`, `conflict`, `exhausted`. */
+	/**
+	 * @param parent whom it stands behind, if anybody.
+	 * @throws WarrenError `bad_ula`, `removed`, `conflict`, `exhausted`, `too_many`.
+	 */
 	admit(
 		key: WireGuardKey,
 		body: RegisterBody,
@@ -58,6 +61,7 @@ export class Admission {
 			throw overlayError("conflict", "This WireGuard key is registered by another certificate.", {
 				fix: "Make a new key on this machine, or use the certificate that it joined with.",
 			});
+		if (parent !== null && kept === undefined) this.#makeRoom(parent);
 		const entry = this.#entryFor(key, kept, who, body, claims);
 		if (body.requested_ula != null && !this.#options.durable) this.#claimed.add(entry.key);
 		return entry;
@@ -76,7 +80,7 @@ export class Admission {
 			return {
 				network: parent.entry.network,
 				tags: parent.entry.tags,
-				holder: `child:${parent.entry.holder || parent.entry.key}:${key}`,
+				holder: childHolder(parent.entry, key),
 			};
 		const holder = caller.certificate?.holder ?? "";
 		if (claims !== null) return { network: claims.network, tags: claims.tags, holder };
@@ -88,7 +92,9 @@ export class Admission {
 			};
 		if (caller.certificate !== null) {
 			const { tags } = caller.certificate;
-			return { network: body.network, tags: tags.length > 0 ? tags : this.#options.defaultTags, holder };
+			// Another key is no way into another network.
+			const network = this.#book.ofHolder(holder)?.network ?? body.network;
+			return { network, tags: tags.length > 0 ? tags : this.#options.defaultTags, holder };
 		}
 		return { network: body.network, tags: body.tags, holder };
 	}
@@ -110,7 +116,7 @@ export class Admission {
 		const earlier = who.holder === "" ? undefined : this.#book.ofHolder(who.holder);
 		if (earlier?.removed === true)
 			throw overlayError("removed", `"${body.display_name}" was removed from this overlay.`);
-		if (earlier !== undefined && earlier.network === who.network) {
+		if (earlier !== undefined && earlier.key !== key) {
 			// The machine has a new key: identity and address stay, once its old self is gone.
 			const alive = this.#live.ofKey(earlier.key);
 			if (alive !== undefined && this.#clock.monotonic() - alive.heardAt < this.#options.heartbeatTimeoutMs)
@@ -121,16 +127,18 @@ export class Admission {
 						fix: "Leave with the old key first, or issue this machine a certificate of its own.",
 					},
 				);
-			this.#book.forget(earlier.key);
-			const entry = { ...earlier, key, tags: who.tags };
-			this.#book.put(entry);
-			return entry;
+			if (earlier.network === who.network) {
+				this.#book.forget(earlier.key);
+				const entry = { ...earlier, key, tags: who.tags };
+				this.#book.put(entry);
+				return entry;
+			}
 		}
-		if (kept !== undefined) this.#book.forget(kept.key);
 		const ula = this.#addressFor(key, who.network, body, claims);
+		for (const before of [earlier, kept]) if (before !== undefined) this.#book.forget(before.key);
 		const entry: AddressEntry = {
 			key,
-			peerId: kept?.peerId ?? (uuidv7(this.#clock, this.#random) as OverlayPeerId),
+			peerId: (kept ?? earlier)?.peerId ?? (uuidv7(this.#clock, this.#random) as OverlayPeerId),
 			network: who.network,
 			ula,
 			holder: who.holder,
@@ -139,6 +147,19 @@ export class Admission {
 		};
 		this.#book.put(entry);
 		return entry;
+	}
+
+	/** Beyond so many behind one machine, the one that came first and is away lets go of its address. */
+	#makeRoom(parent: LivePeer): void {
+		const children = this.#book.childrenOf(parent.entry);
+		if (children.length < coordinatorLimits.maxKeptChildren) return;
+		const spare = children.find((each) => !each.removed && this.#live.ofKey(each.key) === undefined);
+		if (spare === undefined)
+			throw overlayError(
+				"too_many",
+				`${children.length} peers have stood behind ${parent.record.display_name} already.`,
+			);
+		this.#book.forget(spare.key);
 	}
 
 	#addressFor(key: WireGuardKey, network: string, body: RegisterBody, claims: JoinClaims | null): Ula {

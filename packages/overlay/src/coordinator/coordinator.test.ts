@@ -17,6 +17,7 @@ import {
 	TestJoiner,
 } from "./coordinator.testing.ts";
 import { joinAuthorityAt, joinAuthorityFrom } from "./join-authority.ts";
+import { coordinatorLimits } from "./limits.ts";
 import { openRevocationFile } from "./revocation-file.ts";
 
 const acl = (...rules: readonly [string, string, object?][]) =>
@@ -400,6 +401,41 @@ describe("certificates", () => {
 		expect((await rekeyed.register()).status).toBe(409);
 		await one.call("POST", "/v1/mesh/deregister", { peer_id: one.peerId });
 		expect((await rekeyed.register()).body).toMatchObject({ peer_id: one.peerId, ula: one.ula });
+	});
+
+	it("C13 a second key is none either where it names another network, and comes into none that way", async () => {
+		using certificates = await makeCertificates({ a: ["web"] });
+		await using server = await startCoordinator({ tls: certificates.server });
+		await using one = new TestJoiner(server.url, certificates.peers["a"]);
+		await one.register({ network: "lab" });
+		await using other = new TestJoiner(server.url, certificates.peers["a"]);
+		expect((await other.register({ network: "vault" })).status).toBe(409);
+		await one.call("POST", "/v1/mesh/deregister", { peer_id: one.peerId });
+		expect((await other.register({ network: "vault" })).body).toMatchObject({
+			...{ peer_id: one.peerId, ula: one.ula, network: "lab" },
+		});
+		expect(server.coordinator.registry.size).toBe(1);
+	});
+
+	it("C2 a machine that stands for one stock client after another uses up nobody's addresses", async () => {
+		using certificates = await makeCertificates({ a: [], b: [] });
+		await using server = await startCoordinator({ tls: certificates.server });
+		await using parent = new TestJoiner(server.url, certificates.peers["a"]);
+		await parent.register();
+		const come = async (key: string) => {
+			const child = { wg_public_key: key, display_name: "phone", parent: parent.peerId };
+			const { status, body } = await parent.call("POST", "/v1/mesh/register", child);
+			await parent.call("POST", "/v1/mesh/deregister", { peer_id: body.peer_id });
+			return { status, ula: body.ula as string };
+		};
+		const keyed = (at: number) => Buffer.alloc(32, at + 1).toString("base64");
+		const last = Buffer.alloc(32, "last").toString("base64");
+		const ulas: string[] = [];
+		for (let at = 0; at < coordinatorLimits.maxKeptChildren - 1; at++) ulas.push((await come(keyed(at))).ula);
+		const kept = await come(last);
+		expect((await come(last)).ula, "a key has its own again").toBe(kept.ula);
+		const first = await come(Buffer.alloc(32, "one more").toString("base64"));
+		expect(first, "the one that came first has let go").toEqual({ status: 200, ula: ulas[0] });
 	});
 
 	it("C14 a revoked certificate loses what it has open, at once", async () => {

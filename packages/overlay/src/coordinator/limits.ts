@@ -8,6 +8,8 @@ export const coordinatorLimits = {
 	maxServiceNames: 10_000,
 	/** Stock clients behind one node. */
 	maxChildren: 64,
+	/** And those of before, whose addresses are kept for them. */
+	maxKeptChildren: 256,
 	/** After a start without state: an address given to a newcomer may still be claimed back by who had it. */
 	settleMs: 60_000,
 	/** Streams of one peer; the oldest goes. */

@@ -96,6 +96,18 @@ describe("a heartbeat", () => {
 		expect(made.seen.peers[0]).toEqual(["everybody"]);
 	});
 
+	it("C1 takes no roster from the answer to a beat that said it follows the stream, also when that ends before it comes", async () => {
+		using made = openHeartbeat();
+		const held = Promise.withResolvers<unknown>();
+		made.link.answer = () => held.promise;
+		await made.clock.advance(beat);
+		expect(made.told).toMatchObject([{ follows_stream: true }]);
+		made.session.isStreaming = false;
+		held.resolve({ peers: [] });
+		await made.clock.advance(1);
+		expect(made.seen.peers, "nobody is no roster: every peer would be let go of").toEqual([]);
+	});
+
 	it("J14 tells a change that comes while it tells, soon and after it, never beside it", async () => {
 		using made = openHeartbeat();
 		const good = made.link.answer;

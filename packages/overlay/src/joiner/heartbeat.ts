@@ -104,6 +104,7 @@ export class Heartbeat {
 	async #tell(): Promise<void> {
 		const { health, link, registration, session, signal, facts, onPeers, onPunch } = this.#deps;
 		const { apps, appNames, listenPort, paths, isHealthy, candidates, nat } = facts();
+		const follows = session.isStreaming;
 		const body = {
 			peer_id: registration.peerId,
 			hosted_app_ulas: apps,
@@ -113,7 +114,7 @@ export class Heartbeat {
 			dataplane_healthy: isHealthy,
 			candidates,
 			...(nat === null ? {} : { nat }),
-			follows_stream: session.isStreaming,
+			follows_stream: follows,
 		};
 		this.#isTelling = true;
 		const answer = await link
@@ -127,7 +128,9 @@ export class Heartbeat {
 		health.clear(joinerConditions.coordinatorAway);
 		health.clear(joinerConditions.refused);
 		registration.observedEndpoint = answer.observed_endpoint ?? registration.observedEndpoint;
-		if (!session.isStreaming) onPeers(answer.peers);
+		// Whoever follows the stream is told of nobody here, and the stream may have ended meanwhile; or it has begun, and
+		// knows better by now.
+		if (!follows && !session.isStreaming) onPeers(answer.peers);
 		for (const { type, ...command } of answer.pending_commands) if (type === "holepunch_initiate") onPunch(command);
 	}
 }

@@ -77,6 +77,18 @@ describe("a joiner", () => {
 		expect(other.device.removals).toBe(0);
 	});
 
+	it("J1 takes an address of the network that it is moved to, instead of the one that it had", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		const first = await join_(folder.file("a"), [server.url], { name: "alpha" });
+		const before = first.joiner.ula;
+		await first.joiner.close();
+		await using moved = await join_(folder.file("a"), [server.url], { name: "alpha", network: "attic" });
+		await using other = await join_(folder.file("b"), [server.url], { name: "beta", network: "attic" });
+		await moved.device.until(() => moved.device.peers.has(other.key));
+		expect([moved.key, moved.joiner.ula === before]).toEqual([first.key, false]);
+	});
+
 	it("J1 serves other apps when it is told so: the address moves to them, and from one peer to the next", async () => {
 		using folder = tempFolder("joiner");
 		await using server = await startCoordinator();

@@ -1,4 +1,4 @@
-import { type HealthTable, type Logger, messageOf } from "@warren/kernel";
+import { type HealthTable, type Logger, messageOf, WarrenError } from "@warren/kernel";
 import { canonicalUla } from "../addresses.ts";
 import type { Ula, WireGuardKey } from "../protocol/peer-record.ts";
 import { joinerConditions } from "./conditions.ts";
@@ -81,7 +81,7 @@ export class Registration {
 
 	async #register(): Promise<void> {
 		const { link, files, table, health, logger, onRegistered } = this.#deps;
-		const answer = registered.parse(await link.call("POST", "/v1/mesh/register", this.#body()));
+		const answer = registered.parse(await this.#ask());
 		const before = this.#identity;
 		const identity = {
 			peer_id: answer.peer_id,
@@ -105,6 +105,19 @@ export class Registration {
 			await registerStaticDevice(link, identity, device).catch((failure: unknown) =>
 				logger.warn("a device could not be registered", { device: device.name, fault: messageOf(failure) }),
 			);
+		}
+	}
+
+	async #ask(): Promise<unknown> {
+		const { link } = this.#deps;
+		const body = this.#body();
+		try {
+			return await link.call("POST", "/v1/mesh/register", body);
+		} catch (failure) {
+			const isOtherNetwork = failure instanceof WarrenError && failure.code === "bad_ula";
+			if (!isOtherNetwork || this.#identity === null) throw failure;
+			// The address that it had is none of the network that it is in now.
+			return await link.call("POST", "/v1/mesh/register", { ...body, requested_ula: null });
 		}
 	}
 

@@ -1,9 +1,10 @@
 import { createSocket } from "node:dgram";
 import { connect } from "node:net";
 import { systemClock } from "@warren/kernel";
+import { VirtualClock } from "@warren/testkit";
 import { decode, encode } from "dns-packet";
 import { describe, expect, it } from "vitest";
-import { NameResponder } from "./responder.ts";
+import { NameResponder, responderLimits } from "./responder.ts";
 
 const query = (name: string, id = 7) =>
 	encode({ type: "query", id, flags: 0x0100, questions: [{ type: "AAAA", name }] });
@@ -39,6 +40,34 @@ describe("the name responder", () => {
 		});
 		expect(answers).toEqual([1, 2]);
 		await responder.close();
+		await responder.close();
+	});
+
+	it("a client that asks by TCP and never reads is cut, before its answers fill the memory", async () => {
+		const clock = new VirtualClock();
+		let looked = 0;
+		const responder = await NameResponder.open(clock, {
+			...{ host: "127.0.0.1", port: 0, forwardsFor: () => false },
+			lookup: () => {
+				looked += 1;
+				return null;
+			},
+		});
+		const asked = query(`${"a".repeat(60)}.${"b".repeat(60)}.${"c".repeat(60)}.warren.internal`);
+		const framed = Buffer.concat([Buffer.from([0, asked.length]), asked]);
+		const socket = connect({ port: responder.port, host: "127.0.0.1" });
+		const gone = new Promise<void>((resolve) => socket.on("error", () => {}).once("close", () => resolve()));
+		// More than the system's buffers hold, never faster than one address may.
+		const enough = 200_000;
+		const { perSecond } = responderLimits.perAddress;
+		for (let questions = perSecond; questions < enough && !socket.destroyed; questions += perSecond) {
+			socket.write(Buffer.concat(Array<Buffer>(perSecond).fill(framed)));
+			for (let turn = 0; turn < 100_000 && looked < questions && !socket.destroyed; turn++)
+				await new Promise((resolve) => setImmediate(resolve));
+			await clock.advance(1000);
+		}
+		expect(looked).toBeLessThan(enough - perSecond);
+		await gone;
 		await responder.close();
 	});
 

@@ -11,6 +11,8 @@ export const responderLimits = {
 	forwardMs: 5_000,
 	maxStreams: 32,
 	streamIdleMs: 10_000,
+	/** Answers that wait for a client to read them. */
+	maxUnreadBytes: 64 * 1024,
 } as const;
 
 export interface ResponderOptions {
@@ -147,6 +149,8 @@ export class NameResponder implements Closeable {
 					const length = Buffer.alloc(2);
 					length.writeUInt16BE(answer.length);
 					if (stream.writable) stream.write(Buffer.concat([length, answer]));
+					// It asks on and reads nothing.
+					if (stream.writableLength > responderLimits.maxUnreadBytes) stream.destroy();
 				});
 			}
 			if (rest.length > 4096) stream.destroy();

@@ -70,6 +70,7 @@ export class CodingAgent implements Closeable {
 	#plugins: readonly string[] = [];
 	#providers: readonly OfferedProvider[] = [];
 	#look: Timer | null = null;
+	#closed = false;
 	/** Tools or plugins changed while it ran: it reads them at its next start. */
 	#stale = false;
 
@@ -164,6 +165,7 @@ export class CodingAgent implements Closeable {
 	}
 
 	async close(): Promise<void> {
+		this.#closed = true;
 		this.#look?.cancel();
 		await this.#process.close();
 		await this.#relay.close();
@@ -231,6 +233,8 @@ export class CodingAgent implements Closeable {
 	}
 
 	#lookLater(): void {
+		// It may have been closed while it looked.
+		if (this.#closed) return;
 		this.#look = this.#deps.clock.after(lookEveryMs, () => {
 			void this.#lookAgain()
 				.catch((fault: Error) => this.#deps.logger.debug("workspaces were not looked at", { fault: fault.message }))

@@ -24,6 +24,9 @@ export interface ViewerOptions {
 	readonly readOnly: boolean;
 }
 
+/** Between two redraws of one viewer: each is two runs of tmux, and anybody with a share may ask for them. */
+export const redrawPauseMs = 250;
+
 interface Size {
 	readonly cols: number;
 	readonly rows: number;
@@ -55,6 +58,9 @@ export class Viewer {
 	 */
 	#early: Uint8Array[] | null = [];
 	#paused = false;
+	/** `again`: wanted anew while one was under way, or just after it. */
+	#redraw: "none" | "recent" | "again" = "none";
+	#redrawTimer: Timer | undefined;
 	#released = false;
 
 	constructor(deps: ViewerDeps, options: ViewerOptions, windowSize: Size) {
@@ -147,7 +153,7 @@ export class Viewer {
 					this.#pty?.resume();
 					break;
 				case "repaint":
-					if (this.#pty !== undefined) void this.#deps.server.repaint(this.#pty.pid).catch(ignored);
+					void this.#repaint();
 					break;
 				case "reattach":
 					this.#pty?.close();
@@ -191,6 +197,23 @@ export class Viewer {
 		this.#pty = pty;
 		this.#early = [];
 		if (this.#paused) pty.pause();
+	}
+
+	/** However often it is asked for meanwhile, it comes once more. */
+	async #repaint(): Promise<void> {
+		if (this.#pty === undefined) return;
+		if (this.#redraw !== "none") {
+			this.#redraw = "again";
+			return;
+		}
+		this.#redraw = "recent";
+		await this.#deps.server.repaint(this.#pty.pid).catch(ignored);
+		if (this.#released) return;
+		this.#redrawTimer = this.#deps.clock.after(redrawPauseMs, () => {
+			const isWanted = this.#redraw === "again";
+			this.#redraw = "none";
+			if (isWanted) void this.#repaint();
+		});
 	}
 
 	async #exited(): Promise<void> {
@@ -255,6 +278,7 @@ export class Viewer {
 		this.#timer?.cancel();
 		this.#timer = undefined;
 		this.#timerAt = undefined;
+		this.#redrawTimer?.cancel();
 		this.#pty?.close();
 		this.#pty = undefined;
 		this.#deps.onGone();

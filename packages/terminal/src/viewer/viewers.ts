@@ -9,6 +9,8 @@ import { Viewer } from "./viewer.ts";
 export const viewersLimits = {
 	/** Viewers of this node, those that are held included. Each has a PTY and up to 2 MiB of output. */
 	maxViewers: 128,
+	/** Of those, by shares: whoever was shown one session must not keep its owner out. */
+	maxSharedViewers: 64,
 } as const;
 
 /** The session that a socket wants to see. */
@@ -26,6 +28,7 @@ export interface ViewRequest {
 	readonly target: ViewTarget | null;
 	readonly sessionId: string;
 	readonly owner: string;
+	/** By a share. */
 	readonly readOnly: boolean;
 }
 
@@ -70,7 +73,8 @@ export class Viewers {
 			const viewer = this.#find(request, frame.hello);
 			if (viewer === "unknown") return refuse(closeCodes.unknown, "unknown_session", "this session has ended");
 			if (viewer === "full") {
-				return refuse(closeCodes.unavailable, "too_many", `${viewersLimits.maxViewers} terminals are open already`);
+				const limit = request.readOnly ? viewersLimits.maxSharedViewers : viewersLimits.maxViewers;
+				return refuse(closeCodes.unavailable, "too_many", `${limit} terminals are open already`);
 			}
 			waiting = false;
 			timeout.cancel();
@@ -118,6 +122,7 @@ export class Viewers {
 		const { target } = request;
 		if (target === null) return "unknown";
 		if (this.#viewers.size >= viewersLimits.maxViewers) return "full";
+		if (request.readOnly && this.#shared >= viewersLimits.maxSharedViewers) return "full";
 		const id = newSecret(this.#deps.random);
 		const { clock } = this.#deps;
 		const viewer = new Viewer(
@@ -132,6 +137,10 @@ export class Viewers {
 		);
 		this.#viewers.set(id, viewer);
 		return viewer;
+	}
+
+	get #shared(): number {
+		return [...this.#viewers.values()].filter((viewer) => viewer.readOnly).length;
 	}
 
 	#of(sessionId: string): Viewer[] {
