@@ -1,32 +1,19 @@
 // npm run build:executable: dist/warren, one file that needs neither Node nor npm. The pinned Node carries a payload: the
-// program bundled module by module (relative paths, workers and files stay where they are), the web UI, and the native
-// libraries of this platform. At its first start it unpacks that into the user's cache.
+// program's bundle, the web UI, and the native libraries of this platform. At its first start it unpacks that into the
+// user's cache.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative, sep } from "node:path";
 import { gzipSync } from "node:zlib";
-import { rolldown } from "rolldown";
-import { buildWeb, fail, pinnedNode, root, say } from "./setup.mjs";
-
-/** Modules that a bundler cannot take: one is optional and never installed, one needs what Node 26 has no more. */
-const replaced = {
-	"pg-native": "export default {};",
-	"buffer-equal-constant-time":
-		'import { timingSafeEqual } from "node:crypto"; export default (a, b) => a.length === b.length && timingSafeEqual(a, b);',
-};
-const replacements = {
-	name: "replacements",
-	resolveId: (id) => (id in replaced ? `\0${id}` : null),
-	load: (id) => (id.startsWith("\0") ? (replaced[id.slice(1)] ?? null) : null),
-};
+import { buildWeb, fail, pinnedNode, root, runNode, say } from "./setup.mjs";
 
 buildWeb();
 const work = mkdtempSync(join(tmpdir(), "warren-executable-"));
 const payload = join(work, "payload");
 try {
-	await bundle();
+	bundle();
 	copyFiles();
 	const packed = pack();
 	const target = join(root, "dist", process.platform === "win32" ? "warren.exe" : "warren");
@@ -37,30 +24,11 @@ try {
 	rmSync(work, { recursive: true, force: true });
 }
 
-/** Threads are started by their files' own names: each is an entry. */
-async function bundle() {
-	const workers = readdirSync(join(root, "packages"), { recursive: true })
-		.map((file) => join("packages", file))
-		.filter((file) => file.endsWith("-worker.ts") && !file.includes("node_modules"));
-	const entries = ["apps/warren/src/main.js", ...workers];
-	const build = await rolldown({
-		cwd: root,
-		platform: "node",
-		input: Object.fromEntries(entries.map((file) => [file.slice(0, -3).split(sep).join("/"), file])),
-		// Native ones, one whose modules require each other in a circle, and one that is never inside.
-		external: [/^node:/, "koffi", /^@lydell\/node-pty/, /^@nats-io\//, "opencode-ai"],
-		plugins: [replacements],
-		logLevel: "warn",
-	});
-	await build.write({
-		dir: payload,
-		format: "esm",
-		preserveModules: true,
-		preserveModulesRoot: root,
-		// Ours keep their names, so that what they name by URL is found.
-		entryFileNames: ({ name, facadeModuleId }) =>
-			`${name}.${facadeModuleId?.endsWith(".ts") && !facadeModuleId.includes("node_modules") ? "ts" : "js"}`,
-	});
+function bundle() {
+	const folder = join(payload, "apps/warren/dist");
+	const done = runNode([join(root, "scripts/bundle-program.mjs"), folder], { stdio: ["ignore", 2, 2] });
+	if (done.status !== 0) fail("The program could not be bundled; the lines above say why.");
+	writeFileSync(join(folder, ".built-from"), "");
 }
 
 function copyFiles() {

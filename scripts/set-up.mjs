@@ -1,5 +1,6 @@
 // npm run setup: what `npm start` does before it starts. `warren update` runs it after the new version came.
-import { buildWeb, install } from "./setup.mjs";
+import { buildWeb, bundleProgram, install } from "./setup.mjs";
 
 install();
 buildWeb();
+bundleProgram();

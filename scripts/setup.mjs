@@ -1,10 +1,11 @@
-// Brings a checkout to where it can run: dependencies, then the pinned Node, then the web UI. Plain JavaScript, because
+// Brings a checkout to where it can run: dependencies, then the pinned Node, then the web UI and the program's bundle. Plain JavaScript, because
 // it is what a machine's own, perhaps older, Node runs first.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { bundleStamp, isSource, sourceFolders } from "../apps/warren/src/bundle.js";
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const modules = join(root, "node_modules");
@@ -67,6 +68,28 @@ export function buildWeb() {
 	if (done.status !== 0) fail("The web interface could not be built; the lines above say why.");
 	mkdirSync(dirname(webStamp), { recursive: true });
 	writeFileSync(webStamp, wanted);
+}
+
+/** Bundles the program when its sources are newer. Without a bundle it runs from its sources, and starts slower. */
+export function bundleProgram() {
+	const wanted = hashFiles([
+		...sourceFolders()
+			.flatMap((folder) => filesUnder(folder))
+			.filter(isSource),
+		"scripts/bundle-program.mjs",
+		"package-lock.json",
+	]);
+	if (existsSync(bundleStamp) && readFileSync(bundleStamp, "utf8") === wanted) {
+		// A file may have been written again as it was.
+		utimesSync(bundleStamp, new Date(), new Date());
+		return;
+	}
+	say("Bundling the program…");
+	rmSync(bundleStamp, { force: true });
+	const done = runNode([join(root, "scripts/bundle-program.mjs"), dirname(bundleStamp)], { stdio: ["ignore", 2, 2] });
+	if (done.status !== 0)
+		return say("The program could not be bundled; the lines above say why. It runs from its sources.");
+	writeFileSync(bundleStamp, wanted);
 }
 
 /** Runs a script with the pinned Node, to its end. */

@@ -1,10 +1,11 @@
 // npm start: set-up where it is missing, then `warren up`, or `npm start -- join URL`. Arguments after `--` go to it.
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import { buildWeb, install, pinnedEnvironment, pinnedNode, root } from "./setup.mjs";
+import { buildWeb, bundleProgram, install, pinnedEnvironment, pinnedNode, root } from "./setup.mjs";
 
 install();
 buildWeb();
+bundleProgram();
 const asked = process.argv.slice(2);
 const command = asked[0] === "join" ? asked : ["up", ...asked];
 const child = spawn(pinnedNode(), [join(root, "apps/warren/src/main.js"), ...command], {

@@ -3,10 +3,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { longerTests, networkTests, readReport, runEach, vitestArguments } from "./own-runs.mjs";
-import { buildWeb, install, pinnedEnvironment, runNode } from "./setup.mjs";
+import { buildWeb, bundleProgram, install, pinnedEnvironment, runNode } from "./setup.mjs";
 
 install();
 buildWeb();
+bundleProgram();
 const folder = mkdtempSync(join(tmpdir(), "warren-test-"));
 const report = join(folder, "report.json");
 const wanted = process.argv.slice(2);

@@ -1,10 +1,5 @@
 #!/usr/bin/env node
-// JavaScript: with the cache in place, no process has to load what strips types from the rest.
-import { enableCompileCache } from "node:module";
-import { homedir } from "node:os";
-import { join } from "node:path";
+// What a user starts: the program's bundle, or its sources where there is none, or one that is older than they are.
+import { bundleIsFresh, bundleUrl } from "./bundle.js";
 
-// A folder of this user's own: code that others may write must never be run.
-enableCompileCache(join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "warren", "code"));
-const { runCommandLine } = await import("./cli/command-line.ts");
-await runCommandLine(process.argv);
+await import(bundleIsFresh() ? bundleUrl.href : "./program.js");

@@ -122,6 +122,7 @@ it("from clone to a phone that types at a second machine", { timeout: builds }, 
 	const [, printed = ""] = /CA SHA-256\s+(\S+)/.exec(first.text()) ?? [];
 	expect(lanUrl).toBe(`https://${atlas.host}:5151`);
 	expect(existsSync(join(checkout, "apps/web/dist/index.html")), "built by npm start").toBe(true);
+	expect(existsSync(join(checkout, "apps/warren/dist/.built-from")), "bundled by npm start").toBe(true);
 
 	// At its own desk: the link, a user and a PIN, an account, the wizard's steps.
 	const ca = readFileSync(join(dataOf(first.home), "ca/ca.crt"), "utf8");

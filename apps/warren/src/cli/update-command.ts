@@ -1,8 +1,6 @@
-import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
+import { checkoutFolder } from "../own-files.ts";
 import { updateCheckout } from "../update/update-checkout.ts";
-
-const root = fileURLToPath(new URL("../../../..", import.meta.url));
 
 /** `warren update`: the newest version of the checkout that it runs from. */
 export function addUpdateCommand(program: Command): void {
@@ -11,7 +9,7 @@ export function addUpdateCommand(program: Command): void {
 		.description("Bring this installation to its newest version; a version that cannot be set up is left again")
 		.option("--json", "the result as JSON")
 		.action(async (flags: { json?: boolean }) => {
-			const result = await updateCheckout(root);
+			const result = await updateCheckout(checkoutFolder);
 			if (flags.json === true) process.stdout.write(`${JSON.stringify(result)}\n`);
 			else if (result.changes.length === 0) process.stdout.write(`Up to date, at ${result.to}.\n`);
 			else {

@@ -1,7 +1,6 @@
 import { existsSync } from "node:fs";
 import { homedir, platform } from "node:os";
 import type { Duplex } from "node:stream";
-import { fileURLToPath } from "node:url";
 import {
 	type AccessTables,
 	accessRoutes,
@@ -53,6 +52,7 @@ import { measureHealth } from "../health-metrics.ts";
 import { openMemberPart } from "../hub/member-part.ts";
 import { readMembership } from "../hub/membership.ts";
 import { OverlayView } from "../overlay/overlay-view.ts";
+import { builtWebFolder } from "../own-files.ts";
 import { version } from "../version.ts";
 import { openCertificates, ownAddresses, ownNames } from "./certificates.ts";
 import { MachineName } from "./machine-name.ts";
@@ -394,7 +394,7 @@ function describe(who: Identity, config: NodeConfig): Record<string, unknown> {
 
 /** Without a built UI the node still serves its API. */
 async function loadUi(config: NodeConfig, logger: Logger): Promise<StaticFiles | null> {
-	const folder = config.webFolder ?? fileURLToPath(new URL("../../../web/dist", import.meta.url));
+	const folder = config.webFolder ?? builtWebFolder;
 	if (!existsSync(folder)) {
 		logger.warn("the web interface is not built; the API works", { fix: "npm run build" });
 		return null;

@@ -1,5 +1,6 @@
 import type { HealthTable } from "@warren/kernel";
 import { dataHeaders, httpError, openApiOf, type Route } from "@warren/net";
+import { pageFile } from "../own-files.ts";
 import { version } from "../version.ts";
 import { asset, pageRoutes } from "./page-routes.ts";
 
@@ -27,8 +28,8 @@ export function hubPages(
 			handle: json,
 		},
 		...pageRoutes("/admin", "Warren hub", "admin-page"),
-		asset("/admin/admin-passkeys.js", "js", new URL("./admin-passkeys.js", import.meta.url)),
-		asset("/admin/ai-usage.js", "js", new URL("./ai-usage.js", import.meta.url)),
+		asset("/admin/admin-passkeys.js", "js", pageFile("admin-passkeys.js")),
+		asset("/admin/ai-usage.js", "js", pageFile("ai-usage.js")),
 		// Codes as pictures, in the page itself: what they carry must not leave it.
 		asset("/admin/uqr.js", "js", new URL(import.meta.resolve("uqr"))),
 		{

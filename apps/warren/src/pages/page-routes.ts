@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Route } from "@warren/net";
+import { pageFile } from "../own-files.ts";
 
 /** No inline anything, no other origin, no markup from strings. */
 const policy = [
@@ -35,9 +36,9 @@ export function pageRoutes(path: string, title: string, script: string): Route[]
 `;
 	return [
 		{ ...open, method: "GET", path, handle: () => document(html) },
-		asset(`${path}/page.js`, "js", new URL(`./${script}.js`, import.meta.url)),
-		asset(`${path}/page.css`, "css", new URL("./page.css", import.meta.url)),
-		asset(`${path}/view.js`, "js", new URL("./view.js", import.meta.url)),
+		asset(`${path}/page.js`, "js", pageFile(`${script}.js`)),
+		asset(`${path}/page.css`, "css", pageFile("page.css")),
+		asset(`${path}/view.js`, "js", pageFile("view.js")),
 	];
 }
 
