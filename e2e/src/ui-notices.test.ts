@@ -128,8 +128,9 @@ describe("notices of terminals", () => {
 		await page.getByRole("checkbox", { name: "Show notifications" }).click();
 		await page.getByRole("checkbox", { name: "Show notifications", checked: true }).waitFor();
 		await run("worker", "sh");
-		// A shell first, then the command: what ends is then known to have been one.
-		await typeIn("worker", "sleep 11");
+		// A shell first, then the command: what ends is then known to have been one. tmux tells of it up to a second after it
+		// began, later on a busy machine, and what is told of is ten seconds of what was seen.
+		await typeIn("worker", "sleep 15");
 		await page.getByRole("link", { name: "Machines" }).click();
 		await page.evaluate(() => Object.defineProperty(document, "visibilityState", { value: "hidden" }));
 		const shown = () =>
