@@ -9,8 +9,10 @@ export const runLimits = {
 	keptMs: 5 * 60_000,
 	heartbeatMs: 15_000,
 	maxRunsPerUser: 16,
-	/** Over all users; the oldest ended ones go first. */
+	/** Over all users; those that ended longest ago go first. */
 	maxRuns: 500,
+	/** Of all ended runs' events together; beyond it the same go first. */
+	maxEndedBytes: 64 * 1024 * 1024,
 } as const;
 
 /** One event of a run, as JSON. */
@@ -49,6 +51,11 @@ export class ChatRun {
 
 	get ended(): boolean {
 		return this.#ended;
+	}
+
+	/** Of the events it holds, as text. */
+	get bytes(): number {
+		return Math.min(this.#bytes, runLimits.maxRunBytes);
 	}
 
 	/** @returns false when the run has said too much: nothing more is taken. */

@@ -1,4 +1,4 @@
-import { type Clock, type Closeable } from "@warren/kernel";
+import type { Clock, Closeable, Timer } from "@warren/kernel";
 import { aiError } from "../errors.ts";
 import { ChatRun, runLimits } from "./chat-run.ts";
 
@@ -6,6 +6,9 @@ import { ChatRun, runLimits } from "./chat-run.ts";
 export class ChatRuns implements Closeable {
 	readonly #clock: Clock;
 	readonly #runs = new Map<string, ChatRun>();
+	/** What ended, the longest ended first, each with the end of its time here. */
+	readonly #ended = new Map<ChatRun, Timer>();
+	#endedBytes = 0;
 
 	constructor(clock: Clock) {
 		this.#clock = clock;
@@ -26,10 +29,7 @@ export class ChatRuns implements Closeable {
 					details: { retryAfterMs: 1000 },
 				},
 			);
-		if (this.#runs.size >= runLimits.maxRuns) {
-			const oldest = [...this.#runs].find(([, run]) => run.ended);
-			if (oldest !== undefined) this.#runs.delete(oldest[0]);
-		}
+		if (this.#runs.size >= runLimits.maxRuns) this.#forgetOldest();
 		const run = new ChatRun({ id, user }, this.#clock, abort);
 		this.#runs.set(key, run);
 		return run;
@@ -37,10 +37,12 @@ export class ChatRuns implements Closeable {
 
 	/** Keeps an ended run for whoever reads it late. */
 	ended(run: ChatRun): void {
-		this.#clock.after(runLimits.keptMs, () => {
-			const key = keyOf(run.user, run.id);
-			if (this.#runs.get(key) === run) this.#runs.delete(key);
-		});
+		this.#ended.set(
+			run,
+			this.#clock.after(runLimits.keptMs, () => this.#forget(run)),
+		);
+		this.#endedBytes += run.bytes;
+		while (this.#endedBytes > runLimits.maxEndedBytes) this.#forgetOldest();
 	}
 
 	/** @throws WarrenError `unknown_run`. */
@@ -52,6 +54,18 @@ export class ChatRuns implements Closeable {
 
 	close(): void {
 		for (const run of this.#runs.values()) run.cancel();
+	}
+
+	#forgetOldest(): void {
+		const [oldest] = this.#ended.keys();
+		if (oldest !== undefined) this.#forget(oldest);
+	}
+
+	#forget(run: ChatRun): void {
+		this.#ended.get(run)?.cancel();
+		this.#ended.delete(run);
+		this.#endedBytes -= run.bytes;
+		this.#runs.delete(keyOf(run.user, run.id));
 	}
 }
 

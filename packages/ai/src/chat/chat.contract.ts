@@ -1,9 +1,11 @@
 import { fetchServerSentEvents } from "@tanstack/ai-client";
+import type { WarrenError } from "@warren/kernel";
 import { VirtualClock } from "@warren/testkit";
 import { describe, expect, it, vi } from "vitest";
 import { ada, bob, realKey, type TestAi, type TestAiHubs } from "../ai.testing.ts";
 import { providerOf } from "../providers/provider-path.ts";
 import { ChatRun, runLimits } from "./chat-run.ts";
+import { ChatRuns } from "./chat-runs.ts";
 import { runErrorOf } from "./run-errors.ts";
 
 const text = "Hello from the fake.";
@@ -356,6 +358,19 @@ export function chatSuite(hubs: TestAiHubs): void {
 			expect(last(await response.text())).toMatchObject({ type: "RUN_ERROR", code: "cancelled" });
 		});
 
+		it("a cancel before the first word is counted by what the provider was sent", async () => {
+			await using hub = await hubs.open();
+			const response = await open(hub, asked("openai", "fault-hang", { runId: "r1" }));
+			await vi.waitFor(() => expect(hub.fake.requests).toHaveLength(1), { timeout: 30_000 });
+			expect((await hub.call("DELETE", "/ai/chat/r1")).status).toBe(204);
+			expect(last(await response.text())).toMatchObject({ type: "RUN_ERROR", code: "cancelled" });
+			const usage = async () => (await hub.call("GET", "/me/usage")).body.usage[0];
+			await vi.waitFor(async () => expect(await usage()).toMatchObject({ requests: 1, failures: 0, estimated: 1 }), {
+				timeout: 30_000,
+			});
+			expect((await usage()).inputTokens).toBeGreaterThan(0);
+		});
+
 		it("a reader who was cut off reads on after its last event, once, and nobody else may", async () => {
 			await using hub = await hubs.open();
 			const response = await open(hub, asked("openai", "fault-slow", { runId: "r1" }));
@@ -407,6 +422,34 @@ export function chatSuite(hubs: TestAiHubs): void {
 			let all = "";
 			for await (const part of run.read(0, never)) all += part;
 			expect(last(all)?.code).toBe("answer_too_long");
+		});
+
+		it("is bounded over all that ended: those that ended longest ago go first, the others after their time", async () => {
+			const clock = new VirtualClock();
+			const runs = new ChatRuns(clock);
+			const event = { type: "TEXT_MESSAGE_CONTENT", delta: "x".repeat(runLimits.maxRunBytes - 100) };
+			const fitting = Math.floor(runLimits.maxEndedBytes / JSON.stringify(event).length);
+			const going = runs.begin("u", "going", new AbortController());
+			const ids = Array.from({ length: fitting + 2 }, (_none, index) => `r${index}`);
+			for (const id of ids) {
+				const run = runs.begin("u", id, new AbortController());
+				expect(run.append(event)).toBe(true);
+				run.end(null);
+				runs.ended(run);
+			}
+			const kept = () => ids.filter((id) => Object.is(found(id), id));
+			const found = (id: string) => {
+				try {
+					return runs.get("u", id).id;
+				} catch (refusal) {
+					return (refusal as WarrenError).code;
+				}
+			};
+			expect(kept()).toEqual(ids.slice(2));
+			await clock.advance(runLimits.keptMs);
+			expect(kept()).toEqual([]);
+			expect(runs.get("u", "going")).toBe(going);
+			expect(clock.pending).toBe(0);
 		});
 
 		it("keeps a silent connection alive with comments", async () => {

@@ -41,6 +41,7 @@ export async function runChat(
 	const { provider, model, params } = asked;
 	const meter = new ChatMeter(asked);
 	let origin = "";
+	let asking = false;
 	let error: RunError | null = null;
 	try {
 		origin = deps.origins.of(provider);
@@ -60,6 +61,7 @@ export async function runChat(
 				abortController: who.abort,
 				debug: false,
 			} as never) as unknown as AsyncIterable<StreamChunk>;
+			asking = true;
 			error = await pump(stream, run, provider, origin, meter, who.abort);
 		}
 	} catch (fault) {
@@ -72,7 +74,8 @@ export async function runChat(
 		error = { code: "cancelled", message: "The answer was stopped.", retryable: true };
 	if (error !== null) deps.logger.debug("a chat ended early", { provider: provider.id, code: error.code });
 	run.end(error === null ? null : errorEvent(error, params, deps.clock.now()));
-	const { input, output, cached, estimated } = meter.counts();
+	// Whoever stops an answer before its first word has had it begun all the same.
+	const { input, output, cached, estimated } = meter.counts(asking && who.abort.signal.aborted);
 	deps.usage.add({
 		...who.spender,
 		provider: provider.id,
@@ -157,8 +160,9 @@ class ChatMeter {
 		for (const each of Array.isArray(usage) ? usage : [usage]) this.#take(each as Record<string, unknown> | undefined);
 	}
 
-	counts(): { input: number; output: number; cached: number; estimated: boolean } {
-		const nothingHappened = this.#characters === 0 && this.#input === null;
+	/** @param begun the provider works on it, whatever it has said: what failed at once costs nothing. */
+	counts(begun: boolean): { input: number; output: number; cached: number; estimated: boolean } {
+		const nothingHappened = !begun && this.#characters === 0 && this.#input === null;
 		const output = this.#output !== null && (this.#output > 0 || this.#characters === 0) ? this.#output : null;
 		return {
 			input: this.#input ?? (nothingHappened ? 0 : Math.ceil(this.#promptCharacters / charactersPerToken)),

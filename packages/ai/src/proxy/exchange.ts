@@ -13,8 +13,9 @@ export type ExchangeEnd =
 	| { readonly kind: "answered"; readonly status: number; readonly complete: boolean; readonly usage: UsageReader }
 	| { readonly kind: "retry"; readonly status: number; readonly headers: IncomingHttpHeaders }
 	| { readonly kind: "failed"; readonly error: WarrenError }
-	/** The client left before an answer began. */
-	| { readonly kind: "left" };
+	/** The client left before an answer began: the provider was asked, and counts what it was sent. */
+	| { readonly kind: "left"; readonly usage: UsageReader }
+	| { readonly kind: "unasked" };
 
 export interface ExchangeOptions {
 	readonly provider: Provider;
@@ -115,11 +116,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
 	#clientLeft(): void {
 		if (this.#ended) return;
-		this.#finish(
-			this.#usage === null
-				? { kind: "left" }
-				: { kind: "answered", status: this.#status, complete: false, usage: this.#usage },
-		);
+		if (this.#usage !== null)
+			this.#finish({ kind: "answered", status: this.#status, complete: false, usage: this.#usage });
+		else if (this.#controller === null) this.#finish({ kind: "unasked" });
+		else this.#finish({ kind: "left", usage: new UsageReader("", "", this.#options.requestBytes) });
 		this.#controller?.abort(new Error("the client left"));
 	}
 

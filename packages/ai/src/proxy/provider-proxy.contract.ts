@@ -270,7 +270,16 @@ export function proxySuite(hubs: TestAiHubs): void {
 			await expect(waiting).rejects.toThrow();
 			await closed;
 			const { body } = await hub.call("GET", "/me/usage");
-			expect(body.usage[0].requests, "streams that were left are counted").toBe(10);
+			const counted = body.usage.map(({ requests, failures, estimated }: Record<string, number>) => [
+				requests,
+				failures,
+				estimated,
+			]);
+			expect(counted, "streams that were left, and an answer before its head: its provider was asked").toEqual([
+				[1, 0, 1],
+				[10, 0, 10],
+			]);
+			expect(body.usage[0].inputTokens).toBeGreaterThan(0);
 		});
 
 		it("that reads nothing holds the provider back, and nothing piles up here", async () => {

@@ -98,7 +98,7 @@ export class ProviderProxy {
 				if (waitMs > 0) await delay(clock, waitMs, flight.context.signal).catch(() => undefined);
 				continue;
 			}
-			if (end.kind === "left") return;
+			if (end.kind === "unasked") return;
 			const { user, device } = flight.spender;
 			if (end.kind === "failed") {
 				usage.add({
@@ -114,7 +114,7 @@ export class ProviderProxy {
 				break;
 			}
 			const read = end.usage.end();
-			const failed = end.status >= 400;
+			const failed = end.kind === "answered" && end.status >= 400;
 			usage.add({
 				...{ user, device, provider: attempt.provider.id, failed },
 				model: read.model ?? modelOf(attempt, flight),
