@@ -106,7 +106,9 @@ export class Shares implements Authenticator, Closeable {
 	async revoke(id: string): Promise<void> {
 		const found = [...this.#byHash].find(([, known]) => known.share.id === id);
 		if (found === undefined) throw terminalError("unknown_share", `There is no share "${id.slice(0, 40)}".`);
-		await this.#end(found[0], found[1].share, "revoked");
+		await this.#forget(found[1].share);
+		this.#byHash.delete(found[0]);
+		this.#onEnded(found[1].share, "revoked");
 	}
 
 	authenticate: Authenticator["authenticate"] = async (credential) => {
@@ -125,18 +127,20 @@ export class Shares implements Authenticator, Closeable {
 		this.#timer = undefined;
 	}
 
-	async #end(hash: string, share: Share, why: "revoked" | "expired"): Promise<void> {
-		await this.#db.deleteFrom("terminal_shares").where("id", "=", share.id).execute();
-		this.#byHash.delete(hash);
-		this.#onEnded(share, why);
-	}
-
+	/** Whatever the disk says: a row that it keeps is swept by the next start. */
 	async #sweep(): Promise<void> {
 		const now = this.#clock.now();
-		for (const [hash, { share }] of this.#byHash) {
-			if (share.expiresAt <= now) await this.#end(hash, share, "expired");
+		const over = [...this.#byHash].filter(([, { share }]) => share.expiresAt <= now);
+		for (const [hash, { share }] of over) {
+			this.#byHash.delete(hash);
+			this.#onEnded(share, "expired");
 		}
 		this.#arm();
+		for (const [, { share }] of over) await this.#forget(share).catch(() => {});
+	}
+
+	async #forget(share: Share): Promise<void> {
+		await this.#db.deleteFrom("terminal_shares").where("id", "=", share.id).execute();
 	}
 
 	#arm(): void {
@@ -144,7 +148,6 @@ export class Shares implements Authenticator, Closeable {
 		this.#timer = undefined;
 		const next = Math.min(...[...this.#byHash.values()].map((known) => known.share.expiresAt));
 		if (next === Number.POSITIVE_INFINITY) return;
-		// A database that fails keeps the row: the next start or share sweeps again, and the token is refused anyway.
-		this.#timer = this.#clock.after(Math.max(0, next - this.#clock.now()), () => void this.#sweep().catch(() => {}));
+		this.#timer = this.#clock.after(Math.max(0, next - this.#clock.now()), () => void this.#sweep());
 	}
 }

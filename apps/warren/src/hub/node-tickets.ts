@@ -22,18 +22,22 @@ export class NodeTickets {
 			audit,
 			verify,
 			enrol: (payload, name) => this.#enrol(payload, name, access),
+			withdraw: (ticketId) => this.#end([ticketId]),
 		});
 	}
 
 	/** Signs out what revoked tickets had enrolled; their sockets close with it. */
 	end(ticketIds: readonly string[]): void {
-		const { access, logger } = this.#base;
-		const revoke = async (id: string) => {
-			if (access.devices.list().some((device) => device.id === id)) await access.devices.revoke(id);
-		};
-		this.#enrolled
-			.end(ticketIds, revoke)
-			.catch((fault: unknown) => logger.error("revoked devices could not be signed out", { fault: messageOf(fault) }));
+		this.#end(ticketIds).catch((fault: unknown) =>
+			this.#base.logger.error("revoked devices could not be signed out", { fault: messageOf(fault) }),
+		);
+	}
+
+	#end(ticketIds: readonly string[]): Promise<void> {
+		const { devices } = this.#base.access;
+		return this.#enrolled.end(ticketIds, async (id) => {
+			if (devices.list().some((device) => device.id === id)) await devices.revoke(id);
+		});
 	}
 
 	async #enrol(payload: TicketPayload, name: string, access: NodeBase["access"]): Promise<unknown> {

@@ -33,6 +33,7 @@ const ticketBody = z.object({
  * @param deps.node this node's identifier: the audience of tickets and proofs.
  * @param deps.verify `verifyTicket` with what this node holds, and whether it takes tickets of that person at all.
  * @param deps.enrol makes the local device; what it returns is the answer.
+ * @param deps.withdraw signs out what a ticket enrolled.
  */
 export function ticketRoutes(deps: {
 	readonly node: string;
@@ -41,6 +42,7 @@ export function ticketRoutes(deps: {
 	readonly audit: Audit;
 	readonly verify: (ticket: string) => TicketVerdict | Promise<TicketVerdict>;
 	readonly enrol: (payload: TicketPayload, name: string) => Promise<unknown>;
+	readonly withdraw: (ticketId: string) => Promise<void>;
 }): Route[] {
 	const owner = "node";
 	const record = recordTo(deps.audit);
@@ -85,6 +87,12 @@ export function ticketRoutes(deps: {
 				if (!verifyProof(body.publicKey, proofMessage(body.nonce, deps.node, ticketPath), body.proof))
 					throw refuse("The proof does not fit the device's key.", payload.ticketId);
 				const enrolled = await deps.enrol(payload, body.name);
+				// A revocation that came meanwhile had nothing to end yet.
+				const still = await deps.verify(body.ticket);
+				if (!still.ok) {
+					await deps.withdraw(payload.ticketId);
+					throw refuse(still.message, payload.ticketId);
+				}
 				record(context, "device.ticket", payload.ticketId, { details: { user: payload.userId } });
 				return answer(enrolled, 201);
 			},

@@ -142,6 +142,7 @@ export function ticketsSuite(open: OpenTables): void {
 					await enrolled.add(payload, id);
 					return { device: { id, name }, token: "wd_token" };
 				},
+				withdraw: (ticketId) => enrolled.end([ticketId], async (id) => void devices.delete(id)),
 			}),
 		});
 		const call = async (path: string, body?: unknown) => {
