@@ -19,6 +19,8 @@ const awayErrnos = new Set([
 	"EHOSTUNREACH",
 	"ENETUNREACH",
 ]);
+/** SQLSTATE: no space for what is to be written. */
+const diskFull = "53100";
 /** The driver's, then those of Workers' sockets. */
 const awayMessages =
 	/^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection|proxy request failed|Network connection lost|Stream was cancelled)/;
@@ -41,11 +43,15 @@ export class PostgresPresence {
 		this.#health?.clear(storeConditions.databaseAway, this.where);
 	}
 
-	/** @returns what to throw: `store_away` when it does not answer, else the fault itself. */
+	/** @returns what to throw: `store_away` when it does not answer, `store_full`, else the fault itself. */
 	fault(cause: unknown): unknown {
 		if (!isAway(cause)) {
 			this.here();
-			return cause;
+			if ((cause as { code?: unknown } | null)?.code !== diskFull) return cause;
+			return storeError("store_full", "The database's disk is full: nothing was written.", {
+				fix: "Free some space there.",
+				cause,
+			});
 		}
 		this.#away = true;
 		const fault = messageOf(cause);

@@ -1,15 +1,9 @@
-import { messageOf, type WarrenError } from "@warren/kernel";
+import { messageOf, WarrenError } from "@warren/kernel";
 import { storeError } from "./errors.ts";
 
-const diskFull = "53100";
-
-/** What a statement's failure means to whoever wrote. */
+/** What a statement's failure means to whoever wrote: what the tables' own client says of it, else `store_failed`. */
 export function postgresFailure(cause: unknown): WarrenError {
-	if ((cause as { code?: unknown }).code === "store_away") return cause as WarrenError;
-	return (cause as { code?: unknown }).code === diskFull
-		? storeError("store_full", "The database's disk is full: nothing was written.", {
-				fix: "Free some space there.",
-				cause,
-			})
+	return cause instanceof WarrenError
+		? cause
 		: storeError("store_failed", `The database refused to write: ${messageOf(cause)}.`, { cause });
 }

@@ -43,6 +43,14 @@ describe.skipIf(reason !== null)(
 			await (await openPostgresTables<AuditTable>(where, [auditSchema])).close();
 		});
 
+		it("say that the disk there is full", async () => {
+			const where = { host: server.host, user: server.user, database: server.createDatabase() };
+			const { db, close } = await openPostgresTables<AuditTable>(where, [auditSchema]);
+			const full = sql`DO $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$`;
+			await expect(full.execute(db)).rejects.toMatchObject({ code: "store_full", status: 507, retryable: true });
+			await close();
+		});
+
 		it("refuse a database of a newer version", async () => {
 			const where = { host: server.host, user: server.user, database: server.createDatabase() };
 			await (await openPostgresTables<AuditTable>(where, [more])).close();

@@ -1,9 +1,10 @@
-import { accessSync, constants, existsSync, statfsSync } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { platform } from "node:os";
 import { dirname } from "node:path";
 import type { Condition } from "@warren/kernel";
 import { run } from "@warren/net";
 import type { Command } from "commander";
+import { freeBytes, freeSpaceLimits } from "../config/free-space.ts";
 import { dataFolderOf } from "./data-folder-of.ts";
 import { LocalNode } from "./local-node.ts";
 
@@ -16,8 +17,6 @@ interface Finding {
 	readonly fix: string;
 }
 
-const minFreeBytes = 200 * 1024 * 1024;
-
 /** `warren doctor`: looks at this machine and says, for each problem, its fix. Exit status 1 when there is one. */
 export function addDoctorCommand(program: Command): void {
 	program
@@ -27,7 +26,7 @@ export function addDoctorCommand(program: Command): void {
 		.option("--json", "the findings as JSON")
 		.action(async (flags: { data?: string; json?: boolean }) => {
 			const data = dataFolderOf(flags);
-			const findings = [...(await programs()), ...folder(data), ...(await node(data))];
+			const findings = [...(await programs()), ...(await folder(data)), ...(await node(data))];
 			if (flags.json === true) process.stdout.write(`${JSON.stringify({ findings })}\n`);
 			else
 				for (const { check, ok, found, fix } of findings)
@@ -50,7 +49,7 @@ async function programs(): Promise<Finding[]> {
 	];
 }
 
-function folder(path: string): Finding[] {
+async function folder(path: string): Promise<Finding[]> {
 	const check = "data folder";
 	const at = existsSync(path) ? path : dirname(path);
 	try {
@@ -65,15 +64,15 @@ function folder(path: string): Finding[] {
 			},
 		];
 	}
-	const { bavail, bsize } = statfsSync(at);
-	const free = bavail * bsize;
+	const free = await freeBytes(at);
+	const isEnough = free >= freeSpaceLimits.lowBytes;
 	const mb = Math.round(free / 1024 / 1024);
 	return [
 		{
 			check,
-			ok: free >= minFreeBytes,
+			ok: isEnough,
 			found: `${path}, ${mb} MB free`,
-			fix: free >= minFreeBytes ? "" : "Free disk space: new sessions and documents may fail to be saved.",
+			fix: isEnough ? "" : "Free disk space: new sessions and documents may fail to be saved.",
 		},
 	];
 }

@@ -104,6 +104,20 @@ export function writeWhole(path: string, text: string): void {
 		closeSync(handle);
 	}
 	renameSync(draft, path);
+	syncFolder(dirname(path));
+}
+
+/** So that a name given in it survives a power cut, too. The file is written: what cannot be had here is no fault. */
+function syncFolder(path: string): void {
+	let handle: number | undefined;
+	try {
+		handle = openSync(path, "r");
+		fsyncSync(handle);
+	} catch {
+		// Windows opens no folders, and does so by itself; some file systems know no such call.
+	} finally {
+		if (handle !== undefined) closeSync(handle);
+	}
 }
 
 /**

@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import {
 	type Audit,
 	type Clock,
@@ -32,7 +32,7 @@ import type { RoleDeps, RunningRole } from "../cli/run-role.ts";
 import { openLedRole } from "../cluster/led-role.ts";
 import type { DatabaseConfig } from "../config/cluster-config.ts";
 import type { CoordinatorConfig } from "../config/coordinator-config.ts";
-import { DataFolder } from "../config/data-folder.ts";
+import { DataFolder, writeWhole } from "../config/data-folder.ts";
 import { version } from "../version.ts";
 import { type CertificateFiles, readCertificateFiles, watchCertificateFiles } from "./certificate-files.ts";
 
@@ -115,7 +115,7 @@ async function openAlone(
 		{ audit, addresses: store },
 		{
 			...(policy === null ? {} : { policy }),
-			savePolicy: (text) => (policyFile === undefined ? store?.savePolicy(text) : replaceFile(policyFile, text)),
+			savePolicy: (text) => (policyFile === undefined ? store?.savePolicy(text) : writeWhole(policyFile, text)),
 			adminTokenHashes: [...hashesOf(adminToken(config, data, () => newSecret(random))), ...adminTokenHashes],
 			stunPort: config.stun ? config.stunPort : null,
 		},
@@ -295,10 +295,4 @@ function readPolicyFile(path: string): string {
 			cause,
 		});
 	}
-}
-
-/** Whole or not at all. */
-function replaceFile(path: string, text: string): void {
-	writeFileSync(`${path}.new`, text, { mode: 0o600, flush: true });
-	renameSync(`${path}.new`, path);
 }

@@ -5,6 +5,7 @@ import { AuditLog } from "@warren/store";
 import type { RoleDeps } from "../cli/run-role.ts";
 import { publishConsole } from "../config/console-file.ts";
 import { DataFolder } from "../config/data-folder.ts";
+import { FreeSpace } from "../config/free-space.ts";
 import type { HubConfig } from "../config/hub-config.ts";
 import { localHost } from "../config/server-config.ts";
 import { refuseLeft } from "../migrate/left-database.ts";
@@ -52,6 +53,7 @@ async function compose(deps: RoleDeps, config: HubConfig, lifetime: Lifetime): P
 	const { random, logger } = deps;
 	const data = lifetime.own(DataFolder.open(config.data));
 	const health = new HealthTable(deps.clock);
+	lifetime.own(await new FreeSpace({ clock: deps.clock, health }, data.path).start());
 	const metrics = new Metrics(true);
 	const opening = { ...deps, lifetime, data, health, metrics };
 	const usesOwnCa = !config.http && config.tlsCert === undefined;

@@ -46,6 +46,7 @@ import { TerminalService, type TerminalTables, terminalRoutes, terminalSchema } 
 import type { Kysely } from "kysely";
 import { publishConsole } from "../config/console-file.ts";
 import { DataFolder } from "../config/data-folder.ts";
+import { FreeSpace } from "../config/free-space.ts";
 import { type NodeConfig, systemUser } from "../config/node-config.ts";
 import { localHost } from "../config/server-config.ts";
 import { measureHealth } from "../health-metrics.ts";
@@ -127,6 +128,7 @@ async function compose(
 	const health = new HealthTable(clock);
 	const metrics = new Metrics(true);
 	measureHealth(metrics, health);
+	lifetime.own(await new FreeSpace({ clock, health }, data.path).start());
 	const { db } = lifetime.own(
 		await openSqliteTables<Tables>(data.file("node.db"), [
 			nodeSchema,

@@ -58,6 +58,15 @@ const routes: Route[] = [
 	{ owner: "test", method: "GET", path: "/closed", credentials: ["device"], handle: () => Response.json({}) },
 	{
 		owner: "test",
+		method: "PUT",
+		path: "/kept",
+		credentials: ["none"],
+		handle: () => {
+			throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+		},
+	},
+	{
+		owner: "test",
 		method: "GET",
 		path: "/fault",
 		credentials: ["none"],
@@ -432,6 +441,13 @@ describe("a listener", () => {
 		const answer = await ask("GET /fault");
 		expect(statusOf(answer)).toBe(500);
 		expect(answer).not.toContain("hunter2");
+	});
+
+	it("says that the disk is full where a file could not be written", async () => {
+		await open();
+		const answer = await ask("PUT /kept");
+		expect(statusOf(answer)).toBe(507);
+		expect(answer).toContain('"error":"disk_full"');
 	});
 
 	it("refuses changes by pages of another origin, whatever they hold; programs send none", async () => {

@@ -15,7 +15,11 @@ export const httpError = defineErrors({
 	rate_limited: { status: 429, retryable: true, fix: "Wait a little, then try again: Retry-After says how long." },
 	internal: { status: 500, fix: "The log has the cause." },
 	unavailable: { status: 503, retryable: true },
+	disk_full: { status: 507, retryable: true, fix: "Free some disk space there, then try again." },
 });
+
+/** Of the system: no space, and none within the quota. */
+const fullCodes = new Set<unknown>(["ENOSPC", "EDQUOT"]);
 
 /** Headers of every answer that is data: never a document, never kept, never guessed at. */
 export const dataHeaders: Readonly<Record<string, string>> = {
@@ -28,8 +32,9 @@ export const dataHeaders: Readonly<Record<string, string>> = {
 
 /** Anything thrown, as something that may be shown: a fault's own message stays in the log. */
 export function asWarrenError(thrown: unknown): WarrenError {
-	return thrown instanceof WarrenError
-		? thrown
+	if (thrown instanceof WarrenError) return thrown;
+	return fullCodes.has((thrown as { code?: unknown } | null)?.code)
+		? httpError("disk_full", "The disk of this machine is full: nothing was written.", { cause: thrown })
 		: httpError("internal", "Something went wrong inside the server.", { cause: thrown });
 }
 

@@ -1,4 +1,4 @@
-import { type Clock, WarrenError } from "@warren/kernel";
+import type { Clock } from "@warren/kernel";
 import { postgresFailure } from "@warren/store";
 import { type Kysely, sql, type Transaction } from "kysely";
 import { syncError } from "../errors.ts";
@@ -272,7 +272,7 @@ export class PostgresUpdateLog implements UpdateLog {
 		try {
 			return await work;
 		} catch (cause) {
-			throw cause instanceof WarrenError ? cause : postgresFailure(cause);
+			throw postgresFailure(cause);
 		}
 	}
 }
