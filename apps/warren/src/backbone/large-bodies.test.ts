@@ -12,8 +12,8 @@ const piece = Buffer.alloc(100_000, "0123456789");
  * collected them, for which on a machine whose processors others want it waits. Less than half of the body, so that
  * whoever gathered it is seen.
  */
-const mayGrowKiB = 288 * 1024;
-const largeBytes = 700 * megabyte;
+const mayGrowKiB = 400 * 1024;
+const largeBytes = 1000 * megabyte;
 
 let service: Server;
 /** Bytes that the service was sent. */
