@@ -40,6 +40,7 @@ export function openMachines(count: number): Machines {
 				ip("link", "add", outer, "type", "veth", "peer", "name", inner, "netns", name) &&
 				ip("link", "set", outer, "addrgenmode", "none") &&
 				ip("link", "set", outer, "master", bridge, "up") &&
+				ip("-n", name, "link", "set", inner, "addrgenmode", "none") &&
 				ip("-n", name, "addr", "add", `${subnet}.${index + 2}/24`, "dev", inner) &&
 				ip("-n", name, "link", "set", inner, "up") &&
 				ip("-n", name, "link", "set", "lo", "up")
