@@ -509,13 +509,25 @@ describe("an upgrade", () => {
 			{ ...handshake, "Sec-WebSocket-Key": "short" },
 			{ ...handshake, "Sec-WebSocket-Version": "8" },
 			{ Connection: "Upgrade", Upgrade: "websocket" },
-			{ ...handshake, Upgrade: "h2c" },
 		];
 		for (const headers of broken)
 			for (const path of ["/ws", "/ws-fault", "/ws-slow"])
 				expect(statusOf(await RawClient.exchange({ port }, head(`GET ${path}`, headers)))).toBe(400);
 		expect(statusOf(await RawClient.exchange({ port }, head("POST /ws", handshake)))).toBe(400);
 		expect(statusOf(await ask("GET /open"))).toBe(200);
+	});
+
+	it("to another protocol is declined: the request is answered as it is, and the connection goes on", async () => {
+		const { port } = await open();
+		using client = await RawClient.open({ port });
+		const h2c = { Connection: "Upgrade, HTTP2-Settings", Upgrade: "h2c", "HTTP2-Settings": "AAMAAABkAAQAAP__" };
+		client.send(head("GET /open", h2c));
+		expect(statusOf(await client.until(/\{"open":true\}/))).toBe(200);
+		client.send(head("POST /echo", { ...h2c, ...good, "Content-Type": "application/json", "Content-Length": "13" }));
+		client.send('{"word":"hi"}');
+		await client.until(/\{"word":"hi"\}/);
+		client.send(head("GET /ws", { ...h2c, Connection: "close" }));
+		expect(await client.closed()).toContain("method_not_allowed");
 	});
 
 	it("echoes warren.v1 and never the credential", async () => {

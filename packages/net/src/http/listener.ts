@@ -28,7 +28,7 @@ import {
 import { bodyTooLarge, boundedRequest, makeContext, type Target, wholeRequest, withBody } from "./request-context.ts";
 import { type AcceptedTarget, RequestGate, type RequestHead } from "./request-gate.ts";
 import { RequestSpan } from "./request-span.ts";
-import { asWarrenError, errorResponse, faultLine, httpError, writeError } from "./responses.ts";
+import { asWarrenError, errorResponse, faultLine, writeError } from "./responses.ts";
 import type { HandleRoute, RequestContext, Route, WebSocketRoute } from "./route.ts";
 
 /**
@@ -68,6 +68,8 @@ export class Listener implements Closeable, UpgradeHost {
 			connectionsCheckingInterval: this.#limits.headCheckMs,
 			keepAliveTimeout: this.#limits.keepAliveMs,
 			noDelay: true,
+			// Whoever offers another protocol (h2c) is served by this one (RFC 9110 §7.8).
+			shouldUpgradeCallback: ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === "websocket",
 		};
 		this.#server =
 			options.tls === null
@@ -282,8 +284,6 @@ export class Listener implements Closeable, UpgradeHost {
 		try {
 			const head = this.#headOf(incoming);
 			const target = this.#gate.readTarget(head);
-			if (incoming.headers.upgrade?.toLowerCase() !== "websocket")
-				throw httpError("bad_request", "Only the websocket upgrade is known here.");
 			const route = this.#gate.findRoute("WS", target.path);
 			if (span !== null) span.route = route.route.path;
 			this.#gate.checkOrigin(head, target.origin);
