@@ -117,14 +117,17 @@ export class FetchListener {
 		});
 		request.signal?.addEventListener("abort", () => answer.leave(), { once: true });
 		const incoming = streamedRequest(request, head.target, head.headers);
-		const done = Promise.resolve(route.stream(context, incoming as never, answer as never));
+		const done = (async () => route.stream(context, incoming as never, answer as never))();
 		const failed = done.then(
 			() => answer.response,
 			(thrown: unknown) => {
 				this.#logFault(thrown, head);
-				if (!answer.headersSent) return errorResponse(asWarrenError(thrown));
-				answer.destroy();
-				return answer.response;
+				if (answer.headersSent) {
+					answer.destroy();
+					return answer.response;
+				}
+				answer.leave();
+				return errorResponse(asWarrenError(thrown));
 			},
 		);
 		// The head may be out long before the route is done.
