@@ -388,6 +388,74 @@ describe("a listener", () => {
 		await half.closed();
 	});
 
+	it("cuts whoever stops sending a body or reading an answer, and waits for a handler that takes its time", async () => {
+		let entered: (left: Promise<void>) => void;
+		const read: Route = {
+			owner: "test",
+			method: "POST",
+			path: "/read",
+			credentials: ["none"],
+			maxBodyBytes: 1_000_000,
+			handle: async ({ request }) => new Response(String((await request.arrayBuffer()).byteLength)),
+		};
+		const flood: Route = {
+			owner: "test",
+			method: "GET",
+			path: "/flood",
+			credentials: ["none"],
+			stream: (_context, _incoming, outgoing) => {
+				entered(new Promise((resolve) => outgoing.once("close", () => resolve())));
+				outgoing.end(Buffer.alloc(50_000_000));
+			},
+		};
+		const late: Route = {
+			owner: "test",
+			method: "POST",
+			path: "/late",
+			credentials: ["none"],
+			stream: (_context, incoming, outgoing) => {
+				incoming.resume();
+				outgoing.once("timeout", () => outgoing.end("late"));
+			},
+		};
+		const held: Route = {
+			owner: "test",
+			method: "POST",
+			path: "/held",
+			credentials: ["none"],
+			stream: async (_context, incoming, outgoing) => {
+				await new Promise((resolve) => outgoing.once("timeout", resolve));
+				let bytes = 0;
+				for await (const chunk of incoming) bytes += (chunk as Buffer).length;
+				outgoing.end(String(bytes));
+			},
+		};
+		const { authority } = await Authority.create("t", [], systemClock, systemRandom);
+		const leaf = await authority.issue({ name: "t", hosts: ["localhost", "127.0.0.1"] });
+		for (const tls of [leaf, null]) {
+			await listener?.close();
+			const { port } = await open({ routes: [read, flood, late, held], limits: { stallMs: 100 }, tls });
+			const client = () => RawClient.open({ port, ...(tls === null ? {} : { ca: authority.certPem }) });
+
+			using sender = await client();
+			sender.send(`${head("POST /read", { "Content-Length": "10" })}half`);
+			expect(await sender.closed()).toBe("");
+
+			const left = new Promise<void>((resolve) => {
+				entered = resolve;
+			});
+			using reader = await client();
+			reader.socket.pause();
+			reader.send(head("GET /flood"));
+			await left;
+		}
+
+		expect(await ask("POST /late", { "Content-Length": "2" }, "ok")).toMatch(/late$/);
+		const body = "x".repeat(1_000_000);
+		const answer = await ask("POST /held", { "Content-Length": String(body.length) }, body);
+		expect(answer, "the handler let the body wait, not the client").toMatch(/1000000$/);
+	});
+
 	it("holds no more connections than its limit", async () => {
 		const { port } = await open({ limits: { maxConnections: 2 } });
 		using first = await RawClient.open({ port });

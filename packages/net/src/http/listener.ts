@@ -212,6 +212,9 @@ export class Listener implements Closeable, UpgradeHost {
 			// A connection that was busy when `close` began is idle only now.
 			if (this.#closing !== undefined) setImmediate(() => this.#server.closeIdleConnections());
 		});
+		outgoing.setTimeout(this.#limits.stallMs, () => {
+			if (isStalled(incoming)) incoming.socket.destroy();
+		});
 		const cors = this.#gate.corsHeaders(incoming.headers.origin);
 		const head = this.#headOf(incoming);
 		let isTaken = false;
@@ -364,6 +367,11 @@ export class Listener implements Closeable, UpgradeHost {
 /** The client broke its own request off: no fault, and nobody may fill the log by it. */
 function isLeft(incoming: IncomingMessage): boolean {
 	return !incoming.complete && (incoming.errored as NodeJS.ErrnoException | null)?.code === "ECONNRESET";
+}
+
+/** It is the client that keeps everybody waiting: what it sent was read, or what it was sent was not. */
+function isStalled(incoming: IncomingMessage): boolean {
+	return incoming.socket.writableLength > 0 || (!incoming.complete && incoming.readableLength === 0);
 }
 
 function countOf(incoming: IncomingMessage, header: string): number {
