@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import {
 	type Authenticator,
 	closeCodes,
@@ -456,6 +458,25 @@ describe("a listener", () => {
 		expect(answer, "the handler let the body wait, not the client").toMatch(/1000000$/);
 	});
 
+	it("cuts an answer that is under way where what follows is not HTTP, and adds nothing to it", async () => {
+		const long: Route = {
+			owner: "test",
+			method: "GET",
+			path: "/long",
+			credentials: ["none"],
+			stream: (_context, _incoming, outgoing) => {
+				outgoing.writeHead(200, { "content-length": 1000 });
+				outgoing.write("begun");
+			},
+		};
+		const { port } = await open({ routes: [long] });
+		using client = await RawClient.open({ port });
+		client.send(head("GET /long"));
+		await client.until(/begun/);
+		client.send("\x16\x03\x01 hello\r\n\r\n");
+		expect(await client.closed()).toMatch(/begun$/);
+	});
+
 	it("holds no more connections than its limit", async () => {
 		const { port } = await open({ limits: { maxConnections: 2 } });
 		using first = await RawClient.open({ port });
@@ -700,6 +721,29 @@ describe("close", () => {
 		letSlowGo();
 		expect(await client.closed()).toContain('{"late":true}');
 		await closing;
+	});
+
+	it("lets a request finish that came over a connection which somebody else accepted, TLS included", async () => {
+		const { authority } = await Authority.create("t", [], systemClock, systemRandom);
+		const leaf = await authority.issue({ name: "t", hosts: ["127.0.0.1"] });
+		for (const tls of [leaf, null]) {
+			const served = await open({ tls });
+			const from = { remoteAddress: "198.51.100.7", localAddress: "127.0.0.1" };
+			const door = createServer((socket) => served.admit(socket, from)).listen(0, "127.0.0.1");
+			await once(door, "listening");
+			const { port } = door.address() as AddressInfo;
+			const began = new Promise<void>((resolve) => {
+				slowEntered = resolve;
+			});
+			using client = await RawClient.open({ port, ...(tls === null ? {} : { ca: authority.certPem }) });
+			client.send(head("GET /slow"));
+			await began;
+			const closing = served.close();
+			letSlowGo();
+			expect(await client.closed()).toContain('{"late":true}');
+			await closing;
+			door.close();
+		}
 	});
 
 	it("does not wait for connections that ask nothing", async () => {

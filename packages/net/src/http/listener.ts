@@ -16,7 +16,7 @@ import {
 	type TlsIdentity,
 } from "./listener-options.ts";
 import { OpenExchanges } from "./open-exchanges.ts";
-import { OpenSockets } from "./open-sockets.ts";
+import { endsOf, OpenSockets } from "./open-sockets.ts";
 import {
 	assertHandshake,
 	closeCodeFor,
@@ -47,7 +47,7 @@ export class Listener implements Closeable, UpgradeHost {
 	readonly #identities = new WeakMap<IncomingMessage, Identity>();
 	readonly #sockets: OpenSockets;
 	readonly #handshakes: Handshakes;
-	/** By the address and port that they have here: what TLS makes of a connection is another object. */
+	/** By the ends that they have here: what TLS makes of a connection is another object. */
 	readonly #admitted = new Map<string, PropertyDescriptorMap>();
 	#closing: Promise<void> | undefined;
 
@@ -98,13 +98,14 @@ export class Listener implements Closeable, UpgradeHost {
 			void span.within(() => this.#onUpgrade(incoming, socket, head, span));
 		});
 		this.#server.prependListener("secureConnection", (socket: Socket) => {
-			const facts = this.#admitted.get(`${socket.remoteAddress} ${socket.remotePort}`);
+			const facts = this.#admitted.get(endsOf(socket));
 			if (facts !== undefined) Object.defineProperties(socket, facts);
 		});
-		this.#server.on("clientError", (fault: NodeJS.ErrnoException, socket) =>
-			refuseSocket(socket as Duplex, fault.code),
-		);
 		this.#sockets = new OpenSockets(this.#server);
+		this.#server.on("clientError", (fault: NodeJS.ErrnoException, socket) => {
+			if (this.#sockets.isAnswering(socket)) socket.destroy();
+			else refuseSocket(socket, fault.code);
+		});
 	}
 
 	/** @throws WarrenError `port_taken`, `no_permission`, `no_address`. */
@@ -135,17 +136,15 @@ export class Listener implements Closeable, UpgradeHost {
 	 */
 	admit(socket: Socket, from: { readonly remoteAddress: string; readonly localAddress: string }): void {
 		const facts = { remoteAddress: { value: from.remoteAddress }, localAddress: { value: from.localAddress } };
-		if (this.secure) {
-			const name = `${socket.remoteAddress} ${socket.remotePort}`;
-			this.#admitted.set(name, facts);
-			socket.once("close", () => this.#admitted.delete(name));
-			// TLS takes what was read of it from its buffer; flowing, it would be lost.
-			this.#server.emit("connection", socket);
-			return;
-		}
+		const ends = endsOf(socket);
 		Object.defineProperties(socket, facts);
+		if (this.secure) {
+			this.#admitted.set(ends, facts);
+			socket.once("close", () => this.#admitted.delete(ends));
+		}
 		this.#server.emit("connection", socket);
-		socket.resume();
+		// TLS takes what was read of it from its buffer; flowing, it would be lost.
+		if (!this.secure) socket.resume();
 	}
 
 	get port(): number {
@@ -208,6 +207,7 @@ export class Listener implements Closeable, UpgradeHost {
 
 	async #onRequest(incoming: IncomingMessage, outgoing: ServerResponse, span: RequestSpan | null): Promise<void> {
 		this.#sockets.used(incoming.socket);
+		this.#sockets.answers(incoming.socket, outgoing);
 		outgoing.once("close", () => {
 			// A connection that was busy when `close` began is idle only now.
 			if (this.#closing !== undefined) setImmediate(() => this.#server.closeIdleConnections());
