@@ -166,7 +166,7 @@ export class RoomObject extends DurableObject<DurableState, Environment> {
 		void this.#room.then(({ relay }) => {
 			for (const { socket, id } of this.#sockets.values()) {
 				const standing = relay.standingOf(id);
-				if (standing !== null) socket.keep({ ...socket.facts, standing });
+				if (standing !== null) socket.keepStanding(standing);
 			}
 		});
 	}
