@@ -458,7 +458,7 @@ describe("a listener", () => {
 		expect(answer, "the handler let the body wait, not the client").toMatch(/1000000$/);
 	});
 
-	it("cuts an answer that is under way where what follows is not HTTP, and adds nothing to it", async () => {
+	it("cuts an answer that is under way where what follows is not HTTP or an upgrade, and adds nothing to it", async () => {
 		const long: Route = {
 			owner: "test",
 			method: "GET",
@@ -475,6 +475,11 @@ describe("a listener", () => {
 		await client.until(/begun/);
 		client.send("\x16\x03\x01 hello\r\n\r\n");
 		expect(await client.closed()).toMatch(/begun$/);
+		using upgrading = await RawClient.open({ port });
+		upgrading.send(head("GET /long"));
+		await upgrading.until(/begun/);
+		upgrading.send(head("GET /ws", handshake));
+		expect(await upgrading.closed()).toMatch(/begun$/);
 	});
 
 	it("holds no more connections than its limit", async () => {

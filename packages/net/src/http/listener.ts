@@ -282,6 +282,8 @@ export class Listener implements Closeable, UpgradeHost {
 		span: RequestSpan | null,
 	): Promise<void> {
 		socket.on("error", () => socket.destroy());
+		// Its own answer would be taken for the earlier one, or for a part of it.
+		if (this.#sockets.owesAnswer(incoming.socket)) return void socket.destroy();
 		this.#sockets.used(incoming.socket);
 		let upgrade: PendingUpgrade | undefined;
 		try {

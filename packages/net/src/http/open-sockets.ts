@@ -39,6 +39,11 @@ export class OpenSockets {
 		answer.once("close", () => answers.delete(answer));
 	}
 
+	/** A request that came before is not answered yet. */
+	owesAnswer(socket: Duplex): boolean {
+		return (this.#answers.get(socket)?.size ?? 0) > 0;
+	}
+
 	/** Part of an answer is out, and what else is written would be taken for more of it. */
 	isAnswering(socket: Duplex): boolean {
 		return [...(this.#answers.get(socket) ?? [])].some((answer) => answer.headersSent);
