@@ -39,5 +39,13 @@ function humanLine(record: Record<string, unknown>): string {
 		([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`,
 	);
 	const clock = new Date(time as number).toISOString().slice(11, 19);
-	return `${clock} ${levelNames[level as number] ?? "info"}: ${[msg as string, ...facts].join("  ")}\n`;
+	return `${clock} ${levelNames[level as number] ?? "info"}: ${shown([msg as string, ...facts].join("  "))}\n`;
+}
+
+/** What somebody else said stands in many fields: it begins no line of its own, and tells a terminal nothing. */
+function shown(text: string): string {
+	return text.replace(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu, (character) => {
+		const code = character.charCodeAt(0).toString(16);
+		return character === "\n" ? "\\n" : `\\u${code.padStart(4, "0")}`;
+	});
 }

@@ -6,6 +6,7 @@ import {
 	type Identity,
 	type Logger,
 	messageOf,
+	type Random,
 	WarrenError,
 } from "@warren/kernel";
 import type { ForwardRoute } from "@warren/net";
@@ -15,9 +16,11 @@ import type { RoomStub } from "../platform.ts";
 import { type Admission, admissionHeader, encodeAdmission } from "../rooms/admission.ts";
 import { type Ended, RecentEndings } from "../rooms/recent-endings.ts";
 import { Attendance, type AttendanceTable } from "./attendance.ts";
+import { Owed, type OwedTable } from "./owed.ts";
 
 export interface DoorsDeps {
-	readonly db: Kysely<AttendanceTable>;
+	readonly db: Kysely<AttendanceTable & OwedTable>;
+	readonly random: Random;
 	readonly clock: Clock;
 	readonly logger: Logger;
 	readonly documents: DocumentsList;
@@ -34,6 +37,7 @@ export class Doors {
 	readonly authenticator: Authenticator;
 	readonly #deps: DoorsDeps;
 	readonly #attendance: Attendance;
+	readonly #owed: Owed;
 	readonly #access: DiscoveryAccess;
 	readonly #endings: RecentEndings;
 	readonly #checkedAt = new WeakMap<Identity, number>();
@@ -42,7 +46,8 @@ export class Doors {
 
 	constructor(deps: DoorsDeps) {
 		this.#deps = deps;
-		this.#attendance = new Attendance(deps.db, deps.clock);
+		this.#attendance = new Attendance(deps.db as never, deps.clock);
+		this.#owed = new Owed({ ...deps, db: deps.db as never });
 		this.#access = new DiscoveryAccess({ documents: deps.documents });
 		this.#endings = new RecentEndings(deps.clock);
 		this.#sequence = deps.clock.now() * maxEventsPerMs;
@@ -73,6 +78,11 @@ export class Doors {
 		};
 	}
 
+	/** Rooms that have not heard what they must hear from a hub before this one's memory are told now. */
+	start(): void {
+		void this.#owed.tell();
+	}
+
 	/** Tells every room in which they may be. */
 	revoked(revoked: Revoked): void {
 		if (revoked.kind === "node") return;
@@ -80,17 +90,17 @@ export class Doors {
 		const at = this.#next();
 		const ended: Ended = { userId, deviceId: revoked.kind === "device" ? revoked.deviceId : null };
 		this.#endings.add(ended, at);
-		void this.#tell(`rooms of ${userId}`, async () => {
-			const rooms = await this.#attendance.roomsOf(userId);
-			await Promise.all(rooms.map((room) => this.#deps.roomOf(room).signedOut(ended, at)));
-			if (ended.deviceId === null) await this.#attendance.left(userId, this.#deps.clock.now());
+		this.#keep(async () => {
+			const now = this.#deps.clock.now();
+			await this.#owed.add(await this.#attendance.roomsOf(userId), { kind: "signed-out", ended }, at);
+			if (ended.deviceId === null) await this.#attendance.left(userId, now);
 		});
 	}
 
 	/** @param access null: none any more. */
 	accessChanged(document: string, userId: string, access: string | null): void {
 		const at = this.#next();
-		void this.#tell(document, () => this.#deps.roomOf(document).accessChanged(document, userId, access, at));
+		this.#keep(() => this.#owed.add([document], { kind: "access", userId, access }, at));
 	}
 
 	/** @throws WarrenError of the documents', or `unavailable` when access ended a moment ago. */
@@ -116,19 +126,11 @@ export class Doors {
 		return this.#sequence;
 	}
 
-	/** A room that does not hear is tried again: a revocation must not get lost. */
-	async #tell(whom: string, work: () => Promise<void>): Promise<void> {
-		for (let attempt = 1; ; attempt++) {
-			try {
-				return await work();
-			} catch (fault) {
-				if (attempt < maxAttempts) continue;
-				this.#deps.logger.error("an ended access did not reach its rooms", { whom, fault: messageOf(fault) });
-				return;
-			}
-		}
+	#keep(work: () => Promise<void>): void {
+		work().catch((fault: unknown) =>
+			this.#deps.logger.error("an ended access could not be kept for its rooms", { fault: messageOf(fault) }),
+		);
 	}
 }
 
-const maxAttempts = 5;
 const maxEventsPerMs = 1_000;

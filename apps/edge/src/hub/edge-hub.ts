@@ -58,7 +58,10 @@ export async function openEdgeHub(deps: EdgeHubDeps, config: EdgeConfig): Promis
 		onAccessChanged: (document, user, access) => doors.accessChanged(document, user, access),
 		onListChanged: (users) => tellDiscovery(users),
 	});
-	const doors = new Doors({ db: attendance, clock, logger, documents, roomOf, authenticator: accounts.authenticator });
+	const doors = new Doors({
+		...{ db: attendance, clock, random, logger, documents, roomOf },
+		authenticator: accounts.authenticator,
+	});
 	const ai = await openAi(
 		{ db: db as never, clock, random, logger, audit, upstream: new FetchUpstream(clock) },
 		{ ...config.ai, keyFile: null, owner: "hub" },
@@ -90,6 +93,7 @@ export async function openEdgeHub(deps: EdgeHubDeps, config: EdgeConfig): Promis
 		listener.disconnect((who) => isRevoked(revoked, who), closeCodes.signIn, "signed out");
 		doors.revoked(revoked);
 	});
+	doors.start();
 	return { listener, accounts, documents };
 }
 

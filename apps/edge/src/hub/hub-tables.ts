@@ -14,13 +14,14 @@ import type { Kysely } from "kysely";
 import type { EdgeDatabase } from "../config/edge-config.ts";
 import type { DurableStorage } from "../platform.ts";
 import { type AttendanceTable, attendanceSchema } from "./attendance.ts";
+import { type OwedTable, owedSchema } from "./owed.ts";
 
 export type EdgeTables = AccountsTables & SyncTables & AiTables & AuditTable;
 
 export interface OpenedHubTables {
 	readonly db: Kysely<EdgeTables>;
 	/** In the object wherever the rest is: what is admitted is written there, which an object that another has replaced cannot. */
-	readonly attendance: Kysely<AttendanceTable>;
+	readonly attendance: Kysely<AttendanceTable & OwedTable>;
 	/** Of this installation; the same at every start. */
 	readonly secret: string;
 }
@@ -46,9 +47,9 @@ export async function openHubTables(
 			throw tablesError("tables_elsewhere", "This hub's tables stand in a database, and WARREN_DATABASE is not set.", {
 				fix: "Set WARREN_DATABASE and WARREN_SECRET again.",
 			});
-		const { db } = await openObjectTables<EdgeTables & AttendanceTable>(
+		const { db } = await openObjectTables<EdgeTables & AttendanceTable & OwedTable>(
 			storage,
-			[...schemas, attendanceSchema],
+			[...schemas, attendanceSchema, owedSchema],
 			"of this hub",
 		);
 		return { db: db as never, attendance: db as never, secret: await kept(storage, "secret", () => newSecret(random)) };
@@ -63,7 +64,11 @@ export async function openHubTables(
 	]);
 	await claim(db as never, database.secret, random);
 	await storage.put(elsewhere, "database");
-	const { db: attendance } = await openObjectTables<AttendanceTable>(storage, [attendanceSchema], "of this hub");
+	const { db: attendance } = await openObjectTables<AttendanceTable & OwedTable>(
+		storage,
+		[attendanceSchema, owedSchema],
+		"of this hub",
+	);
 	return { db: db as never, attendance, secret: database.secret };
 }
 

@@ -24,7 +24,7 @@ export class ObjectSocket implements SyncSocket {
 	readonly #socket: HibernatingSocket;
 	#onMessage: (message: Uint8Array) => void = () => {};
 	readonly #onClose: ((clean: boolean) => void)[] = [];
-	#kept = "";
+	#standing: MemberStanding | null = null;
 	#closed = false;
 
 	constructor(socket: HibernatingSocket) {
@@ -39,17 +39,26 @@ export class ObjectSocket implements SyncSocket {
 		return this.facts.admission.identity;
 	}
 
-	/** Written when it changed. What does not fit (a large presence) is left out: its client says it again within 15 s. */
+	/** Before its room is entered. */
 	keep(facts: SocketFacts): void {
-		let kept = JSON.stringify(facts);
-		let attached = facts;
-		if (Buffer.byteLength(kept) > maxAttachmentBytes && facts.standing !== null) {
-			attached = { ...facts, standing: { ...facts.standing, entries: [] } };
-			kept = JSON.stringify(attached);
-		}
-		if (kept === this.#kept) return;
-		this.#kept = kept;
-		this.#socket.serializeAttachment(attached);
+		this.#attach(facts);
+	}
+
+	/**
+	 * Its place in the room, written when it changed: asked of every socket after each message of one, so that those who
+	 * only listen must cost next to nothing.
+	 */
+	keepStanding(standing: MemberStanding): void {
+		if (this.#standing !== null && isSame(this.#standing, standing)) return;
+		this.#standing = standing;
+		this.#attach({ ...this.facts, standing });
+	}
+
+	/** What does not fit (a large presence) is left out: its client says it again within 15 s. */
+	#attach(facts: SocketFacts): void {
+		const { standing } = facts;
+		const fits = standing === null || Buffer.byteLength(JSON.stringify(facts)) <= maxAttachmentBytes;
+		this.#socket.serializeAttachment(fits ? facts : { ...facts, standing: { ...standing, entries: [] } });
 	}
 
 	send(outgoing: Outgoing): boolean {
@@ -102,4 +111,14 @@ export class ObjectSocket implements SyncSocket {
 		this.#closed = true;
 		for (const handler of this.#onClose) handler(clean);
 	}
+}
+
+/** An entry is made anew whenever its client says something. */
+function isSame(a: MemberStanding, b: MemberStanding): boolean {
+	return (
+		a.progress === b.progress &&
+		a.received === b.received &&
+		a.entries.length === b.entries.length &&
+		a.entries.every((entry, index) => entry === b.entries[index])
+	);
 }

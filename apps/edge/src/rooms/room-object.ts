@@ -1,5 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
-import { closeCodes, type Logger, systemRandom, WarrenError } from "@warren/kernel";
+import { closeCodes, type Identity, type Logger, systemRandom, WarrenError } from "@warren/kernel";
 import { asWarrenError, errorResponse, switching } from "@warren/net";
 import { closeAfterAccessChange, closeReason, LastChanged, ListNews } from "@warren/sync";
 import { ackSubprotocol } from "@warren/sync/protocol";
@@ -21,6 +21,8 @@ export class RoomObject extends DurableObject<DurableState, Environment> {
 	readonly #logger: Logger = consoleLogger;
 	readonly #endings: RecentEndings;
 	readonly #sockets = new Map<HibernatingSocket, { readonly socket: ObjectSocket; readonly id: number }>();
+	/** By the identity that the relay was given with the socket. */
+	readonly #admittedAt = new WeakMap<Identity, number>();
 	#room: Promise<OpenRoom>;
 	#news: ListNews | null = null;
 
@@ -78,11 +80,15 @@ export class RoomObject extends DurableObject<DurableState, Environment> {
 		}
 	}
 
-	/** For the hub: somebody lost their session. @param at its place in the hub's own order. */
+	/**
+	 * For the hub: somebody lost their session. Whoever was let in since is another's.
+	 * @param at its place in the hub's own order.
+	 */
 	async signedOut(ended: Ended, at: number): Promise<void> {
 		this.#endings.add(ended, at);
 		const { relay } = await this.#room;
-		const matches = ({ identity }: { readonly identity: unknown }) => isOf(identity as Admission["identity"], ended);
+		const matches = ({ identity }: { readonly identity: Identity | null }) =>
+			isOf(identity as Admission["identity"] | null, ended) && (this.#admittedAt.get(identity as Identity) ?? 0) <= at;
 		relay.disconnect(matches, closeCodes.signIn, "signed_out", "signed out");
 	}
 
@@ -124,6 +130,7 @@ export class RoomObject extends DurableObject<DurableState, Environment> {
 			this.ctx.acceptWebSocket(server);
 			const socket = new ObjectSocket(server);
 			socket.keep({ admission, acknowledges, standing: null });
+			this.#admittedAt.set(admission.identity, admission.at);
 			this.#sockets.set(server, { socket, id: relay.join(room, socket, who, admission.identity) });
 			this.#keepAll();
 		} catch (fault) {
@@ -140,6 +147,7 @@ export class RoomObject extends DurableObject<DurableState, Environment> {
 		try {
 			const who = await memberOf(admission, acknowledges);
 			const room = await relay.open(admission.room, admission.keepsUpdates);
+			this.#admittedAt.set(admission.identity, admission.at);
 			const id = relay.join(room, socket, who, admission.identity, standing ?? undefined);
 			this.#sockets.set(at, { socket, id });
 		} catch (fault) {
@@ -158,7 +166,7 @@ export class RoomObject extends DurableObject<DurableState, Environment> {
 		void this.#room.then(({ relay }) => {
 			for (const { socket, id } of this.#sockets.values()) {
 				const standing = relay.standingOf(id);
-				if (standing !== null) socket.keep({ ...socket.facts, standing });
+				if (standing !== null) socket.keepStanding(standing);
 			}
 		});
 	}

@@ -1,11 +1,11 @@
 import { X509Certificate } from "node:crypto";
 import type { FrontTls } from "@warren/backbone";
 import type { HealthTable } from "@warren/kernel";
-import { Authority, certificateError } from "@warren/net";
+import { Authority, certificateError, type TlsIdentity } from "@warren/net";
 import type { RoleDeps } from "../cli/run-role.ts";
 import { type BackboneConfig, readText } from "../config/backbone-config.ts";
 import type { DataFolder } from "../config/data-folder.ts";
-import { certificateExpiring, ownAddresses } from "../node/certificates.ts";
+import { certificateExpiring, isPair, ownAddresses } from "../node/certificates.ts";
 
 export interface BackboneTls {
 	/** Null = plain HTTP on loopback. */
@@ -45,7 +45,7 @@ export async function backboneTls(
 	const names = [config.domain, `*.${config.domain}`, "localhost", ...config.hostname, ...ownAddresses()];
 	const cert = data.read("backbone", "leaf.crt");
 	const key = data.read("backbone", "leaf.key");
-	if (cert !== null && key !== null && isStillGood(cert, config, authority, deps.clock.now()))
+	if (cert !== null && key !== null && isStillGood({ cert, key }, config, authority, deps.clock.now()))
 		return {
 			front: { cert: cert + authority.certPem, key },
 			caFingerprint: authority.fingerprint,
@@ -61,13 +61,19 @@ export async function backboneTls(
 	};
 }
 
-function isStillGood(cert: string, config: BackboneConfig, authority: Authority, now: number): boolean {
-	const leaf = new X509Certificate(cert);
-	return (
-		leaf.checkIssued(new X509Certificate(authority.certPem)) &&
-		Date.parse(leaf.validTo) - now > renewBeforeMs &&
-		leaf.checkHost(config.domain) !== undefined
-	);
+function isStillGood(tls: TlsIdentity, config: BackboneConfig, authority: Authority, now: number): boolean {
+	try {
+		const leaf = new X509Certificate(tls.cert);
+		return (
+			isPair(leaf, tls.key) &&
+			leaf.checkIssued(new X509Certificate(authority.certPem)) &&
+			Date.parse(leaf.validTo) - now > renewBeforeMs &&
+			leaf.checkHost(config.domain) !== undefined
+		);
+	} catch {
+		// Unreadable: a new one replaces it.
+		return false;
+	}
 }
 
 /** The warren's CA where this machine has one that may speak for the domain; else one of the backbone's own. */

@@ -132,10 +132,12 @@ export class LeaderDoor implements Closeable {
 		this.#sockets.add(socket);
 		socket.on("error", () => socket.destroy());
 		socket.once("close", () => this.#sockets.delete(socket));
-		socket.setTimeout(limits.firstByteMs, () => socket.destroy());
+		const silent = () => void socket.destroy();
+		socket.setTimeout(limits.firstByteMs, silent);
 		socket.once("readable", () => {
 			const first = socket.read() as Buffer | null;
-			socket.setTimeout(0);
+			// With its listener: whoever serves it sets timeouts of its own.
+			socket.setTimeout(0, silent);
 			if (first === null) return void socket.destroy();
 			socket.unshift(first);
 			if (first[0] === 0x57 /* W */ && hello.startsWith(first.subarray(0, hello.length).toString("latin1")))

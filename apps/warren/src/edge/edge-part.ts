@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { hashToken, newSecret } from "@warren/kernel";
 import type { NodeConfig } from "../config/node-config.ts";
-import { ownAddresses, ownNames } from "../node/certificates.ts";
+import { isPair, ownAddresses, ownNames } from "../node/certificates.ts";
 import type { NodeBase, OpenPart } from "../node/role-part.ts";
 import { edgeFiles, machineTag, namesOf } from "./edge-config.ts";
 
@@ -55,7 +55,7 @@ export async function certifyEdge(
 		...[domain, `*.${domain}`, ...services.map((service) => `${service}.${domain}`)],
 		...before.filter((name) => name.endsWith(`.${domain}`)),
 	].filter((name, index, all) => authority.allows(name) && all.indexOf(name) === index);
-	if (isStillGood(files.cert, names, authority.certPem, clock.now())) return;
+	if (isStillGood(files, names, authority.certPem, clock.now())) return;
 	const leaf = await authority.issue({
 		name: `${config.name} edge`,
 		hosts: [...names, ...ownAddresses()],
@@ -65,12 +65,18 @@ export async function certifyEdge(
 	data.write(leaf.cert + authority.certPem, "edge", "tls", "edge.crt");
 }
 
-function isStillGood(file: string, names: readonly string[], caPem: string, now: number): boolean {
-	if (!existsSync(file)) return false;
+function isStillGood(
+	{ cert, key }: Pick<ReturnType<typeof edgeFiles>, "cert" | "key">,
+	names: readonly string[],
+	caPem: string,
+	now: number,
+): boolean {
+	if (!existsSync(cert)) return false;
 	try {
-		const leaf = new X509Certificate(readFileSync(file));
-		const covered = namesOf(readFileSync(file));
+		const leaf = new X509Certificate(readFileSync(cert));
+		const covered = namesOf(readFileSync(cert));
 		return (
+			isPair(leaf, readFileSync(key, "utf8")) &&
 			leaf.checkIssued(new X509Certificate(caPem)) &&
 			Date.parse(leaf.validTo) - now > renewBeforeMs &&
 			names.every((name) => covered.includes(name))

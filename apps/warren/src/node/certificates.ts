@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { hostname, networkInterfaces } from "node:os";
 import type { Clock, ConditionKind, Fingerprint, HealthTable, Random } from "@warren/kernel";
@@ -87,7 +87,7 @@ export async function openCertificates(
 		cert !== null &&
 		key !== null &&
 		isStillGood(
-			cert,
+			{ cert, key },
 			names.filter((name) => authority.allows(name)),
 			authority,
 			clock,
@@ -130,9 +130,15 @@ async function openAuthority(config: ServerConfig, data: DataFolder, clock: Cloc
 	return made.authority;
 }
 
-function isStillGood(cert: string, names: readonly string[], authority: Authority, clock: Clock): boolean {
+/** Two files: after a power cut between them they need not belong together. @throws Error when the key is none. */
+export function isPair(leaf: X509Certificate, key: string): boolean {
+	return leaf.checkPrivateKey(createPrivateKey(key));
+}
+
+function isStillGood(tls: TlsIdentity, names: readonly string[], authority: Authority, clock: Clock): boolean {
 	try {
-		const leaf = new X509Certificate(cert);
+		const leaf = new X509Certificate(tls.cert);
+		if (!isPair(leaf, tls.key)) return false;
 		if (!leaf.checkIssued(new X509Certificate(authority.certPem))) return false;
 		if (Date.parse(leaf.validTo) - clock.now() < renewBeforeMs) return false;
 		return names.every((name) => leaf.checkHost(name) !== undefined);

@@ -1,10 +1,13 @@
 import { X509Certificate } from "node:crypto";
+import { createSecureContext } from "node:tls";
 import { HealthTable, Lifetime, silentLogger, systemRandom } from "@warren/kernel";
 import { Metrics, type TlsIdentity } from "@warren/net";
 import { tempFolder, VirtualClock } from "@warren/testkit";
 import { expect, it } from "vitest";
+import { backboneTls } from "../backbone/backbone-tls.ts";
 import { DataFolder } from "../config/data-folder.ts";
 import type { ServerConfig } from "../config/server-config.ts";
+import { certifyEdge } from "../edge/edge-part.ts";
 import type { RoleBase } from "../role-base.ts";
 import { openCertificates } from "./certificates.ts";
 import { renewOwnLeaf } from "./own-leaf.ts";
@@ -77,4 +80,30 @@ it("a name that it is called by now is certified at once; certificate files of o
 	const own = { ...config, tlsCert: "cert.pem" } as ServerConfig;
 	expect(renewOwnLeaf(base, listener, { config: own, authority, onRenewed() {} })).toBeNull();
 	expect(renewOwnLeaf(base, { ...listener, secure: false }, { config, authority, onRenewed() {} })).toBeNull();
+});
+
+it("a key that a power cut left beside the certificate of another is replaced, for every role, not served", async () => {
+	using machine = await firstMachine();
+	const { base, data, authority, clock } = machine;
+	const config = { ...machine.config, backboneDomain: "apps.internal", domain: "apps.internal" } as never;
+	const { key: stray } = await authority.issue({ name: "stray", hosts: [] });
+	const node = async () => (await openCertificates(config, data, clock, systemRandom, base.health, nodeId)).tls;
+	const backbone = async () => (await backboneTls(base, config, data, base.health)).front;
+	const edge = async () => {
+		await certifyEdge({ ...base, authority } as never, config, []);
+		return { cert: data.read("edge", "tls", "edge.crt"), key: data.read("edge", "tls", "edge.key") };
+	};
+	const roles = [
+		{ open: node, file: ["tls", "node.key"] },
+		{ open: backbone, file: ["backbone", "leaf.key"] },
+		{ open: edge, file: ["edge", "tls", "edge.key"] },
+	];
+	for (const { open, file } of roles) {
+		const first = await open();
+		expect(await open(), "what is good stays").toEqual(first);
+		data.write(stray, ...file);
+		const { cert, key } = (await open()) as TlsIdentity;
+		expect(() => createSecureContext({ cert, key })).not.toThrow();
+		expect(cert).not.toBe(first?.cert);
+	}
 });

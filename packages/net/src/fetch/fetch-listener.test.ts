@@ -165,12 +165,20 @@ describe("a StreamRoute through Fetch", () => {
 		await expect(answer.text()).rejects.toThrow();
 	});
 
-	it("that refuses before its head is an error's answer", async () => {
-		const listener = streamed(() => {
-			throw new Error("a fault");
-		});
-		const answer = await listener.fetch(ask("/s", { method: "POST" }));
-		expect([answer.status, ((await answer.json()) as { error: string }).error]).toEqual([500, "internal"]);
+	it("that refuses before its head, at once or later, is an error's answer and leaves nothing behind", async () => {
+		const refusals: Parameters<typeof streamed>[0][] = [
+			() => {
+				throw new Error("a fault");
+			},
+			() => Promise.reject(new Error("a fault")),
+		];
+		for (const refuses of refusals) {
+			const listener = streamed(refuses);
+			const answer = await listener.fetch(ask("/s", { method: "POST" }));
+			expect([answer.status, ((await answer.json()) as { error: string }).error]).toEqual([500, "internal"]);
+			await new Promise(setImmediate);
+			expect(listener.disconnect(() => true, 4401, "out")).toBe(0);
+		}
 	});
 });
 

@@ -79,7 +79,7 @@ export class FetchListener {
 		let isTaken = false;
 		try {
 			const target = this.#gate.readTarget(head);
-			if (head.headers.upgrade !== undefined) return await this.#upgrade(request, head, target);
+			if (head.headers.upgrade?.toLowerCase() === "websocket") return await this.#upgrade(request, head, target);
 			if (request.method === "OPTIONS" && Object.keys(cors).length > 0) return new Response(null, { status: 204 });
 			const { route, params } = this.#gate.findRoute(request.method, target.path);
 			isTaken = true;
@@ -117,14 +117,17 @@ export class FetchListener {
 		});
 		request.signal?.addEventListener("abort", () => answer.leave(), { once: true });
 		const incoming = streamedRequest(request, head.target, head.headers);
-		const done = Promise.resolve(route.stream(context, incoming as never, answer as never));
+		const done = (async () => route.stream(context, incoming as never, answer as never))();
 		const failed = done.then(
 			() => answer.response,
 			(thrown: unknown) => {
 				this.#logFault(thrown, head);
-				if (!answer.headersSent) return errorResponse(asWarrenError(thrown));
-				answer.destroy();
-				return answer.response;
+				if (answer.headersSent) {
+					answer.destroy();
+					return answer.response;
+				}
+				answer.leave();
+				return errorResponse(asWarrenError(thrown));
 			},
 		);
 		// The head may be out long before the route is done.
@@ -132,8 +135,6 @@ export class FetchListener {
 	}
 
 	async #upgrade(request: Request, head: RequestHead, target: AcceptedTarget): Promise<Response> {
-		if (head.headers.upgrade?.toLowerCase() !== "websocket")
-			throw httpError("bad_request", "Only the websocket upgrade is known here.");
 		const { pair } = this.#options;
 		const { route, params } = this.#gate.findRoute("WS", target.path);
 		this.#gate.checkOrigin(head, target.origin);

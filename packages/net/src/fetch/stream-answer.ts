@@ -63,7 +63,7 @@ export class StreamAnswer extends Writable {
 		this.#answer(new Response(bodiless.has(this.statusCode) ? null : this.#body, init));
 	}
 
-	/** The client is gone. */
+	/** The client is gone, or is answered by somebody else. */
 	leave(): void {
 		this.#left = true;
 		this.destroy();

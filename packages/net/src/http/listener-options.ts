@@ -47,6 +47,8 @@ export interface ListenerLimits {
 	readonly headCheckMs: number;
 	readonly tlsHandshakeMs: number;
 	readonly keepAliveMs: number;
+	/** So long nothing may move on a connection while it is the client's turn: its body's, or its reading of the answer. */
+	readonly stallMs: number;
 	/** Of a body, for routes that do not say. */
 	readonly maxBodyBytes: number;
 	/** Connections at once; more are cut before they cost a handshake. */
@@ -62,6 +64,7 @@ export const listenerLimits: ListenerLimits = {
 	headCheckMs: 1_000,
 	tlsHandshakeMs: 10_000,
 	keepAliveMs: 65_000,
+	stallMs: 75_000,
 	maxBodyBytes: 64 * 1024,
 	maxConnections: 8_192,
 	drainMs: 5_000,

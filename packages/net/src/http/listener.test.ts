@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import {
 	type Authenticator,
 	closeCodes,
@@ -388,6 +390,98 @@ describe("a listener", () => {
 		await half.closed();
 	});
 
+	it("cuts whoever stops sending a body or reading an answer, and waits for a handler that takes its time", async () => {
+		let entered: (left: Promise<void>) => void;
+		const read: Route = {
+			owner: "test",
+			method: "POST",
+			path: "/read",
+			credentials: ["none"],
+			maxBodyBytes: 1_000_000,
+			handle: async ({ request }) => new Response(String((await request.arrayBuffer()).byteLength)),
+		};
+		const flood: Route = {
+			owner: "test",
+			method: "GET",
+			path: "/flood",
+			credentials: ["none"],
+			stream: (_context, _incoming, outgoing) => {
+				entered(new Promise((resolve) => outgoing.once("close", () => resolve())));
+				outgoing.end(Buffer.alloc(50_000_000));
+			},
+		};
+		const late: Route = {
+			owner: "test",
+			method: "POST",
+			path: "/late",
+			credentials: ["none"],
+			stream: (_context, incoming, outgoing) => {
+				incoming.resume();
+				outgoing.once("timeout", () => outgoing.end("late"));
+			},
+		};
+		const held: Route = {
+			owner: "test",
+			method: "POST",
+			path: "/held",
+			credentials: ["none"],
+			stream: async (_context, incoming, outgoing) => {
+				await new Promise((resolve) => outgoing.once("timeout", resolve));
+				let bytes = 0;
+				for await (const chunk of incoming) bytes += (chunk as Buffer).length;
+				outgoing.end(String(bytes));
+			},
+		};
+		const { authority } = await Authority.create("t", [], systemClock, systemRandom);
+		const leaf = await authority.issue({ name: "t", hosts: ["localhost", "127.0.0.1"] });
+		for (const tls of [leaf, null]) {
+			await listener?.close();
+			const { port } = await open({ routes: [read, flood, late, held], limits: { stallMs: 100 }, tls });
+			const client = () => RawClient.open({ port, ...(tls === null ? {} : { ca: authority.certPem }) });
+
+			using sender = await client();
+			sender.send(`${head("POST /read", { "Content-Length": "10" })}half`);
+			expect(await sender.closed()).toBe("");
+
+			const left = new Promise<void>((resolve) => {
+				entered = resolve;
+			});
+			using reader = await client();
+			reader.socket.pause();
+			reader.send(head("GET /flood"));
+			await left;
+		}
+
+		expect(await ask("POST /late", { "Content-Length": "2" }, "ok")).toMatch(/late$/);
+		const body = "x".repeat(1_000_000);
+		const answer = await ask("POST /held", { "Content-Length": String(body.length) }, body);
+		expect(answer, "the handler let the body wait, not the client").toMatch(/1000000$/);
+	});
+
+	it("cuts an answer that is under way where what follows is not HTTP or an upgrade, and adds nothing to it", async () => {
+		const long: Route = {
+			owner: "test",
+			method: "GET",
+			path: "/long",
+			credentials: ["none"],
+			stream: (_context, _incoming, outgoing) => {
+				outgoing.writeHead(200, { "content-length": 1000 });
+				outgoing.write("begun");
+			},
+		};
+		const { port } = await open({ routes: [long] });
+		using client = await RawClient.open({ port });
+		client.send(head("GET /long"));
+		await client.until(/begun/);
+		client.send("\x16\x03\x01 hello\r\n\r\n");
+		expect(await client.closed()).toMatch(/begun$/);
+		using upgrading = await RawClient.open({ port });
+		upgrading.send(head("GET /long"));
+		await upgrading.until(/begun/);
+		upgrading.send(head("GET /ws", handshake));
+		expect(await upgrading.closed()).toMatch(/begun$/);
+	});
+
 	it("holds no more connections than its limit", async () => {
 		const { port } = await open({ limits: { maxConnections: 2 } });
 		using first = await RawClient.open({ port });
@@ -509,13 +603,25 @@ describe("an upgrade", () => {
 			{ ...handshake, "Sec-WebSocket-Key": "short" },
 			{ ...handshake, "Sec-WebSocket-Version": "8" },
 			{ Connection: "Upgrade", Upgrade: "websocket" },
-			{ ...handshake, Upgrade: "h2c" },
 		];
 		for (const headers of broken)
 			for (const path of ["/ws", "/ws-fault", "/ws-slow"])
 				expect(statusOf(await RawClient.exchange({ port }, head(`GET ${path}`, headers)))).toBe(400);
 		expect(statusOf(await RawClient.exchange({ port }, head("POST /ws", handshake)))).toBe(400);
 		expect(statusOf(await ask("GET /open"))).toBe(200);
+	});
+
+	it("to another protocol is declined: the request is answered as it is, and the connection goes on", async () => {
+		const { port } = await open();
+		using client = await RawClient.open({ port });
+		const h2c = { Connection: "Upgrade, HTTP2-Settings", Upgrade: "h2c", "HTTP2-Settings": "AAMAAABkAAQAAP__" };
+		client.send(head("GET /open", h2c));
+		expect(statusOf(await client.until(/\{"open":true\}/))).toBe(200);
+		client.send(head("POST /echo", { ...h2c, ...good, "Content-Type": "application/json", "Content-Length": "13" }));
+		client.send('{"word":"hi"}');
+		await client.until(/\{"word":"hi"\}/);
+		client.send(head("GET /ws", { ...h2c, Connection: "close" }));
+		expect(await client.closed()).toContain("method_not_allowed");
 	});
 
 	it("echoes warren.v1 and never the credential", async () => {
@@ -620,6 +726,29 @@ describe("close", () => {
 		letSlowGo();
 		expect(await client.closed()).toContain('{"late":true}');
 		await closing;
+	});
+
+	it("lets a request finish that came over a connection which somebody else accepted, TLS included", async () => {
+		const { authority } = await Authority.create("t", [], systemClock, systemRandom);
+		const leaf = await authority.issue({ name: "t", hosts: ["127.0.0.1"] });
+		for (const tls of [leaf, null]) {
+			const served = await open({ tls });
+			const from = { remoteAddress: "198.51.100.7", localAddress: "127.0.0.1" };
+			const door = createServer((socket) => served.admit(socket, from)).listen(0, "127.0.0.1");
+			await once(door, "listening");
+			const { port } = door.address() as AddressInfo;
+			const began = new Promise<void>((resolve) => {
+				slowEntered = resolve;
+			});
+			using client = await RawClient.open({ port, ...(tls === null ? {} : { ca: authority.certPem }) });
+			client.send(head("GET /slow"));
+			await began;
+			const closing = served.close();
+			letSlowGo();
+			expect(await client.closed()).toContain('{"late":true}');
+			await closing;
+			door.close();
+		}
 	});
 
 	it("does not wait for connections that ask nothing", async () => {

@@ -16,7 +16,7 @@ import {
 	type TlsIdentity,
 } from "./listener-options.ts";
 import { OpenExchanges } from "./open-exchanges.ts";
-import { OpenSockets } from "./open-sockets.ts";
+import { endsOf, OpenSockets } from "./open-sockets.ts";
 import {
 	assertHandshake,
 	closeCodeFor,
@@ -28,7 +28,7 @@ import {
 import { bodyTooLarge, boundedRequest, makeContext, type Target, wholeRequest, withBody } from "./request-context.ts";
 import { type AcceptedTarget, RequestGate, type RequestHead } from "./request-gate.ts";
 import { RequestSpan } from "./request-span.ts";
-import { asWarrenError, errorResponse, faultLine, httpError, writeError } from "./responses.ts";
+import { asWarrenError, errorResponse, faultLine, writeError } from "./responses.ts";
 import type { HandleRoute, RequestContext, Route, WebSocketRoute } from "./route.ts";
 
 /**
@@ -47,7 +47,7 @@ export class Listener implements Closeable, UpgradeHost {
 	readonly #identities = new WeakMap<IncomingMessage, Identity>();
 	readonly #sockets: OpenSockets;
 	readonly #handshakes: Handshakes;
-	/** By the address and port that they have here: what TLS makes of a connection is another object. */
+	/** By the ends that they have here: what TLS makes of a connection is another object. */
 	readonly #admitted = new Map<string, PropertyDescriptorMap>();
 	#closing: Promise<void> | undefined;
 
@@ -68,6 +68,8 @@ export class Listener implements Closeable, UpgradeHost {
 			connectionsCheckingInterval: this.#limits.headCheckMs,
 			keepAliveTimeout: this.#limits.keepAliveMs,
 			noDelay: true,
+			// Whoever offers another protocol (h2c) is served by this one (RFC 9110 §7.8).
+			shouldUpgradeCallback: ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === "websocket",
 		};
 		this.#server =
 			options.tls === null
@@ -96,13 +98,14 @@ export class Listener implements Closeable, UpgradeHost {
 			void span.within(() => this.#onUpgrade(incoming, socket, head, span));
 		});
 		this.#server.prependListener("secureConnection", (socket: Socket) => {
-			const facts = this.#admitted.get(`${socket.remoteAddress} ${socket.remotePort}`);
+			const facts = this.#admitted.get(endsOf(socket));
 			if (facts !== undefined) Object.defineProperties(socket, facts);
 		});
-		this.#server.on("clientError", (fault: NodeJS.ErrnoException, socket) =>
-			refuseSocket(socket as Duplex, fault.code),
-		);
 		this.#sockets = new OpenSockets(this.#server);
+		this.#server.on("clientError", (fault: NodeJS.ErrnoException, socket) => {
+			if (this.#sockets.isAnswering(socket)) socket.destroy();
+			else refuseSocket(socket, fault.code);
+		});
 	}
 
 	/** @throws WarrenError `port_taken`, `no_permission`, `no_address`. */
@@ -133,17 +136,15 @@ export class Listener implements Closeable, UpgradeHost {
 	 */
 	admit(socket: Socket, from: { readonly remoteAddress: string; readonly localAddress: string }): void {
 		const facts = { remoteAddress: { value: from.remoteAddress }, localAddress: { value: from.localAddress } };
-		if (this.secure) {
-			const name = `${socket.remoteAddress} ${socket.remotePort}`;
-			this.#admitted.set(name, facts);
-			socket.once("close", () => this.#admitted.delete(name));
-			// TLS takes what was read of it from its buffer; flowing, it would be lost.
-			this.#server.emit("connection", socket);
-			return;
-		}
+		const ends = endsOf(socket);
 		Object.defineProperties(socket, facts);
+		if (this.secure) {
+			this.#admitted.set(ends, facts);
+			socket.once("close", () => this.#admitted.delete(ends));
+		}
 		this.#server.emit("connection", socket);
-		socket.resume();
+		// TLS takes what was read of it from its buffer; flowing, it would be lost.
+		if (!this.secure) socket.resume();
 	}
 
 	get port(): number {
@@ -206,9 +207,13 @@ export class Listener implements Closeable, UpgradeHost {
 
 	async #onRequest(incoming: IncomingMessage, outgoing: ServerResponse, span: RequestSpan | null): Promise<void> {
 		this.#sockets.used(incoming.socket);
+		this.#sockets.answers(incoming.socket, outgoing);
 		outgoing.once("close", () => {
 			// A connection that was busy when `close` began is idle only now.
 			if (this.#closing !== undefined) setImmediate(() => this.#server.closeIdleConnections());
+		});
+		outgoing.setTimeout(this.#limits.stallMs, () => {
+			if (isStalled(incoming)) incoming.socket.destroy();
 		});
 		const cors = this.#gate.corsHeaders(incoming.headers.origin);
 		const head = this.#headOf(incoming);
@@ -277,13 +282,13 @@ export class Listener implements Closeable, UpgradeHost {
 		span: RequestSpan | null,
 	): Promise<void> {
 		socket.on("error", () => socket.destroy());
+		// Its own answer would be taken for the earlier one, or for a part of it.
+		if (this.#sockets.owesAnswer(incoming.socket)) return void socket.destroy();
 		this.#sockets.used(incoming.socket);
 		let upgrade: PendingUpgrade | undefined;
 		try {
 			const head = this.#headOf(incoming);
 			const target = this.#gate.readTarget(head);
-			if (incoming.headers.upgrade?.toLowerCase() !== "websocket")
-				throw httpError("bad_request", "Only the websocket upgrade is known here.");
 			const route = this.#gate.findRoute("WS", target.path);
 			if (span !== null) span.route = route.route.path;
 			this.#gate.checkOrigin(head, target.origin);
@@ -364,6 +369,11 @@ export class Listener implements Closeable, UpgradeHost {
 /** The client broke its own request off: no fault, and nobody may fill the log by it. */
 function isLeft(incoming: IncomingMessage): boolean {
 	return !incoming.complete && (incoming.errored as NodeJS.ErrnoException | null)?.code === "ECONNRESET";
+}
+
+/** It is the client that keeps everybody waiting: what it sent was read, or what it was sent was not. */
+function isStalled(incoming: IncomingMessage): boolean {
+	return incoming.socket.writableLength > 0 || (!incoming.complete && incoming.readableLength === 0);
 }
 
 function countOf(incoming: IncomingMessage, header: string): number {

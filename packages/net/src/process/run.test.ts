@@ -27,4 +27,12 @@ describe("a program that is run to its end", () => {
 		const late = await run(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { timeoutMs: 300 });
 		expect(late).toMatchObject({ outcome: "timeout" });
 	});
+
+	it("that cannot be given its arguments is a value too", async () => {
+		for (const argument of ["x".repeat(4 * 1024 * 1024), "a\0b"])
+			expect(await run(process.execPath, ["-e", "", argument], { timeoutMs: 10_000 })).toMatchObject({
+				outcome: "denied",
+				message: expect.stringContaining("cannot be run"),
+			});
+	});
 });

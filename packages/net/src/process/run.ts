@@ -1,5 +1,6 @@
-import { execFile } from "node:child_process";
+import { type ChildProcess, execFile } from "node:child_process";
 import { constants } from "node:os";
+import { messageOf } from "@warren/kernel";
 
 export interface RunOptions {
 	readonly timeoutMs: number;
@@ -13,7 +14,7 @@ export interface RunOptions {
 export type RunResult =
 	/** What a signal ended has the shell's code for it, 128 and its number; the last line of `stderr` names it. */
 	| { readonly outcome: "exited"; readonly code: number; readonly stdout: string; readonly stderr: string }
-	/** The program is not installed, or may not be run. */
+	/** The program is not installed, or may not be run, or not with these arguments. */
 	| { readonly outcome: "missing" | "denied"; readonly message: string }
 	| { readonly outcome: "timeout" | "too-much-output" | "aborted"; readonly message: string };
 
@@ -21,8 +22,8 @@ const maxOutputBytes = 4 * 1024 * 1024;
 
 /** Runs a program to its end, bounded in time and output; never through a shell. Its failures are values. */
 export function run(file: string, args: readonly string[], options: RunOptions): Promise<RunResult> {
-	return new Promise((resolve) => {
-		const child = execFile(
+	const start = (resolve: (result: RunResult) => void) =>
+		execFile(
 			file,
 			[...args],
 			{
@@ -56,6 +57,15 @@ export function run(file: string, args: readonly string[], options: RunOptions):
 				});
 			},
 		);
+	return new Promise((resolve) => {
+		let child: ChildProcess;
+		try {
+			child = start(resolve);
+		} catch (fault) {
+			// Arguments that no program can be given (too long, a NUL in them) are told by a throw.
+			resolve({ outcome: "denied", message: `${file} cannot be run: ${messageOf(fault)}` });
+			return;
+		}
 		// A child that ended early breaks the pipe; its exit code tells the story.
 		child.stdin?.on("error", () => {});
 		child.stdin?.end(options.input ?? "");

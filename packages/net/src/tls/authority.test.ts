@@ -117,9 +117,12 @@ describe("the warren's CA", () => {
 		const again = await Authority.load(pem, systemClock, systemRandom);
 		expect(again.fingerprint).toBe(authority.fingerprint);
 		expect(parseFingerprint(fingerprintOfPem(pem.cert).replaceAll(":", "").toUpperCase())).toBe(authority.fingerprint);
-		await expect(Authority.load({ ...pem, cert: "broken" }, systemClock, systemRandom)).rejects.toMatchObject({
-			code: "bad_certificate",
-		});
+		const other = await make();
+		for (const broken of [{ cert: "broken" }, { key: "broken" }, { key: other.pem.key }]) {
+			await expect(Authority.load({ ...pem, ...broken }, systemClock, systemRandom)).rejects.toMatchObject({
+				code: "bad_certificate",
+			});
+		}
 	});
 });
 

@@ -93,6 +93,9 @@ export class Authority {
 	static async load(pem: CertifiedKey, clock: Clock, random: Random): Promise<Authority> {
 		try {
 			const certificate = new x509.X509Certificate(pem.cert);
+			const spki = createPublicKey(pem.key).export({ type: "spki", format: "der" });
+			if (!spki.equals(new Uint8Array(certificate.publicKey.rawData)))
+				throw new Error("its key is not that of its certificate");
 			const key = await crypto.subtle.importKey("pkcs8", x509.PemConverter.decodeFirst(pem.key), keyAlgorithm, false, [
 				"sign",
 			]);
