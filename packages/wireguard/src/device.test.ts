@@ -165,6 +165,14 @@ describe.each(["offload", "portable"] as const)("a device on the %s data plane",
 		expect(net.ping(hosts[0], "10.9.0.2")).toBe(3);
 	});
 
+	it("S5 refuses a peer's key of small order to whoever gives it, and the others talk on", async () => {
+		const { hosts, a } = await pair();
+		const one = Uint8Array.from({ length: 32 }, (_, at) => (at === 0 ? 1 : 0));
+		await expect(a.setPeer({ publicKey: one, allowedIps: ["10.9.0.9/32"] })).rejects.toThrow(/small order/);
+		expect((await a.status()).peers).toHaveLength(1);
+		expect(net.ping(hosts[0], "10.9.0.2")).toBe(3);
+	});
+
 	it("S5 holds 131,072 allowed prefixes of a peer", async () => {
 		const { hosts, a } = await pair();
 		const many = Array.from(

@@ -88,6 +88,7 @@ describe("register, heartbeat, deregister", () => {
 		for (const [body, status, error] of [
 			[{ wg_public_key: "short" }, 400, "bad_key"],
 			[{ wg_public_key: Buffer.alloc(32).toString("base64") }, 400, "bad_key"],
+			[{ wg_public_key: Buffer.alloc(32, 1).fill(0, 1).toString("base64") }, 400, "bad_key"],
 			[{ requested_ula: "fd5a:1f00:0001:0001::1" }, 400, "bad_ula"],
 			[{ requested_ula: "fd5a:1f00:0:0::1" }, 400, "bad_ula"],
 			[{ requested_ula: "2001:db8::1" }, 400, "bad_ula"],
