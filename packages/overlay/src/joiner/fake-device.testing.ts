@@ -27,6 +27,8 @@ export class FakeDevice implements OverlayDevice {
 	readonly received: { readonly via: "direct" | "relay"; readonly text: string }[] = [];
 	readonly options: OpenDeviceOptions;
 	rules: readonly OverlayRule[] | null = null;
+	/** The key of a peer that it takes for none. */
+	refuses: string | undefined;
 	handshakes = 0;
 	removals = 0;
 	readonly #socket: Socket;
@@ -82,6 +84,7 @@ export class FakeDevice implements OverlayDevice {
 	}
 
 	setPeer(peer: OverlayPeer): void {
+		if (keyOf(peer.publicKey) === this.refuses) throw new Error("no such key can be");
 		this.peers.set(keyOf(peer.publicKey), peer);
 		this.#changed();
 	}

@@ -15,7 +15,12 @@ import { Joiner } from "./joiner.ts";
 import type { JoinerOptions } from "./joiner-options.ts";
 import { addStaticDevice, stockConfig } from "./static-device.ts";
 
-async function join_(folder: string, coordinators: readonly string[], options: Partial<JoinerOptions> = {}) {
+async function join_(
+	folder: string,
+	coordinators: readonly string[],
+	options: Partial<JoinerOptions> = {},
+	refuses?: string,
+) {
 	let device: FakeDevice | undefined;
 	const unfit: string[] = [];
 	const network = new FakeNetwork();
@@ -27,6 +32,7 @@ async function join_(folder: string, coordinators: readonly string[], options: P
 			network,
 			openDevice: async (wanted) => {
 				device = await FakeDevice.open(wanted);
+				device.refuses = refuses;
 				return device;
 			},
 			onUnfit: (reason) => void unfit.push(reason),
@@ -133,6 +139,21 @@ describe("a joiner", () => {
 		await a.device.until(() => a.device.peers.size === 0);
 		await a.joiner.close();
 		expect(a.network.routes.size).toBe(0);
+	});
+
+	it("J1 a peer that the device refuses costs nobody else his: neither route nor place", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		await using refused = new TestJoiner(server.url);
+		await refused.register({ display_name: "refused" });
+		await using a = await join_(folder.file("a"), [server.url], { name: "alpha" }, refused.key);
+		await using b = await join_(folder.file("b"), [server.url], { name: "beta" });
+		await a.device.until(() => a.device.peers.has(b.key));
+		await refused.heartbeat({ hosted_app_ulas: [appUla(app.uuid)] });
+		await using c = await join_(folder.file("c"), [server.url], { name: "gamma" });
+		await a.device.until(() => a.device.peers.has(c.key));
+		expect(a.network.routes.has(refused.ula)).toBe(false);
+		expect([...a.device.peers.keys()].toSorted()).toEqual([b.key, c.key].toSorted());
 	});
 
 	it("J1 a route that somebody removed comes back with the next word of its peer", async () => {
