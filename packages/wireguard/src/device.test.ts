@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { mkdirSync, readFileSync, rmdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { OverlayRule } from "@warren/kernel";
@@ -350,6 +350,19 @@ describe.each(["offload", "portable"] as const)("a device on the %s data plane",
 		expect((await b.status()).peers[0]?.lastHandshakeAt).not.toBeNull();
 		await again.stop();
 		expect(readFileSync(file, "utf8")).toMatch(/^tai64n-floor 4\d{9} \d+\n$/);
+	});
+
+	it("H6 goes on where its stamps cannot be written down, says so, and writes them once they can", async () => {
+		// A folder that cannot take the file's place, as a full disk refuses it: also as root.
+		const file = net.file("stamp", "tai64n-floor 1 0\n");
+		mkdirSync(`${file}.next`);
+		const { hosts, a } = await pair({ timestampFile: file });
+		expect(net.ping(hosts[0], "10.9.0.2")).toBe(3);
+		expect(await a.call("health")).toMatchObject([{ code: "overlay-stamps-unkept" }]);
+		rmdirSync(`${file}.next`);
+		await a.stop();
+		expect(a.process.exitCode).toBe(0);
+		expect(readFileSync(file, "utf8")).toMatch(/^tai64n-floor \d{10} \d+\n$/);
 	});
 
 	/** `ip netns exec` replaces itself, so the child is the device; its interface goes with it. */

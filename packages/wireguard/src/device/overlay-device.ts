@@ -240,6 +240,9 @@ export class WireguardDevice implements OverlayDevice {
 			case "fallback":
 				this.#fallback = { reason: report.reason };
 				return this.#noteFallback();
+			case "stamps":
+				if (this.#closing === undefined) noteStamps(this.#deps.health, this.interfaceName, report.refused);
+				return;
 			case "status": {
 				const pending = this.#pending.get(report.id);
 				this.#pending.delete(report.id);
@@ -284,6 +287,13 @@ export class WireguardDevice implements OverlayDevice {
 		for (const { reject } of this.#pending.values()) reject(fault);
 		this.#pending.clear();
 	}
+}
+
+/** For health: whether the stamps of handshakes outlive the process. */
+export function noteStamps(health: HealthTable, interfaceName: string, refused: string | null): void {
+	const { stampsUnkept } = wireguardConditions;
+	if (refused === null) health.clear(stampsUnkept, interfaceName);
+	else health.raise(stampsUnkept, { interface: interfaceName, reason: refused }, interfaceName);
 }
 
 function inWorker(options: EngineOptions, report: (report: Report) => void, failed: (fault: Error) => void): Channel {

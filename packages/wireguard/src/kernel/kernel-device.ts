@@ -10,8 +10,8 @@ import {
 } from "@warren/kernel";
 import { wireguardConditions } from "../conditions.ts";
 import { checkBytes, checkEndpoint, checkKey, checkMtu, checkPeer, checkRules } from "../device/checks.ts";
-import type { OverlayDeviceDeps, OverlayDeviceDetails } from "../device/overlay-device.ts";
-import { TimestampStore } from "../device/timestamp-store.ts";
+import { noteStamps, type OverlayDeviceDeps, type OverlayDeviceDetails } from "../device/overlay-device.ts";
+import { KeptStamps, TimestampStore } from "../device/timestamp-store.ts";
 import { wireguardError } from "../errors.ts";
 import { errors, SystemCallError } from "../linux/libc.ts";
 import { type Cidr, formatCidr, parseCidr } from "../protocol/cidr.ts";
@@ -44,7 +44,7 @@ export class KernelDevice implements OverlayDevice {
 	readonly #clock: Clock;
 	readonly #kernel: KernelInterface;
 	readonly #rules: RuleTable;
-	readonly #stamps: TimestampStore | null;
+	readonly #stamps: KeptStamps | null;
 	readonly #peers = new Map<string, KernelPeerRecord>();
 	/** Whose an address is. */
 	readonly #owners = new Map<string, KernelPeerRecord>();
@@ -68,7 +68,12 @@ export class KernelDevice implements OverlayDevice {
 		this.#kernel = kernel;
 		this.interfaceName = kernel.name;
 		this.listenPort = kernel.listenPort;
-		this.#stamps = timestampFile === null ? null : new TimestampStore(timestampFile);
+		this.#stamps =
+			timestampFile === null
+				? null
+				: new KeptStamps(new TimestampStore(timestampFile), (refused) => {
+						if (this.#closing === undefined) noteStamps(deps.health, kernel.name, refused);
+					});
 		this.#rules = new RuleTable(deps.clock, kernel.name, {
 			refused: (reason) => this.#rulesRefused(reason),
 			failed: (fault) => this.#fail(fault),
