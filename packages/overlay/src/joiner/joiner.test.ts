@@ -1,6 +1,6 @@
 import { createSocket } from "node:dgram";
 import { Resolver } from "node:dns/promises";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { silentLogger, systemClock, systemRandom } from "@warren/kernel";
@@ -268,6 +268,20 @@ describe("a joiner", () => {
 		await using a = await join_(folder.file("a"), [server.url]);
 		expect(a.joiner.connected).toBe(true);
 		await expect(join_(folder.file("b"), [dead.url])).rejects.toThrow(/cannot be asked/);
+	});
+
+	it("J3 a disk that takes nothing more keeps nobody off the overlay who has a key", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		const first = await join_(folder.file("a"), [server.url], { name: "alpha" });
+		const { key, joiner } = first;
+		await joiner.close();
+		// As a full disk refuses it, and also to root.
+		for (const file of ["identity.json", "roster.json", "status.json"]) mkdirSync(folder.file(`a/${file}.new`));
+		await using again = await join_(folder.file("a"), [server.url], { name: "alpha", network: "attic" });
+		await using other = await join_(folder.file("b"), [server.url], { name: "beta", network: "attic" });
+		await again.device.until(() => again.device.peers.has(other.key));
+		expect([again.key, again.joiner.ula === joiner.ula]).toEqual([key, false]);
 	});
 
 	it("J6 its secrets are 0600, and a corrupt file is set aside", async () => {
