@@ -37,7 +37,14 @@ async function machine() {
 		},
 		[app(1)],
 	);
-	return { clock, log, unfit, lasting, refuse: (times: number) => void (refusals = times), failToClose: () => void (failsToClose = true) };
+	return {
+		clock,
+		log,
+		unfit,
+		lasting,
+		refuse: (times: number) => void (refusals = times),
+		failToClose: () => void (failsToClose = true),
+	};
 }
 
 describe("a joiner whose device can serve no longer", () => {
