@@ -414,6 +414,18 @@ describe.each(["offload", "portable"] as const)("a device on the %s data plane",
 		await a.stop();
 	});
 
+	it("whose thread has died says so to whoever asks, now and later", async (context) => {
+		context.skip(dataPlane !== "offload", "it has no thread of its own");
+		const { a } = await pair();
+		// What no type allows is the only thing known to end it.
+		await a.call("removePeer", "x".repeat(32));
+		await expect(a.status()).rejects.toThrow(/./);
+		await expect(a.status()).rejects.toThrow(/./);
+		expect(await a.call("health")).toMatchObject([{ code: "overlay-data-plane-dead" }]);
+		await a.stop();
+		expect(a.process.exitCode).toBe(0);
+	});
+
 	it("says what is wrong: a taken name, a taken port, a bad option", async () => {
 		const { hosts, a } = await pair();
 		await expect(net.device(hosts[0], { privateKey: keyA, dataPlane })).rejects.toThrow(/wg0 could not be made/);

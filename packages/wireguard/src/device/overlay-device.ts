@@ -79,6 +79,8 @@ export class WireguardDevice implements OverlayDevice {
 	readonly #deps: OverlayDeviceDeps;
 	#channel: Channel | undefined;
 	#closing: Promise<void> | undefined;
+	/** What its engine died of, which answers nothing any more. */
+	#died: Error | null = null;
 	#onDatagram: (bytes: Uint8Array, from: UdpEndpoint) => void = () => {};
 	#onRelay: (publicKey: Uint8Array, bytes: Uint8Array, urgent: boolean) => void = () => {};
 	#onPeerChange: (publicKey: Uint8Array) => void = () => {};
@@ -111,7 +113,9 @@ export class WireguardDevice implements OverlayDevice {
 		let isOpen = false;
 		const failed = (fault: Error) => {
 			reject(fault);
-			if (isOpen) device.#fail(fault);
+			if (!isOpen) return;
+			device.#died = fault;
+			device.#fail(fault);
 		};
 		device.#channel =
 			options.dataPlane === "offload" && deps.libc === undefined
@@ -193,6 +197,7 @@ export class WireguardDevice implements OverlayDevice {
 	status(): Promise<OverlayDeviceDetails> {
 		return new Promise((resolve, reject) => {
 			if (this.#closing !== undefined) return reject(closedError(this.interfaceName));
+			if (this.#died !== null) return reject(this.#died);
 			if (this.#pending.size >= maxPendingStatus)
 				return reject(wireguardError("device_failed", `${this.interfaceName} has answered no status for a long time.`));
 			const id = this.#nextStatus++;
