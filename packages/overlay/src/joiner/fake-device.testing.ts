@@ -29,6 +29,8 @@ export class FakeDevice implements OverlayDevice {
 	rules: readonly OverlayRule[] | null = null;
 	/** The key of a peer that it takes for none. */
 	refuses: string | undefined;
+	/** Somebody removed its interface. */
+	isGone = false;
 	handshakes = 0;
 	removals = 0;
 	readonly #socket: Socket;
@@ -139,6 +141,7 @@ export class FakeDevice implements OverlayDevice {
 		this.#peerChange(new Uint8Array(Buffer.from(key, "base64")));
 	}
 	async status(): Promise<OverlayDeviceStatus> {
+		if (this.isGone) throw new Error("the interface is gone");
 		return {
 			dataPlane: "portable",
 			fallback: null,

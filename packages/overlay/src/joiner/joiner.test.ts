@@ -156,6 +156,25 @@ describe("a joiner", () => {
 		expect([...a.device.peers.keys()].toSorted()).toEqual([b.key, c.key].toSorted());
 	});
 
+	it("J17 says how it stands also when its device cannot say how it stands", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		await using a = await join_(folder.file("a"), [server.url], { name: "alpha" });
+		await using b = await join_(folder.file("b"), [server.url], { name: "beta" });
+		await a.device.until(() => a.device.peers.has(b.key));
+		a.device.isGone = true;
+		a.joiner.health.raise({ code: "gone", severity: "error", title: "It is gone", advice: "", delayMs: 0 });
+		expect(await a.joiner.status()).toMatchObject({
+			...{
+				name: "alpha",
+				interface: "test0",
+				data_plane: null,
+				conditions: expect.arrayContaining([expect.objectContaining({ code: "gone" })]),
+			},
+			peers: [{ display_name: "beta", rx_bytes: 0 }],
+		});
+	});
+
 	it("J1 a route that somebody removed comes back with the next word of its peer", async () => {
 		using folder = tempFolder("joiner");
 		await using server = await startCoordinator();

@@ -178,7 +178,8 @@ export class Joiner implements Closeable {
 
 	/** What `warren overlay status` shows; also in `status.json`. */
 	async status() {
-		const device = await this.#device?.status();
+		// A device that cannot say how it stands has a condition of its own, which is told here with all the rest.
+		const device = await this.#device?.status().catch(() => undefined);
 		return {
 			name: this.#options.name,
 			peer_id: this.peerId,
