@@ -52,6 +52,8 @@ export class KernelDevice implements OverlayDevice {
 	/** What the clock said at most, as far as it was looked at. */
 	#latestSecond = 0;
 	#isUnfit = false;
+	/** Somebody removed the interface. */
+	#isGone = false;
 	#refusedCalls = 0;
 	#restoring: Timer | null = null;
 	#asking: Timer | null = null;
@@ -93,16 +95,19 @@ export class KernelDevice implements OverlayDevice {
 		this.#do(() => this.#setPeer(peer));
 	}
 
+	/** At once, whatever becomes of the rules; and in its turn, after what waits that lets him in. */
 	removePeer(publicKey: Uint8Array): void {
 		checkKey(publicKey);
-		this.#do(() => {
+		const remove = () => {
 			const peer = this.#peerOf(publicKey);
 			if (peer === undefined) return;
 			this.#peers.delete(nameOf(publicKey));
 			this.#kernel.wireguard.removePeer(this.interfaceName, publicKey);
 			this.#forget(peer.allowedIps);
 			peer.lane.close();
-		});
+		};
+		this.#try(remove);
+		this.#do(remove);
 	}
 
 	setRoute(publicKey: Uint8Array, route: OverlayRoute): void {
@@ -295,11 +300,13 @@ export class KernelDevice implements OverlayDevice {
 		const usesLanes = [...this.#peers.values()].some((peer) => wantedEndpoint(peer) === peer.lane.endpoint);
 		this.#asking = this.#clock.after(usesLanes ? askEveryMs.lanes : askEveryMs.direct, () => {
 			this.#try(() => {
-				if (this.#look() === null)
+				this.#isGone = this.#look() === null;
+				if (this.#isGone)
 					return this.#fail(wireguardError("device_failed", `somebody removed the interface ${this.interfaceName}`));
 				this.#keepStamps();
 			});
-			if (this.#closing === undefined) this.#ask();
+			// It does not come back by itself.
+			if (this.#closing === undefined && !this.#isGone) this.#ask();
 		});
 	}
 
