@@ -181,6 +181,31 @@ describe("register, heartbeat, deregister", () => {
 		await tables.close();
 	});
 
+	it("C4 an address that could not be written down was not given: the next try is written, and outlives a restart", async () => {
+		using folder = tempFolder("full");
+		const tables = await openSqliteTables<object>(folder.file("coordinator.db"), [coordinatorSchema]);
+		const store = new SqliteAddressStore(tables.statements);
+		await using server = await startCoordinator({ addresses: store });
+		await using one = new TestJoiner(server.url);
+		const fill = () =>
+			tables.statements.run(
+				"create trigger full before insert on coordinator_addresses begin select raise(abort, 'disk is full'); end",
+			);
+		const makeRoom = () => tables.statements.run("drop trigger full");
+		fill();
+		expect((await one.register()).status).toBe(500);
+		makeRoom();
+		expect((await one.register()).status).toBe(200);
+		expect([...store.load()]).toMatchObject([{ key: one.key, ula: one.ula, removed: false }]);
+		fill();
+		expect((await one.admin("DELETE", `/v1/mesh/peers/${one.peerId}`)).status).toBe(500);
+		expect((await one.admin("GET", "/v1/mesh/peers")).body.removed).toEqual([]);
+		makeRoom();
+		expect((await one.admin("DELETE", `/v1/mesh/peers/${one.peerId}`)).status).toBe(204);
+		expect([...store.load()]).toMatchObject([{ key: one.key, removed: true }]);
+		await tables.close();
+	});
+
 	it("C28 a service's UUID is made once per name: the same after a restart, what was known before is taken, another name's is not", async () => {
 		using folder = tempFolder("names");
 		const open = () => openSqliteTables<object>(folder.file("coordinator.db"), [coordinatorSchema]);
