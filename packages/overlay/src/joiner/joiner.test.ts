@@ -1,6 +1,6 @@
 import { createSocket } from "node:dgram";
 import { Resolver } from "node:dns/promises";
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { silentLogger, systemClock, systemRandom } from "@warren/kernel";
@@ -321,6 +321,23 @@ describe("a joiner", () => {
 		expect(again.key).not.toBe(key);
 		expect(readFileSync(join(path, "private.key.corrupt"), "utf8")).toBe("gone wrong");
 		expect(existsSync(join(path, "identity.json.corrupt"))).toBe(true);
+	});
+
+	it("J6 a key that cannot be read now is not set aside for another one", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		const first = await join_(folder.file("a"), [server.url], { name: "alpha" });
+		await first.joiner.close();
+		// Reading it fails, and says nothing of what it holds: so do a process's last descriptor and a worn disk.
+		const key = folder.file("a/private.key");
+		renameSync(key, folder.file("kept"));
+		mkdirSync(key);
+		await expect(join_(folder.file("a"), [server.url], { name: "alpha" })).rejects.toThrow(/EISDIR/);
+		expect(existsSync(`${key}.corrupt`)).toBe(false);
+		rmdirSync(key);
+		renameSync(folder.file("kept"), key);
+		await using again = await join_(folder.file("a"), [server.url], { name: "alpha" });
+		expect(again.key).toBe(first.key);
 	});
 
 	it("J7 an app's address answers on the host that serves it; names resolve", async () => {
