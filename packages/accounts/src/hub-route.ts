@@ -1,6 +1,7 @@
 import { type Audit, type AuditEvent, describeIdentity, type Identity } from "@warren/kernel";
 import { dataHeaders, httpError, type RequestContext } from "@warren/net";
 import { accountsError } from "./errors.ts";
+import { isKeyDevice } from "./people.ts";
 
 export type User = Extract<Identity, { kind: "user" }>;
 
@@ -16,6 +17,18 @@ export function userOf(context: RequestContext): User {
 	const { identity } = context;
 	if (identity?.kind !== "user") throw accountsError("no_account", "This is only for people with an account here.");
 	return identity;
+}
+
+/**
+ * The person who asks, on a device that is signed in: what lets another device in would outlive an API key.
+ * @param lacks what an API key does not get. @throws WarrenError `no_account`, `bad_origin`.
+ */
+export function signedInOf(context: RequestContext, lacks: string): User & { readonly deviceId: string } {
+	const user = userOf(context);
+	const { deviceId } = user;
+	if (deviceId === undefined || isKeyDevice(deviceId))
+		throw accountsError("no_account", `An API key is no device, and ${lacks}.`, { fix: "Sign in first." });
+	return { ...user, deviceId };
 }
 
 /** @throws WarrenError `admin_only`. */

@@ -236,6 +236,22 @@ export function meSuite(open: HubSource): void {
 			expect((await hub.call("GET", "/me/devices", undefined, bearer(owner))).body.devices).toHaveLength(1);
 		});
 
+		it("is not made or allowed by an API key, whose end a session of its own would outlive", async () => {
+			await using hub = await TestHub.open(open);
+			const owner = await hub.owner();
+			const { key } = (await hub.call("POST", "/auth/api-key/create", { name: "ci" }, bearer(owner))).body;
+			const byKey = await hub.call("POST", "/me/pairings", undefined, bearer(key));
+			expect([byKey.status, byKey.body.error]).toEqual([403, "no_account"]);
+			const { body: made } = await hub.call("POST", "/me/pairings", undefined, bearer(owner));
+			const watching = hub.call("GET", `/me/pairings/${made.id}?wait=waiting`, undefined, bearer(owner));
+			const pairing = pair(hub, made.code);
+			await watching;
+			const allowed = await hub.call("POST", `/me/pairings/${made.id}/confirm`, {}, bearer(key));
+			expect([allowed.status, allowed.body.error]).toEqual([403, "no_account"]);
+			await hub.call("POST", `/me/pairings/${made.id}/confirm`, { allow: false }, bearer(owner));
+			expect((await pairing).body.error).toBe("pairing_denied");
+		});
+
 		it("that is no code says what it lacks and what to do, and counts as no guess", async () => {
 			await using hub = await TestHub.open(open);
 			for (let each = 0; each < 50; each++)

@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { ClientAddressOf } from "./client-address.ts";
 import { cleanName, maxDeviceNameLength } from "./device-name.ts";
 import { accountsError } from "./errors.ts";
-import { answer, recordTo, userOf } from "./hub-route.ts";
+import { answer, recordTo, signedInOf, userOf } from "./hub-route.ts";
 import { type PairingState, type Pairings, pairingLimits } from "./pairings.ts";
 import type { People } from "./people.ts";
 import { deviceKeySchema, thumbprint } from "./tickets/device-key.ts";
@@ -46,7 +46,7 @@ export function pairingRoutes(deps: {
 			about: { summary: "A code that signs a new device in" },
 			credentials: ["session"],
 			handle: async (context) => {
-				const user = userOf(context);
+				const user = signedInOf(context, "lets no other one in");
 				const { id, code, expiresAt } = await pairings.make(user.userId);
 				record(context, "pairing.create", id);
 				const fingerprint = deps.fingerprint();
@@ -78,8 +78,9 @@ export function pairingRoutes(deps: {
 			credentials: ["session"],
 			handle: async (context) => {
 				const id = context.params["pairing"] ?? "";
+				const user = signedInOf(context, "lets no other one in");
 				const { allow } = await context.json(confirmBody);
-				const pairing = await pairings.decide(userOf(context).userId, id, allow);
+				const pairing = await pairings.decide(user.userId, id, allow);
 				record(context, allow ? "pairing.confirm" : "pairing.deny", id, { details: { device: pairing.deviceName } });
 				return answer(pairing);
 			},

@@ -254,6 +254,10 @@ export function keyDeviceId(keyId: string): string {
 	return `${keyPrefix}${keyId}`;
 }
 
+export function isKeyDevice(deviceId: string): boolean {
+	return deviceId.startsWith(keyPrefix);
+}
+
 function ownSession(userId: string, deviceId: string) {
 	return [
 		{ field: "id", value: deviceId },

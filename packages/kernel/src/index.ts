@@ -50,6 +50,7 @@ export type { PeerTunnel } from "./peer-tunnel.ts";
 export { type Random, systemRandom } from "./random.ts";
 export { RateLimit, type RateLimits } from "./rate-limit.ts";
 export { equalSecrets, hashToken } from "./secrets.ts";
+export { isSmallOrder } from "./small-order.ts";
 export {
 	formatTraceparent,
 	parseTraceparent,

@@ -1,5 +1,6 @@
 import { BlockList, isIPv6, SocketAddress } from "node:net";
 import { blake3 } from "@noble/hashes/blake3.js";
+import { isSmallOrder } from "@warren/kernel";
 import type { Ula, WireGuardKey } from "./protocol/peer-record.ts";
 
 /** All that the overlay ever routes: peers and apps. */
@@ -16,12 +17,12 @@ peers.addSubnet("fd5a:1f00::", 32, "ipv6");
 const apps = new BlockList();
 apps.addSubnet("fd5a:1f02::", 32, "ipv6");
 
-/** Reads base64 or base64url with or without padding, and space around it: keys are pasted. @returns null when it is no key. */
+/** Reads base64 or base64url with or without padding, and space around it: keys are pasted. @returns null when it is no key, or one that nobody can hold. */
 export function parseKey(text: string): WireGuardKey | null {
 	const trimmed = text.trim().replaceAll("-", "+").replaceAll("_", "/");
 	if (!/^[A-Za-z0-9+/]{43}=?$/.test(trimmed)) return null;
 	const bytes = Buffer.from(trimmed, "base64");
-	return bytes.length === 32 && bytes.some((byte) => byte !== 0) ? keyOf(bytes) : null;
+	return bytes.length === 32 && !isSmallOrder(bytes) ? keyOf(bytes) : null;
 }
 
 /** @param bytes 32. */

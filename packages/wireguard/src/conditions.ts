@@ -33,6 +33,14 @@ export const wireguardConditions = {
 		advice: "Leave the data plane to auto, or join with --data-plane offload: its stamps do not depend on the clock.",
 		delayMs: 0,
 	},
+	stampsUnkept: {
+		code: "overlay-stamps-unkept",
+		severity: "warning",
+		title: "The time of the last handshake on {interface} cannot be written down: {reason}",
+		advice:
+			"Make room, or let this program write there. If it ended now and the clock went back, other machines would refuse this one until the clock has caught up.",
+		delayMs: 0,
+	},
 	dataPlaneDead: {
 		code: "overlay-data-plane-dead",
 		severity: "error",

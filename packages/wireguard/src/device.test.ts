@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { mkdirSync, readFileSync, rmdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { OverlayRule } from "@warren/kernel";
@@ -162,6 +162,14 @@ describe.each(["offload", "portable"] as const)("a device on the %s data plane",
 			expect(dropped, "and once").toBeLessThan(100);
 		}
 		await a.call("setEndpoint", publicB, { address: "10.200.0.2", port: 51820 });
+		expect(net.ping(hosts[0], "10.9.0.2")).toBe(3);
+	});
+
+	it("S5 refuses a peer's key of small order to whoever gives it, and the others talk on", async () => {
+		const { hosts, a } = await pair();
+		const one = Uint8Array.from({ length: 32 }, (_, at) => (at === 0 ? 1 : 0));
+		await expect(a.setPeer({ publicKey: one, allowedIps: ["10.9.0.9/32"] })).rejects.toThrow(/small order/);
+		expect((await a.status()).peers).toHaveLength(1);
 		expect(net.ping(hosts[0], "10.9.0.2")).toBe(3);
 	});
 
@@ -344,6 +352,19 @@ describe.each(["offload", "portable"] as const)("a device on the %s data plane",
 		expect(readFileSync(file, "utf8")).toMatch(/^tai64n-floor 4\d{9} \d+\n$/);
 	});
 
+	it("H6 goes on where its stamps cannot be written down, says so, and writes them once they can", async () => {
+		// A folder that cannot take the file's place, as a full disk refuses it: also as root.
+		const file = net.file("stamp", "tai64n-floor 1 0\n");
+		mkdirSync(`${file}.next`);
+		const { hosts, a } = await pair({ timestampFile: file });
+		expect(net.ping(hosts[0], "10.9.0.2")).toBe(3);
+		expect(await a.call("health")).toMatchObject([{ code: "overlay-stamps-unkept" }]);
+		rmdirSync(`${file}.next`);
+		await a.stop();
+		expect(a.process.exitCode).toBe(0);
+		expect(readFileSync(file, "utf8")).toMatch(/^tai64n-floor \d{10} \d+\n$/);
+	});
+
 	/** `ip netns exec` replaces itself, so the child is the device; its interface goes with it. */
 	async function waitUntilGone(host: string): Promise<void> {
 		for (let tries = 0; tries < 500; tries++) {
@@ -391,6 +412,18 @@ describe.each(["offload", "portable"] as const)("a device on the %s data plane",
 		const later = await a.call<{ user: number; system: number }>("cpuUsage");
 		expect(later.user + later.system - usage.user - usage.system).toBeLessThan(200_000);
 		await a.stop();
+	});
+
+	it("whose thread has died says so to whoever asks, now and later", async (context) => {
+		context.skip(dataPlane !== "offload", "it has no thread of its own");
+		const { a } = await pair();
+		// What no type allows is the only thing known to end it.
+		await a.call("removePeer", "x".repeat(32));
+		await expect(a.status()).rejects.toThrow(/./);
+		await expect(a.status()).rejects.toThrow(/./);
+		expect(await a.call("health")).toMatchObject([{ code: "overlay-data-plane-dead" }]);
+		await a.stop();
+		expect(a.process.exitCode).toBe(0);
 	});
 
 	it("says what is wrong: a taken name, a taken port, a bad option", async () => {

@@ -1,7 +1,7 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
-import { messageOf } from "@warren/kernel";
+import { type Logger, messageOf } from "@warren/kernel";
 import { canonicalHost } from "@warren/net";
 import { appUla, tagPattern } from "@warren/overlay/joiner";
 import { z } from "zod";
@@ -126,8 +126,19 @@ export function parseJoinerConfig(
 	return { ...config, apps: app.map(appOf), folder };
 }
 
-/** Kept so that `status`, `leave` and `add-device` need no flags. */
-export function rememberedSettings(config: JoinerConfig): string {
+/** Keeps them, so that `status`, `leave` and `add-device` need no flags. What is in its way (a full disk) ends no joiner. */
+export function rememberSettings(config: JoinerConfig, logger: Logger): void {
+	const file = join(config.folder, "join.json");
+	try {
+		mkdirSync(config.folder, { recursive: true, mode: 0o700 });
+		writeFileSync(`${file}.new`, rememberedSettings(config), { mode: 0o600, flush: true });
+		renameSync(`${file}.new`, file);
+	} catch (failure) {
+		logger.warn("how this machine joined cannot be kept", { file, fault: messageOf(failure) });
+	}
+}
+
+function rememberedSettings(config: JoinerConfig): string {
 	const kept = Object.fromEntries(
 		remembered.map((field) => [
 			field,

@@ -1,9 +1,7 @@
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { HealthTable } from "@warren/kernel";
 import { type HostedApp, Joiner, type JoinerOptions, linuxNetwork } from "@warren/overlay/joiner";
 import type { RoleDeps, RunningRole } from "../cli/run-role.ts";
-import { type JoinerConfig, readLinkTls, rememberedSettings } from "../config/joiner-config.ts";
+import { type JoinerConfig, readLinkTls, rememberSettings } from "../config/joiner-config.ts";
 import { version } from "../version.ts";
 import { LastingJoiner } from "./lasting-joiner.ts";
 import { openDeviceWith } from "./open-device.ts";
@@ -27,7 +25,7 @@ export async function openJoiner(deps: RoleDeps, given: JoinerConfig): Promise<J
 		return Joiner.open({ ...deps, health, openDevice, network: linuxNetwork, ...own }, optionsOf(config, apps));
 	};
 	const { lasting, first: joiner } = await LastingJoiner.open({ ...deps, open }, config.apps);
-	remember(config);
+	rememberSettings(config, deps.logger);
 	const ready = {
 		ula: joiner.ula,
 		peer_id: joiner.peerId,
@@ -41,17 +39,12 @@ export async function openJoiner(deps: RoleDeps, given: JoinerConfig): Promise<J
 		...{ ready, greeting, health },
 		moveTo: (coordinator) => {
 			config = { ...config, coordinator };
-			remember(config);
+			rememberSettings(config, deps.logger);
 			void lasting.reopen("its coordinator is elsewhere now");
 		},
 		setApps: (apps) => lasting.setApps(apps),
 		close: () => lasting.close(),
 	};
-}
-
-function remember(config: JoinerConfig): void {
-	mkdirSync(config.folder, { recursive: true, mode: 0o700 });
-	writeFileSync(join(config.folder, "join.json"), rememberedSettings(config), { mode: 0o600 });
 }
 
 function optionsOf(config: JoinerConfig, apps: readonly HostedApp[]): JoinerOptions {

@@ -12,6 +12,7 @@ async function machine() {
 	const log: string[] = [];
 	const unfit: ((reason: string) => void)[] = [];
 	let refusals = 0;
+	let failsToClose = false;
 	const { lasting } = await LastingJoiner.open(
 		{
 			...{ clock, random: new SeededRandom(1), logger: silentLogger },
@@ -25,13 +26,25 @@ async function machine() {
 				log.push(`open ${number} ${apps.map(({ port }) => port).join()}`);
 				return {
 					setApps: async (next) => void log.push(`apps ${number} ${next.map(({ port }) => port).join()}`),
-					close: async () => void log.push(`close ${number}`),
+					close: async () => {
+						log.push(`close ${number}`);
+						if (!failsToClose) return;
+						failsToClose = false;
+						throw new Error("the interface is busy");
+					},
 				};
 			},
 		},
 		[app(1)],
 	);
-	return { clock, log, unfit, lasting, refuse: (times: number) => void (refusals = times) };
+	return {
+		clock,
+		log,
+		unfit,
+		lasting,
+		refuse: (times: number) => void (refusals = times),
+		failToClose: () => void (failsToClose = true),
+	};
 }
 
 describe("a joiner whose device can serve no longer", () => {
@@ -43,6 +56,34 @@ describe("a joiner whose device can serve no longer", () => {
 		expect(log).toEqual(["open 1 1", "apps 1 2", "close 1", "open 2 2", "apps 2 3"]);
 		await lasting.close();
 		expect(log.at(-1)).toBe("close 2");
+	});
+
+	it("is opened anew also when that is said while the first one is still being opened", async () => {
+		const log: string[] = [];
+		const { lasting } = await LastingJoiner.open(
+			{
+				...{ clock: new VirtualClock(), random: new SeededRandom(1), logger: silentLogger },
+				open: async (_apps, onUnfit) => {
+					const number = log.push("open");
+					if (number === 1) onUnfit("the clock went back");
+					await new Promise((resolve) => setImmediate(resolve));
+					return { setApps: async () => {}, close: async () => void log.push(`close ${number}`) };
+				},
+			},
+			[],
+		);
+		await lasting.setApps([]);
+		expect(log).toEqual(["open", "close 1", "open"]);
+		await lasting.close();
+	});
+
+	it("is opened anew though the one before could not be closed", async () => {
+		const { log, unfit, lasting, failToClose } = await machine();
+		failToClose();
+		unfit[0]?.("the clock went back");
+		await lasting.setApps([]);
+		expect(log).toEqual(["open 1 1", "close 1", "open 2 1", "apps 2 "]);
+		await lasting.close();
 	});
 
 	it("is opened once, however often that is said, and not for what an earlier one says", async () => {

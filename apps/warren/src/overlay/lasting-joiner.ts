@@ -37,8 +37,10 @@ export class LastingJoiner<J extends OpenedJoiner> {
 		apps: readonly HostedApp[],
 	): Promise<{ readonly lasting: LastingJoiner<J>; readonly first: J }> {
 		const lasting = new LastingJoiner(deps, apps);
-		const first = await lasting.#open();
-		return { lasting, first };
+		let first: J | undefined;
+		// In its turn, too: what its device says meanwhile waits until there is a joiner to close.
+		await lasting.#next(async () => void (first = await lasting.#open()));
+		return { lasting, first: first as J };
 	}
 
 	/** Opens it anew: what it was opened with holds no longer. */
@@ -72,7 +74,9 @@ export class LastingJoiner<J extends OpenedJoiner> {
 	async #reopen(unfit: J, reason: string): Promise<void> {
 		if (this.#isClosed || this.#joiner !== unfit) return;
 		this.#deps.logger.warn("the overlay is opened anew", { reason });
-		await this.#end();
+		await this.#end().catch((failure: unknown) =>
+			this.#deps.logger.error("the overlay was not closed as it should", { fault: messageOf(failure) }),
+		);
 		await this.#tryAgain();
 	}
 

@@ -2,7 +2,7 @@ import type { Audit } from "@warren/kernel";
 import { dataHeaders, type Route } from "@warren/net";
 import { z } from "zod";
 import { accountsError } from "../errors.ts";
-import { answer, nothing, recordTo, userOf } from "../hub-route.ts";
+import { answer, nothing, recordTo, signedInOf, userOf } from "../hub-route.ts";
 import type { Machines } from "../machines/machines.ts";
 import type { TicketKey } from "./ticket.ts";
 import type { Tickets } from "./tickets.ts";
@@ -31,10 +31,8 @@ export function hubTicketRoutes(deps: {
 			about: { summary: "A ticket that lets a device into one node with the hub away", body: ticketBody },
 			credentials: ["session"],
 			handle: async (context) => {
-				const user = userOf(context);
+				const user = signedInOf(context, "gets no tickets");
 				const body = await context.json(ticketBody);
-				if (user.deviceId === undefined || user.deviceId.startsWith("key_"))
-					throw accountsError("no_account", "An API key is no device, and gets no tickets.", { fix: "Sign in first." });
 				const machine = await machines.get(body.node);
 				// A terminal is its machine's owner's: whoever joined it gave that consent, and only for themselves.
 				if ((machine.ownerId || (await deps.ownerId())) !== user.userId)

@@ -83,18 +83,20 @@ export class AddressBook {
 		throw overlayError("exhausted", `All ${maxPeerIndex} addresses of the network "${network}" are given out.`);
 	}
 
+	/** What cannot be written is not so: the next try writes it. @throws Error of the store. */
 	put(entry: AddressEntry): void {
+		this.#store.save(entry);
 		const before = this.#byKey.get(entry.key);
 		if (before !== undefined) this.#unindex(before);
 		this.#index(entry);
-		this.#store.save(entry);
 	}
 
+	/** @throws Error of the store. */
 	forget(key: WireGuardKey): void {
 		const entry = this.#byKey.get(key);
 		if (entry === undefined) return;
-		this.#unindex(entry);
 		this.#store.forget(key);
+		this.#unindex(entry);
 	}
 
 	#index(entry: AddressEntry): void {

@@ -88,6 +88,7 @@ describe("register, heartbeat, deregister", () => {
 		for (const [body, status, error] of [
 			[{ wg_public_key: "short" }, 400, "bad_key"],
 			[{ wg_public_key: Buffer.alloc(32).toString("base64") }, 400, "bad_key"],
+			[{ wg_public_key: Buffer.alloc(32, 1).fill(0, 1).toString("base64") }, 400, "bad_key"],
 			[{ requested_ula: "fd5a:1f00:0001:0001::1" }, 400, "bad_ula"],
 			[{ requested_ula: "fd5a:1f00:0:0::1" }, 400, "bad_ula"],
 			[{ requested_ula: "2001:db8::1" }, 400, "bad_ula"],
@@ -177,6 +178,31 @@ describe("register, heartbeat, deregister", () => {
 		const removed = (await one.admin("GET", "/v1/mesh/peers")).body.removed[0].peer_id as string;
 		expect((await one.admin("POST", `/v1/mesh/peers/${removed}/readmit`)).status).toBe(204);
 		expect((await one.register()).status).toBe(200);
+		await tables.close();
+	});
+
+	it("C4 an address that could not be written down was not given: the next try is written, and outlives a restart", async () => {
+		using folder = tempFolder("full");
+		const tables = await openSqliteTables<object>(folder.file("coordinator.db"), [coordinatorSchema]);
+		const store = new SqliteAddressStore(tables.statements);
+		await using server = await startCoordinator({ addresses: store });
+		await using one = new TestJoiner(server.url);
+		const fill = () =>
+			tables.statements.run(
+				"create trigger full before insert on coordinator_addresses begin select raise(abort, 'disk is full'); end",
+			);
+		const makeRoom = () => tables.statements.run("drop trigger full");
+		fill();
+		expect((await one.register()).status).toBe(500);
+		makeRoom();
+		expect((await one.register()).status).toBe(200);
+		expect([...store.load()]).toMatchObject([{ key: one.key, ula: one.ula, removed: false }]);
+		fill();
+		expect((await one.admin("DELETE", `/v1/mesh/peers/${one.peerId}`)).status).toBe(500);
+		expect((await one.admin("GET", "/v1/mesh/peers")).body.removed).toEqual([]);
+		makeRoom();
+		expect((await one.admin("DELETE", `/v1/mesh/peers/${one.peerId}`)).status).toBe(204);
+		expect([...store.load()]).toMatchObject([{ key: one.key, removed: true }]);
 		await tables.close();
 	});
 

@@ -1,4 +1,4 @@
-import type { OverlayDevice } from "@warren/kernel";
+import { type Logger, messageOf, type OverlayDevice } from "@warren/kernel";
 import { canonicalUla } from "../addresses.ts";
 import type { Ula, WireGuardKey } from "../protocol/peer-record.ts";
 import type { HostChanges } from "./host-changes.ts";
@@ -10,6 +10,7 @@ export interface AppliedPeersDeps {
 	readonly paths: PathDriver;
 	readonly host: HostChanges;
 	readonly table: PeerTable;
+	readonly logger: Logger;
 }
 
 /** Who this joiner is; its address may become another. */
@@ -66,7 +67,7 @@ export class AppliedPeers {
 
 	/** Brings device, routes and rules in step with the roster. */
 	async sync(): Promise<void> {
-		const { device, paths, host, table } = this.#deps;
+		const { paths, host, table } = this.#deps;
 		const { peerId, key, ula, apps, relayOnly } = this.#own();
 		const wanted = table.wanted({ peerId, key, addresses: new Set([canonicalUla(ula) as Ula, ...apps]) });
 		const still = new Set(wanted.flatMap((peer) => peer.addresses));
@@ -78,13 +79,12 @@ export class AppliedPeers {
 		const routes: string[] = [];
 		for (const peer of wanted) {
 			const before = this.#applied.get(peer.key);
-			this.#applied.set(peer.key, peer);
 			if (before !== undefined && isSame(before, peer)) continue;
+			if (!this.#setPeer(peer)) continue;
+			this.#applied.set(peer.key, peer);
 			removeRoutes.push(...(before?.addresses ?? []).filter((address) => !still.has(address)));
 			// Every update, not only the first: a route that something else removed comes back.
 			routes.push(...peer.addresses);
-			// Without an endpoint: what roaming or the paths found is not overwritten by an older word.
-			device.setPeer(peer.device);
 			paths.setPeer(peer.key, {
 				candidates: peer.endpoints,
 				relayOnly: peer.info.relay_only || relayOnly,
@@ -94,6 +94,18 @@ export class AppliedPeers {
 			});
 		}
 		await host.apply({ routes, removeRoutes });
+	}
+
+	/** @returns whether the device takes him; one that it refuses costs the others nothing. */
+	#setPeer(peer: WantedPeer): boolean {
+		try {
+			// Without an endpoint: what roaming or the paths found is not overwritten by an older word.
+			this.#deps.device.setPeer(peer.device);
+			return true;
+		} catch (failure) {
+			this.#deps.logger.warn("a peer is left out", { peer: peer.info.peer_id, fault: messageOf(failure) });
+			return false;
+		}
 	}
 
 	/** @returns the addresses of those that went. */
@@ -112,8 +124,9 @@ export class AppliedPeers {
 		const rules = rulesFor(wanted);
 		const text = JSON.stringify(rules);
 		if (text === this.#rules) return;
-		this.#rules = text;
 		this.#deps.device.setRules(rules);
+		// Only now: rules that were refused are not in force, and nobody is let in by the next roster without them.
+		this.#rules = text;
 	}
 }
 

@@ -27,6 +27,10 @@ export class FakeDevice implements OverlayDevice {
 	readonly received: { readonly via: "direct" | "relay"; readonly text: string }[] = [];
 	readonly options: OpenDeviceOptions;
 	rules: readonly OverlayRule[] | null = null;
+	/** The key of a peer that it takes for none. */
+	refuses: string | undefined;
+	/** Somebody removed its interface. */
+	isGone = false;
 	handshakes = 0;
 	removals = 0;
 	readonly #socket: Socket;
@@ -82,6 +86,7 @@ export class FakeDevice implements OverlayDevice {
 	}
 
 	setPeer(peer: OverlayPeer): void {
+		if (keyOf(peer.publicKey) === this.refuses) throw new Error("no such key can be");
 		this.peers.set(keyOf(peer.publicKey), peer);
 		this.#changed();
 	}
@@ -136,6 +141,7 @@ export class FakeDevice implements OverlayDevice {
 		this.#peerChange(new Uint8Array(Buffer.from(key, "base64")));
 	}
 	async status(): Promise<OverlayDeviceStatus> {
+		if (this.isGone) throw new Error("the interface is gone");
 		return {
 			dataPlane: "portable",
 			fallback: null,

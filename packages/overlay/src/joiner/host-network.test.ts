@@ -1,7 +1,33 @@
+import { spawnSync } from "node:child_process";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { tempFolder } from "@warren/testkit";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { linuxNetwork } from "./host-network.ts";
+
+describe("forwarding for stock clients", () => {
+	/** In a network of its own: an uplink that takes router advertisements, one that does not, one that forwards already. */
+	const script = `set -e
+		for name in warren0 up0 up0.5 static0 router0; do ip link add $name type veth peer name p$name; done
+		cd /proc/sys/net/ipv6/conf
+		for name in warren0 up0 up0.5 static0 router0 default; do echo 1 > $name/accept_ra; echo 0 > $name/forwarding; done
+		echo 0 > static0/accept_ra
+		echo 1 > router0/forwarding
+		node --input-type=module --eval "$1"
+		for name in up0 up0.5 static0 router0 default; do echo $name $(cat $name/accept_ra $name/forwarding); done
+		echo $(cat all/forwarding warren0/forwarding)`;
+	const call = `
+		const { linuxNetwork } = await import(${JSON.stringify(new URL("./host-network.ts", import.meta.url).href)});
+		console.log(await linuxNetwork.forward("warren0"));`;
+
+	it("leaves this host's own uplinks what routers tell them: their addresses and their way out", (context) => {
+		const isAble = spawnSync("unshare", ["--net", "ip", "link", "add", "x", "type", "veth"]).status === 0;
+		context.skip(!isAble, "networks of its own and iproute2 are needed");
+		const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env["PATH"]}` };
+		const done = spawnSync("unshare", ["--net", "sh", "-c", script, "sh", call], { env, encoding: "utf8" });
+		expect(done.stdout, done.stderr).toBe("null\nup0 2 1\nup0.5 2 1\nstatic0 0 1\nrouter0 1 1\ndefault 2 1\n1 1\n");
+	});
+});
 
 describe("names of the overlay on this system", () => {
 	afterEach(() => vi.unstubAllEnvs());

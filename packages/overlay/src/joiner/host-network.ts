@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { messageOf } from "@warren/kernel";
 import { run } from "@warren/net";
 import { overlayError } from "../errors.ts";
@@ -21,6 +22,7 @@ export interface HostNetwork {
 }
 
 const timeoutMs = 10_000;
+const v6Settings = "/proc/sys/net/ipv6/conf";
 
 /** Linux, by iproute2 and, for names, systemd-resolved. */
 export const linuxNetwork: HostNetwork = {
@@ -58,11 +60,12 @@ export const linuxNetwork: HostNetwork = {
 		return null;
 	},
 	async forward(interfaceName) {
-		const result = await run(
-			"sysctl",
-			["-w", `net.ipv6.conf.${interfaceName}.forwarding=1`, "net.ipv6.conf.all.forwarding=1"],
-			{ timeoutMs },
-		);
+		// A host that forwards forgets what routers tell it, its way out at once, unless it is told to listen all the same.
+		const listening = routerListeners().map((name) => `net/ipv6/conf/${name}/accept_ra=2`);
+		// `-e`: an interface that has gone meanwhile needs nothing.
+		if (listening.length > 0) await run("sysctl", ["-e", "-w", ...listening], { timeoutMs });
+		const forwarding = [interfaceName, "all"].map((name) => `net/ipv6/conf/${name}/forwarding=1`);
+		const result = await run("sysctl", ["-w", ...forwarding], { timeoutMs });
 		return result.outcome !== "exited"
 			? result.message
 			: result.code === 0
@@ -70,3 +73,22 @@ export const linuxNetwork: HostNetwork = {
 				: messageOf(result.stderr.trim()).slice(0, 200);
 	},
 };
+
+/** Interfaces whose addresses and routes come from routers as long as they do not forward; `default` = those to come. */
+function routerListeners(): string[] {
+	const isSet = (name: string, setting: string, to: string) => {
+		try {
+			return readFileSync(`${v6Settings}/${name}/${setting}`, "utf8").trim() === to;
+		} catch {
+			// It has gone meanwhile.
+			return false;
+		}
+	};
+	try {
+		const names = readdirSync(v6Settings).filter((name) => name !== "all");
+		return names.filter((name) => isSet(name, "accept_ra", "1") && isSet(name, "forwarding", "0"));
+	} catch {
+		// No IPv6 here: forwarding says so.
+		return [];
+	}
+}

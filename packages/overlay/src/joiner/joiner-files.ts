@@ -22,7 +22,7 @@ const signedSchema = z.object({
 	certificate: z.string().nullable(),
 });
 
-/** What a joiner keeps: secrets 0600, each file whole or not there. One that cannot be read is set aside as `.corrupt`. */
+/** What a joiner keeps: secrets 0600, each file whole or not there. One that holds nonsense is set aside as `.corrupt`. */
 export class JoinerFiles {
 	readonly folder: string;
 	readonly #logger: Logger;
@@ -84,11 +84,13 @@ export class JoinerFiles {
 	#read<T>(name: string, parse: (text: string) => T): T | null {
 		const path = join(this.folder, name);
 		if (!existsSync(path)) return null;
+		// What cannot be read now may hold what it should, and is left alone.
+		const text = readFileSync(path, "utf8");
 		try {
-			return parse(readFileSync(path, "utf8"));
+			return parse(text);
 		} catch (failure) {
 			renameSync(path, `${path}.corrupt`);
-			this.#logger.warn("a file could not be read and was set aside", {
+			this.#logger.warn("a file holds what it should not, and was set aside", {
 				file: `${path}.corrupt`,
 				fault: (failure as Error).message.slice(0, 200),
 			});

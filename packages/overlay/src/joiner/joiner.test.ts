@@ -1,6 +1,6 @@
 import { createSocket } from "node:dgram";
 import { Resolver } from "node:dns/promises";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { silentLogger, systemClock, systemRandom } from "@warren/kernel";
@@ -15,7 +15,12 @@ import { Joiner } from "./joiner.ts";
 import type { JoinerOptions } from "./joiner-options.ts";
 import { addStaticDevice, stockConfig } from "./static-device.ts";
 
-async function join_(folder: string, coordinators: readonly string[], options: Partial<JoinerOptions> = {}) {
+async function join_(
+	folder: string,
+	coordinators: readonly string[],
+	options: Partial<JoinerOptions> = {},
+	refuses?: string,
+) {
 	let device: FakeDevice | undefined;
 	const unfit: string[] = [];
 	const network = new FakeNetwork();
@@ -27,6 +32,7 @@ async function join_(folder: string, coordinators: readonly string[], options: P
 			network,
 			openDevice: async (wanted) => {
 				device = await FakeDevice.open(wanted);
+				device.refuses = refuses;
 				return device;
 			},
 			onUnfit: (reason) => void unfit.push(reason),
@@ -133,6 +139,40 @@ describe("a joiner", () => {
 		await a.device.until(() => a.device.peers.size === 0);
 		await a.joiner.close();
 		expect(a.network.routes.size).toBe(0);
+	});
+
+	it("J1 a peer that the device refuses costs nobody else his: neither route nor place", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		await using refused = new TestJoiner(server.url);
+		await refused.register({ display_name: "refused" });
+		await using a = await join_(folder.file("a"), [server.url], { name: "alpha" }, refused.key);
+		await using b = await join_(folder.file("b"), [server.url], { name: "beta" });
+		await a.device.until(() => a.device.peers.has(b.key));
+		await refused.heartbeat({ hosted_app_ulas: [appUla(app.uuid)] });
+		await using c = await join_(folder.file("c"), [server.url], { name: "gamma" });
+		await a.device.until(() => a.device.peers.has(c.key));
+		expect(a.network.routes.has(refused.ula)).toBe(false);
+		expect([...a.device.peers.keys()].toSorted()).toEqual([b.key, c.key].toSorted());
+	});
+
+	it("J17 says how it stands also when its device cannot say how it stands", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		await using a = await join_(folder.file("a"), [server.url], { name: "alpha" });
+		await using b = await join_(folder.file("b"), [server.url], { name: "beta" });
+		await a.device.until(() => a.device.peers.has(b.key));
+		a.device.isGone = true;
+		a.joiner.health.raise({ code: "gone", severity: "error", title: "It is gone", advice: "", delayMs: 0 });
+		expect(await a.joiner.status()).toMatchObject({
+			...{
+				name: "alpha",
+				interface: "test0",
+				data_plane: null,
+				conditions: expect.arrayContaining([expect.objectContaining({ code: "gone" })]),
+			},
+			peers: [{ display_name: "beta", rx_bytes: 0 }],
+		});
 	});
 
 	it("J1 a route that somebody removed comes back with the next word of its peer", async () => {
@@ -249,6 +289,20 @@ describe("a joiner", () => {
 		await expect(join_(folder.file("b"), [dead.url])).rejects.toThrow(/cannot be asked/);
 	});
 
+	it("J3 a disk that takes nothing more keeps nobody off the overlay who has a key", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		const first = await join_(folder.file("a"), [server.url], { name: "alpha" });
+		const { key, joiner } = first;
+		await joiner.close();
+		// As a full disk refuses it, and also to root.
+		for (const file of ["identity.json", "roster.json", "status.json"]) mkdirSync(folder.file(`a/${file}.new`));
+		await using again = await join_(folder.file("a"), [server.url], { name: "alpha", network: "attic" });
+		await using other = await join_(folder.file("b"), [server.url], { name: "beta", network: "attic" });
+		await again.device.until(() => again.device.peers.has(other.key));
+		expect([again.key, again.joiner.ula === joiner.ula]).toEqual([key, false]);
+	});
+
 	it("J6 its secrets are 0600, and a corrupt file is set aside", async () => {
 		using folder = tempFolder("joiner");
 		await using server = await startCoordinator();
@@ -267,6 +321,23 @@ describe("a joiner", () => {
 		expect(again.key).not.toBe(key);
 		expect(readFileSync(join(path, "private.key.corrupt"), "utf8")).toBe("gone wrong");
 		expect(existsSync(join(path, "identity.json.corrupt"))).toBe(true);
+	});
+
+	it("J6 a key that cannot be read now is not set aside for another one", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		const first = await join_(folder.file("a"), [server.url], { name: "alpha" });
+		await first.joiner.close();
+		// Reading it fails, and says nothing of what it holds: so do a process's last descriptor and a worn disk.
+		const key = folder.file("a/private.key");
+		renameSync(key, folder.file("kept"));
+		mkdirSync(key);
+		await expect(join_(folder.file("a"), [server.url], { name: "alpha" })).rejects.toThrow(/EISDIR/);
+		expect(existsSync(`${key}.corrupt`)).toBe(false);
+		rmdirSync(key);
+		renameSync(folder.file("kept"), key);
+		await using again = await join_(folder.file("a"), [server.url], { name: "alpha" });
+		expect(again.key).toBe(first.key);
 	});
 
 	it("J7 an app's address answers on the host that serves it; names resolve", async () => {

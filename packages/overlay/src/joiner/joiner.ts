@@ -178,7 +178,8 @@ export class Joiner implements Closeable {
 
 	/** What `warren overlay status` shows; also in `status.json`. */
 	async status() {
-		const device = await this.#device?.status();
+		// A device that cannot say how it stands has a condition of its own, which is told here with all the rest.
+		const device = await this.#device?.status().catch(() => undefined);
 		return {
 			name: this.#options.name,
 			peer_id: this.peerId,
@@ -269,7 +270,7 @@ export class Joiner implements Closeable {
 		const host = new HostChanges(this.#deps.network, device.interfaceName, this.health, this.#deps.logger);
 		this.#host = host;
 		await this.#apps.open(host);
-		const peers = new AppliedPeers({ device, paths, host, table: this.#table }, () => ({
+		const peers = new AppliedPeers({ device, paths, host, table: this.#table, logger: this.#deps.logger }, () => ({
 			peerId: this.peerId,
 			key: this.#key,
 			ula: this.ula,
@@ -337,7 +338,11 @@ export class Joiner implements Closeable {
 		if (this.#peers === null || this.#stop.signal.aborted) return;
 		this.#syncTimer ??= this.#deps.clock.after(joinerLimits.syncPauseMs, () => {
 			this.#syncTimer = null;
-			this.#syncing = this.#syncing.then(() => this.#peers?.sync());
+			this.#syncing = this.#syncing
+				.then(() => this.#peers?.sync())
+				.catch((failure: unknown) =>
+					this.#deps.logger.error("the roster could not be applied", { fault: messageOf(failure) }),
+				);
 		});
 	}
 }

@@ -90,7 +90,7 @@ export class Registration {
 			coordinator: link.url,
 		};
 		this.#identity = identity;
-		files.write("identity.json", `${JSON.stringify(identity)}\n`);
+		this.#keep(identity);
 		const restarted = answer.run === undefined || answer.run !== this.#coordinatorRun;
 		table.replace(answer.peers, restarted ? joinerLimits.settleMs : 0);
 		this.#coordinatorRun = answer.run ?? null;
@@ -105,6 +105,16 @@ export class Registration {
 			await registerStaticDevice(link, identity, device).catch((failure: unknown) =>
 				logger.warn("a device could not be registered", { device: device.name, fault: messageOf(failure) }),
 			);
+		}
+	}
+
+	/** What cannot be kept (a full disk) is asked for again by the next start: the same key, the same address. */
+	#keep(identity: JoinerIdentity): void {
+		const { files, logger } = this.#deps;
+		try {
+			files.write("identity.json", `${JSON.stringify(identity)}\n`);
+		} catch (failure) {
+			logger.warn("who this machine is cannot be kept", { fault: messageOf(failure) });
 		}
 	}
 

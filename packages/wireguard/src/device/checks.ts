@@ -1,4 +1,4 @@
-import type { OverlayPeer, OverlayRule, UdpEndpoint } from "@warren/kernel";
+import { isSmallOrder, type OverlayPeer, type OverlayRule, type UdpEndpoint } from "@warren/kernel";
 import { wireguardError } from "../errors.ts";
 import { parseCidr } from "../protocol/cidr.ts";
 import { keyBytes } from "../protocol/constants.ts";
@@ -29,8 +29,11 @@ export function checkPeer(peer: OverlayPeer, ownKey: Uint8Array): void {
 	checkKey(peer.publicKey);
 	if (peer.publicKey.every((byte, at) => byte === ownKey[at]))
 		throw wireguardError("own_key", "A peer was given this device's own public key.");
-	if (peer.publicKey.every((byte) => byte === 0))
-		throw wireguardError("bad_public_key", "A peer's public key is all zero: nobody holds its private half.");
+	if (isSmallOrder(peer.publicKey))
+		throw wireguardError(
+			"bad_public_key",
+			"A peer's public key is a point of small order: nobody holds its private half.",
+		);
 	if (peer.presharedKey !== undefined) checkKey(peer.presharedKey);
 	if (peer.endpoint !== undefined) checkEndpoint(peer.endpoint);
 	for (const cidr of peer.allowedIps) checkCidr(cidr);

@@ -34,6 +34,8 @@ export type Report =
 	/** The interface was removed by somebody else: nothing moves any more. */
 	| { readonly is: "lost"; readonly reason: string }
 	| { readonly is: "fallback"; readonly reason: string }
+	/** Why the stamps of handshakes could not be written down; null = they can again. */
+	| { readonly is: "stamps"; readonly refused: string | null }
 	| {
 			readonly is: "status";
 			readonly id: number;

@@ -23,7 +23,7 @@ import { Timestamps } from "../protocol/timestamps.ts";
 import { Allowance } from "./allowance.ts";
 import { ChangeReports } from "./change-reports.ts";
 import type { Command, EngineOptions, Report } from "./commands.ts";
-import { TimestampStore } from "./timestamp-store.ts";
+import { KeptStamps, TimestampStore } from "./timestamp-store.ts";
 
 export interface EngineHostDeps {
 	readonly clock: Clock;
@@ -52,7 +52,8 @@ export async function openEngineHost(deps: EngineHostDeps, options: EngineOption
 	const arena = newArena();
 	const isOffload = options.dataPlane === "offload";
 	const store = options.timestampFile === null ? null : new TimestampStore(options.timestampFile);
-	const timestamps = new Timestamps(store?.read() ?? { seconds: 0, nanos: 0 }, (until) => store?.write(until));
+	const kept = new KeptStamps(store, (refused) => deps.report({ is: "stamps", refused }));
+	const timestamps = new Timestamps(store?.read() ?? { seconds: 0, nanos: 0 }, (until) => kept.write(until));
 	const addresses = options.addresses.map((each) => interfaceAddress(each));
 	const tun = new Tun(libc, arena, {
 		name: options.interfaceName,
@@ -115,7 +116,7 @@ export async function openEngineHost(deps: EngineHostDeps, options: EngineOption
 		engine.close();
 		tun.close();
 		udp.close();
-		store?.write(timestamps.last);
+		kept.write(timestamps.last);
 	};
 	return {
 		close,

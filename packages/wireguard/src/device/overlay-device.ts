@@ -79,6 +79,8 @@ export class WireguardDevice implements OverlayDevice {
 	readonly #deps: OverlayDeviceDeps;
 	#channel: Channel | undefined;
 	#closing: Promise<void> | undefined;
+	/** What its engine died of, which answers nothing any more. */
+	#died: Error | null = null;
 	#onDatagram: (bytes: Uint8Array, from: UdpEndpoint) => void = () => {};
 	#onRelay: (publicKey: Uint8Array, bytes: Uint8Array, urgent: boolean) => void = () => {};
 	#onPeerChange: (publicKey: Uint8Array) => void = () => {};
@@ -111,7 +113,9 @@ export class WireguardDevice implements OverlayDevice {
 		let isOpen = false;
 		const failed = (fault: Error) => {
 			reject(fault);
-			if (isOpen) device.#fail(fault);
+			if (!isOpen) return;
+			device.#died = fault;
+			device.#fail(fault);
 		};
 		device.#channel =
 			options.dataPlane === "offload" && deps.libc === undefined
@@ -193,6 +197,7 @@ export class WireguardDevice implements OverlayDevice {
 	status(): Promise<OverlayDeviceDetails> {
 		return new Promise((resolve, reject) => {
 			if (this.#closing !== undefined) return reject(closedError(this.interfaceName));
+			if (this.#died !== null) return reject(this.#died);
 			if (this.#pending.size >= maxPendingStatus)
 				return reject(wireguardError("device_failed", `${this.interfaceName} has answered no status for a long time.`));
 			const id = this.#nextStatus++;
@@ -240,6 +245,9 @@ export class WireguardDevice implements OverlayDevice {
 			case "fallback":
 				this.#fallback = { reason: report.reason };
 				return this.#noteFallback();
+			case "stamps":
+				if (this.#closing === undefined) noteStamps(this.#deps.health, this.interfaceName, report.refused);
+				return;
 			case "status": {
 				const pending = this.#pending.get(report.id);
 				this.#pending.delete(report.id);
@@ -284,6 +292,13 @@ export class WireguardDevice implements OverlayDevice {
 		for (const { reject } of this.#pending.values()) reject(fault);
 		this.#pending.clear();
 	}
+}
+
+/** For health: whether the stamps of handshakes outlive the process. */
+export function noteStamps(health: HealthTable, interfaceName: string, refused: string | null): void {
+	const { stampsUnkept } = wireguardConditions;
+	if (refused === null) health.clear(stampsUnkept, interfaceName);
+	else health.raise(stampsUnkept, { interface: interfaceName, reason: refused }, interfaceName);
 }
 
 function inWorker(options: EngineOptions, report: (report: Report) => void, failed: (fault: Error) => void): Channel {

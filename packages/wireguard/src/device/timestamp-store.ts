@@ -1,4 +1,5 @@
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { messageOf } from "@warren/kernel";
 import { wireguardError } from "../errors.ts";
 import type { Instant } from "../protocol/timestamps.ts";
 
@@ -30,6 +31,7 @@ export class TimestampStore {
 		return { seconds: Number(match[1]), nanos: Number(match[2]) };
 	}
 
+	/** @throws Error of the system. */
 	write(until: Instant): void {
 		const next = `${this.#path}.next`;
 		const file = openSync(next, "w", 0o600);
@@ -40,5 +42,32 @@ export class TimestampStore {
 			closeSync(file);
 		}
 		renameSync(next, this.#path);
+	}
+}
+
+/**
+ * The store as a data plane uses it: a disk that is full ends no session. What could not be written is told of, and
+ * written with the next stamps.
+ */
+export class KeptStamps {
+	readonly #store: TimestampStore | null;
+	readonly #told: (refused: string | null) => void;
+	#isRefused = false;
+
+	/** @param told why they could not be written, each time; null = they can again. */
+	constructor(store: TimestampStore | null, told: (refused: string | null) => void) {
+		this.#store = store;
+		this.#told = told;
+	}
+
+	write(until: Instant): void {
+		try {
+			this.#store?.write(until);
+			if (this.#isRefused) this.#told(null);
+			this.#isRefused = false;
+		} catch (failure) {
+			this.#isRefused = true;
+			this.#told(messageOf(failure));
+		}
 	}
 }

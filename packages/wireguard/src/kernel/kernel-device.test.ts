@@ -1,11 +1,93 @@
 import { randomBytes } from "node:crypto";
+import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { missingForGuest, runInGuest } from "@warren/testkit";
-import { afterEach, describe, expect, it } from "vitest";
+import { HealthTable, silentLogger } from "@warren/kernel";
+import { missingForGuest, runInGuest, tempFolder, VirtualClock } from "@warren/testkit";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { kernelHasWireguard, missingForNamespaces, NetworkLab } from "../network-lab.testing.ts";
+import { endpointOf } from "../protocol/endpoint.ts";
+import { KernelDevice } from "./kernel-device.ts";
+import type { KernelInterface } from "./kernel-interface.ts";
+import type { PeerChange } from "./wireguard-messages.ts";
 
 const missing = missingForNamespaces();
 const scenes = 18;
+
+/** The device over a kernel that notes what it is told, on a host whose `nft` refuses every rule. */
+function overKernel() {
+	const folder = tempFolder("kernel-device");
+	writeFileSync(folder.file("nft"), "#!/bin/sh\ngrep -q jump && { echo no room >&2; exit 1; } || exit 0\n");
+	chmodSync(folder.file("nft"), 0o755);
+	vi.stubEnv("PATH", `${folder.path}:/usr/bin:/bin`);
+	const clock = new VirtualClock();
+	const health = new HealthTable(clock);
+	const errors: string[] = [];
+	const { promise: complaint, resolve: complain } = Promise.withResolvers<void>();
+	const logger = {
+		...silentLogger,
+		error: (text: string) => {
+			errors.push(text);
+			complain();
+		},
+	};
+	const peers = new Set<string>();
+	const kernel = {
+		...{ name: "wg0", listenPort: 51820, publicKey: new Uint8Array(32).fill(9), interfaceMtu: 1420, isGone: false },
+		wireguard: {
+			setPeer: (_name: string, { publicKey }: PeerChange) => void peers.add(hexOf(publicKey)),
+			removePeer: (_name: string, publicKey: Uint8Array) => void peers.delete(hexOf(publicKey)),
+			read: () => (kernel.isGone ? null : { listenPort: 51820, publicKey: null, peers: [] }),
+		},
+		lanes: {
+			start() {},
+			open: () => ({ endpoint: endpointOf("127.64.0.1", 4000), toKernel() {}, close() {} }),
+		},
+		...{ others: { start() {} }, mtu: { set() {}, clear() {} }, close() {} },
+	};
+	const device = new KernelDevice({ clock, logger, health }, kernel as unknown as KernelInterface, null);
+	return { folder, clock, health, errors, complaint, peers, kernel, device };
+}
+
+const hexOf = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
+const one = new Uint8Array(32).fill(1);
+const two = new Uint8Array(32).fill(2);
+
+describe("a device over the kernel's WireGuard", () => {
+	afterEach(() => vi.unstubAllEnvs());
+
+	it("lets a peer go at once while its rules are refused, and lets nobody in", async () => {
+		const { folder, health, complaint, peers, device } = overKernel();
+		using _folder = folder;
+		device.setPeer({ publicKey: one, allowedIps: ["fd09::1/128"] });
+		device.setRules([{ direction: "in", addresses: ["fd09::2/128"] }]);
+		device.setPeer({ publicKey: two, allowedIps: ["fd09::2/128"] });
+		await complaint;
+		expect(health.list()).toMatchObject([{ code: "overlay-rules-refused" }]);
+		device.removePeer(one);
+		expect([...peers]).toEqual([]);
+		device.removePeer(two);
+		device.setRules(null);
+		await new Promise<void>((resolve) => {
+			health.watch(() => resolve());
+		});
+		await device.status();
+		expect([...peers], "who was let go before he was let in").toEqual([]);
+		await device.close();
+	});
+
+	it("says once that somebody has removed its interface, and asks no more", async () => {
+		const { folder, clock, health, errors, kernel, device } = overKernel();
+		using _folder = folder;
+		await clock.advance(3_000);
+		expect(errors).toEqual([]);
+		kernel.isGone = true;
+		await clock.advance(60_000);
+		expect(errors).toEqual(["overlay: the data plane died"]);
+		expect(health.list()).toMatchObject([{ code: "overlay-data-plane-dead" }]);
+		await expect(device.status()).rejects.toThrow(/is gone/);
+		await device.close();
+	});
+});
 
 describe("the kernel's own WireGuard", () => {
 	let net: NetworkLab | undefined;

@@ -10,8 +10,8 @@ import {
 } from "@warren/kernel";
 import { wireguardConditions } from "../conditions.ts";
 import { checkBytes, checkEndpoint, checkKey, checkMtu, checkPeer, checkRules } from "../device/checks.ts";
-import type { OverlayDeviceDeps, OverlayDeviceDetails } from "../device/overlay-device.ts";
-import { TimestampStore } from "../device/timestamp-store.ts";
+import { noteStamps, type OverlayDeviceDeps, type OverlayDeviceDetails } from "../device/overlay-device.ts";
+import { KeptStamps, TimestampStore } from "../device/timestamp-store.ts";
 import { wireguardError } from "../errors.ts";
 import { errors, SystemCallError } from "../linux/libc.ts";
 import { type Cidr, formatCidr, parseCidr } from "../protocol/cidr.ts";
@@ -44,7 +44,7 @@ export class KernelDevice implements OverlayDevice {
 	readonly #clock: Clock;
 	readonly #kernel: KernelInterface;
 	readonly #rules: RuleTable;
-	readonly #stamps: TimestampStore | null;
+	readonly #stamps: KeptStamps | null;
 	readonly #peers = new Map<string, KernelPeerRecord>();
 	/** Whose an address is. */
 	readonly #owners = new Map<string, KernelPeerRecord>();
@@ -52,6 +52,8 @@ export class KernelDevice implements OverlayDevice {
 	/** What the clock said at most, as far as it was looked at. */
 	#latestSecond = 0;
 	#isUnfit = false;
+	/** Somebody removed the interface. */
+	#isGone = false;
 	#refusedCalls = 0;
 	#restoring: Timer | null = null;
 	#asking: Timer | null = null;
@@ -68,7 +70,12 @@ export class KernelDevice implements OverlayDevice {
 		this.#kernel = kernel;
 		this.interfaceName = kernel.name;
 		this.listenPort = kernel.listenPort;
-		this.#stamps = timestampFile === null ? null : new TimestampStore(timestampFile);
+		this.#stamps =
+			timestampFile === null
+				? null
+				: new KeptStamps(new TimestampStore(timestampFile), (refused) => {
+						if (this.#closing === undefined) noteStamps(deps.health, kernel.name, refused);
+					});
 		this.#rules = new RuleTable(deps.clock, kernel.name, {
 			refused: (reason) => this.#rulesRefused(reason),
 			failed: (fault) => this.#fail(fault),
@@ -88,16 +95,19 @@ export class KernelDevice implements OverlayDevice {
 		this.#do(() => this.#setPeer(peer));
 	}
 
+	/** At once, whatever becomes of the rules; and in its turn, after what waits that lets him in. */
 	removePeer(publicKey: Uint8Array): void {
 		checkKey(publicKey);
-		this.#do(() => {
+		const remove = () => {
 			const peer = this.#peerOf(publicKey);
 			if (peer === undefined) return;
 			this.#peers.delete(nameOf(publicKey));
 			this.#kernel.wireguard.removePeer(this.interfaceName, publicKey);
 			this.#forget(peer.allowedIps);
 			peer.lane.close();
-		});
+		};
+		this.#try(remove);
+		this.#do(remove);
 	}
 
 	setRoute(publicKey: Uint8Array, route: OverlayRoute): void {
@@ -290,11 +300,13 @@ export class KernelDevice implements OverlayDevice {
 		const usesLanes = [...this.#peers.values()].some((peer) => wantedEndpoint(peer) === peer.lane.endpoint);
 		this.#asking = this.#clock.after(usesLanes ? askEveryMs.lanes : askEveryMs.direct, () => {
 			this.#try(() => {
-				if (this.#look() === null)
+				this.#isGone = this.#look() === null;
+				if (this.#isGone)
 					return this.#fail(wireguardError("device_failed", `somebody removed the interface ${this.interfaceName}`));
 				this.#keepStamps();
 			});
-			if (this.#closing === undefined) this.#ask();
+			// It does not come back by itself.
+			if (this.#closing === undefined && !this.#isGone) this.#ask();
 		});
 	}
 

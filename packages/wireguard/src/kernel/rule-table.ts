@@ -22,9 +22,16 @@ export interface RuleTableEvents {
 	failed(fault: Error): void;
 }
 
+/** Rules as nft reads them, in the order in which they were asked for. */
+interface Wanted {
+	readonly number: number;
+	readonly text: string;
+}
+
 /**
  * The rules of one interface in the system's packet filter. Setting them takes a moment: what is asked of the device
- * meanwhile waits, so that nobody is let in before the rules that bind him. Rules that cannot be set hold it up.
+ * meanwhile waits, so that nobody is let in before the rules that bind him. Rules that cannot be set hold it up, until
+ * they can or newer ones take their place.
  */
 export class RuleTable {
 	readonly #clock: Clock;
@@ -34,6 +41,9 @@ export class RuleTable {
 	/** The host has refused the rules that are being set, and is asked again. */
 	isRefused = false;
 	#isSetting = false;
+	#newest: Wanted = { number: 0, text: "" };
+	/** The number of those that the host has taken last. */
+	#standing = 0;
 	#waiting: (() => void)[] = [];
 	#current: Promise<void> = Promise.resolve();
 	#wake: () => void = () => {};
@@ -58,9 +68,14 @@ export class RuleTable {
 	}
 
 	set(rules: readonly OverlayRule[] | null): void {
+		const wanted = { number: this.#newest.number + 1, text: packetFilter(this.#interfaceName, rules) };
+		this.#newest = wanted;
+		if (this.isRefused) this.#wake();
 		this.afterwards(() => {
+			// Newer ones stand already, in the place of those that the host refused.
+			if (wanted.number <= this.#standing) return;
 			this.#isSetting = true;
-			this.#current = this.#apply(packetFilter(this.#interfaceName, rules)).then(() => this.#goOn());
+			this.#current = this.#apply(wanted).then(() => this.#goOn());
 		});
 	}
 
@@ -76,15 +91,23 @@ export class RuleTable {
 		await nft(dropTable(this.#interfaceName));
 	}
 
-	async #apply(table: string): Promise<void> {
-		while (!this.#stop.signal.aborted) {
-			const reason = await nft(table);
-			if (reason === null) break;
+	async #apply(wanted: Wanted): Promise<void> {
+		for (let next = wanted; !this.#stop.signal.aborted; next = this.#newest) {
+			const reason = await nft(next.text);
+			if (reason === null) {
+				this.#standing = next.number;
+				break;
+			}
+			if (this.#stop.signal.aborted) return;
 			this.isRefused = true;
 			this.#events.refused(reason);
+			if (next !== this.#newest) continue;
 			await new Promise<void>((resolve) => {
-				this.#wake = resolve;
-				this.#clock.after(retryMs, resolve);
+				const timer = this.#clock.after(retryMs, resolve);
+				this.#wake = () => {
+					timer.cancel();
+					resolve();
+				};
 			});
 		}
 		if (!this.isRefused || this.#stop.signal.aborted) return;
