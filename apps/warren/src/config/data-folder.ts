@@ -1,18 +1,9 @@
-import {
-	chmodSync,
-	closeSync,
-	existsSync,
-	fsyncSync,
-	mkdirSync,
-	openSync,
-	readFileSync,
-	renameSync,
-	writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { homedir, platform } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { type Closeable, defineErrors } from "@warren/kernel";
+import { writeWhole } from "./write-whole.ts";
 
 export const dataError = defineErrors({
 	data_unusable: { status: 500 },
@@ -90,33 +81,6 @@ export function makeFolder(path: string): void {
 	} catch (fault) {
 		// Another process was faster.
 		if ((fault as NodeJS.ErrnoException).code !== "EEXIST") throw fault;
-	}
-}
-
-/** A file of mode 0600: whole or not at all, and on disk when this returns. */
-export function writeWhole(path: string, text: string): void {
-	const draft = `${path}.new`;
-	const handle = openSync(draft, "w", 0o600);
-	try {
-		writeFileSync(handle, text);
-		fsyncSync(handle);
-	} finally {
-		closeSync(handle);
-	}
-	renameSync(draft, path);
-	syncFolder(dirname(path));
-}
-
-/** So that a name given in it survives a power cut, too. The file is written: what cannot be had here is no fault. */
-function syncFolder(path: string): void {
-	let handle: number | undefined;
-	try {
-		handle = openSync(path, "r");
-		fsyncSync(handle);
-	} catch {
-		// Windows opens no folders, and does so by itself; some file systems know no such call.
-	} finally {
-		if (handle !== undefined) closeSync(handle);
 	}
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { type Logger, messageOf } from "@warren/kernel";
@@ -8,6 +8,7 @@ import { z } from "zod";
 import { defaultDataFolder } from "./data-folder.ts";
 import { isLoopback } from "./server-config.ts";
 import { configError, readSettings } from "./settings.ts";
+import { writeWhole } from "./write-whole.ts";
 
 const port = z.coerce.number().pipe(z.int().min(0).max(65535));
 const url = z.url({ protocol: /^https?$/ });
@@ -131,8 +132,7 @@ export function rememberSettings(config: JoinerConfig, logger: Logger): void {
 	const file = join(config.folder, "join.json");
 	try {
 		mkdirSync(config.folder, { recursive: true, mode: 0o700 });
-		writeFileSync(`${file}.new`, rememberedSettings(config), { mode: 0o600, flush: true });
-		renameSync(`${file}.new`, file);
+		writeWhole(file, rememberedSettings(config));
 	} catch (failure) {
 		logger.warn("how this machine joined cannot be kept", { file, fault: messageOf(failure) });
 	}

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { makeFolder, writeWhole } from "./data-folder.ts";
+import { makeFolder } from "./data-folder.ts";
+import { writeWhole } from "./write-whole.ts";
 
 /** The session of `warren login`, in the data folder. */
 export const loginFileName = "login.json";

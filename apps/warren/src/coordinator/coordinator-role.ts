@@ -32,7 +32,8 @@ import type { RoleDeps, RunningRole } from "../cli/run-role.ts";
 import { openLedRole } from "../cluster/led-role.ts";
 import type { DatabaseConfig } from "../config/cluster-config.ts";
 import type { CoordinatorConfig } from "../config/coordinator-config.ts";
-import { DataFolder, writeWhole } from "../config/data-folder.ts";
+import { DataFolder } from "../config/data-folder.ts";
+import { writeWhole } from "../config/write-whole.ts";
 import { version } from "../version.ts";
 import { type CertificateFiles, readCertificateFiles, watchCertificateFiles } from "./certificate-files.ts";
 
