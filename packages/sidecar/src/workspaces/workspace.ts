@@ -48,9 +48,11 @@ export class Workspace {
 		this.#readOnly = options.readOnly;
 	}
 
+	/** Whoever shares the document writes its schema as they like: a name that is none would stand in URLs and in code. */
 	tables(): Record<string, Table> {
 		const tables: Record<string, Table> = {};
-		for (const [name, definition] of [...this.#schema.entries()].sort(([a], [b]) => (a < b ? -1 : 1))) {
+		const named = [...this.#schema.entries()].filter(([name]) => nameSchema.safeParse(name).success);
+		for (const [name, definition] of named.sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, schemaLimits.maxTables)) {
 			try {
 				tables[name] = parseTable(definition);
 			} catch {
