@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { systemClock, systemRandom } from "@warren/kernel";
+import { systemClock, systemRandom, WarrenError } from "@warren/kernel";
 import { tempFolder } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 import { Doc } from "yjs";
@@ -89,6 +89,23 @@ describe("the tools file", () => {
 		expect(tools[0]?.actions.map((each) => each.name)).toEqual(["notes_list", "notes_get"]);
 		await import(`data:text/javascript,${encodeURIComponent(toolsFile(tools[0] as (typeof tools)[0]))}`);
 		expect(process.env["WARREN_TEST_OWNED"]).toBeUndefined();
+	});
+
+	it("is there for each workspace that opens, and fails with one that is only away", async () => {
+		const documents = host([
+			{ doc: workspaceWith("notes", {}), facts: {} },
+			{ doc: new Doc(), facts: { id: "gone" } },
+		]);
+		const failing = (retryable: boolean): DocumentHost => ({
+			...documents,
+			open: async (user, id) => {
+				if (id !== "gone") return documents.open(user, id);
+				throw new WarrenError("unknown_document", "It was deleted meanwhile.", { status: 404, retryable });
+			},
+		});
+		const { tools } = await readWorkspaces(failing(false), who, deps);
+		expect(tools.map(({ id }) => id)).toEqual(["workspace-0abcd"]);
+		await expect(readWorkspaces(failing(true), who, deps)).rejects.toThrow(/meanwhile/);
 	});
 
 	it("has no more tables than a workspace may have, however many its document names", async () => {
