@@ -41,10 +41,17 @@ export function syncDocumentHost(deps: {
 			const doc = new Doc();
 			applyUpdate(doc, await history.update(id));
 			let written = encodeStateVector(doc);
+			let changed = false;
+			doc.on("update", () => {
+				changed = true;
+			});
 			return {
 				facts: factsOf(record),
 				doc,
 				async flush() {
+					// Who only asked has changed nothing, for others' lists neither.
+					if (!changed) return;
+					changed = false;
 					const update = encodeStateAsUpdate(doc, written);
 					written = encodeStateVector(doc);
 					await relay.insert(id, update, user);

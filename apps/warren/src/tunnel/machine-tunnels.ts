@@ -79,8 +79,8 @@ export class MachineTunnels implements PeerTunnel<Duplex>, Closeable {
 			const others = Object.entries(this.#kept.machines).filter(([id]) => id !== nodeId);
 			await this.#grant(backbone, this.#kept.own?.principalId ?? "", service);
 			for (const [id, other] of others) {
-				await this.#grant(backbone, principal.principal_id, machineService(id));
-				await this.#grant(backbone, other.principalId, service);
+				await this.#grantIfKnown(backbone, principal.principal_id, machineService(id));
+				await this.#grantIfKnown(backbone, other.principalId, service);
 			}
 			this.#keep({
 				...this.#kept,
@@ -145,6 +145,16 @@ export class MachineTunnels implements PeerTunnel<Duplex>, Closeable {
 		await askBackbone(backbone, "POST", "/admin/api/grants", { principal_id: principalId, service });
 	}
 
+	/** Between two machines: one whose principal or service an administrator took away keeps no other one out. */
+	async #grantIfKnown(backbone: ConsoleAddress, principalId: string, service: string): Promise<void> {
+		try {
+			await this.#grant(backbone, principalId, service);
+		} catch (refused) {
+			if (!(refused instanceof WarrenError) || !takenAway.has(refused.code)) throw refused;
+			this.#deps.logger.warn("a machine is not let in to another's tunnel", { principalId, fault: refused.message });
+		}
+	}
+
 	/** What is gone already, or stands there without a use, harms nobody. */
 	async #quietly(backbone: ConsoleAddress, path: string): Promise<void> {
 		await askBackbone(backbone, "DELETE", path).catch((fault: unknown) =>
@@ -173,6 +183,9 @@ export class MachineTunnels implements PeerTunnel<Duplex>, Closeable {
 		return result;
 	}
 }
+
+/** What the backbone says of one that is gone; a revoked principal is a conflict. */
+const takenAway: ReadonlySet<string> = new Set(["unknown_principal", "unknown_service", "conflict"]);
 
 /** As the backbone takes names: they stand in headers. */
 function printable(name: string): string {

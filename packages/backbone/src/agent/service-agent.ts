@@ -11,7 +11,7 @@ import {
 	type Timer,
 	type Tracer,
 } from "@warren/kernel";
-import { FrameType, type OpenRequest, type Welcome } from "../protocol/frames.ts";
+import { FrameType, type OpenRequest, parseNumber, parseWelcome } from "../protocol/frames.ts";
 import type { Lane } from "../tunnel/lane.ts";
 import { type LinkOwner, TunnelLink } from "../tunnel/link.ts";
 import { SharedConnection, type SharedOwner } from "../tunnel/shared-connection.ts";
@@ -252,7 +252,8 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 	onControl(link: TunnelLink, type: number, payload: Buffer): void {
 		switch (type) {
 			case FrameType.welcome: {
-				const welcome = JSON.parse(payload.toString("utf8")) as Welcome;
+				const welcome = parseWelcome(payload);
+				if (welcome === null) return link.close("WELCOME that is none");
 				this.#spare = this.#options.spareLinks ?? welcome.spareLinks;
 				this.#maxLinks = welcome.maxLinks;
 				this.#pingMs = welcome.pingMs;
@@ -261,11 +262,15 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 				if (isNew) this.#deps.changed(this);
 				return this.#balance();
 			}
-			case FrameType.want:
-				this.#wanted = Math.min(this.#wanted + payload.readUInt16BE(0), this.#maxLinks);
+			case FrameType.want: {
+				const more = parseNumber(payload);
+				if (more === null) return link.close("WANT without a number");
+				this.#wanted = Math.min(this.#wanted + more, this.#maxLinks);
 				return this.#balance();
+			}
 			case FrameType.goAway: {
-				const code = payload.readUInt16BE(0);
+				const code = parseNumber(payload);
+				if (code === null) return link.close("GOAWAY without a code");
 				this.#links.delete(link);
 				this.#idle.delete(link);
 				if (link.lane !== null) this.#shared.delete(link.lane.shared);

@@ -48,9 +48,10 @@ export class UdpFlows implements Closeable {
 	static async open(deps: UdpFlowsDeps, host: string, port: number): Promise<UdpFlows> {
 		const socket = createSocket(isIP(host) === 6 ? "udp6" : "udp4");
 		await new Promise<void>((resolve, reject) => {
-			socket.once("error", reject);
+			// One that got no port is open all the same.
+			socket.once("error", (fault) => socket.close(() => reject(fault)));
 			socket.bind({ port, address: host }, () => {
-				socket.off("error", reject);
+				socket.removeAllListeners("error");
 				resolve();
 			});
 		});

@@ -3,6 +3,7 @@ import { systemClock } from "@warren/kernel";
 import { VirtualClock } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { TestBackbone } from "../backbone.testing.ts";
+import { encodeFrame, FrameType } from "../protocol/frames.ts";
 import { Visitor } from "./visitor.ts";
 
 let server: TestBackbone;
@@ -47,6 +48,24 @@ describe("a visitor", () => {
 		stream.write("x");
 		expect((await failed)[0]).toBeInstanceOf(Error);
 	});
+
+	it.each(["null", "7", '"tcp"', "[]", "{}", "{", '{"kind":"tcp","traceparent":1}', '{"kind":"tcp","client":1}'])(
+		"F3: an OPEN of %s ends its link, and nothing else",
+		async (open) => {
+			await echoService();
+			const { credential } = await server.principal("echo");
+			using rude = await server.client();
+			rude.send(
+				`GET /forward/echo HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: warren-tunnel\r\nx-backbone-principal: ${credential}\r\n\r\n`,
+			);
+			await rude.until(/^HTTP\/1\.1 101[\s\S]*\r\n\r\n/);
+			rude.send(encodeFrame(FrameType.open, open));
+			await rude.closed();
+			const stream = await visitorOf(credential).open("echo");
+			stream.end("still there");
+			expect(await text(stream)).toBe("still there");
+		},
+	);
 
 	it("is refused without a grant, and after it was taken away", async () => {
 		await echoService();

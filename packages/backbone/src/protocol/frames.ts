@@ -69,6 +69,47 @@ export interface Welcome {
 	readonly pingMs: number;
 }
 
+/** Of OPEN. @returns null for what is none. */
+export function parseOpen(payload: Buffer): OpenRequest | null {
+	const open = parseRecord(payload);
+	if (open === null || !["http", "h2", "tcp", "udp"].includes(open["kind"] as string)) return null;
+	const { traceparent } = open;
+	if (traceparent !== undefined && typeof traceparent !== "string") return null;
+	return isPlace(open["client"]) && isPlace(open["local"]) ? (open as unknown as OpenRequest) : null;
+}
+
+/** Of WELCOME. @returns null for what is none. */
+export function parseWelcome(payload: Buffer): Welcome | null {
+	const welcome = parseRecord(payload);
+	if (welcome === null || typeof welcome["url"] !== "string") return null;
+	const counts = [welcome["maxLinks"], welcome["spareLinks"], welcome["pingMs"]];
+	return counts.every((count) => Number.isSafeInteger(count) && Number(count) >= 0)
+		? (welcome as unknown as Welcome)
+		: null;
+}
+
+/** Of GOAWAY (a close code) and WANT (a count). @returns null for a payload that is too short to hold one. */
+export function parseNumber(payload: Buffer): number | null {
+	return payload.length < 2 ? null : payload.readUInt16BE(0);
+}
+
+function isPlace(place: unknown): boolean {
+	if (place === undefined) return true;
+	if (typeof place !== "object" || place === null) return false;
+	const { address, port } = place as Record<string, unknown>;
+	return typeof address === "string" && Number.isInteger(port);
+}
+
+function parseRecord(payload: Buffer): Record<string, unknown> | null {
+	try {
+		const value: unknown = JSON.parse(payload.toString("utf8"));
+		return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : null;
+	} catch {
+		// Whoever reads it says what it should have been.
+		return null;
+	}
+}
+
 export function encodeFrame(type: number, payload: Uint8Array | string = ""): Buffer {
 	const length = typeof payload === "string" ? Buffer.byteLength(payload) : payload.length;
 	const frame = Buffer.allocUnsafe(headerBytes + length);

@@ -1,3 +1,4 @@
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { RawClient, VirtualClock } from "@warren/testkit";
@@ -37,4 +38,30 @@ it("a service's port that somebody else has when the server starts is said, and 
 	await clock.advance(streamLimits.retryMs);
 	await expect.poll(ask).toBe("the service");
 	expect(await conditions()).toEqual([]);
+});
+
+it("a UDP port that somebody else has leaves no socket behind, however often it is tried", async () => {
+	await using state = await SharedState.open();
+	let port = 0;
+	{
+		await using before = await TestBackbone.open({}, state);
+		await before.token("dns", "udp");
+		port = (await before.api("GET", "/admin/api/services")).json.services[0].port;
+	}
+	const stranger = createSocket("udp4").bind(port, "127.0.0.1");
+	await once(stranger, "listening");
+	const clock = new VirtualClock(Date.now());
+	await using after = await TestBackbone.open({}, state, { clock });
+	const sockets = () => process.getActiveResourcesInfo().filter((each) => /^UDP/i.test(each)).length;
+	const conditions = async () => (await after.api("GET", "/admin/api/health")).json.conditions as unknown[];
+	const before = sockets();
+	for (let tries = 0; tries < 5; tries++) {
+		await clock.advance(streamLimits.retryMs);
+	}
+	expect(await conditions()).toHaveLength(1);
+	expect(sockets()).toBeLessThanOrEqual(before);
+	stranger.close();
+	await once(stranger, "close");
+	await clock.advance(streamLimits.retryMs);
+	await expect.poll(conditions).toEqual([]);
 });

@@ -234,8 +234,12 @@ export class StreamPorts implements Closeable {
 	async #openUdp(service: ActiveService, port: number): Promise<{ port: number; opened: OpenPort }> {
 		const socket = createSocket({ type: this.#host?.includes(":") === false ? "udp4" : "udp6", ipv6Only: false });
 		await new Promise<void>((resolve, reject) => {
-			socket.once("error", reject);
-			socket.bind({ port, ...(this.#host === undefined ? {} : { address: this.#host }) }, () => resolve());
+			// One that got no port is open all the same.
+			socket.once("error", (fault) => socket.close(() => reject(fault)));
+			socket.bind({ port, ...(this.#host === undefined ? {} : { address: this.#host }) }, () => {
+				socket.removeAllListeners("error");
+				resolve();
+			});
 		});
 		socket.on("error", (fault) =>
 			this.#deps.logger.warn("a UDP port failed", { service: service.name, fault: fault.message }),

@@ -7,6 +7,7 @@ import {
 	frameLimits,
 	headerBytes,
 	type OpenRequest,
+	parseOpen,
 	ResetCode,
 	writeHeader,
 } from "../protocol/frames.ts";
@@ -310,12 +311,8 @@ export class TunnelLink implements LaneUser {
 	#opened(payload: Buffer): void {
 		if (this.#owner.onOpen === undefined) return this.close("OPEN from an agent");
 		if (!this.isIdle) return this.close("OPEN on a link whose stream is not over");
-		let open: OpenRequest;
-		try {
-			open = JSON.parse(payload.toString("utf8")) as OpenRequest;
-		} catch {
-			return this.close("OPEN that is not JSON");
-		}
+		const open = parseOpen(payload);
+		if (open === null) return this.close("OPEN that is none");
 		this.#localOpen = true;
 		this.#remoteOpen = true;
 		this.#owner.onOpen(this, open);

@@ -1,10 +1,11 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { systemClock, systemRandom } from "@warren/kernel";
+import { systemClock, systemRandom, WarrenError } from "@warren/kernel";
 import { tempFolder } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 import { Doc } from "yjs";
 import type { DocumentFacts, DocumentHost } from "../document-host.ts";
+import { schemaLimits } from "../workspaces/schema.ts";
 import { Workspace } from "../workspaces/workspace.ts";
 import { opencodeConfig } from "./opencode-config.ts";
 import { OpencodeHome } from "./opencode-home.ts";
@@ -77,6 +78,42 @@ describe("the tools file", () => {
 		expect(loaded.a_list.description).toContain(evil.name);
 		expect(toolsFileName({ id: "xyz", name: "../../etc" })).toBe("etc_xyz.js");
 		expect(toolsFileName({ id: "xyz", name: "42" })).toBe("workspace_xyz.js");
+	});
+
+	it("knows no table whose name is none, whoever wrote it into the document", async () => {
+		const doc = workspaceWith("notes", { title: { type: "text" } });
+		const code = "a_list = (process.env.WARREN_TEST_OWNED = '1'); export const b";
+		for (const name of [code, "Notes!", "", "__proto__", "x".repeat(49)])
+			doc.getMap("schema").set(name, { columns: {} });
+		const { tools } = await readWorkspaces(host([{ doc, facts: { readOnly: true } }]), who, deps);
+		expect(tools[0]?.actions.map((each) => each.name)).toEqual(["notes_list", "notes_get"]);
+		await import(`data:text/javascript,${encodeURIComponent(toolsFile(tools[0] as (typeof tools)[0]))}`);
+		expect(process.env["WARREN_TEST_OWNED"]).toBeUndefined();
+	});
+
+	it("is there for each workspace that opens, and fails with one that is only away", async () => {
+		const documents = host([
+			{ doc: workspaceWith("notes", {}), facts: {} },
+			{ doc: new Doc(), facts: { id: "gone" } },
+		]);
+		const failing = (retryable: boolean): DocumentHost => ({
+			...documents,
+			open: async (user, id) => {
+				if (id !== "gone") return documents.open(user, id);
+				throw new WarrenError("unknown_document", "It was deleted meanwhile.", { status: 404, retryable });
+			},
+		});
+		const { tools } = await readWorkspaces(failing(false), who, deps);
+		expect(tools.map(({ id }) => id)).toEqual(["workspace-0abcd"]);
+		await expect(readWorkspaces(failing(true), who, deps)).rejects.toThrow(/meanwhile/);
+	});
+
+	it("has no more tables than a workspace may have, however many its document names", async () => {
+		const doc = new Doc();
+		for (let table = 0; table <= schemaLimits.maxTables; table++)
+			doc.getMap("schema").set(`t${table}`, { columns: {} });
+		const { tools } = await readWorkspaces(host([{ doc, facts: { readOnly: true } }]), who, deps);
+		expect(tools[0]?.actions).toHaveLength(2 * schemaLimits.maxTables);
 	});
 
 	it("of a workspace that is shared for reading only reads, and names no plugins", async () => {

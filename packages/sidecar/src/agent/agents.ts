@@ -63,14 +63,17 @@ export class CodingAgents implements Closeable {
 		return made;
 	}
 
+	/** One that is being opened, too. */
 	async stop(userId: string): Promise<void> {
+		// Why it was not opened is told to who started it.
+		await this.#opening.get(userId)?.catch(() => {});
 		const agent = this.#agents.get(userId);
 		this.#agents.delete(userId);
 		await agent?.close();
 	}
 
 	async close(): Promise<void> {
-		await Promise.all([...this.#agents.keys()].map((user) => this.stop(user)));
+		await Promise.all([...this.#agents.keys(), ...this.#opening.keys()].map((user) => this.stop(user)));
 	}
 
 	/** A person's identifier is the hub's to choose: it names no folder as it is. */

@@ -20,18 +20,25 @@ function isAlive(pid: number): boolean {
 }
 
 /** Programs that a test starts, one after another. */
-function start(scripts: readonly string[]) {
+function start(scripts: readonly string[], env: Record<string, string> = {}, ready: Promise<void> | null = null) {
 	const clock = new VirtualClock();
 	let at = 0;
 	const launched = vi.fn();
+	const spawned = vi.fn(() => process.execPath);
 	const waits: { reason: string; waitMs: number }[] = [];
 	const started: OpencodeProcess = new OpencodeProcess(
 		{ clock, random: new SeededRandom(1), logger: silentLogger },
 		async () => {
 			launched();
+			if (ready !== null) await ready;
 			const script = scripts[Math.min(at++, scripts.length - 1)] as string;
 			if (script === "throw") throw new Error("nothing to start");
-			return { program: process.execPath, args: ["-e", script], cwd: process.cwd(), env: {} };
+			return {
+				get program() {
+					return spawned();
+				},
+				...{ args: ["-e", script], cwd: process.cwd(), env },
+			};
 		},
 		() => {
 			const { state } = started;
@@ -40,7 +47,7 @@ function start(scripts: readonly string[]) {
 	);
 	started.start();
 	const until = (kind: string) => vi.waitFor(() => expect(started.state.kind).toBe(kind), { timeout: 30_000 });
-	return { started, clock, launched, waits, until, [Symbol.asyncDispose]: () => started.close() };
+	return { started, clock, launched, spawned, waits, until, [Symbol.asyncDispose]: () => started.close() };
 }
 
 describe("OpencodeProcess", () => {
@@ -74,6 +81,32 @@ describe("OpencodeProcess", () => {
 		await given.until("waiting");
 		await given.clock.advance(processLimits.backoff.maxMs);
 		await given.until("running");
+	});
+
+	it("one that is closed while it starts anew stays closed", async () => {
+		await using given = start([listening]);
+		await given.until("running");
+		const restarting = given.started.restart();
+		await given.started.close();
+		await restarting;
+		expect(given.started.state.kind).toBe("stopped");
+		expect(given.launched).toHaveBeenCalledTimes(1);
+	});
+
+	it("is one program, however often it is started anew while it is made ready", async () => {
+		const ready = Promise.withResolvers<void>();
+		await using given = start([listening], {}, ready.promise);
+		await given.started.restart();
+		ready.resolve();
+		await given.until("running");
+		expect(given.launched).toHaveBeenCalledTimes(2);
+		expect(given.spawned).toHaveBeenCalledTimes(1);
+	});
+
+	it("a program that the system refuses at once is waited for like one that ends", async () => {
+		await using given = start([listening], { BIG: "x".repeat(1024 * 1024) });
+		await given.until("waiting");
+		expect(given.waits.map((each) => each.reason)).toEqual([expect.stringContaining("E2BIG")]);
 	});
 
 	it("takes what it started with it", async () => {

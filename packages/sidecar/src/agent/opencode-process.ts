@@ -1,4 +1,5 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
+import type { Readable } from "node:stream";
 import { Backoff, type Clock, type Closeable, type Logger, type Random, type Timer } from "@warren/kernel";
 
 export const processLimits = {
@@ -45,6 +46,8 @@ export class OpencodeProcess implements Closeable {
 	#child: ChildProcess | null = null;
 	#timer: Timer | null = null;
 	#wanted = false;
+	/** Grows with each end that was asked for: whatever began before it goes no further. */
+	#turn = 0;
 	#log = "";
 
 	/** @param prepare makes what each start needs anew: its secret, its files. */
@@ -72,12 +75,16 @@ export class OpencodeProcess implements Closeable {
 
 	/** Ends it and starts it anew: for what it reads only at its start. */
 	async restart(): Promise<void> {
-		await this.close();
-		this.start();
+		const closing = this.close();
+		const turn = this.#turn;
+		await closing;
+		// Closed meanwhile: that is the last word.
+		if (turn === this.#turn) this.start();
 	}
 
 	async close(): Promise<void> {
 		this.#wanted = false;
+		this.#turn += 1;
 		this.#timer?.cancel();
 		const child = this.#child;
 		if (child !== null) await end(child, this.#deps.clock);
@@ -87,22 +94,17 @@ export class OpencodeProcess implements Closeable {
 	async #launch(): Promise<void> {
 		const { clock, logger } = this.#deps;
 		const since = clock.now();
+		const turn = this.#turn;
 		this.#change({ kind: "starting", since });
-		let launch: Launch;
+		let child: Child;
 		try {
-			launch = await this.#prepare();
+			const launch = await this.#prepare();
+			if (turn !== this.#turn) return;
+			child = launched(launch);
 		} catch (fault) {
-			this.#wait((fault as Error).message);
+			if (turn === this.#turn) this.#wait((fault as Error).message);
 			return;
 		}
-		if (!this.#wanted) return;
-		// A group of its own, so that its shells and servers end with it.
-		const child = spawn(launch.program, launch.args, {
-			cwd: launch.cwd,
-			env: { ...launch.env },
-			stdio: ["ignore", "pipe", "pipe"],
-			detached: process.platform !== "win32",
-		});
 		this.#child = child;
 		const late = clock.after(processLimits.readyMs, () => void end(child, clock));
 		let seen = "";
@@ -142,6 +144,18 @@ export class OpencodeProcess implements Closeable {
 		this.#state = state;
 		this.#onChange();
 	}
+}
+
+type Child = ChildProcessByStdio<null, Readable, Readable>;
+
+/** In a group of its own, so that its shells and servers end with it. @throws Error where the system refuses at once. */
+function launched({ program, args, cwd, env }: Launch): Child {
+	return spawn(program, args, {
+		cwd,
+		env: { ...env },
+		stdio: ["ignore", "pipe", "pipe"],
+		detached: process.platform !== "win32",
+	});
 }
 
 /** Asks its whole group to end, and insists after a while. */

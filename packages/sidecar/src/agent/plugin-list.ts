@@ -1,5 +1,5 @@
-import type { Clock, Identity, Random } from "@warren/kernel";
-import type { DocumentHost } from "../document-host.ts";
+import { type Clock, type Identity, type Random, WarrenError } from "@warren/kernel";
+import type { DocumentHost, OpenDocument } from "../document-host.ts";
 import { actionsOf } from "../workspaces/actions.ts";
 import { Workspace } from "../workspaces/workspace.ts";
 import type { ToolWorkspace } from "./tools-file.ts";
@@ -26,7 +26,8 @@ export async function readWorkspaces(
 	const tools: ToolWorkspace[] = [];
 	const plugins = new Set<string>();
 	for (const facts of (await documents.list(who, "workspace")).slice(0, maxToolWorkspaces)) {
-		const open = await documents.open(who, facts.id);
+		const open = await openedOrNull(documents, who, facts.id);
+		if (open === null) continue;
 		try {
 			const workspace = new Workspace(open.doc, { ...deps, readOnly: facts.readOnly });
 			const actions = actionsOf(workspace).filter((action) => action.kind === "query" || !facts.readOnly);
@@ -38,6 +39,16 @@ export async function readWorkspaces(
 		}
 	}
 	return { tools, plugins: [...plugins].sort().slice(0, maxPlugins) };
+}
+
+/** Null for one that was deleted, taken away or cannot be read: the others' tools are there all the same. */
+async function openedOrNull(documents: DocumentHost, who: Identity, id: string): Promise<OpenDocument | null> {
+	try {
+		return await documents.open(who, id);
+	} catch (fault) {
+		if (fault instanceof WarrenError && !fault.retryable) return null;
+		throw fault;
+	}
 }
 
 function pluginsOf(workspace: Workspace): string[] {

@@ -8,7 +8,8 @@ export interface ToolWorkspace {
 
 /**
  * One file of tools a workspace, as OpenCode loads them: `<file>_<export>` is the tool's name. Free of imports, because one
- * that cannot be resolved would disable every tool; JSON alone goes from the schema into code.
+ * that cannot be resolved would disable every tool; JSON and names of tables, which are plain, alone go from the schema into
+ * code.
  */
 export function toolsFile(workspace: ToolWorkspace): string {
 	const tools = workspace.actions.map(

@@ -1,7 +1,7 @@
 import { systemRandom } from "@warren/kernel";
 import { VirtualClock } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
-import { applyUpdate, Doc, encodeStateAsUpdate } from "yjs";
+import { applyUpdate, Doc, encodeStateAsUpdate, Array as YArray, type Map as YMap, Text as YText } from "yjs";
 import { actionsOf, findAction } from "./actions.ts";
 import { workspaceOpenApi } from "./openapi.ts";
 import { Workspace } from "./workspace.ts";
@@ -87,6 +87,48 @@ describe("a workspace", () => {
 		expect(() => reader.insert("books", { title: "u" })).toThrow(/reading/);
 		expect(() => reader.defineTable("x", { columns: {} })).toThrow(/reading/);
 		expect(encodeStateAsUpdate(doc)).toEqual(before);
+	});
+
+	it("has no table and no column that only its language knows", () => {
+		const workspace = library();
+		for (const name of ["constructor", "toString", "__proto__"]) {
+			expect(() => workspace.rows(name, query)).toThrow(/no table/);
+			expect(() => workspace.insert(name, {})).toThrow(/no table/);
+			expect(() => workspace.rows("books", { ...query, filter: { [name]: "1" } })).toThrow(/no (column|table)/);
+			expect(() => workspace.rows("books", { ...query, sort: { column: name, descending: false } })).toThrow(
+				/no column/,
+			);
+		}
+	});
+
+	it("shows its rows whatever a client that is not ours has put among them", () => {
+		const doc = new Doc();
+		const workspace = library(doc);
+		const { id } = workspace.insert("books", { title: "Watership Down" });
+		const rows = doc.getMap<unknown>("rows:books");
+		for (const [name, value] of Object.entries({
+			word: "x",
+			none: null,
+			list: new YArray(),
+			text: new YText("y"),
+			bytes: new Uint8Array(2),
+		}))
+			rows.set(name, value);
+		rows.set("plain", { title: "Plain", pages: 2n ** 60n });
+		(rows.get(id) as YMap<unknown>).set("pages", { deep: [2n ** 60n] });
+		const listed = workspace.rows("books", { ...query, sort: { column: "pages", descending: false } });
+		expect(listed.total).toBe(7);
+		expect(JSON.parse(JSON.stringify(listed.rows))).toEqual(
+			expect.arrayContaining([
+				expect.objectContaining({ id, title: "Watership Down", pages: { deep: [String(2n ** 60n)] } }),
+				{ id: "plain", title: "Plain", pages: String(2n ** 60n), created_at: "", updated_at: "" },
+				{ id: "word", created_at: "", updated_at: "" },
+			]),
+		);
+		workspace.update("books", "plain", { pages: 3 });
+		expect(workspace.row("books", "plain")).toMatchObject({ title: "Plain", pages: 3 });
+		workspace.delete("books", "word");
+		expect(workspace.rows("books", query).total).toBe(6);
 	});
 
 	it("refuses table definitions that would collide, and names that are none", () => {

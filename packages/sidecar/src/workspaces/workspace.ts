@@ -48,9 +48,11 @@ export class Workspace {
 		this.#readOnly = options.readOnly;
 	}
 
+	/** Whoever shares the document writes its schema as they like: a name that is none would stand in URLs and in code. */
 	tables(): Record<string, Table> {
 		const tables: Record<string, Table> = {};
-		for (const [name, definition] of [...this.#schema.entries()].sort(([a], [b]) => (a < b ? -1 : 1))) {
+		const named = [...this.#schema.entries()].filter(([name]) => nameSchema.safeParse(name).success);
+		for (const [name, definition] of named.sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, schemaLimits.maxTables)) {
 			try {
 				tables[name] = parseTable(definition);
 			} catch {
@@ -62,7 +64,8 @@ export class Workspace {
 
 	/** @throws WarrenError `unknown_table`. */
 	table(name: string): Table {
-		const table = this.tables()[name];
+		const tables = this.tables();
+		const table = Object.hasOwn(tables, name) ? tables[name] : undefined;
 		if (table === undefined)
 			throw workspaceError("unknown_table", `This workspace has no table "${name.slice(0, 60)}".`);
 		return table;
@@ -142,11 +145,13 @@ export class Workspace {
 		const values = this.#parse(name, input, true);
 		const fields = this.#fields(name, id);
 		this.#doc.transact(() => {
+			const row: YMap<unknown> = fields instanceof YMap ? fields : new YMap(Object.entries(fieldsOf(fields)));
+			if (row !== fields) this.#rows(name).set(id, row);
 			for (const [column, value] of Object.entries(values)) {
-				if (value === null) fields.delete(column);
-				else fields.set(column, value);
+				if (value === null) row.delete(column);
+				else row.set(column, value);
 			}
-			fields.set("updated_at", this.#timestamp());
+			row.set("updated_at", this.#timestamp());
 		});
 		return this.row(name, id);
 	}
@@ -174,7 +179,7 @@ export class Workspace {
 	}
 
 	#assertColumn(name: string, table: Table, column: string): void {
-		if (table.columns[column] === undefined && !["id", "created_at", "updated_at"].includes(column))
+		if (!Object.hasOwn(table.columns, column) && !["id", "created_at", "updated_at"].includes(column))
 			throw badRequest(`${name} has no column "${column.slice(0, 60)}".`);
 	}
 
@@ -182,7 +187,8 @@ export class Workspace {
 		if (this.#readOnly) throw workspaceError("read_only", "This workspace is shared with you for reading.");
 	}
 
-	#fields(name: string, id: string): YMap<FieldValue> {
+	/** A Y.Map; or whatever else a client that is not ours has put there. */
+	#fields(name: string, id: string): unknown {
 		const fields = this.#rows(name).get(id);
 		if (fields === undefined) throw workspaceError("unknown_row", `${name} has no row "${id.slice(0, 60)}".`);
 		return fields;
@@ -192,7 +198,7 @@ export class Workspace {
 		return this.#doc.getMap("schema");
 	}
 
-	#rows(name: string): YMap<YMap<FieldValue>> {
+	#rows(name: string): YMap<unknown> {
 		return this.#doc.getMap(`rows:${name}`);
 	}
 
@@ -201,13 +207,32 @@ export class Workspace {
 	}
 }
 
-function toRow(id: string, fields: YMap<FieldValue>): Row {
+function toRow(id: string, fields: unknown): Row {
+	const values = fieldsOf(fields);
 	return {
-		...(fields.toJSON() as Fields),
+		...values,
 		id,
-		created_at: String(fields.get("created_at") ?? ""),
-		updated_at: String(fields.get("updated_at") ?? ""),
+		created_at: asText(values["created_at"]),
+		updated_at: asText(values["updated_at"]),
 	};
+}
+
+/** The columns of a row, as JSON has them; none where something else stands in its place. */
+function fieldsOf(fields: unknown): Fields {
+	const values: unknown = fields instanceof YMap ? fields.toJSON() : fields;
+	return isPlain(values) ? (asJson(values) as Fields) : {};
+}
+
+/** A document holds more than JSON does: its whole numbers of 64 bits become text. */
+function asJson(value: unknown): FieldValue {
+	if (typeof value === "bigint") return String(value);
+	if (Array.isArray(value)) return value.map(asJson);
+	if (!isPlain(value)) return value as FieldValue;
+	return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, asJson(each)]));
+}
+
+function isPlain(value: unknown): value is object {
+	return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
 function asText(value: FieldValue | undefined): string {
