@@ -8,12 +8,12 @@ const megabyte = 1_000_000;
 /** One piece, sent again and again: the test itself must hold nothing. */
 const piece = Buffer.alloc(100_000, "0123456789");
 /**
- * What a process may grow by while a body passes, however large: a window, and read buffers until the runtime has
- * collected them, for which on a machine whose processors others want it waits. Less than half of the body, so that
- * whoever gathered it is seen.
+ * What a process may grow by while a body passes, however large: a window (128 MiB), read buffers until the runtime has
+ * collected them, for which on a machine whose processors others want it waits, and what lies between them. A third of
+ * the body, so that whoever gathered it is seen.
  */
-const mayGrowKiB = 400 * 1024;
-const largeBytes = 1000 * megabyte;
+const mayGrowKiB = 640 * 1024;
+const largeBytes = 2000 * megabyte;
 
 let service: Server;
 /** Bytes that the service was sent. */
