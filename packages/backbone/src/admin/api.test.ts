@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { freePort, VirtualClock } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { TestBackbone } from "../backbone.testing.ts";
+import { SharedState, TestBackbone } from "../backbone.testing.ts";
 import { registrationLimits } from "./principal-routes.ts";
 
 let backbone: TestBackbone;
@@ -146,6 +146,19 @@ describe("the admin API", () => {
 			expect(await shown()).toMatchObject({ port, settings: {}, domains: [] });
 		},
 	);
+
+
+
+
+	it("a principal that is revoked while it is approved stays revoked", async () => {
+		const { id } = await backbone.principal();
+		const [revoked] = await Promise.all([
+			backbone.backbone.principals.set(id, { state: "revoked" }),
+			backbone.backbone.principals.set(id, { state: "active" }).catch(() => null),
+		]);
+		expect(revoked.state).toBe("revoked");
+		expect((await backbone.backbone.principals.get(id)).state).toBe("revoked");
+	});
 
 	it("the inspector keeps exchanges without their secrets, and sends one again as nobody", async () => {
 		const seen: { url: string; authorization: string | undefined; sub: unknown; body: string }[] = [];

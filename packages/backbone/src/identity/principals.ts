@@ -106,21 +106,30 @@ export class Principals {
 
 	/** @throws WarrenError `unknown_principal`. */
 	async set(id: string, change: { state?: "active" | "revoked"; limits?: PrincipalLimits }): Promise<Principal> {
+		const row = {
+			...(change.state === undefined ? {} : { state: change.state }),
+			...(change.limits === undefined ? {} : { limits: JSON.stringify(change.limits) }),
+		};
 		const before = await this.get(id);
-		if (before.state === "revoked" && change.state !== "revoked")
+		if (change.state === "revoked")
+			await this.#db.updateTable("backbone_principals").set(row).where("id", "=", id).execute();
+		else if (before.state === "revoked" || (Object.keys(row).length > 0 && !(await this.#changeStanding(id, row))))
 			throw backboneError("conflict", `Principal ${id} is revoked.`, { fix: "Let it register again." });
-		await this.#db
-			.updateTable("backbone_principals")
-			.set({
-				...(change.state === undefined ? {} : { state: change.state }),
-				...(change.limits === undefined ? {} : { limits: JSON.stringify(change.limits) }),
-			})
-			.where("id", "=", id)
-			.execute();
 		if (change.state === "revoked")
 			await this.#db.deleteFrom("backbone_grants").where("principal_id", "=", id).execute();
 		this.#changes.tell({ of: "principal", id, ends: change.state === "revoked" ? { service: null } : null });
 		return this.get(id);
+	}
+
+	/** @returns false for one that was revoked meanwhile. */
+	async #changeStanding(id: string, row: { state?: string; limits?: string }): Promise<boolean> {
+		const done = await this.#db
+			.updateTable("backbone_principals")
+			.set(row)
+			.where("id", "=", id)
+			.where("state", "!=", "revoked")
+			.executeTakeFirst();
+		return Number(done.numUpdatedRows) === 1;
 	}
 
 	/** @returns false when it was granted before. @throws WarrenError `unknown_principal`, `unknown_service`. */
