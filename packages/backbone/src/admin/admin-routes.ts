@@ -269,7 +269,6 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 					...(body.domains === undefined ? {} : { domains: body.domains.map((each) => domainOf(each, deps.domain)) }),
 				};
 				const service = await services.update(before.name, change, deps.checkPort);
-				if (service.settings.inspect !== true) deps.inspector.forget(service.name);
 				record(context, "service.change", service.name, body);
 				return show(context, await serviceShown(service));
 			},

@@ -148,6 +148,18 @@ describe("the admin API", () => {
 	);
 
 
+	it("what was recorded of a service goes with it", async () => {
+		const { port } = await backbone.http((_request, response) => response.end("done"));
+		const settings = { inspect: true };
+		const make = () => backbone.api("POST", "/admin/api/tokens", { body: { service_name: "web", settings } });
+		const recorded = async () => (await backbone.api("GET", "/admin/api/services/web/requests")).json.requests;
+		await backbone.agent("web", port, { token: (await make()).json.token });
+		await backbone.raw("GET / HTTP/1.1\r\nHost: web.mos.test\r\nConnection: close\r\n\r\n");
+		expect(await recorded()).toHaveLength(1);
+		await backbone.api("DELETE", "/admin/api/services/web");
+		await make();
+		expect(await recorded()).toEqual([]);
+	});
 
 
 	it("a principal that is revoked while it is approved stays revoked", async () => {
