@@ -147,6 +147,24 @@ describe("the admin API", () => {
 		},
 	);
 
+	it("a service that would be made with a range that is none is refused, and a backbone opens anew without it", async () => {
+		await using shared = await SharedState.open();
+		await using first = await TestBackbone.open({}, shared);
+		const make = (settings: object) =>
+			first.api("POST", "/admin/api/tokens", { body: { service_name: "web", settings } });
+		expect(await make({ deny: ["10.0.0.0/8", "everybody"] })).toMatchObject({
+			status: 400,
+			json: { error: "bad_request", message: expect.stringContaining("everybody") },
+		});
+		await using again = await TestBackbone.open({}, shared);
+		expect((await again.api("GET", "/admin/api/services")).json.services).toEqual([]);
+		// No limit is none, not one of nothing.
+		expect((await make({ requests_per_second: null, bytes_per_second: null, deny: [] })).status).toBe(201);
+		expect((await first.api("GET", "/admin/api/services")).json.services).toMatchObject([{ settings: { deny: [] } }]);
+		const { port } = await first.http((_request, response) => response.end("ok"));
+		await first.agent("web", port);
+		expect(await first.raw("GET / HTTP/1.1\r\nHost: web.mos.test\r\nConnection: close\r\n\r\n")).toMatch(/ok$/);
+	});
 
 	it("what was recorded of a service goes with it", async () => {
 		const { port } = await backbone.http((_request, response) => response.end("done"));
@@ -161,6 +179,19 @@ describe("the admin API", () => {
 		expect(await recorded()).toEqual([]);
 	});
 
+	it("a change of settings keeps what another node set and this one has not heard of", async () => {
+		await using shared = await SharedState.open();
+		await using first = await TestBackbone.open({}, shared);
+		await using second = await TestBackbone.open({}, shared);
+		await first.token("web");
+		shared.bus.isAway = true;
+		const change = (at: TestBackbone, settings: object) =>
+			at.api("PATCH", "/admin/api/services/web", { body: { settings } });
+		expect((await change(first, { deny: ["10.0.0.1"], requests_per_second: 7 })).status).toBe(200);
+		const answer = await change(second, { require_identity: true, requests_per_second: null });
+		expect(answer).toMatchObject({ status: 200 });
+		expect(answer.json.settings).toEqual({ deny: ["10.0.0.1"], require_identity: true });
+	});
 
 	it("a principal that is revoked while it is approved stays revoked", async () => {
 		const { id } = await backbone.principal();
