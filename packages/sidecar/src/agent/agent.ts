@@ -22,7 +22,7 @@ import { type OfferedProvider, opencodeConfig } from "./opencode-config.ts";
 import { OpencodeHome } from "./opencode-home.ts";
 import { type Launch, OpencodeProcess, type ProcessState } from "./opencode-process.ts";
 import { readWorkspaces } from "./plugin-list.ts";
-import { toolsFile, toolsFileName } from "./tools-file.ts";
+import { toolsFile, toolsFileNames } from "./tools-file.ts";
 
 export interface AgentDeps {
 	readonly clock: Clock;
@@ -209,7 +209,7 @@ export class CodingAgent implements Closeable {
 	/** @returns whether tools or plugins are others than before. */
 	async #writeTools(): Promise<boolean> {
 		const { tools, plugins } = await readWorkspaces(this.#deps.documents, this.user, this.#deps);
-		const files = new Map(tools.map((each) => [toolsFileName(each), toolsFile(each)]));
+		const files = new Map([...toolsFileNames(tools)].map(([file, each]) => [file, toolsFile(each, file)]));
 		const changed = this.#home.writeTools(files);
 		const samePlugins = plugins.join("\n") === this.#plugins.join("\n");
 		this.#plugins = plugins;
