@@ -5,6 +5,7 @@ import {
 	type Closeable,
 	type Identity,
 	type Logger,
+	messageOf,
 	newSecret,
 	type Random,
 	type Timer,
@@ -141,7 +142,7 @@ export class CodingAgent implements Closeable {
 	}> {
 		const { state } = this.#process;
 		if (state.kind !== "running") throw agentError("agent_not_ready", `The coding agent is ${state.kind}.`);
-		const answer = await this.#http.request({
+		const asked = this.#http.request({
 			origin: state.url,
 			path,
 			method: method as "GET",
@@ -151,6 +152,11 @@ export class CodingAgent implements Closeable {
 			},
 			body,
 			signal,
+		});
+		const answer = await asked.catch((cause: unknown) => {
+			if (signal.aborted) throw cause;
+			// It has just ended, or is about to say so.
+			throw agentError("agent_not_ready", `The coding agent does not answer: ${messageOf(cause)}.`, { cause });
 		});
 		return { status: answer.statusCode, headers: answer.headers, body: answer.body };
 	}
