@@ -203,6 +203,23 @@ describe("the admin API", () => {
 		expect((await backbone.backbone.principals.get(id)).state).toBe("revoked");
 	});
 
+	it("a grant or a token that is made while its service is taken away opens no later service of that name", async () => {
+		const { principals, services } = backbone.backbone;
+		const { id } = await backbone.principal();
+		for (let tries = 0; tries < 8; tries++) {
+			const old = await backbone.token("web");
+			const removing = services.remove("web");
+			const granting = Array.from({ length: 4 }, () => principals.grant(id, "web", "test").catch(() => false));
+			const making = Array.from({ length: 4 }, () => services.createToken("web", { by: "test" }).catch(() => null));
+			await Promise.all([removing, ...granting, ...making]);
+			// A token may have made it anew: that one is good, and what was before is not.
+			expect(await services.authenticate(old)).toBeNull();
+			if (services.get("web") !== null) await services.remove("web");
+			expect(await principals.grantsOf(id)).toEqual([]);
+			expect(await services.tokens()).toEqual([]);
+		}
+	});
+
 	it("the inspector keeps exchanges without their secrets, and sends one again as nobody", async () => {
 		const seen: { url: string; authorization: string | undefined; sub: unknown; body: string }[] = [];
 		const { port } = await backbone.http((request, response) => {

@@ -136,22 +136,34 @@ export class Principals {
 	async grant(id: string, service: string, by: string): Promise<boolean> {
 		const principal = await this.get(id);
 		if (principal.state === "revoked") throw backboneError("conflict", `Principal ${id} is revoked.`);
-		const found = await this.#db
-			.selectFrom("backbone_services")
-			.select("name")
-			.where("name", "=", service)
-			.executeTakeFirst();
-		if (found === undefined)
-			throw backboneError("unknown_service", `There is no service "${service.slice(0, 63)}".`, {
-				fix: "Make a token for it first.",
-			});
+		await this.#assertService(service);
 		const done = await this.#db
 			.insertInto("backbone_grants")
 			.values({ principal_id: id, service, created_by: by, created_at: this.#clock.now() })
 			.onConflict((conflict) => conflict.doNothing())
 			.executeTakeFirst();
+		try {
+			// Taken away meanwhile: the grant would open a later service of this name.
+			await this.#assertService(service);
+		} catch (gone) {
+			await this.revokeGrant(id, service);
+			throw gone;
+		}
 		this.#changes.tell({ of: "principal", id, ends: null });
 		return Number(done.numInsertedOrUpdatedRows ?? 0) > 0;
+	}
+
+	/** @throws WarrenError `unknown_service`. */
+	async #assertService(name: string): Promise<void> {
+		const found = await this.#db
+			.selectFrom("backbone_services")
+			.select("name")
+			.where("name", "=", name)
+			.executeTakeFirst();
+		if (found === undefined)
+			throw backboneError("unknown_service", `There is no service "${name.slice(0, 63)}".`, {
+				fix: "Make a token for it first.",
+			});
 	}
 
 	async revokeGrant(id: string, service: string): Promise<boolean> {

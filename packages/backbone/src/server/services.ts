@@ -174,6 +174,11 @@ export class Services implements Closeable {
 			.values({ ...row, token_hash: hashToken(token), created_by: options.by })
 			.execute();
 		await this.#load(service);
+		if (this.get(service) === null) {
+			// Taken away meanwhile: a later service of this name has tokens of its own.
+			await this.#db.deleteFrom("backbone_tokens").where("id", "=", row.id).execute();
+			throw unknownService(service);
+		}
 		this.#changes.tell({ of: "service", name: service });
 		return { token, row };
 	}
@@ -275,10 +280,13 @@ export class Services implements Closeable {
 	/** Takes a service away, with its tokens and grants. @throws WarrenError `unknown_service`. */
 	async remove(name: string): Promise<void> {
 		if (this.get(name) === null) throw unknownService(name);
-		await this.#db.deleteFrom("backbone_tokens").where("service", "=", name).execute();
-		await this.#db.deleteFrom("backbone_grants").where("service", "=", name).execute();
-		await this.#db.deleteFrom("backbone_domains").where("service", "=", name).execute();
-		await this.#db.deleteFrom("backbone_services").where("name", "=", name).execute();
+		await this.#db.transaction().execute(async (db) => {
+			await db.deleteFrom("backbone_domains").where("service", "=", name).execute();
+			await db.deleteFrom("backbone_services").where("name", "=", name).execute();
+			await deleteRights(db, name);
+		});
+		// Those that were made meanwhile would open a later service of this name.
+		await deleteRights(this.#db, name);
 		await this.#load(name);
 		this.#changes.tell({ of: "service", name });
 	}
@@ -352,6 +360,16 @@ function blockList(ranges: readonly string[]): BlockList {
 		else list.addSubnet(address, Number(bits), family === 6 ? "ipv6" : "ipv4");
 	}
 	return list;
+}
+
+/** Tokens and grants of a name that no service has. */
+async function deleteRights(db: Kysely<BackboneTables>, name: string): Promise<void> {
+	for (const table of ["backbone_tokens", "backbone_grants"] as const)
+		await db
+			.deleteFrom(table)
+			.where("service", "=", name)
+			.where("service", "not in", (rows) => rows.selectFrom("backbone_services").select("name"))
+			.execute();
 }
 
 /** What stands now is changed, whatever another change made of it meanwhile. @throws WarrenError `unknown_service`, `conflict`. */
