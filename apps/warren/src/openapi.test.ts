@@ -15,6 +15,7 @@ import { consolePart } from "./console/console-part.ts";
 import { openCoordinator } from "./coordinator/coordinator-role.ts";
 import { openGateway } from "./gateway/gateway-role.ts";
 import { openHub } from "./hub/hub-role.ts";
+import { MachineRemovals } from "./hub/machine-removals.ts";
 import { openNode } from "./node/node-role.ts";
 import { openPushPart } from "./push/push-part.ts";
 import { openRoomsPart } from "./rooms/rooms-part.ts";
@@ -52,7 +53,7 @@ const roles: Readonly<Record<string, (data: string) => Promise<Opened>>> = {
 			webFolder: `${data}-none`,
 		};
 		const config = parseNodeConfig(flags, { WARREN_PIN: "lovelace-1815" });
-		const always = [openRoomsPart, exposePart(null), consolePart(null), openPushPart];
+		const always = [openRoomsPart, exposePart(null, new MachineRemovals()), consolePart(null), openPushPart];
 		const { listener, close } = await openNode(deps, config, { always });
 		return { url: `http://127.0.0.1:${listener.port}`, routes: listener.routes(), close };
 	},

@@ -137,7 +137,8 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 		lifetime.own(changes.hear(({ of }) => (of === "keys" ? reloadKeys() : undefined)));
 		lifetime.own(changes.onResumed(reloadKeys));
 		signer.start();
-		const inspector = new Inspector(clock, random);
+		const inspector = new Inspector(clock, random, (service) => services.get(service)?.settings.inspect === true);
+		lifetime.own(services.watch((name) => inspector.settled(name)));
 		const metrics = new Metrics(true);
 		const certificates = options.tls === null ? null : new Certificates(clock, options.tls);
 		let front: Front;

@@ -4,7 +4,7 @@ export interface Clock {
 	now(): number;
 	/** Milliseconds that never go back; its origin means nothing. */
 	monotonic(): number;
-	/** Calls `action` once after `delayMs`. The timer does not keep the process alive. */
+	/** Calls `action` once after `delayMs`, or after 24 days where that is longer. The timer does not keep the process alive. */
 	after(delayMs: number, action: () => void): Timer;
 }
 
@@ -12,11 +12,14 @@ export interface Timer {
 	cancel(): void;
 }
 
+/** Of the runtime's timers: a longer one would fire at once. */
+const longestDelayMs = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
 	now: () => Date.now(),
 	monotonic: () => performance.now(),
 	after(delayMs, action) {
-		const timer = setTimeout(action, delayMs);
+		const timer = setTimeout(action, Math.min(delayMs, longestDelayMs));
 		// Timers of Workers are numbers.
 		(timer as Partial<typeof timer>).unref?.();
 		return { cancel: () => clearTimeout(timer) };

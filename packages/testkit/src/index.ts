@@ -3,6 +3,7 @@ export { commandEnvironment, compiledCode } from "./command-environment.ts";
 export { type PosedPostgres, type PosedServer, poseNats, posePostgres } from "./engines.ts";
 export { type FaultRelay, type Faults, faultRelay } from "./fault-relay.ts";
 export { freePort } from "./free-port.ts";
+export { type FromPortZero, fromPortZero } from "./from-port-zero.ts";
 export { type GoProgram, goProgram } from "./go-program.ts";
 export { type GuestScript, missingForGuest, runInGuest } from "./guest.ts";
 export { type HostilePeer, type HostilePeerOptions, hostilePeer } from "./hostile-peer.ts";

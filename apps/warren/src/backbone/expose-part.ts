@@ -5,6 +5,7 @@ import { labelOf } from "@warren/overlay";
 import { z } from "zod";
 import { EdgeDoors } from "../console/edge-doors.ts";
 import { certifyEdge } from "../edge/edge-part.ts";
+import type { MachineRemovals } from "../hub/machine-removals.ts";
 import { readMembership } from "../hub/membership.ts";
 import type { NodeBase, OpenPart } from "../node/role-part.ts";
 import { writeApps } from "../overlay/apps-file.ts";
@@ -23,8 +24,9 @@ const exposeError = defineErrors({ bad_port: { status: 400 } });
 /**
  * `warren expose`: this machine's services under names of its warren's backbone.
  * @param processes null where a node runs alone.
+ * @param removals of machines that have names here.
  */
-export function exposePart(processes: Processes | null): OpenPart {
+export function exposePart(processes: Processes | null, removals: MachineRemovals): OpenPart {
 	return async (base, config) => {
 		const { data, lifetime, audit, logger } = base;
 		const membership = readMembership(data);
@@ -38,6 +40,14 @@ export function exposePart(processes: Processes | null): OpenPart {
 						certify: (names) => certifyEdge(base, config, names),
 					})
 				: null;
+		if (hubDesk !== null) {
+			lifetime.own(hubDesk);
+			removals.watch((nodeId) => {
+				hubDesk
+					.forget(nodeId)
+					.catch((fault: unknown) => logger.error("a removed machine's services stay", { fault: messageOf(fault) }));
+			});
+		}
 		const desk = membership === null ? null : lifetime.own(new MemberServiceDesk(data, membership));
 		const own = desk ?? (hubDesk as HubServiceDesk).of(base.nodeId, true);
 		const overlay = new OverlayView(base);

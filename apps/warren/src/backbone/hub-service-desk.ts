@@ -1,5 +1,13 @@
 import { randomUUID } from "node:crypto";
-import { defineErrors, type Logger, messageOf } from "@warren/kernel";
+import {
+	type Clock,
+	type Closeable,
+	defineErrors,
+	type Logger,
+	messageOf,
+	type Timer,
+	WarrenError,
+} from "@warren/kernel";
 import { z } from "zod";
 import type { DataFolder } from "../config/data-folder.ts";
 import { machineServicePrefix } from "../tunnel/tunnel-grant.ts";
@@ -11,9 +19,14 @@ import type { ServiceUuids } from "./service-uuids.ts";
 const deskError = defineErrors({ conflict: { status: 409 }, bad_name: { status: 400 } });
 
 const fileName = "service-names.json";
+/** A name without a machine whose token is still there has one to be revoked. */
 const fileSchema = z.record(z.string(), z.object({ uuid: z.string(), nodeId: z.string(), tokenId: z.string() }));
 
+/** A token that could not be revoked is tried again after so long. */
+const retryMs = 60_000;
+
 export interface HubServiceDeskDeps {
+	readonly clock: Clock;
 	readonly logger: Logger;
 	readonly data: DataFolder;
 	readonly backbone: BackboneBeside;
@@ -24,16 +37,19 @@ export interface HubServiceDeskDeps {
 }
 
 /** The names of a warren's services, at its first machine: which machine holds each. Their UUIDs are the coordinator's. */
-export class HubServiceDesk {
+export class HubServiceDesk implements Closeable {
 	readonly #deps: HubServiceDeskDeps;
 	#names: z.infer<typeof fileSchema>;
 	/** One change at a time: each reads the list and writes it. */
 	#last: Promise<unknown> = Promise.resolve();
+	#retry: Timer | null = null;
+	#closed = false;
 
 	constructor(deps: HubServiceDeskDeps) {
 		this.#deps = deps;
 		const text = deps.data.read(fileName);
 		this.#names = text === null ? {} : fileSchema.parse(JSON.parse(text));
+		deps.backbone.watch(() => void this.#alone(() => this.#revokeOrRetry()));
 		deps.uuids.watch(() => {
 			this.#alone(() => this.#agree()).catch((fault: unknown) =>
 				deps.logger.warn("the coordinator was not told the UUIDs of services", { fault: messageOf(fault) }),
@@ -59,6 +75,45 @@ export class HubServiceDesk {
 	/** Where machines park agents. @throws WarrenError `no_backbone`, `backbone_down`. */
 	place(): ServicePlace {
 		return this.#deps.backbone.need();
+	}
+
+	/** A machine was removed from the warren: its agents serve no name any more. With the backbone down, as soon as it is back. */
+	forget(nodeId: string): Promise<void> {
+		return this.#alone(async () => {
+			const names = Object.entries(this.#names);
+			if (!names.some(([, held]) => held.nodeId === nodeId)) return;
+			this.#keep(
+				Object.fromEntries(
+					names.map(([name, held]) => [name, held.nodeId === nodeId ? { ...held, nodeId: "" } : held]),
+				),
+			);
+			await this.#revokeOrRetry();
+		});
+	}
+
+	async close(): Promise<void> {
+		this.#closed = true;
+		this.#retry?.cancel();
+		await this.#last;
+	}
+
+	async #revokeOrRetry(): Promise<void> {
+		this.#retry?.cancel();
+		for (const [name, held] of Object.entries(this.#names)) {
+			if (this.#closed) return;
+			if (held.nodeId !== "" || held.tokenId === "") continue;
+			try {
+				await askBackbone(this.#deps.backbone.need(), "DELETE", `/admin/api/tokens/${held.tokenId}`);
+			} catch (fault) {
+				if (!(fault instanceof WarrenError) || fault.code !== "unknown_token") {
+					const { clock, logger } = this.#deps;
+					logger.warn("a removed machine's service stays for now", { service: name, fault: messageOf(fault) });
+					if (!this.#closed) this.#retry = clock.after(retryMs, () => void this.#alone(() => this.#revokeOrRetry()));
+					return;
+				}
+			}
+			this.#keep({ ...this.#names, [name]: { ...held, tokenId: "" } });
+		}
 	}
 
 	async #take(nodeId: string, name: string, wish: ServiceWish, standing: string | null): Promise<HeldService> {

@@ -15,16 +15,22 @@ import { MachineTunnels } from "../tunnel/machine-tunnels.ts";
 import { tunnelRoutes } from "../tunnel/tunnel-routes.ts";
 import { version } from "../version.ts";
 import { openHubServices, openHubTables } from "./hub-services.ts";
+import type { MachineRemovals } from "./machine-removals.ts";
 import { NodeTickets } from "./node-tickets.ts";
 import { OwnMachine } from "./own-machine.ts";
 import { reachedAt } from "./reached-at.ts";
 
 /** Accounts of people, joining machines, documents and device tickets, beside the node that this hub runs on. */
-export function hubPart(processes: Processes | null): OpenPart {
-	return (base, config) => openHubPart(base, config, processes);
+export function hubPart(processes: Processes | null, removals: MachineRemovals): OpenPart {
+	return (base, config) => openHubPart(base, config, processes, removals);
 }
 
-async function openHubPart(node: NodeBase, config: NodeConfig, processes: Processes | null): Promise<RolePart> {
+async function openHubPart(
+	node: NodeBase,
+	config: NodeConfig,
+	processes: Processes | null,
+	removals: MachineRemovals,
+): Promise<RolePart> {
 	const base = { ...node, audit: auditAs(node.audit, "hub") };
 	const { clock, random, logger, lifetime, authority, urls, hosts, port, nodeId } = base;
 	const hub = await openHubServices(base, await openHubTables(base), {
@@ -45,6 +51,7 @@ async function openHubPart(node: NodeBase, config: NodeConfig, processes: Proces
 		accounts.machines.watch((change) => {
 			base.feed.publish({ type: "peers" });
 			if (change.type !== "machine-removed") return;
+			removals.tell(change.nodeId);
 			tunnels
 				.forget(change.nodeId)
 				.catch((fault: unknown) => logger.warn("a removed machine's tunnel stays", { fault: messageOf(fault) }));

@@ -5,6 +5,7 @@ import { type NodeConfig, parseNodeConfig } from "../config/node-config.ts";
 import { consolePart } from "../console/console-part.ts";
 import { edgePart } from "../edge/edge-part.ts";
 import { hubPart } from "../hub/hub-part.ts";
+import { MachineRemovals } from "../hub/machine-removals.ts";
 import { openPushPart } from "../push/push-part.ts";
 import { openRoomsPart } from "../rooms/rooms-part.ts";
 import { processesPart } from "../supervisor/processes-part.ts";
@@ -15,19 +16,28 @@ import { type NodeParts, type NodeReady, openNode } from "./node-role.ts";
 export async function runNode(flags: Record<string, unknown>): Promise<void> {
 	const config = parseNodeConfig(flags, process.env);
 	await runRole("node", config, (deps) =>
-		open(deps, config, { always: [openRoomsPart, exposePart(null), consolePart(null), openPushPart] }),
+		open(deps, config, {
+			always: [openRoomsPart, exposePart(null, new MachineRemovals()), consolePart(null), openPushPart],
+		}),
 	);
 }
 
 /** What is private to a machine's owner: node, hub, sidecar; one process of `warren up`. */
 export async function runPrivate(flags: Record<string, unknown>): Promise<void> {
 	const config = parseNodeConfig(flags, process.env);
-	await runSupervised("private", config, (deps, processes) =>
-		open(deps, config, {
-			first: [hubPart(processes), edgePart],
-			always: [processesPart(processes), openRoomsPart, exposePart(processes), consolePart(processes), openPushPart],
-		}),
-	);
+	await runSupervised("private", config, (deps, processes) => {
+		const removals = new MachineRemovals();
+		return open(deps, config, {
+			first: [hubPart(processes, removals), edgePart],
+			always: [
+				processesPart(processes),
+				openRoomsPart,
+				exposePart(processes, removals),
+				consolePart(processes),
+				openPushPart,
+			],
+		});
+	});
 }
 
 async function open(deps: RoleDeps, config: NodeConfig, beside: NodeParts): Promise<RunningRole> {

@@ -7,6 +7,7 @@ import {
 	messageOf,
 	type NodeId,
 	type PeerTunnel,
+	type Timer,
 	WarrenError,
 } from "@warren/kernel";
 import { z } from "zod";
@@ -20,8 +21,12 @@ const fileSchema = z.object({
 	/** The hub's own leave to every machine. Holds a secret. */
 	own: z.object({ principalId: z.string(), credential: z.string() }).nullable(),
 	machines: z.record(z.string(), z.object({ tokenId: z.string(), principalId: z.string() })),
+	/** Of the admin API: what has no machine, or no longer, and is to be taken away there. */
+	leaving: z.array(z.string()).default([]),
 });
 type Kept = z.infer<typeof fileSchema>;
+/** What could not be taken away is tried again after so long. */
+const retryMs = 60_000;
 
 export interface MachineTunnelsDeps {
 	readonly clock: Clock;
@@ -40,12 +45,17 @@ export class MachineTunnels implements PeerTunnel<Duplex>, Closeable {
 	#visitor: Visitor | null = null;
 	/** One change at a time: each reads the file and writes it. */
 	#last: Promise<unknown> = Promise.resolve();
+	#retry: Timer | null = null;
+	#closed = false;
 
 	constructor(deps: MachineTunnelsDeps) {
 		this.#deps = deps;
 		const text = deps.data.read(fileName);
-		this.#kept = text === null ? { own: null, machines: {} } : fileSchema.parse(JSON.parse(text));
-		deps.backbone.watch(() => this.#renew());
+		this.#kept = fileSchema.parse(text === null ? { own: null, machines: {} } : JSON.parse(text));
+		deps.backbone.watch(() => {
+			this.#renew();
+			void this.#alone(() => this.#takeAwayOrRetry());
+		});
 	}
 
 	leadsTo(nodeId: NodeId): boolean {
@@ -60,60 +70,70 @@ export class MachineTunnels implements PeerTunnel<Duplex>, Closeable {
 	/** A new token and credential for a machine; what it had before dies. @throws WarrenError `backbone_down`, `no_backbone`. */
 	admit(nodeId: NodeId, name: string): Promise<TunnelGrant> {
 		return this.#alone(async () => {
-			const backbone = this.#deps.backbone.need();
-			await this.#ensureOwn(backbone);
-			const service = machineService(nodeId);
-			const before = this.#kept.machines[nodeId];
-			const made = await askBackbone<{ token: string; id: string }>(backbone, "POST", "/admin/api/tokens", {
-				service_name: service,
-				kind: "tcp",
-				// No port of its own: the only way to it is a grant.
-				settings: { require_identity: true },
-			});
-			const principal = await askBackbone<{ principal_id: string; credential: string }>(
-				backbone,
-				"POST",
-				"/admin/api/principals",
-				{ name: printable(name), email: `${nodeId}@machines.warren.internal`, note: "a machine of this warren" },
-			);
-			const others = Object.entries(this.#kept.machines).filter(([id]) => id !== nodeId);
-			await this.#grant(backbone, this.#kept.own?.principalId ?? "", service);
-			for (const [id, other] of others) {
-				await this.#grantIfKnown(backbone, principal.principal_id, machineService(id));
-				await this.#grantIfKnown(backbone, other.principalId, service);
+			try {
+				return await this.#admit(this.#deps.backbone.need(), nodeId, name);
+			} finally {
+				await this.#takeAwayOrRetry();
 			}
-			this.#keep({
-				...this.#kept,
-				machines: {
-					...this.#kept.machines,
-					[nodeId]: { tokenId: made.id, principalId: principal.principal_id },
-				},
-			});
-			if (before !== undefined) {
-				await this.#quietly(backbone, `/admin/api/tokens/${before.tokenId}`);
-				await this.#quietly(backbone, `/admin/api/principals/${before.principalId}`);
-			}
-			const port = Number(new URL(backbone.url).port);
-			return { port, ca: backbone.ca, service, token: made.token, credential: principal.credential };
 		});
 	}
 
-	/** A machine was removed from the warren: its tunnel is cut, and it opens none. */
+	/** A machine was removed from the warren: its tunnel is cut, and it opens none. With the backbone down, as soon as it is back. */
 	forget(nodeId: string): Promise<void> {
 		return this.#alone(async () => {
 			const before = this.#kept.machines[nodeId];
 			if (before === undefined) return;
 			const { [nodeId]: _gone, ...machines } = this.#kept.machines;
-			const backbone = this.#deps.backbone.need();
-			await this.#quietly(backbone, `/admin/api/principals/${before.principalId}`);
-			await this.#quietly(backbone, `/admin/api/services/${machineService(nodeId)}`);
-			this.#keep({ ...this.#kept, machines });
+			const leaving = [principalPath(before.principalId), `/admin/api/services/${machineService(nodeId)}`];
+			this.#keep({ ...this.#kept, machines, leaving: [...this.#kept.leaving, ...leaving] });
+			await this.#takeAwayOrRetry();
 		});
 	}
 
 	async close(): Promise<void> {
+		this.#closed = true;
+		this.#retry?.cancel();
 		await this.#last;
 		this.#visitor?.close();
+	}
+
+	async #admit(backbone: ConsoleAddress, nodeId: NodeId, name: string): Promise<TunnelGrant> {
+		// What was left behind may have the name that this makes.
+		await this.#takeAway(backbone);
+		await this.#ensureOwn(backbone);
+		const service = machineService(nodeId);
+		const before = this.#kept.machines[nodeId];
+		const made = await askBackbone<{ token: string; id: string }>(backbone, "POST", "/admin/api/tokens", {
+			service_name: service,
+			kind: "tcp",
+			// No port of its own: the only way to it is a grant.
+			settings: { require_identity: true },
+		});
+		// Nobody's until the machine is admitted: a try that fails leaves nothing for good.
+		this.#keep({ ...this.#kept, leaving: [tokenPath(made.id)] });
+		const principal = await askBackbone<{ principal_id: string; credential: string }>(
+			backbone,
+			"POST",
+			"/admin/api/principals",
+			{ name: printable(name), email: `${nodeId}@machines.warren.internal`, note: "a machine of this warren" },
+		);
+		this.#keep({ ...this.#kept, leaving: [tokenPath(made.id), principalPath(principal.principal_id)] });
+		const others = Object.entries(this.#kept.machines).filter(([id]) => id !== nodeId);
+		await this.#grant(backbone, this.#kept.own?.principalId ?? "", service);
+		for (const [id, other] of others) {
+			await this.#grantIfKnown(backbone, principal.principal_id, machineService(id));
+			await this.#grantIfKnown(backbone, other.principalId, service);
+		}
+		this.#keep({
+			...this.#kept,
+			machines: {
+				...this.#kept.machines,
+				[nodeId]: { tokenId: made.id, principalId: principal.principal_id },
+			},
+			leaving: before === undefined ? [] : [tokenPath(before.tokenId), principalPath(before.principalId)],
+		});
+		const port = Number(new URL(backbone.url).port);
+		return { port, ca: backbone.ca, service, token: made.token, credential: principal.credential };
 	}
 
 	/** @throws WarrenError as the backbone answered. */
@@ -127,7 +147,8 @@ export class MachineTunnels implements PeerTunnel<Duplex>, Closeable {
 			"/admin/api/principals",
 			{ name: "this warren's hub", email: "hub@machines.warren.internal", note: "reaches the machines" },
 		);
-		this.#keep({ own: { principalId: made.principal_id, credential: made.credential }, machines: {} });
+		const { principal_id: principalId, credential } = made;
+		this.#keep({ ...this.#kept, own: { principalId, credential }, machines: {} });
 		this.#renew();
 	}
 
@@ -155,11 +176,31 @@ export class MachineTunnels implements PeerTunnel<Duplex>, Closeable {
 		}
 	}
 
-	/** What is gone already, or stands there without a use, harms nobody. */
-	async #quietly(backbone: ConsoleAddress, path: string): Promise<void> {
-		await askBackbone(backbone, "DELETE", path).catch((fault: unknown) =>
-			this.#deps.logger.debug("nothing was there to take away", { path, fault: messageOf(fault) }),
-		);
+	/** @throws WarrenError as the backbone answered: what is still there is kept in mind. */
+	async #takeAway(backbone: ConsoleAddress): Promise<void> {
+		while (this.#kept.leaving.length > 0) {
+			const [path = "", ...leaving] = this.#kept.leaving;
+			try {
+				await askBackbone(backbone, "DELETE", path);
+			} catch (refused) {
+				// What is gone already harms nobody.
+				if (!(refused instanceof WarrenError) || !takenAway.has(refused.code)) throw refused;
+			}
+			this.#keep({ ...this.#kept, leaving });
+		}
+	}
+
+	async #takeAwayOrRetry(): Promise<void> {
+		this.#retry?.cancel();
+		if (this.#closed || this.#kept.leaving.length === 0) return;
+		const { backbone, clock, logger } = this.#deps;
+		try {
+			await this.#takeAway(backbone.need());
+		} catch (fault) {
+			logger.warn("what a machine had at the backbone stays for now", { fault: messageOf(fault) });
+			if (this.#closed) return;
+			this.#retry = clock.after(retryMs, () => void this.#alone(() => this.#takeAwayOrRetry()));
+		}
 	}
 
 	#renew(): void {
@@ -185,7 +226,15 @@ export class MachineTunnels implements PeerTunnel<Duplex>, Closeable {
 }
 
 /** What the backbone says of one that is gone; a revoked principal is a conflict. */
-const takenAway: ReadonlySet<string> = new Set(["unknown_principal", "unknown_service", "conflict"]);
+const takenAway: ReadonlySet<string> = new Set(["unknown_principal", "unknown_service", "unknown_token", "conflict"]);
+
+function tokenPath(id: string): string {
+	return `/admin/api/tokens/${id}`;
+}
+
+function principalPath(id: string): string {
+	return `/admin/api/principals/${id}`;
+}
 
 /** As the backbone takes names: they stand in headers. */
 function printable(name: string): string {

@@ -262,14 +262,11 @@ export function adminRoutes(deps: AdminRouteDeps): Route[] {
 				const body = await context.json(serviceBody);
 				const before = serviceNamed(param(context, "svc"));
 				const change = {
-					...(body.settings === undefined
-						? {}
-						: { settings: withoutNull({ ...before.settings, ...camel(body.settings) }) }),
+					...(body.settings === undefined ? {} : { settings: camel(body.settings) }),
 					...(body.port === undefined ? {} : { port: body.port }),
 					...(body.domains === undefined ? {} : { domains: body.domains.map((each) => domainOf(each, deps.domain)) }),
 				};
 				const service = await services.update(before.name, change, deps.checkPort);
-				if (service.settings.inspect !== true) deps.inspector.forget(service.name);
 				record(context, "service.change", service.name, body);
 				return show(context, await serviceShown(service));
 			},
@@ -386,10 +383,6 @@ function camel(body: Readonly<Record<string, unknown>>): Record<string, never> {
 		string,
 		never
 	>;
-}
-
-function withoutNull<T extends object>(settings: T): T {
-	return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== null)) as T;
 }
 
 function shownSettings(service: ActiveService): Record<string, unknown> {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { freePort, VirtualClock } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { TestBackbone } from "../backbone.testing.ts";
+import { SharedState, TestBackbone } from "../backbone.testing.ts";
 import { registrationLimits } from "./principal-routes.ts";
 
 let backbone: TestBackbone;
@@ -146,6 +146,79 @@ describe("the admin API", () => {
 			expect(await shown()).toMatchObject({ port, settings: {}, domains: [] });
 		},
 	);
+
+	it("a service that would be made with a range that is none is refused, and a backbone opens anew without it", async () => {
+		await using shared = await SharedState.open();
+		await using first = await TestBackbone.open({}, shared);
+		const make = (settings: object) =>
+			first.api("POST", "/admin/api/tokens", { body: { service_name: "web", settings } });
+		expect(await make({ deny: ["10.0.0.0/8", "everybody"] })).toMatchObject({
+			status: 400,
+			json: { error: "bad_request", message: expect.stringContaining("everybody") },
+		});
+		await using again = await TestBackbone.open({}, shared);
+		expect((await again.api("GET", "/admin/api/services")).json.services).toEqual([]);
+		// No limit is none, not one of nothing.
+		expect((await make({ requests_per_second: null, bytes_per_second: null, deny: [] })).status).toBe(201);
+		expect((await first.api("GET", "/admin/api/services")).json.services).toMatchObject([{ settings: { deny: [] } }]);
+		const { port } = await first.http((_request, response) => response.end("ok"));
+		await first.agent("web", port);
+		expect(await first.raw("GET / HTTP/1.1\r\nHost: web.mos.test\r\nConnection: close\r\n\r\n")).toMatch(/ok$/);
+	});
+
+	it("what was recorded of a service goes with it", async () => {
+		const { port } = await backbone.http((_request, response) => response.end("done"));
+		const settings = { inspect: true };
+		const make = () => backbone.api("POST", "/admin/api/tokens", { body: { service_name: "web", settings } });
+		const recorded = async () => (await backbone.api("GET", "/admin/api/services/web/requests")).json.requests;
+		await backbone.agent("web", port, { token: (await make()).json.token });
+		await backbone.raw("GET / HTTP/1.1\r\nHost: web.mos.test\r\nConnection: close\r\n\r\n");
+		expect(await recorded()).toHaveLength(1);
+		await backbone.api("DELETE", "/admin/api/services/web");
+		await make();
+		expect(await recorded()).toEqual([]);
+	});
+
+	it("a change of settings keeps what another node set and this one has not heard of", async () => {
+		await using shared = await SharedState.open();
+		await using first = await TestBackbone.open({}, shared);
+		await using second = await TestBackbone.open({}, shared);
+		await first.token("web");
+		shared.bus.isAway = true;
+		const change = (at: TestBackbone, settings: object) =>
+			at.api("PATCH", "/admin/api/services/web", { body: { settings } });
+		expect((await change(first, { deny: ["10.0.0.1"], requests_per_second: 7 })).status).toBe(200);
+		const answer = await change(second, { require_identity: true, requests_per_second: null });
+		expect(answer).toMatchObject({ status: 200 });
+		expect(answer.json.settings).toEqual({ deny: ["10.0.0.1"], require_identity: true });
+	});
+
+	it("a principal that is revoked while it is approved stays revoked", async () => {
+		const { id } = await backbone.principal();
+		const [revoked] = await Promise.all([
+			backbone.backbone.principals.set(id, { state: "revoked" }),
+			backbone.backbone.principals.set(id, { state: "active" }).catch(() => null),
+		]);
+		expect(revoked.state).toBe("revoked");
+		expect((await backbone.backbone.principals.get(id)).state).toBe("revoked");
+	});
+
+	it("a grant or a token that is made while its service is taken away opens no later service of that name", async () => {
+		const { principals, services } = backbone.backbone;
+		const { id } = await backbone.principal();
+		for (let tries = 0; tries < 8; tries++) {
+			const old = await backbone.token("web");
+			const removing = services.remove("web");
+			const granting = Array.from({ length: 4 }, () => principals.grant(id, "web", "test").catch(() => false));
+			const making = Array.from({ length: 4 }, () => services.createToken("web", { by: "test" }).catch(() => null));
+			await Promise.all([removing, ...granting, ...making]);
+			// A token may have made it anew: that one is good, and what was before is not.
+			expect(await services.authenticate(old)).toBeNull();
+			if (services.get("web") !== null) await services.remove("web");
+			expect(await principals.grantsOf(id)).toEqual([]);
+			expect(await services.tokens()).toEqual([]);
+		}
+	});
 
 	it("the inspector keeps exchanges without their secrets, and sends one again as nobody", async () => {
 		const seen: { url: string; authorization: string | undefined; sub: unknown; body: string }[] = [];

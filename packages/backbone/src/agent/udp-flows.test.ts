@@ -2,7 +2,7 @@ import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { duplexPair } from "node:stream";
 import { type Clock, Lifetime, silentLogger, systemClock } from "@warren/kernel";
-import { VirtualClock } from "@warren/testkit";
+import { fromPortZero, VirtualClock } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { TestBackbone } from "../backbone.testing.ts";
 import type { Dialled } from "./dial.ts";
@@ -63,6 +63,23 @@ const ask = async (from: Socket, port: number, bytes: Buffer | string) => {
 	from.send(bytes, port, "127.0.0.1");
 	return (await came)[0] as Buffer;
 };
+
+it("a datagram from port 0, where nothing can be sent, begins no flow", async () => {
+	const service = await echo();
+	const backbone = await backboneWith(service.port);
+	const { credential } = await backbone.principal("dns");
+	const { port } = await forwardTo(backbone, credential);
+	const client = await socket();
+	{
+		using zero = fromPortZero(port);
+		client.send("nobody's", port, "127.0.0.1");
+		await expect.poll(() => zero.arrived).toBe(1);
+		expect(zero.faults).toEqual([]);
+	}
+	client.send("hers", port, "127.0.0.1");
+	const [answer] = await once(client, "message");
+	expect([String(answer), service.seen.map(({ bytes }) => String(bytes))]).toEqual(["hers", ["hers"]]);
+});
 
 describe("warren forward to a UDP service", () => {
 	it("F2: keeps each datagram whole, empty and of 65,507 bytes, and each local source apart", async () => {

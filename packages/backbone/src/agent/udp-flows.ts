@@ -68,6 +68,8 @@ export class UdpFlows implements Closeable {
 	}
 
 	#received(datagram: Buffer, { address, port }: RemoteInfo): void {
+		// Nothing can be sent to port 0: Node throws.
+		if (port === 0) return;
 		const key = `${address} ${port}`;
 		const known = this.#flows.get(key);
 		if (known !== undefined) return known.datagram(datagram);

@@ -106,43 +106,64 @@ export class Principals {
 
 	/** @throws WarrenError `unknown_principal`. */
 	async set(id: string, change: { state?: "active" | "revoked"; limits?: PrincipalLimits }): Promise<Principal> {
+		const row = {
+			...(change.state === undefined ? {} : { state: change.state }),
+			...(change.limits === undefined ? {} : { limits: JSON.stringify(change.limits) }),
+		};
 		const before = await this.get(id);
-		if (before.state === "revoked" && change.state !== "revoked")
+		if (change.state === "revoked")
+			await this.#db.updateTable("backbone_principals").set(row).where("id", "=", id).execute();
+		else if (before.state === "revoked" || (Object.keys(row).length > 0 && !(await this.#changeStanding(id, row))))
 			throw backboneError("conflict", `Principal ${id} is revoked.`, { fix: "Let it register again." });
-		await this.#db
-			.updateTable("backbone_principals")
-			.set({
-				...(change.state === undefined ? {} : { state: change.state }),
-				...(change.limits === undefined ? {} : { limits: JSON.stringify(change.limits) }),
-			})
-			.where("id", "=", id)
-			.execute();
 		if (change.state === "revoked")
 			await this.#db.deleteFrom("backbone_grants").where("principal_id", "=", id).execute();
 		this.#changes.tell({ of: "principal", id, ends: change.state === "revoked" ? { service: null } : null });
 		return this.get(id);
 	}
 
+	/** @returns false for one that was revoked meanwhile. */
+	async #changeStanding(id: string, row: { state?: string; limits?: string }): Promise<boolean> {
+		const done = await this.#db
+			.updateTable("backbone_principals")
+			.set(row)
+			.where("id", "=", id)
+			.where("state", "!=", "revoked")
+			.executeTakeFirst();
+		return Number(done.numUpdatedRows) === 1;
+	}
+
 	/** @returns false when it was granted before. @throws WarrenError `unknown_principal`, `unknown_service`. */
 	async grant(id: string, service: string, by: string): Promise<boolean> {
 		const principal = await this.get(id);
 		if (principal.state === "revoked") throw backboneError("conflict", `Principal ${id} is revoked.`);
-		const found = await this.#db
-			.selectFrom("backbone_services")
-			.select("name")
-			.where("name", "=", service)
-			.executeTakeFirst();
-		if (found === undefined)
-			throw backboneError("unknown_service", `There is no service "${service.slice(0, 63)}".`, {
-				fix: "Make a token for it first.",
-			});
+		await this.#assertService(service);
 		const done = await this.#db
 			.insertInto("backbone_grants")
 			.values({ principal_id: id, service, created_by: by, created_at: this.#clock.now() })
 			.onConflict((conflict) => conflict.doNothing())
 			.executeTakeFirst();
+		try {
+			// Taken away meanwhile: the grant would open a later service of this name.
+			await this.#assertService(service);
+		} catch (gone) {
+			await this.revokeGrant(id, service);
+			throw gone;
+		}
 		this.#changes.tell({ of: "principal", id, ends: null });
 		return Number(done.numInsertedOrUpdatedRows ?? 0) > 0;
+	}
+
+	/** @throws WarrenError `unknown_service`. */
+	async #assertService(name: string): Promise<void> {
+		const found = await this.#db
+			.selectFrom("backbone_services")
+			.select("name")
+			.where("name", "=", name)
+			.executeTakeFirst();
+		if (found === undefined)
+			throw backboneError("unknown_service", `There is no service "${name.slice(0, 63)}".`, {
+				fix: "Make a token for it first.",
+			});
 	}
 
 	async revokeGrant(id: string, service: string): Promise<boolean> {

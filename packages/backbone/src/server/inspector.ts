@@ -83,12 +83,15 @@ interface Kept {
 export class Inspector {
 	readonly #clock: Clock;
 	readonly #random: Random;
+	readonly #asks: (service: string) => boolean;
 	readonly #byService = new Map<string, Kept[]>();
 	readonly #heads = new WeakMap<Exchange, { kept: string; host: string }>();
 
-	constructor(clock: Clock, random: Random) {
+	/** @param asks whether a service of this name wants its exchanges recorded now. */
+	constructor(clock: Clock, random: Random, asks: (service: string) => boolean) {
 		this.#clock = clock;
 		this.#random = random;
+		this.#asks = asks;
 	}
 
 	begin(
@@ -114,7 +117,7 @@ export class Inspector {
 
 	keep(exchange: Exchange, record: ExchangeRecord): void {
 		const head = this.#heads.get(exchange);
-		if (head === undefined) return;
+		if (head === undefined || !this.#asks(record.service)) return;
 		const list = this.#byService.get(record.service) ?? [];
 		list.push({ record, body: Buffer.concat(exchange.body), ...head });
 		if (list.length > inspectorLimits.maxPerService) list.shift();
@@ -130,8 +133,9 @@ export class Inspector {
 		return this.#byService.get(service)?.find(({ record }) => record.id === id) ?? null;
 	}
 
-	forget(service: string): void {
-		this.#byService.delete(service);
+	/** A service changed or went: what it no longer asks for is forgotten. */
+	settled(service: string): void {
+		if (!this.#asks(service)) this.#byService.delete(service);
 	}
 }
 

@@ -50,9 +50,12 @@ const maxServices = 10_000;
 /** `last_used_at` is written at most this often. */
 const touchMs = 60_000;
 
+/** What is left out stays; null takes a limit away. */
+export type SettingsChange = { readonly [Name in keyof ServiceSettings]: ServiceSettings[Name] | null };
+
 /** What is left out stays; a port of null is given back. */
 export interface ServiceChange {
-	readonly settings?: ServiceSettings;
+	readonly settings?: SettingsChange;
 	readonly port?: number | null;
 	readonly domains?: readonly string[];
 }
@@ -136,12 +139,13 @@ export class Services implements Closeable {
 	/** A token for a service, which is made when it is not there. The token is shown once. @throws WarrenError `bad_request`, `conflict`. */
 	async createToken(
 		service: string,
-		options: { kind?: ServiceKind; settings?: ServiceSettings; by: string },
+		options: { kind?: ServiceKind; settings?: SettingsChange; by: string },
 	): Promise<{ token: string; row: ServiceToken }> {
 		if (!isServiceName(service))
 			throw backboneError("bad_request", `"${service.slice(0, 80)}" cannot name a service.`, {
 				fix: "Use a DNS label: a-z, 0-9 and -, at most 63; `pr` is taken.",
 			});
+		const settings = changedSettings({}, options.settings ?? {});
 		const kind = options.kind ?? this.get(service)?.kind ?? "http";
 		const standing = await this.#db
 			.selectFrom("backbone_services")
@@ -158,7 +162,7 @@ export class Services implements Closeable {
 					name: service,
 					kind,
 					port: null,
-					settings: JSON.stringify(options.settings ?? {}),
+					settings: JSON.stringify(settings),
 					created_at: this.#clock.now(),
 				})
 				.execute();
@@ -170,6 +174,11 @@ export class Services implements Closeable {
 			.values({ ...row, token_hash: hashToken(token), created_by: options.by })
 			.execute();
 		await this.#load(service);
+		if (this.get(service) === null) {
+			// Taken away meanwhile: a later service of this name has tokens of its own.
+			await this.#db.deleteFrom("backbone_tokens").where("id", "=", row.id).execute();
+			throw unknownService(service);
+		}
 		this.#changes.tell({ of: "service", name: service });
 		return { token, row };
 	}
@@ -228,7 +237,7 @@ export class Services implements Closeable {
 	): Promise<ActiveService> {
 		const before = this.get(name);
 		if (before === null) throw unknownService(name);
-		if (settings !== undefined) blockList([...(settings.allow ?? []), ...(settings.deny ?? [])]);
+		changedSettings({}, settings ?? {});
 		for (const host of domains ?? []) {
 			const holder = this.byDomain(host);
 			if (holder !== null && holder.name !== name)
@@ -240,12 +249,9 @@ export class Services implements Closeable {
 			await checkPort(before, port);
 		}
 		await this.#db.transaction().execute(async (db) => {
-			const row = {
-				...(settings === undefined ? {} : { settings: JSON.stringify(settings) }),
-				...(port === undefined ? {} : { port }),
-			};
-			if (Object.keys(row).length > 0)
-				await db.updateTable("backbone_services").set(row).where("name", "=", name).execute();
+			if (settings !== undefined) await changeSettings(db, name, settings);
+			if (port !== undefined)
+				await db.updateTable("backbone_services").set({ port }).where("name", "=", name).execute();
 			if (domains === undefined) return;
 			await db.deleteFrom("backbone_domains").where("service", "=", name).execute();
 			for (const host of new Set(domains))
@@ -274,10 +280,13 @@ export class Services implements Closeable {
 	/** Takes a service away, with its tokens and grants. @throws WarrenError `unknown_service`. */
 	async remove(name: string): Promise<void> {
 		if (this.get(name) === null) throw unknownService(name);
-		await this.#db.deleteFrom("backbone_tokens").where("service", "=", name).execute();
-		await this.#db.deleteFrom("backbone_grants").where("service", "=", name).execute();
-		await this.#db.deleteFrom("backbone_domains").where("service", "=", name).execute();
-		await this.#db.deleteFrom("backbone_services").where("name", "=", name).execute();
+		await this.#db.transaction().execute(async (db) => {
+			await db.deleteFrom("backbone_domains").where("service", "=", name).execute();
+			await db.deleteFrom("backbone_services").where("name", "=", name).execute();
+			await deleteRights(db, name);
+		});
+		// Those that were made meanwhile would open a later service of this name.
+		await deleteRights(this.#db, name);
 		await this.#load(name);
 		this.#changes.tell({ of: "service", name });
 	}
@@ -351,6 +360,36 @@ function blockList(ranges: readonly string[]): BlockList {
 		else list.addSubnet(address, Number(bits), family === 6 ? "ipv6" : "ipv4");
 	}
 	return list;
+}
+
+/** Tokens and grants of a name that no service has. */
+async function deleteRights(db: Kysely<BackboneTables>, name: string): Promise<void> {
+	for (const table of ["backbone_tokens", "backbone_grants"] as const)
+		await db
+			.deleteFrom(table)
+			.where("service", "=", name)
+			.where("service", "not in", (rows) => rows.selectFrom("backbone_services").select("name"))
+			.execute();
+}
+
+/** What stands now is changed, whatever another change made of it meanwhile. @throws WarrenError `unknown_service`, `conflict`. */
+async function changeSettings(db: Kysely<BackboneTables>, name: string, change: SettingsChange): Promise<void> {
+	const row = await db.selectFrom("backbone_services").select("settings").where("name", "=", name).executeTakeFirst();
+	if (row === undefined) throw unknownService(name);
+	const done = await db
+		.updateTable("backbone_services")
+		.set({ settings: JSON.stringify(changedSettings(JSON.parse(row.settings) as ServiceSettings, change)) })
+		.where("name", "=", name)
+		.where("settings", "=", row.settings)
+		.executeTakeFirst();
+	if (Number(done.numUpdatedRows) !== 1)
+		throw backboneError("conflict", `"${name}" was changed at another node just now.`, { fix: "Try again." });
+}
+
+/** @throws WarrenError `bad_request` for a range that is none. */
+function changedSettings(before: ServiceSettings, change: SettingsChange): ServiceSettings {
+	blockList([...(change.allow ?? []), ...(change.deny ?? [])]);
+	return Object.fromEntries(Object.entries({ ...before, ...change }).filter(([, value]) => value !== null));
 }
 
 function unknownService(name: string) {

@@ -1,7 +1,7 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { RawClient, VirtualClock } from "@warren/testkit";
+import { fromPortZero, RawClient, VirtualClock } from "@warren/testkit";
 import { expect, it } from "vitest";
 import { SharedState, TestBackbone } from "../backbone.testing.ts";
 import { streamLimits } from "./stream-ports.ts";
@@ -64,4 +64,29 @@ it("a UDP port that somebody else has leaves no socket behind, however often it 
 	await once(stranger, "close");
 	await clock.advance(streamLimits.retryMs);
 	await expect.poll(conditions).toEqual([]);
+});
+
+it("a datagram from port 0, where nothing can be sent, goes nowhere and harms nobody", async () => {
+	await using backbone = await TestBackbone.open();
+	const heard: string[] = [];
+	const echo = createSocket("udp4").bind(0, "127.0.0.1");
+	await once(echo, "listening");
+	echo.on("message", (datagram, { port, address }) => {
+		heard.push(String(datagram));
+		echo.send(datagram, port, address);
+	});
+	await backbone.agent("dns", echo.address().port, { kind: "udp" });
+	const { port } = (await backbone.api("GET", "/admin/api/services")).json.services[0];
+	const client = createSocket("udp4");
+	{
+		using zero = fromPortZero(port);
+		client.send("nobody's", port, "127.0.0.1");
+		await expect.poll(() => zero.arrived).toBe(1);
+		expect(zero.faults).toEqual([]);
+	}
+	client.send("hers", port, "127.0.0.1");
+	const [answer] = await once(client, "message");
+	expect([String(answer), heard]).toEqual(["hers", ["hers"]]);
+	client.close();
+	echo.close();
 });

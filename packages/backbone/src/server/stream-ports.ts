@@ -246,6 +246,8 @@ export class StreamPorts implements Closeable {
 		);
 		const clients = new Map<string, UdpClient>();
 		socket.on("message", (datagram, { address, port: from }) => {
+			// Nothing can be sent to port 0: Node throws.
+			if (from === 0) return;
 			const key = `${address} ${from}`;
 			const known = clients.get(key);
 			if (known !== undefined) return known.datagram(datagram);

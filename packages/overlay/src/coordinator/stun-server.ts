@@ -49,6 +49,8 @@ export class StunServer implements Closeable {
 	}
 
 	#answer(socket: Socket, bytes: Uint8Array, address: string, port: number): void {
+		// Nothing can be sent to port 0: Node throws.
+		if (port === 0) return;
 		const message = decodeStun(bytes);
 		if (message?.type !== "request" || this.#rate.take(address) > 0) return;
 		socket.send(

@@ -1,7 +1,8 @@
 import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { connect } from "node:net";
 import { systemClock } from "@warren/kernel";
-import { VirtualClock } from "@warren/testkit";
+import { fromPortZero, VirtualClock } from "@warren/testkit";
 import { decode, encode } from "dns-packet";
 import { describe, expect, it } from "vitest";
 import { NameResponder, responderLimits } from "./responder.ts";
@@ -11,6 +12,24 @@ const query = (name: string, id = 7) =>
 const lookup = (name: string) => (name === "alpha" ? ["fd5a:1f00:0:1::1"] : null);
 
 describe("the name responder", () => {
+	it("answers nobody at port 0, and everybody else after that", async () => {
+		const options = { host: "127.0.0.1", port: 0, lookup, forwardsFor: () => false };
+		const responder = await NameResponder.open(systemClock, options);
+		const client = createSocket("udp4");
+		const ask = () => client.send(query("alpha.warren.internal"), responder.port, "127.0.0.1");
+		{
+			using zero = fromPortZero(responder.port);
+			ask();
+			await expect.poll(() => zero.arrived).toBe(1);
+			expect(zero.faults).toEqual([]);
+		}
+		ask();
+		const [answer] = await once(client, "message");
+		expect(decode(answer).answers).toMatchObject([{ data: "fd5a:1f00:0:1::1" }]);
+		client.close();
+		await responder.close();
+	});
+
 	it("answers by TCP too, several in one piece", async () => {
 		const responder = await NameResponder.open(systemClock, {
 			host: "127.0.0.1",

@@ -45,7 +45,8 @@ export class NameResponder implements Closeable {
 		this.#options = options;
 		this.#rate = new RateLimit(clock, responderLimits.perAddress);
 		udp.on("message", (query, from) => {
-			if (this.#rate.take(from.address) === 0)
+			// Nothing can be sent to port 0: Node throws.
+			if (from.port !== 0 && this.#rate.take(from.address) === 0)
 				this.#answer(query, from.address, (bytes) => udp.send(bytes, from.port, from.address, () => {}));
 		});
 		udp.on("error", () => {});

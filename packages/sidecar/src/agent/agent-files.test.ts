@@ -7,10 +7,11 @@ import { Doc } from "yjs";
 import type { DocumentFacts, DocumentHost } from "../document-host.ts";
 import { schemaLimits } from "../workspaces/schema.ts";
 import { Workspace } from "../workspaces/workspace.ts";
+import { workspaceTools } from "../workspaces/workspace-tools.ts";
 import { opencodeConfig } from "./opencode-config.ts";
 import { OpencodeHome } from "./opencode-home.ts";
 import { readWorkspaces } from "./plugin-list.ts";
-import { toolsFile, toolsFileName } from "./tools-file.ts";
+import { toolsFile, toolsFileName, toolsFileNames } from "./tools-file.ts";
 
 const who = { kind: "user", userId: "ada", name: "Ada", admin: false, expiresAt: 9e15 } as never;
 const deps = { clock: systemClock, random: systemRandom };
@@ -89,6 +90,44 @@ describe("the tools file", () => {
 		expect(tools[0]?.actions.map((each) => each.name)).toEqual(["notes_list", "notes_get"]);
 		await import(`data:text/javascript,${encodeURIComponent(toolsFile(tools[0] as (typeof tools)[0]))}`);
 		expect(process.env["WARREN_TEST_OWNED"]).toBeUndefined();
+	});
+
+	it("is one file for each workspace: one that is shared with a chosen name and id stands in nobody's place", async () => {
+		const documents = host([
+			{ doc: workspaceWith("notes", {}), facts: { id: "mine0abcd", name: "Notes" } },
+			{ doc: workspaceWith("notes", {}), facts: { id: "hers0abcd", name: "notes" } },
+			{ doc: workspaceWith("notes", {}), facts: { id: "mine0efgh", name: "Notes" } },
+		]);
+		const { tools } = await readWorkspaces(documents, who, deps);
+		const files = [...toolsFileNames(tools)].map(([file, { id }]) => [file, id]);
+		expect(files).toEqual([
+			[expect.stringMatching(/^notes_[0-9a-f]{16}\.js$/), "mine0abcd"],
+			[expect.stringMatching(/^notes_[0-9a-f]{16}\.js$/), "hers0abcd"],
+			["notes_efgh.js", "mine0efgh"],
+		]);
+		const offered = (await workspaceTools({ ...deps, documents }, who)).map(({ name }) => name);
+		expect([offered.length, new Set(offered).size]).toEqual([15, 15]);
+	});
+
+	it("names no tool longer than providers take, and calls each by its own action", async () => {
+		const table = "quarterly_customer_satisfaction_survey_responses";
+		const documents = host([{ doc: workspaceWith(table, {}), facts: { name: "Customer research of 2031" } }]);
+		const offered = await workspaceTools({ ...deps, documents }, who);
+		expect(offered).toHaveLength(5);
+		for (const { name } of offered) expect(name).toMatch(/^customer_research_of_203_abcd_quarterly\w+$/);
+		expect(Math.max(...offered.map(({ name }) => name.length))).toBeLessThanOrEqual(64);
+		const create = offered.find(({ description }) => description.startsWith("Adds"));
+		expect(await create?.run({})).toMatchObject({ id: expect.any(String) });
+		const { tools } = await readWorkspaces(documents, who, deps);
+		const [[file, workspace] = ["", tools[0] as (typeof tools)[0]]] = toolsFileNames(tools);
+		const text = toolsFile(workspace, file);
+		const loaded = (await import(`data:text/javascript,${encodeURIComponent(text)}`)) as object;
+		expect(
+			Object.keys(loaded)
+				.map((each) => `${file.replace(".js", "")}_${each}`)
+				.sort(),
+		).toEqual(offered.map(({ name }) => name).sort());
+		expect(text).toContain(JSON.stringify(`${table}_create`));
 	});
 
 	it("is there for each workspace that opens, and fails with one that is only away", async () => {

@@ -5,6 +5,7 @@ import {
 	type Closeable,
 	type Identity,
 	type Logger,
+	messageOf,
 	newSecret,
 	type Random,
 	type Timer,
@@ -22,7 +23,7 @@ import { type OfferedProvider, opencodeConfig } from "./opencode-config.ts";
 import { OpencodeHome } from "./opencode-home.ts";
 import { type Launch, OpencodeProcess, type ProcessState } from "./opencode-process.ts";
 import { readWorkspaces } from "./plugin-list.ts";
-import { toolsFile, toolsFileName } from "./tools-file.ts";
+import { toolsFile, toolsFileNames } from "./tools-file.ts";
 
 export interface AgentDeps {
 	readonly clock: Clock;
@@ -141,7 +142,7 @@ export class CodingAgent implements Closeable {
 	}> {
 		const { state } = this.#process;
 		if (state.kind !== "running") throw agentError("agent_not_ready", `The coding agent is ${state.kind}.`);
-		const answer = await this.#http.request({
+		const asked = this.#http.request({
 			origin: state.url,
 			path,
 			method: method as "GET",
@@ -151,6 +152,11 @@ export class CodingAgent implements Closeable {
 			},
 			body,
 			signal,
+		});
+		const answer = await asked.catch((cause: unknown) => {
+			if (signal.aborted) throw cause;
+			// It has just ended, or is about to say so.
+			throw agentError("agent_not_ready", `The coding agent does not answer: ${messageOf(cause)}.`, { cause });
 		});
 		return { status: answer.statusCode, headers: answer.headers, body: answer.body };
 	}
@@ -209,7 +215,7 @@ export class CodingAgent implements Closeable {
 	/** @returns whether tools or plugins are others than before. */
 	async #writeTools(): Promise<boolean> {
 		const { tools, plugins } = await readWorkspaces(this.#deps.documents, this.user, this.#deps);
-		const files = new Map(tools.map((each) => [toolsFileName(each), toolsFile(each)]));
+		const files = new Map([...toolsFileNames(tools)].map(([file, each]) => [file, toolsFile(each, file)]));
 		const changed = this.#home.writeTools(files);
 		const samePlugins = plugins.join("\n") === this.#plugins.join("\n");
 		this.#plugins = plugins;

@@ -1,6 +1,7 @@
+import { writeFileSync } from "node:fs";
 import { silentLogger, systemRandom } from "@warren/kernel";
-import { tempFolder, VirtualClock } from "@warren/testkit";
-import { describe, expect, it } from "vitest";
+import { freePort, tempFolder, VirtualClock } from "@warren/testkit";
+import { describe, expect, it, vi } from "vitest";
 import { CodingAgents } from "./agents.ts";
 
 const ada = { kind: "user", userId: "ada", name: "Ada", admin: true, expiresAt: 9e15 } as never;
@@ -34,6 +35,24 @@ describe("CodingAgents", () => {
 		const starting = agents.start(ada, "token");
 		await agents.close();
 		expect((await starting).state.kind).toBe("stopped");
+	});
+
+	it("say of one that runs and does not answer that it is not ready", async () => {
+		using folder = tempFolder("agents");
+		const program = folder.file("opencode");
+		const said = `opencode server listening on http://127.0.0.1:${await freePort()}`;
+		writeFileSync(program, `#!${process.execPath}\nconsole.log("${said}"); setInterval(() => {}, 1000);\n`, {
+			mode: 0o755,
+		});
+		const agents = open(folder.file("agents"), program);
+		const agent = await agents.start(ada, "token");
+		await vi.waitFor(() => expect(agent.state.kind).toBe("running"), { timeout: 30_000 });
+		const { signal } = new AbortController();
+		await expect(agent.request("GET", "/session", null, signal)).rejects.toMatchObject({
+			...{ code: "agent_not_ready", status: 503, retryable: true },
+			message: expect.stringContaining("ECONNREFUSED"),
+		});
+		await agents.close();
 	});
 
 	it("close though one could not be opened", async () => {

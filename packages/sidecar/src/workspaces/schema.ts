@@ -15,6 +15,8 @@ export const schemaLimits = {
 	maxActions: 200,
 	maxTextLength: 256 * 1024,
 	maxOptions: 200,
+	/** Of arrays and objects in one another, within a column. */
+	maxJsonDepth: 100,
 } as const;
 
 const described = { description: z.string().max(500).optional(), required: z.boolean().default(false) };
@@ -90,6 +92,12 @@ function valueSchema(column: Column, anyJson: z.ZodType): z.ZodType {
 		case "json":
 			return anyJson;
 	}
+}
+
+/** Whether a value goes deeper than a column may: what is checked and shown by recursion would end at the stack's end. */
+export function isNestedTooDeep(value: unknown, left: number = schemaLimits.maxJsonDepth): boolean {
+	if (typeof value !== "object" || value === null) return false;
+	return left === 0 || Object.values(value).some((each) => isNestedTooDeep(each, left - 1));
 }
 
 /**

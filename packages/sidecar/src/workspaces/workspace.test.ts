@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { applyUpdate, Doc, encodeStateAsUpdate, Array as YArray, type Map as YMap, Text as YText } from "yjs";
 import { actionsOf, findAction } from "./actions.ts";
 import { workspaceOpenApi } from "./openapi.ts";
+import { schemaLimits } from "./schema.ts";
 import { Workspace } from "./workspace.ts";
 
 const clock = new VirtualClock();
@@ -36,6 +37,23 @@ describe("a workspace", () => {
 		expect(() => workspace.insert("books", { title: "x", colour: "red" })).toThrow(/colour/);
 		expect(() => workspace.insert("books", { title: "x", author: "nobody" })).toThrow(/nobody/);
 		expect(() => workspace.insert("films", {})).toThrow(/films/);
+	});
+
+	it("takes JSON that is nested so deep, refuses what is deeper, and shows the others' rows beside one of a foreign device", () => {
+		const nested = (depth: number): unknown => (depth === 0 ? 1 : [nested(depth - 1)]);
+		const doc = new Doc();
+		const workspace = open(doc);
+		workspace.defineTable("facts", { columns: { value: { type: "json" } } });
+		const value = nested(schemaLimits.maxJsonDepth);
+		expect(workspace.insert("facts", { value })["value"]).toEqual(value);
+		const tooDeep = JSON.parse("[".repeat(100_000) + "]".repeat(100_000)) as unknown;
+		for (const deep of [nested(schemaLimits.maxJsonDepth + 1), tooDeep])
+			for (const input of [{ value: deep }, { other: deep }])
+				expect(() => workspace.insert("facts", input)).toThrow(/at most 100 deep/);
+		doc.getMap("rows:facts").set("foreign", { value: nested(6000) });
+		const { rows } = workspace.rows("facts", query);
+		expect(rows.map(({ id }) => id)).toContain("foreign");
+		expect(JSON.stringify(rows)).toContain("…");
 	});
 
 	it("merges changes of different columns of one row that were made apart", () => {

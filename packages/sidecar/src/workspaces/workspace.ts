@@ -1,7 +1,16 @@
 import { badRequest, type Clock, defineErrors, newId, parseRequest, type Random } from "@warren/kernel";
 import type { Doc } from "yjs";
 import { Map as YMap } from "yjs";
-import { type Fields, type FieldValue, nameSchema, parseTable, rowSchema, schemaLimits, type Table } from "./schema.ts";
+import {
+	type Fields,
+	type FieldValue,
+	isNestedTooDeep,
+	nameSchema,
+	parseTable,
+	rowSchema,
+	schemaLimits,
+	type Table,
+} from "./schema.ts";
 
 export const workspaceError = defineErrors({
 	unknown_table: { status: 404, fix: "List the workspace's tables first." },
@@ -165,6 +174,9 @@ export class Workspace {
 
 	#parse(name: string, input: unknown, partial: boolean): Fields {
 		const table = this.table(name);
+		for (const [column, value] of Object.entries(input ?? {}))
+			if (isNestedTooDeep(value))
+				throw badRequest(`${column.slice(0, 60)}: must be nested at most ${schemaLimits.maxJsonDepth} deep.`);
 		const values = parseRequest(rowSchema(table, partial), input);
 		const given: Fields = {};
 		for (const [column, value] of Object.entries(values)) {
@@ -223,12 +235,16 @@ function fieldsOf(fields: unknown): Fields {
 	return isPlain(values) ? (asJson(values) as Fields) : {};
 }
 
-/** A document holds more than JSON does: its whole numbers of 64 bits become text. */
-function asJson(value: unknown): FieldValue {
+/**
+ * A document holds more than JSON does: its whole numbers of 64 bits become text. What is nested deeper than a column may
+ * be is cut there, so that one such row keeps no other from being shown.
+ */
+function asJson(value: unknown, left: number = schemaLimits.maxJsonDepth): FieldValue {
 	if (typeof value === "bigint") return String(value);
-	if (Array.isArray(value)) return value.map(asJson);
-	if (!isPlain(value)) return value as FieldValue;
-	return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, asJson(each)]));
+	if (!Array.isArray(value) && !isPlain(value)) return value as FieldValue;
+	if (left < 0) return "…";
+	if (Array.isArray(value)) return value.map((each) => asJson(each, left - 1));
+	return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, asJson(each, left - 1)]));
 }
 
 function isPlain(value: unknown): value is object {
