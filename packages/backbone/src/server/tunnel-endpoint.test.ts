@@ -4,6 +4,7 @@ import { silentLogger, systemClock } from "@warren/kernel";
 import { RawClient } from "@warren/testkit";
 import { expect, it } from "vitest";
 import { TestBackbone } from "../backbone.testing.ts";
+import { encodeFrame, FrameType } from "../protocol/frames.ts";
 import { parseRequestHead, type RequestHead } from "../protocol/request-head.ts";
 import { AgentPool } from "./agents/agent-pool.ts";
 import { TunnelEndpoint } from "./tunnel-endpoint.ts";
@@ -72,4 +73,27 @@ it.each([
 	at.tell();
 	expect(await at.client.closed()).not.toContain("pingMs");
 	expect(at.pool.of("db").agents).toEqual([]);
+});
+
+it("I7: a link that came with another token of its service ends with that token, whatever agent it says it is of", async () => {
+	await using backbone = await TestBackbone.open();
+	const { services } = backbone.backbone;
+	const links = [];
+	const ids = [];
+	for (let each = 0; each < 2; each++) {
+		const { token, row } = await services.createToken("web", { by: "test" });
+		ids.push(row.id);
+		const client = await backbone.client();
+		client.send(
+			`GET /tunnel HTTP/1.1\r\nHost: mos.test\r\nConnection: Upgrade\r\nUpgrade: warren-tunnel\r\nAuthorization: Bearer ${token}\r\nx-warren-agent: agent-0001\r\n\r\n`,
+		);
+		await client.until(/"pingMs"/);
+		links.push(client);
+	}
+	const [kept, cut] = links as [RawClient, RawClient];
+	await services.revokeToken(ids[1] as string);
+	await cut.closed();
+	kept.send(encodeFrame(FrameType.ping, "12345678"));
+	await kept.until(/12345678/);
+	kept.socket.destroy();
 });
