@@ -197,7 +197,6 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 			dialled.channel.destroy();
 			return;
 		}
-		this.#backoff.reset();
 		if (this.#transport === "shared")
 			this.#shared.add(new SharedConnection(dialled.channel, this, this.#now, this.#deps.windows));
 		else {
@@ -268,6 +267,8 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 			case FrameType.welcome: {
 				const welcome = parseWelcome(payload);
 				if (welcome === null) return link.close("WELCOME that is none");
+				// Not before: a server that has no room takes the connection and lets it go again.
+				this.#backoff.reset();
 				this.#spare = this.#options.spareLinks ?? welcome.spareLinks;
 				this.#maxLinks = welcome.maxLinks;
 				this.#pingMs = welcome.pingMs;
