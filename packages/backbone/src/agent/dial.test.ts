@@ -1,4 +1,4 @@
-import { createServer } from "node:http2";
+import { createServer, type ServerHttp2Stream } from "node:http2";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { expect, it } from "vitest";
 import { Dialler, dialLimits, type Transport } from "./dial.ts";
@@ -7,7 +7,7 @@ import { Dialler, dialLimits, type Transport } from "./dial.ts";
 async function refusing(transport: Transport, retryAfter: string) {
 	const server =
 		transport === "http2"
-			? createServer().on("stream", (stream) =>
+			? createServer().on("stream", (stream: ServerHttp2Stream) =>
 					stream.respond({ ":status": 503, "retry-after": retryAfter }, { endStream: true }),
 				)
 			: createTcpServer((socket) => {
