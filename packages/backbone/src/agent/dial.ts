@@ -41,6 +41,8 @@ export type Dialled =
 export const dialLimits = {
 	timeoutMs: 10_000,
 	maxAnswerBytes: 16 * 1024,
+	/** The most that a server's Retry-After is heeded. */
+	maxRetryAfterMs: 300_000,
 	/** Of an HTTP/2 session and of each stream: a window of 64 KB would hold a stream to window / RTT. */
 	windowBytes: 16 * 1024 * 1024,
 	maxWebSocketBytes: 256 * 1024,
@@ -164,13 +166,12 @@ export class Dialler {
 				resolve({ ok: true, channel: createWebSocketStream(ws) });
 			});
 			ws.once("unexpected-response", (_request, response) => {
-				const retryAfter = Number(response.headers["retry-after"] ?? 0);
 				response.resume();
 				resolve({
 					ok: false,
 					status: response.statusCode ?? 0,
 					message: `the server answered ${response.statusCode}`,
-					retryAfterMs: retryAfter * 1000,
+					retryAfterMs: retryAfterMs(response.headers["retry-after"]),
 				});
 				ws.terminate();
 			});
@@ -226,7 +227,7 @@ export class Dialler {
 					ok: false,
 					status,
 					message: `the server answered ${status}`,
-					retryAfterMs: Number(answer["retry-after"] ?? 0) * 1000,
+					retryAfterMs: retryAfterMs(answer["retry-after"]),
 				});
 			});
 		});
@@ -242,7 +243,11 @@ function unreachable(message: string): Dialled {
 }
 
 function refused(status: number, head: string, body: string): Dialled {
-	const retryAfter = Number(/\r\nretry-after: *(\d+)/i.exec(head)?.[1] ?? 0);
 	const message = /"message":"((?:[^"\\]|\\.)*)"/.exec(body)?.[1] ?? `the server answered ${status}`;
-	return { ok: false, status, message, retryAfterMs: retryAfter * 1000 };
+	return { ok: false, status, message, retryAfterMs: retryAfterMs(/\r\nretry-after: *(.*)/i.exec(head)?.[1]) };
+}
+
+/** Of seconds; a date, which some proxies give, is left to the backoff. */
+function retryAfterMs(field: string | undefined): number {
+	return /^\d+$/.test(field ?? "") ? Math.min(dialLimits.maxRetryAfterMs, Number(field) * 1000) : 0;
 }

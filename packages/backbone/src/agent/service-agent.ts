@@ -78,6 +78,8 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 	readonly #id: string;
 	readonly #backoff: Backoff;
 	readonly #links = new Set<TunnelLink>();
+	/** Those that get no further stream, and finish what they carry. */
+	readonly #leaving = new Set<TunnelLink>();
 	/** Links without a stream. */
 	readonly #idle = new Set<TunnelLink>();
 	/** Those that may still get lanes. */
@@ -125,11 +127,11 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 	/** From the next stream on; links finish what they carry and are dialled anew, so that nothing stays with the old target. */
 	retarget(target: Target): void {
 		this.#options = { ...this.#options, target };
-		const links = [...this.#links];
-		this.#links.clear();
-		this.#idle.clear();
 		this.#shared.clear();
-		for (const link of links) link.goAway(closeCodes.draining, "the target has changed");
+		for (const link of [...this.#links]) {
+			this.#retire(link);
+			link.goAway(closeCodes.draining, "the target has changed");
+		}
 		this.#balance();
 	}
 
@@ -140,15 +142,27 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 		this.#retry?.cancel();
 		for (const link of this.#links) link.goAway(closeCodes.draining, "the agent is stopping");
 		for (const link of [...this.#idle]) if (link.isIdle) this.#idle.delete(link);
-		if (this.#links.size > 0) {
+		if (!this.#isDone) {
+			let late: Timer | undefined;
 			await new Promise<void>((resolve) => {
 				this.#whenClosed = resolve;
-				this.#deps.clock.after(graceMs, resolve);
+				late = this.#deps.clock.after(graceMs, resolve);
 			});
+			late?.cancel();
 		}
 		this.#sweep?.cancel();
-		for (const link of [...this.#links]) link.close("the agent is stopping");
+		for (const link of [...this.#links, ...this.#leaving]) link.close("the agent is stopping");
 		this.#dialler.close();
+	}
+
+	get #isDone(): boolean {
+		return this.#links.size + this.#leaving.size === 0;
+	}
+
+	/** It gets no further stream. */
+	#retire(link: TunnelLink): void {
+		this.#idle.delete(link);
+		if (this.#links.delete(link)) this.#leaving.add(link);
 	}
 
 	/** Dials while too few are ready. */
@@ -183,7 +197,6 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 			dialled.channel.destroy();
 			return;
 		}
-		this.#backoff.reset();
 		if (this.#transport === "shared")
 			this.#shared.add(new SharedConnection(dialled.channel, this, this.#now, this.#deps.windows));
 		else {
@@ -254,6 +267,8 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 			case FrameType.welcome: {
 				const welcome = parseWelcome(payload);
 				if (welcome === null) return link.close("WELCOME that is none");
+				// Not before: a server that has no room takes the connection and lets it go again.
+				this.#backoff.reset();
 				this.#spare = this.#options.spareLinks ?? welcome.spareLinks;
 				this.#maxLinks = welcome.maxLinks;
 				this.#pingMs = welcome.pingMs;
@@ -271,8 +286,7 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 			case FrameType.goAway: {
 				const code = parseNumber(payload);
 				if (code === null) return link.close("GOAWAY without a code");
-				this.#links.delete(link);
-				this.#idle.delete(link);
+				this.#retire(link);
 				if (link.lane !== null) this.#shared.delete(link.lane.shared);
 				if (isPermanentClose(code)) this.#stop(payload.subarray(2).toString("utf8"));
 				else this.#again();
@@ -300,8 +314,9 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 
 	#linkClosed(link: TunnelLink): void {
 		const wasLast = this.#links.delete(link) && this.#links.size === 0;
+		this.#leaving.delete(link);
 		this.#idle.delete(link);
-		if (this.#links.size === 0) this.#whenClosed?.();
+		if (this.#isDone) this.#whenClosed?.();
 		if (this.#closed) return;
 		if (wasLast) {
 			this.#lastFailure = "all links were lost";
@@ -322,7 +337,7 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 	#armSweep(): void {
 		this.#sweep = this.#deps.clock.after(serviceAgentLimits.sweepMs, () => {
 			const now = this.#deps.clock.monotonic();
-			for (const link of [...this.#links])
+			for (const link of [...this.#links, ...this.#leaving])
 				if (now - link.heardAt > this.#pingMs * 3 && !link.channel.isPaused()) link.close("the server is silent");
 			for (const shared of this.#shared) shared.beat();
 			this.#shrink();
@@ -340,8 +355,7 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 		let left = surplus;
 		for (const link of [...this.#idle]) {
 			if (left-- <= 0) break;
-			this.#idle.delete(link);
-			this.#links.delete(link);
+			this.#retire(link);
 			link.goAway(closeCodes.draining, "not needed");
 		}
 	}

@@ -5,6 +5,7 @@ import { type Clock, Lifetime, silentLogger, systemClock } from "@warren/kernel"
 import { fromPortZero, VirtualClock } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { TestBackbone } from "../backbone.testing.ts";
+import { FrameReader } from "../protocol/frames.ts";
 import type { Dialled } from "./dial.ts";
 import { Forwarder } from "./forwarder.ts";
 import { UdpFlows, udpFlowLimits } from "./udp-flows.ts";
@@ -219,6 +220,36 @@ describe("local sources", () => {
 		client.send("x", port, "127.0.0.1");
 		await dialled(4);
 		expect(dials).toHaveLength(4);
+	});
+
+	it("whose datagrams are empty keep no more than so many of them waiting for their link", async () => {
+		const { port, dials, dialled } = await flows(new VirtualClock());
+		const client = await socket();
+		const { maxWaiting } = udpFlowLimits;
+		for (let sent = 0; sent <= 1100; sent++) {
+			client.send("", port, "127.0.0.1");
+			if (sent % 50 !== 0) continue;
+			// Received after those: nothing is lost for want of room on the way.
+			(await socket()).send("x", port, "127.0.0.1");
+			await dialled(sent / 50 + 2);
+		}
+		const [near, far] = duplexPair();
+		const reader = new FrameReader();
+		let data = 0;
+		const last = new Promise<void>((resolve) =>
+			far.on("data", (chunk: Buffer) => {
+				const onData = (piece: Buffer) => {
+					data += 1;
+					if (String(piece) === "last") resolve();
+				};
+				reader.feed(chunk, { reading: true, onData, onControl: () => {} });
+			}),
+		);
+		dials[0]?.({ ok: true, channel: near });
+		await new Promise(setImmediate);
+		client.send("last", port, "127.0.0.1");
+		await last;
+		expect(data).toBe(maxWaiting + 1);
 	});
 
 	it("beyond 64 that wait for their links are dropped until one has been answered", async () => {

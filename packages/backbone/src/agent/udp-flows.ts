@@ -15,6 +15,8 @@ export const udpFlowLimits = {
 	maxDialling: 64,
 	/** Datagrams of one flow that wait for its link. */
 	maxWaitingBytes: 64 * 1024,
+	/** …and how many: an empty one has no bytes. */
+	maxWaiting: 1024,
 	/** Of one link, not sent yet: UDP drops rather than waits. */
 	maxBacklogBytes: 1024 * 1024,
 	/** After a refusal the datagrams of its flow are dropped for so long, or for as long as the backbone says. */
@@ -157,7 +159,8 @@ class UdpFlow implements StreamUser {
 			if (this.#link.bufferedBytes < udpFlowLimits.maxBacklogBytes) this.#link.write(bytes);
 			return;
 		}
-		if (this.#waitingBytes + bytes.length > udpFlowLimits.maxWaitingBytes) return;
+		const { maxWaiting, maxWaitingBytes } = udpFlowLimits;
+		if (this.#waiting.length >= maxWaiting || this.#waitingBytes + bytes.length > maxWaitingBytes) return;
 		this.#waiting.push(bytes);
 		this.#waitingBytes += bytes.length;
 	}

@@ -4,6 +4,7 @@ import { VirtualClock } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { TestBackbone } from "../backbone.testing.ts";
 import { encodeFrame, FrameType } from "../protocol/frames.ts";
+import { visitorLimits } from "../server/visitor-endpoint.ts";
 import { Visitor } from "./visitor.ts";
 
 let server: TestBackbone;
@@ -66,6 +67,54 @@ describe("a visitor", () => {
 			expect(await text(stream)).toBe("still there");
 		},
 	);
+
+	const linkTo = async (backbone: TestBackbone, service: string) => {
+		const { credential } = await backbone.principal(service);
+		const client = await backbone.client();
+		client.send(
+			`GET /forward/${service} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: warren-tunnel\r\nx-backbone-principal: ${credential}\r\n\r\n`,
+		);
+		await client.until(/^HTTP\/1\.1 101[\s\S]*\r\n\r\n/);
+		return client;
+	};
+
+	it("loses its link when it asks for no stream in time, and keeps one that carries a stream", async () => {
+		const clock = new VirtualClock(Date.now());
+		await using backbone = await TestBackbone.open({}, undefined, { clock });
+		const echo = await backbone.tcp((socket) => socket.pipe(socket));
+		await backbone.agent("echo", echo.port, { kind: "tcp" });
+		using silent = await linkTo(backbone, "echo");
+		using busy = await linkTo(backbone, "echo");
+		busy.send(encodeFrame(FrameType.open, '{"kind":"tcp"}'));
+		busy.send(encodeFrame(FrameType.data, "first"));
+		await busy.until(/first/);
+		await clock.advance(visitorLimits.idleMs - 1);
+		silent.send(encodeFrame(FrameType.ping, "12345678"));
+		await silent.until(/12345678/);
+		await clock.advance(1);
+		await silent.closed();
+		await clock.advance(3 * visitorLimits.idleMs);
+		busy.send(encodeFrame(FrameType.data, "second"));
+		await busy.until(/second/);
+	});
+
+	it("that reads no refusal of the streams it asks for loses its link, and fills no memory", async () => {
+		await server.token("nobody", "tcp");
+		using rude = await linkTo(server, "nobody");
+		const { socket } = rude;
+		socket.pause();
+		// Its end comes as a fault, too.
+		const gone = new Promise((resolve) => socket.once("close", resolve));
+		const one = [encodeFrame(FrameType.open, '{"kind":"tcp"}'), encodeFrame(FrameType.reset, Buffer.alloc(2))];
+		const many = Buffer.concat(Array.from({ length: 4096 }, () => one).flat());
+		const most = 64 * 1024 * 1024;
+		let sent = 0;
+		while (!socket.destroyed && sent < most) {
+			sent += many.length;
+			if (!socket.write(many)) await Promise.race([new Promise((resolve) => socket.once("drain", resolve)), gone]);
+		}
+		expect(sent).toBeLessThan(most);
+	});
 
 	it("is refused without a grant, and after it was taken away", async () => {
 		await echoService();

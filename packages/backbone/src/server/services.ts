@@ -74,6 +74,8 @@ export class Services implements Closeable {
 	readonly #rows = new Map<string, string>();
 	readonly #late: (fault: unknown) => void;
 	#news: Closeable | undefined;
+	/** Tokens and services that went: whoever was let in meanwhile may have come with one of them. */
+	#gone = 0;
 
 	private constructor(
 		db: Kysely<BackboneTables>,
@@ -101,7 +103,8 @@ export class Services implements Closeable {
 		for (const { name } of await db.selectFrom("backbone_services").select("name").execute())
 			await services.#load(name);
 		services.#news = changes.hear((change) => {
-			if (change.of === "service") services.#load(change.name).catch(services.#late);
+			if (change.of === "token") services.#gone += 1;
+			else if (change.of === "service") services.#load(change.name).catch(services.#late);
 		});
 		return services;
 	}
@@ -115,6 +118,11 @@ export class Services implements Closeable {
 
 	close(): void {
 		void this.#news?.close();
+	}
+
+	/** Grows with each token or service that goes: what was authenticated before holds while it stays the same. */
+	get goneCount(): number {
+		return this.#gone;
 	}
 
 	get(name: string): ActiveService | null {
@@ -305,6 +313,7 @@ export class Services implements Closeable {
 		if (row === undefined) {
 			this.#rows.delete(name);
 			this.#byName.delete(name);
+			this.#gone += 1;
 		} else {
 			const active = activeService(
 				{

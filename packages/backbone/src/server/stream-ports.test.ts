@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { fromPortZero, RawClient, VirtualClock } from "@warren/testkit";
 import { expect, it } from "vitest";
 import { SharedState, TestBackbone } from "../backbone.testing.ts";
+import { encodeCoded, FrameReader, FrameType, ResetCode } from "../protocol/frames.ts";
 import { streamLimits } from "./stream-ports.ts";
 
 it("a service's port that somebody else has when the server starts is said, and taken once it is free", async () => {
@@ -89,4 +90,69 @@ it("a datagram from port 0, where nothing can be sent, goes nowhere and harms no
 	expect([String(answer), heard]).toEqual(["hers", ["hers"]]);
 	client.close();
 	echo.close();
+});
+
+/** An agent of a UDP service that dials no link by itself. */
+async function rudeAgent(clock: VirtualClock) {
+	const server = await TestBackbone.open({}, undefined, { clock });
+	const token = await server.token("dns", "udp");
+	const { port } = (await server.api("GET", "/admin/api/services")).json.services[0] as { port: number };
+	const park = async () => {
+		const client = await server.client();
+		client.send(
+			`GET /tunnel HTTP/1.1\r\nHost: mos.test\r\nConnection: Upgrade\r\nUpgrade: warren-tunnel\r\nAuthorization: Bearer ${token}\r\nx-warren-agent: rude-agent\r\n\r\n`,
+		);
+		await client.until(/"pingMs":\d+\}/);
+		return client;
+	};
+	return { server, port, park, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+}
+
+async function source() {
+	const socket = createSocket("udp4").bind(0, "127.0.0.1");
+	await once(socket, "listening");
+	return socket;
+}
+
+it("empty datagrams keep no more than so many of them waiting for a link", async () => {
+	await using agent = await rudeAgent(new VirtualClock(Date.now()));
+	const { port } = agent;
+	using first = await agent.park();
+	await using served = await source();
+	await using waits = await source();
+	served.send("0;", port, "127.0.0.1");
+	await first.until(/0;/);
+	const { maxWaiting } = streamLimits;
+	for (let sent = 1; sent <= maxWaiting + 100; sent++) {
+		waits.send("", port, "127.0.0.1");
+		if (sent % 50 !== 0) continue;
+		// Received after those: nothing is lost for want of room on the way.
+		served.send(`${sent};`, port, "127.0.0.1");
+		await first.until(new RegExp(`${sent};`));
+	}
+	using second = await agent.park();
+	await second.until(/"kind":"udp"/);
+	waits.send("last", port, "127.0.0.1");
+	const seen = await second.until(/last/);
+	let data = 0;
+	const sink = { reading: true, onData: () => void (data += 1), onControl: () => {} };
+	const frames = Buffer.from(seen.slice(seen.indexOf("\r\n\r\n") + 4), "latin1");
+	expect(new FrameReader().feed(frames, sink)).toBe(null);
+	expect(data).toBe(maxWaiting + 1);
+});
+
+it("a source of datagrams that is refused leaves no timer behind", async () => {
+	const clock = new VirtualClock(Date.now());
+	await using agent = await rudeAgent(clock);
+	using link = await agent.park();
+	const before = clock.pending;
+	await using client = await source();
+	for (let turn = 1; turn <= 3; turn++) {
+		client.send(`${turn};`, agent.port, "127.0.0.1");
+		await link.until(new RegExp(`${turn};`));
+		link.send(encodeCoded(FrameType.reset, ResetCode.refused, "no"));
+		// Answered in kind.
+		await link.until(new RegExp(`(\\x03\\x00\\x00\\x02[\\s\\S]*){${turn}}`));
+	}
+	expect(clock.pending).toBe(before);
 });

@@ -28,6 +28,8 @@ export const streamLimits = {
 	udpIdleMs: 60_000,
 	/** Bytes of a visitor that wait for a link. */
 	maxWaitingBytes: 64 * 1024,
+	/** …and how many: an empty datagram has no bytes. */
+	maxWaiting: 1024,
 	maxUdpBacklogBytes: 1024 * 1024,
 	/** A port that somebody else has is tried again this often. */
 	retryMs: 5_000,
@@ -314,12 +316,13 @@ class UdpClient implements StreamUser {
 	#parts: Buffer[] = [];
 	#heardAt: number;
 	#closed = false;
+	#idle: Timer;
 
 	constructor(source: UdpSource, gone: () => void) {
 		this.#source = source;
 		this.#gone = gone;
 		this.#heardAt = source.clock.monotonic();
-		this.#watchIdle();
+		this.#idle = this.#watchIdle();
 	}
 
 	datagram(bytes: Buffer): void {
@@ -331,7 +334,8 @@ class UdpClient implements StreamUser {
 				link.write(bytes);
 			return;
 		}
-		if (this.#waitingBytes + bytes.length > streamLimits.maxWaitingBytes) return;
+		const { maxWaiting, maxWaitingBytes } = streamLimits;
+		if (this.#waiting.length >= maxWaiting || this.#waitingBytes + bytes.length > maxWaitingBytes) return;
 		this.#waiting.push(bytes);
 		this.#waitingBytes += bytes.length;
 	}
@@ -358,6 +362,8 @@ class UdpClient implements StreamUser {
 	close(): void {
 		if (this.#closed) return;
 		this.#closed = true;
+		this.#idle.cancel();
+		this.#waiting = [];
 		this.#gone();
 		const link = this.#lease?.link;
 		if (link !== undefined && link.user === this) link.reset(ResetCode.cancelled, "idle");
@@ -381,12 +387,11 @@ class UdpClient implements StreamUser {
 	}
 	onDrain(): void {}
 
-	#watchIdle(): void {
+	#watchIdle(): Timer {
 		const { clock } = this.#source;
-		clock.after(streamLimits.udpIdleMs, () => {
-			if (this.#closed) return;
-			if (clock.monotonic() - this.#heardAt >= streamLimits.udpIdleMs) return this.close();
-			this.#watchIdle();
+		return clock.after(streamLimits.udpIdleMs, () => {
+			if (clock.monotonic() - this.#heardAt >= streamLimits.udpIdleMs) this.close();
+			else this.#idle = this.#watchIdle();
 		});
 	}
 }

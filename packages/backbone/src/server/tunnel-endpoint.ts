@@ -38,6 +38,8 @@ export type Admission =
 			readonly tokenId: string;
 			readonly agent: string;
 			readonly name: string;
+			/** Of services, when its token was looked up. */
+			readonly goneCount: number;
 	  }
 	| {
 			readonly ok: false;
@@ -77,6 +79,7 @@ export class TunnelEndpoint {
 		const waitMs = this.#failures.waitMs(facts.address);
 		if (waitMs > 0) return no(429, "too_many", "Too many wrong tokens from this address.", waitMs);
 		const bearer = /^Bearer +([A-Za-z0-9_-]{1,200})$/i.exec(facts.authorization ?? "");
+		const { goneCount } = this.#deps.services;
 		const found = bearer === null ? null : await this.#deps.services.authenticate(bearer[1] as string);
 		if (found === null) {
 			this.#failures.take(facts.address);
@@ -87,12 +90,12 @@ export class TunnelEndpoint {
 			return no(400, "bad_request", `An agent says who it is in ${agentHeader}: 8 to 64 of A-Z a-z 0-9 _ -.`);
 		if (name !== null && !/^[A-Za-z0-9._-]{1,64}$/.test(name))
 			return no(400, "bad_request", `${agentNameHeader} is 1 to 64 of A-Z a-z 0-9 . _ -.`);
-		return { ok: true, service: found.service, tokenId: found.tokenId, agent, name: name ?? "" };
+		return { ok: true, service: found.service, tokenId: found.tokenId, agent, name: name ?? "", goneCount };
 	}
 
-	/** Parks a channel whose agent was admitted. */
+	/** Parks a channel whose agent was admitted. Where a token went meanwhile, the agent has to dial again. */
 	async park(channel: Duplex, admission: Admission & { ok: true }, facts: AgentFacts): Promise<void> {
-		const { pool } = this.#deps;
+		const { pool, services } = this.#deps;
 		const { service } = admission;
 		const welcome: Welcome = {
 			service: service.name,
@@ -103,6 +106,7 @@ export class TunnelEndpoint {
 			pingMs: agentLimits.pingMs,
 		};
 		if (channel.destroyed) return;
+		if (services.goneCount !== admission.goneCount) return void channel.destroy();
 		const attached = pool.attach(service.name, channel, {
 			id: admission.agent,
 			name: admission.name,
@@ -137,7 +141,6 @@ export class TunnelEndpoint {
 		this.admit(facts)
 			.then(async (admission) => {
 				if (socket.destroyed) return;
-				socket.off("error", left);
 				if (!admission.ok) return refuse(socket, head, admission);
 				socket.setKeepAlive(true, 30_000);
 				const isBare = transport !== "websocket";
@@ -147,6 +150,8 @@ export class TunnelEndpoint {
 				if (channel === null) return;
 				if (isBare && rest !== null) socket.unshift(rest);
 				await this.park(channel, admission, facts);
+				// From now on its link hears that.
+				socket.off("error", left);
 				socket.resume();
 			})
 			.catch((fault: unknown) => {

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { type Clock, type Logger, messageOf, parseTraceparent, type Tracer } from "@warren/kernel";
+import { type Clock, type Logger, messageOf, parseTraceparent, type Timer, type Tracer } from "@warren/kernel";
 import type { Caller, Callers } from "../identity/callers.ts";
 import { forwardPath, serviceKindHeader, tunnelProtocol } from "../protocol/endpoint.ts";
 import { type OpenRequest, ResetCode } from "../protocol/frames.ts";
@@ -13,6 +13,13 @@ import type { ActiveService, Services } from "./services.ts";
 import { takeLink } from "./stream-ports.ts";
 import { carried, endStreamSpan } from "./stream-span.ts";
 import { acceptUpgrade, refuse } from "./tunnel-endpoint.ts";
+
+export const visitorLimits = {
+	/** A link that carries no stream for so long ends. */
+	idleMs: 30_000,
+	/** What of earlier streams may wait to be read when another one is asked for: a backlog of datagrams at most. */
+	maxUnreadBytes: 2 * 1024 * 1024,
+} as const;
 
 export interface VisitorEndpointDeps {
 	readonly clock: Clock;
@@ -93,15 +100,27 @@ export class VisitorEndpoint {
 			onOpen: (link, open) => this.#open(link, open, { service, caller, socket, address }),
 			onIdle: () => {},
 			onControl: () => {},
-			onClosed: (closed) => void this.#running.delete(closed),
+			onClosed: (closed) => {
+				this.#running.delete(closed);
+				idle?.cancel();
+			},
 		};
 		const link = new TunnelLink(socket, owner, () => this.#deps.clock.monotonic());
+		let idle: Timer | null = null;
+		const watch = () => {
+			idle = this.#deps.clock.after(visitorLimits.idleMs, () => {
+				if (link.user === null) link.close(`no stream for ${visitorLimits.idleMs} ms`);
+				else watch();
+			});
+		};
+		if (link.isOpen) watch();
 		this.#running.set(link, { service: name, principalId: caller.principal?.principal_id ?? null, address });
 		if (link.isOpen) socket.resume();
 	}
 
 	#open(visitor: TunnelLink, open: OpenRequest, { service, caller, socket, address }: Visit): void {
 		const { kind } = service;
+		if (visitor.bufferedBytes > visitorLimits.maxUnreadBytes) return visitor.close("answers that nobody reads");
 		if ((kind !== "tcp" && kind !== "udp") || open.kind !== kind)
 			return visitor.reset(ResetCode.protocol, `"${service.name}" is a service of kind ${kind}`);
 		if (Math.max(caller.requests?.take("") ?? 0, service.requests?.take("") ?? 0) > 0)

@@ -39,6 +39,9 @@ export interface LinkOwner {
 /** Code of `onBroken` when the whole link is gone: no frame carries it. */
 export const linkLost = 0;
 
+/** Pongs that may wait for a reader who takes nothing: whoever pings for a reason waits for its pong before the next one. */
+export const maxWaitingPongs = 1024;
+
 /** Small payloads travel in one buffer with their header; above it a copy costs more than a second write. */
 export const copyBelowBytes = 8 * 1024;
 
@@ -87,6 +90,8 @@ export class TunnelLink implements LaneUser {
 	readonly #reader = new FrameReader();
 	readonly #now: () => number;
 	#blocked = false;
+	/** Written since the channel last took what it was given. */
+	#waitingPongs = 0;
 	#heardAt: number;
 
 	constructor(channel: Duplex | Lane, owner: LinkOwner, now: () => number) {
@@ -109,6 +114,7 @@ export class TunnelLink implements LaneUser {
 
 	onRoom(): void {
 		this.#blocked = false;
+		this.#waitingPongs = 0;
 		this.user?.onDrain();
 	}
 
@@ -294,8 +300,8 @@ export class TunnelLink implements LaneUser {
 				return this.#settle();
 			}
 			case FrameType.ping:
-				// A reader that never drains its pongs is cut by the sweep of whoever pings.
-				this.channel.write(encodeFrame(FrameType.pong, payload.subarray(0, 8)));
+				if (this.channel.write(encodeFrame(FrameType.pong, payload.subarray(0, 8)))) this.#waitingPongs = 0;
+				else if (++this.#waitingPongs > maxWaitingPongs) this.close("pings whose pongs nobody takes");
 				return;
 			case FrameType.pong:
 				this.pingedAt = 0;

@@ -40,7 +40,8 @@ export class AgentPool implements Closeable {
 		facts: { id: string; name: string; address: string; transport: string; tokenId: string; at: number },
 	): { readonly link: TunnelLink; readonly agent: Agent } | null {
 		const agents = this.of(service);
-		let agent = agents.agents.find((each) => each.id === facts.id && !each.draining);
+		// An agent ends with its token: whoever comes with another one is another agent, whatever it calls itself.
+		let agent = agents.agents.find((each) => each.id === facts.id && each.tokenId === facts.tokenId && !each.draining);
 		if (agent === undefined) {
 			if (agents.agents.length >= agentLimits.maxAgentsPerService) return null;
 			if (facts.name !== "") this.replace(service, facts.name, facts.id);

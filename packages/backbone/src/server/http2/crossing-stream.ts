@@ -83,7 +83,12 @@ export class CrossingStream implements StreamUser {
 		stream.on("data", (chunk: Buffer) => this.#toService(chunk));
 		stream.on("end", () => this.#bodyEnded());
 		stream.on("drain", () => this.#lease?.link.resume());
-		stream.on("wantTrailers", () => stream.sendTrailers(fieldsOf(this.#answer?.trailers ?? "")));
+		stream.on("wantTrailers", () => stream.sendTrailers(passedTrailers(fieldsOf(this.#answer?.trailers ?? ""))));
+		// One that was reset without an error closes only once what is unread of it was read, and takes no answer before.
+		stream.on("aborted", () => {
+			this.#finish("the client's stream is over");
+			stream.resume();
+		});
 		stream.on("close", () => this.#finish("the client's stream is over"));
 		stream.pause();
 	}
@@ -173,14 +178,14 @@ export class CrossingStream implements StreamUser {
 			if (head.status === 101) return this.#badAnswer("it switches protocols, and nobody asked it to");
 			if (head.status >= 200) return this.#begun(head, rest);
 			const { stream } = this.request;
-			if (!stream.destroyed) stream.additionalHeaders({ ":status": head.status });
+			if (!stream.closed) stream.additionalHeaders({ ":status": head.status });
 			bytes = rest;
 		}
 	}
 
 	#begun(head: ResponseHead, rest: Buffer | null): void {
 		const { stream, swap } = this.request;
-		if (stream.destroyed) return this.#finish("the client's stream is over");
+		if (stream.closed) return this.#finish("the client's stream is over");
 		const answer = new AnswerBody(head.body, 2);
 		this.#answer = answer;
 		if (head.body.kind === "length") this.#lease?.link.expect(head.body.bytes);

@@ -54,6 +54,10 @@ describe("P2: a head of HTTP/2 as one of HTTP/1.1", () => {
 		const fields = fieldsOf("X-A: 1\r\nx-a: 2\r\nSet-Cookie: a\r\nset-cookie: b\r\n");
 		expect(fields).toEqual({ "x-a": "1, 2", "set-cookie": ["a", "b"] });
 		expect(linesOfFields({ ...fields, ":status": "200" })).toBe("x-a: 1, 2\r\nset-cookie: a\r\nset-cookie: b\r\n");
+		expect(Object.entries(fieldsOf("Constructor: 1\r\n__proto__: 2\r\n"))).toEqual([
+			["constructor", "1"],
+			["__proto__", "2"],
+		]);
 		expect(linesOfFields({ x: "a\r\ny: b" })).toBe(null);
 		expect(linesOfFields({ "x y": "a" })).toBe(null);
 	});

@@ -61,7 +61,8 @@ export function headText(raw: readonly string[], endsAfterHead: boolean): string
 
 /** Lines of HTTP/1.1 as fields of HTTP/2. What is said several times becomes a list; Set-Cookie, which has none, an array. */
 export function fieldsOf(lines: string): IncomingHttpHeaders {
-	const fields: IncomingHttpHeaders = {};
+	// Without what every object has: "constructor" is a name like others.
+	const fields: IncomingHttpHeaders = Object.create(null);
 	for (const line of lines.split("\r\n")) {
 		const colon = line.indexOf(":");
 		if (colon <= 0) continue;

@@ -66,7 +66,7 @@ export function forwardedHeaders(
 export function answerHeaders(headers: IncomingHttpHeaders, afterUrlToken: boolean): IncomingHttpHeaders {
 	const out: IncomingHttpHeaders = {};
 	for (const [name, value] of Object.entries(headers))
-		if (!dropped.has(name) && !isReservedName(name)) out[name] = value;
+		if (!dropped.has(name) && !isReservedName(name) && name !== "te") out[name] = value;
 	if (afterUrlToken) out["referrer-policy"] = "no-referrer";
 	return out;
 }

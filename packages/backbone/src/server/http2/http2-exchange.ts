@@ -66,6 +66,11 @@ export class Http2Exchange {
 		stream.on("wantTrailers", () => {
 			stream.sendTrailers(this.#answerTrailers);
 		});
+		// One that was reset without an error closes only once what is unread of it was read, and takes no answer before.
+		stream.on("aborted", () => {
+			this.#finish(constants.NGHTTP2_CANCEL);
+			stream.resume();
+		});
 		stream.on("close", () => this.#finish(constants.NGHTTP2_CANCEL));
 		// Until somebody takes it.
 		stream.pause();
@@ -93,7 +98,7 @@ export class Http2Exchange {
 		to.on("error", () => {});
 		to.on("wantTrailers", () => to.sendTrailers(passedTrailers(this.request.arrived.trailers)));
 		to.on("headers", (interim) => {
-			if (!stream.destroyed && !stream.headersSent) stream.additionalHeaders({ ":status": interim[":status"] ?? 100 });
+			if (!stream.closed && !stream.headersSent) stream.additionalHeaders({ ":status": interim[":status"] ?? 100 });
 		});
 		to.on("response", (answer, flags) => this.#answer(to, answer, flags));
 		to.on("trailers", (received) => {
@@ -139,7 +144,7 @@ export class Http2Exchange {
 		flags: number,
 	): void {
 		const { stream, afterUrlToken } = this.request;
-		if (stream.destroyed || stream.headersSent) return;
+		if (stream.closed || stream.headersSent) return;
 		const { front } = this.#deps;
 		this.#status = Number(answer[":status"]);
 		this.deadline = front.now + front.limits.idleTimeoutMs;

@@ -103,7 +103,7 @@ export class Http2Front implements Closeable {
 		if ("refused" in head) return refuseStream(stream, head.status, headRefusalCode(head.status), head.message);
 		const arrival = arrivalOf(front, session.socket, session.pinned);
 		const admission = await admit(front, arrival, head);
-		if (stream.destroyed) return;
+		if (stream.closed) return;
 		switch (admission.kind) {
 			case "refused": {
 				const { service, status, code, message, retryAfterMs } = admission;
@@ -182,7 +182,7 @@ export class Http2Front implements Closeable {
 		} as const;
 		const { endpoint } = this.#deps;
 		const admission = await endpoint.admit(facts);
-		if (stream.destroyed) return;
+		if (stream.closed) return;
 		if (!admission.ok)
 			return refuseStream(stream, admission.status, admission.code, admission.message, admission.retryAfterMs);
 		session.admitAgent();

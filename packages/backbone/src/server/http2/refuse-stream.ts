@@ -11,7 +11,7 @@ export function refuseStream(
 	message: string,
 	retryAfterMs = 0,
 ): void {
-	if (stream.destroyed) return;
+	if (stream.closed) return;
 	if (stream.headersSent) return stream.close(constants.NGHTTP2_CANCEL);
 	answerStream(stream, status, JSON.stringify({ error: code, message }), {
 		"content-type": "application/json",
@@ -26,6 +26,7 @@ export function answerStream(
 	body: string,
 	headers: OutgoingHttpHeaders,
 ): void {
+	if (stream.closed) return;
 	stream.respond({
 		":status": status,
 		"cache-control": "no-store",

@@ -1,0 +1,42 @@
+import { createServer, type ServerHttp2Stream } from "node:http2";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import { expect, it } from "vitest";
+import { Dialler, dialLimits, type Transport } from "./dial.ts";
+
+/** A server that refuses everybody, and says when to come again. */
+async function refusing(transport: Transport, retryAfter: string) {
+	const server =
+		transport === "http2"
+			? createServer().on("stream", (stream: ServerHttp2Stream) =>
+					stream.respond({ ":status": 503, "retry-after": retryAfter }, { endStream: true }),
+				)
+			: createTcpServer((socket) => {
+					socket.on("error", () => {});
+					socket.once("data", () =>
+						socket.end(
+							`HTTP/1.1 503 Away\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: ${retryAfter}\r\n\r\n`,
+						),
+					);
+				});
+	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+	return { url: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`), close: () => server.close() };
+}
+
+const answers: [string, number][] = [
+	["7", 7_000],
+	["Wed, 21 Oct 2026 07:28:00 GMT", 0],
+	["-1", 0],
+	["99999999999999", dialLimits.maxRetryAfterMs],
+];
+
+it.each(
+	(["parked", "shared", "websocket", "http2"] as const).flatMap((transport) =>
+		answers.map((each) => [transport, ...each] as const),
+	),
+)("a refusal over %s with Retry-After: %s is waited out for %d ms", async (transport, retryAfter, retryAfterMs) => {
+	const { url, close } = await refusing(transport, retryAfter);
+	const dialler = new Dialler({ url, tls: {}, transport });
+	expect(await dialler.dial({})).toMatchObject({ ok: false, status: 503, retryAfterMs });
+	dialler.close();
+	close();
+});
