@@ -3,7 +3,7 @@ import type { Route } from "@warren/net";
 import { z } from "zod";
 import { cleanName, maxDeviceNameLength } from "./device-name.ts";
 import { accountsError } from "./errors.ts";
-import { adminOf, answer, nothing, recordTo, userOf } from "./hub-route.ts";
+import { adminOf, answer, nothing, recordTo, signedInOf, userOf } from "./hub-route.ts";
 import { type Invitations, invitationLimits } from "./invitations.ts";
 import type { People } from "./people.ts";
 import { invitedRoles } from "./roles.ts";
@@ -162,6 +162,7 @@ export function meRoutes(deps: {
 			handle: async (context) => {
 				const user = adminOf(context);
 				const body = await context.json(invitationBody);
+				if (body.role === "admin") signedInOf(context, "makes no administrators, who would outlive it");
 				const made = await invitations.make(user.userId, {
 					role: body.role,
 					email: body.email,

@@ -74,6 +74,16 @@ export function meSuite(open: HubSource): void {
 			expect(shown).toEqual(["198.51.100.7", "2001:db8:1:2::/64", "::1"]);
 		});
 
+		it("makes no administrator by an API key, whose end that account would outlive", async () => {
+			await using hub = await TestHub.open(open);
+			const owner = await hub.owner();
+			const { key } = (await hub.call("POST", "/auth/api-key/create", { name: "ci" }, bearer(owner))).body;
+			const admin = await hub.call("POST", "/me/invitations", { role: "admin" }, bearer(key));
+			expect([admin.status, admin.body.error]).toEqual([403, "no_account"]);
+			expect((await hub.call("GET", "/me/invitations", undefined, bearer(key))).body.invitations).toEqual([]);
+			expect((await hub.call("POST", "/me/invitations", { role: "user" }, bearer(key))).status).toBe(201);
+		});
+
 		it("that are revoked lose session and sockets in under a second, and the audit says so", async () => {
 			await using hub = await TestHub.open(open);
 			const owner = await hub.owner();

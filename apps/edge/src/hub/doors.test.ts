@@ -1,6 +1,14 @@
-import { type Authenticator, type DeviceId, type Identity, silentLogger, systemRandom } from "@warren/kernel";
+import {
+	type Authenticator,
+	type DeviceId,
+	type Identity,
+	silentLogger,
+	systemRandom,
+	type UserId,
+} from "@warren/kernel";
 import type { ForwardRoute } from "@warren/net";
 import { openSqliteTables } from "@warren/store";
+import { DocumentsList, type SyncTables, syncSchema } from "@warren/sync";
 import { VirtualClock } from "@warren/testkit";
 import { expect, it } from "vitest";
 import type { RoomStub } from "../platform.ts";
@@ -19,7 +27,9 @@ const authenticator: Authenticator = {
 /** A hub's tables, which outlive its objects; and rooms that write down what they hear. */
 async function openTables() {
 	const clock = new VirtualClock();
-	const { db, close } = await openSqliteTables<AttendanceTable & OwedTable>(":memory:", [attendanceSchema, owedSchema]);
+	const { db, close } = await openSqliteTables<AttendanceTable & OwedTable & SyncTables>(":memory:", [
+		...[attendanceSchema, owedSchema, syncSchema],
+	]);
 	const heard: string[] = [];
 	const deaf = new Set<string>();
 	const roomOf = (room: string) => {
@@ -33,13 +43,10 @@ async function openTables() {
 		};
 		return stub as RoomStub;
 	};
-	const documents = {
-		revision: 0,
-		permit: async (_identity: unknown, id: string) => ({ room: id, access: "read-write", keepsUpdates: true }),
-	};
+	const documents = new DocumentsList({ db: db as never, clock });
 	const open = () => {
 		const deps = { db, clock, random: systemRandom, logger: silentLogger, authenticator, roomOf };
-		const doors = new Doors({ ...deps, documents: documents as never });
+		const doors = new Doors({ ...deps, documents });
 		doors.start();
 		return doors;
 	};
@@ -51,7 +58,7 @@ async function openTables() {
 		const route: ForwardRoute = doors.route({ owner: "hub", credentials: ["session"] });
 		await route.forward({ identity: verdict.identity, params: { id: room } } as never);
 	};
-	return { clock, heard, deaf, open, enter, [Symbol.asyncDispose]: async () => close() };
+	return { clock, heard, deaf, documents, open, enter, [Symbol.asyncDispose]: async () => close() };
 }
 
 it("rooms that do not hear of an ended access are told until they do, also by the hub's next object", async () => {
@@ -91,4 +98,34 @@ it("somebody's rooms are told a part at a time, as many as the platform lets one
 	deaf.clear();
 	await clock.advance(5 * 60_000);
 	expect(new Set(heard).size).toBe(501);
+});
+
+it("whoever changes access to a document of their own keeps nobody out of another; who comes meanwhile has what counts now", async () => {
+	await using hub = await openTables();
+	const { documents } = hub;
+	const doors = hub.open();
+	const mallory = "mallory" as UserId;
+	await documents.create(mallory, { id: "theirs", title: "theirs" });
+	await documents.share(mallory, "theirs", "ada", "read-write");
+	const { permit } = documents;
+	let asked = 0;
+	const during = (change: () => Promise<unknown>) => {
+		asked = 0;
+		documents.permit = async (identity, id) => {
+			const permitted = await permit.call(documents, identity, id);
+			if (++asked < 100) await change();
+			return permitted;
+		};
+	};
+	let isShared = false;
+	during(async () => {
+		isShared = !isShared;
+		await (isShared
+			? documents.share(mallory, "theirs", "bob", "read-only")
+			: documents.unshare(mallory, "theirs", "bob"));
+	});
+	await hub.enter(doors, "ours");
+	expect(asked).toBe(1);
+	during(() => documents.unshare(mallory, "theirs", "ada"));
+	await expect(hub.enter(doors, "theirs")).rejects.toMatchObject({ code: "document_forbidden" });
 });

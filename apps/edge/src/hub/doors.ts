@@ -107,7 +107,7 @@ export class Doors {
 	async #admit(identity: Identity | null, id: string): Promise<Admission> {
 		const { documents } = this.#deps;
 		for (;;) {
-			const { revision } = documents;
+			const revision = documents.revisionOf(id);
 			const { room, access, keepsUpdates } = await this.#access.permit(identity, id);
 			if (identity?.kind !== "user") throw new Error("a document was opened to nobody");
 			const at = this.#checkedAt.get(identity);
@@ -117,7 +117,7 @@ export class Doors {
 				const message = "Your session ended while the document was being opened.";
 				throw new WarrenError("unavailable", message, { status: 503, retryable: true });
 			}
-			if (documents.revision === revision) return { room, access, keepsUpdates, identity, at };
+			if (documents.revisionOf(id) === revision) return { room, access, keepsUpdates, identity, at };
 		}
 	}
 

@@ -53,5 +53,5 @@ export async function memberOf(admission: Admission, acknowledges: boolean): Pro
 }
 
 const discovery = new DiscoveryAccess({
-	documents: { revision: 0, permit: () => Promise.reject(new Error("a document's permit comes with it")) },
+	documents: { revisionOf: () => 0, permit: () => Promise.reject(new Error("a document's permit comes with it")) },
 });

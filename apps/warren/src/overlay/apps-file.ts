@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { HostedApp } from "@warren/overlay/joiner";
 import { z } from "zod";
 import type { DataFolder } from "../config/data-folder.ts";
 
@@ -17,11 +18,15 @@ export function writeApps(data: DataFolder, apps: readonly z.infer<typeof appSch
 }
 
 /** Local services by their UUIDs; none while the file is not there, or not whole. */
-export function readApps(dataPath: string): (z.infer<typeof appSchema> & { host: string })[] {
+export function readApps(dataPath: string): HostedApp[] {
 	const file = appsFile(dataPath);
 	if (!existsSync(file)) return [];
 	try {
-		return appsSchema.parse(JSON.parse(readFileSync(file, "utf8"))).map((app) => ({ ...app, host: "127.0.0.1" }));
+		return appsSchema.parse(JSON.parse(readFileSync(file, "utf8"))).map(({ name, ...app }) => ({
+			...app,
+			host: "127.0.0.1",
+			...(name === undefined ? {} : { name }),
+		}));
 	} catch {
 		// Written by hand: the next change of `warren expose` replaces it.
 		return [];

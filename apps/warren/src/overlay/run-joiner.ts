@@ -6,7 +6,8 @@ import type { JoinerConfig } from "../config/joiner-config.ts";
 import { type MachineJoiner, parseMachineJoiner } from "../config/machine-joiner.ts";
 import { RoleSlots } from "../supervisor/role-slots.ts";
 import { type Processes, runSupervised } from "../supervisor/supervised-role.ts";
-import { appsFile, readApps } from "./apps-file.ts";
+import { appsFile } from "./apps-file.ts";
+import { appsToServe } from "./apps-to-serve.ts";
 import { openJoiner } from "./joiner-role.ts";
 
 const joinerError = defineErrors({ no_coordinator: { status: 503, retryable: true } });
@@ -77,7 +78,7 @@ function portBeside(clock: Clock, processes: Processes): Promise<number> {
 /** With what `warren expose` gives an address, as it changes. */
 async function openWithApps(deps: RoleDeps, config: JoinerConfig) {
 	const file = appsFile(config.data);
-	const apps = () => [...config.apps, ...readApps(config.data)];
+	const apps = () => appsToServe(config.apps, config.data, deps.logger);
 	const joiner = await openJoiner(deps, { ...config, apps: apps() });
 	const change = () =>
 		void joiner

@@ -70,6 +70,15 @@ describe("roles of one process", () => {
 		expect(changes()).toBe(after);
 	});
 
+	it("are all closed, also where one cannot close cleanly", async () => {
+		const { made } = slots();
+		const closed: string[] = [];
+		await made.start("gateway", async () => ({ close: () => void closed.push("gateway") }));
+		await made.start("backbone", async () => ({ close: () => Promise.reject(new Error("the disk is full")) }));
+		await expect(made.close()).rejects.toMatchObject({ errors: [{ message: "the disk is full" }] });
+		expect(closed).toEqual(["gateway"]);
+	});
+
 	it("is not tried any more once it was closed", async () => {
 		const { clock, made } = slots();
 		let tries = 0;

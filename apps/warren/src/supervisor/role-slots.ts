@@ -4,6 +4,7 @@ import {
 	type Closeable,
 	type Condition,
 	type HealthTable,
+	Lifetime,
 	type Logger,
 	messageOf,
 	type Random,
@@ -34,6 +35,7 @@ export const maxConditions = 100;
 export class RoleSlots implements Closeable {
 	readonly #deps: RoleSlotsDeps;
 	readonly #slots: Slot[] = [];
+	readonly #lifetime = new Lifetime();
 
 	constructor(deps: RoleSlotsDeps) {
 		this.#deps = deps;
@@ -41,7 +43,7 @@ export class RoleSlots implements Closeable {
 
 	/** Resolves when it runs, or has failed once. */
 	start(name: string, open: () => Promise<OpenedRole>): Promise<void> {
-		const slot = new Slot(name, open, this.#deps);
+		const slot = this.#lifetime.own(new Slot(name, open, this.#deps));
 		this.#slots.push(slot);
 		return slot.try();
 	}
@@ -50,8 +52,9 @@ export class RoleSlots implements Closeable {
 		return this.#slots.map(({ row, conditions }) => (conditions.length === 0 ? row : { ...row, conditions }));
 	}
 
-	async close(): Promise<void> {
-		for (const slot of [...this.#slots].reverse()) await slot.close();
+	/** Last first. @throws AggregateError when any close failed, after all were tried. */
+	close(): Promise<void> {
+		return this.#lifetime.close();
 	}
 }
 

@@ -40,6 +40,32 @@ it("of two machines that come with one code, one joins", async () => {
 	await tables.close();
 });
 
+it("of two machines that say one name at once, one is certified for it, whether they join or were here", async () => {
+	const { tables, make } = await open();
+	const both = [make(), make()] as const;
+	const certified: (readonly string[])[] = [];
+	const joined = await Promise.all(
+		both.map(async (machines, at) => {
+			const { secret } = await machines.joinCodes.make("u1", joinCodeLimits.lifetimeMs);
+			const hosts = ["raspberrypi.local", `m${at}.local`];
+			return machines.join(secret, { ...facts, hosts }, async (names) => void certified.push(names));
+		}),
+	);
+	expect(certified.filter((names) => names.includes("raspberrypi.local"))).toHaveLength(1);
+	const hosts = ["attic.internal", "raspberrypi.local", "m0.local", "m1.local"];
+	await Promise.all(both.map((machines, at) => machines.update(joined[at]?.machine.nodeId ?? "", { hosts })));
+	const later = await Promise.all(
+		both.map((machines, at) => machines.certifiedHosts(joined[at]?.machine.nodeId ?? "")),
+	);
+	for (const name of hosts)
+		expect(
+			later.filter((names) => names.includes(name)),
+			name,
+		).toHaveLength(1);
+	for (const machines of both) machines.close();
+	await tables.close();
+});
+
 it("a machine that falls silent is told to whoever watches, and so is its return; at the hub's other processes too", async () => {
 	const { tables, clock, make } = await open();
 	const [here, there] = [make(), make()];

@@ -13,8 +13,8 @@ import {
 	type Timer,
 } from "@warren/kernel";
 import { canonicalHost } from "@warren/net";
-import type { Bus } from "@warren/store";
-import type { Kysely } from "kysely";
+import { type Bus, engineOf } from "@warren/store";
+import { type Kysely, sql } from "kysely";
 import { accountsError } from "../errors.ts";
 import type { RevokedFeed } from "../revoked-feed.ts";
 import type { AccountsTables } from "../schema.ts";
@@ -61,6 +61,11 @@ export type MachineChange =
 const changedSubject = "accounts.machines";
 
 type Row = AccountsTables["accounts_machines"];
+
+interface OwnHosts {
+	readonly hosts: readonly string[];
+	readonly certified: readonly string[];
+}
 
 /** The machines of this warren: who joined, where each is reached, when it was last heard. */
 export class Machines implements Authenticator, PeerSource, Closeable {
@@ -113,22 +118,25 @@ export class Machines implements Authenticator, PeerSource, Closeable {
 		return this.joinCodes.use(secret, async (ownerId) => {
 			const now = this.#clock.now();
 			const nodeId = facts.nodeId ?? newId(this.#random);
-			await this.#checkRoom(nodeId);
-			const { hosts, certified } = await this.#ownHosts(facts.hosts, nodeId);
-			const issued = await issue(certified, nodeId);
 			const nodeToken = `${nodeTokenPrefix}${newSecret(this.#random)}`;
-			await this.#put({
-				node_id: nodeId,
-				name: facts.name,
-				hosts: JSON.stringify(hosts),
-				certified: JSON.stringify(certified),
-				port: facts.port,
-				version: facts.version,
-				owner_id: ownerId,
-				token_hash: hashToken(nodeToken),
-				joined_at: now,
-				last_seen_at: now,
-				removed_at: null,
+			const issued = await this.#alone(async (db) => {
+				await checkRoom(db, nodeId);
+				const { hosts, certified } = await ownHosts(db, facts.hosts, nodeId);
+				const leaf = await issue(certified, nodeId);
+				await put(db, {
+					node_id: nodeId,
+					name: facts.name,
+					hosts: JSON.stringify(hosts),
+					certified: JSON.stringify(certified),
+					port: facts.port,
+					version: facts.version,
+					owner_id: ownerId,
+					token_hash: hashToken(nodeToken),
+					joined_at: now,
+					last_seen_at: now,
+					removed_at: null,
+				});
+				return leaf;
 			});
 			return { machine: await this.#told(nodeId), nodeToken, issued };
 		});
@@ -140,7 +148,7 @@ export class Machines implements Authenticator, PeerSource, Closeable {
 		const before = await this.#row(nodeId);
 		// It has the CA itself: nobody was there before it.
 		const hosts = JSON.stringify(facts.hosts.map(canonicalHost).slice(0, machineLimits.maxHosts));
-		await this.#put({
+		await put(this.#db, {
 			node_id: nodeId,
 			name: facts.name,
 			hosts,
@@ -158,21 +166,31 @@ export class Machines implements Authenticator, PeerSource, Closeable {
 
 	/** What a machine says of itself now and then; also its heartbeat. @throws WarrenError `unknown_machine`, `bad_name`. */
 	async update(nodeId: string, facts: Partial<MachineFacts>): Promise<Machine> {
-		const before = await this.get(nodeId);
-		const { hosts, certified } = await this.#ownHosts(facts.hosts ?? before.hosts, nodeId);
-		const set = {
-			name: facts.name ?? before.name,
-			hosts: JSON.stringify(hosts),
-			certified: JSON.stringify(certified),
-			port: facts.port ?? before.port,
-			version: facts.version ?? before.version,
+		const row = await this.#standing(nodeId);
+		const before = this.#machineOf(row);
+		const said = facts.hosts ?? before.hosts;
+		const write = async (db: Kysely<AccountsTables>, { hosts, certified }: OwnHosts) => {
+			const set = {
+				name: facts.name ?? before.name,
+				hosts: JSON.stringify(hosts),
+				certified: JSON.stringify(certified),
+				port: facts.port ?? before.port,
+				version: facts.version ?? before.version,
+			};
+			await db
+				.updateTable("accounts_machines")
+				.set({ ...set, last_seen_at: this.#clock.now() })
+				.where("node_id", "=", nodeId)
+				.where("removed_at", "is", null)
+				.execute();
+			return set;
 		};
-		await this.#db
-			.updateTable("accounts_machines")
-			.set({ ...set, last_seen_at: this.#clock.now() })
-			.where("node_id", "=", nodeId)
-			.where("removed_at", "is", null)
-			.execute();
+		const own = await ownHosts(this.#db, said, nodeId);
+		// What is its own already is nobody else's to take: a heartbeat waits for nobody.
+		const set =
+			JSON.stringify(own.certified) === row.certified
+				? await write(this.#db, own)
+				: await this.#alone(async (db) => write(db, await ownHosts(db, said, nodeId)));
 		const changed =
 			set.name !== before.name ||
 			set.hosts !== JSON.stringify(before.hosts) ||
@@ -200,9 +218,8 @@ export class Machines implements Authenticator, PeerSource, Closeable {
 
 	/** What a machine's certificate may name. @throws WarrenError `unknown_machine`. */
 	async certifiedHosts(nodeId: string): Promise<readonly string[]> {
-		await this.get(nodeId);
-		const row = await this.#row(nodeId);
-		return JSON.parse(row?.certified ?? "[]") as string[];
+		const row = await this.#standing(nodeId);
+		return JSON.parse(row.certified) as string[];
 	}
 
 	/** In the order in which they joined. */
@@ -218,10 +235,7 @@ export class Machines implements Authenticator, PeerSource, Closeable {
 
 	/** @throws WarrenError `unknown_machine`. */
 	async get(nodeId: string): Promise<Machine> {
-		const row = await this.#row(nodeId);
-		if (row === undefined || row.removed_at !== null)
-			throw accountsError("unknown_machine", `There is no machine "${nodeId.slice(0, 40)}" in this warren.`);
-		return this.#machineOf(row);
+		return this.#machineOf(await this.#standing(nodeId));
 	}
 
 	/** Each change from now on, a machine's silence too. */
@@ -263,48 +277,20 @@ export class Machines implements Authenticator, PeerSource, Closeable {
 		}
 	};
 
-	/**
-	 * Machines may share names and addresses (two behind one NAT, two called raspberrypi): all are listed, the contested
-	 * ones last. But nobody is certified for what another machine had first: its owner could be impersonated.
-	 * @throws WarrenError `bad_name` when nothing is left that is this machine's own.
-	 */
-	async #ownHosts(
-		said: readonly string[],
-		nodeId: string,
-	): Promise<{ readonly hosts: readonly string[]; readonly certified: readonly string[] }> {
-		const others = await this.#db
-			.selectFrom("accounts_machines")
-			.select(["name", "certified"])
-			.where("removed_at", "is", null)
-			.where("node_id", "<>", nodeId)
-			.execute();
-		const all = [...new Set(said.map(canonicalHost))].slice(0, machineLimits.maxHosts);
-		const holderOf = (host: string) =>
-			isLoopback(host) ? undefined : others.find((row) => (JSON.parse(row.certified) as string[]).includes(host));
-		const certified = all.filter((host) => holderOf(host) === undefined);
-		const contested = all.filter((host) => holderOf(host) !== undefined);
-		const first = contested[0];
-		if (first !== undefined && certified.every(isLoopback))
-			throw accountsError("bad_name", `"${first}" is already a name of the machine ${holderOf(first)?.name}.`, {
-				fix: "Give this machine another name with --name, or remove the other one.",
-			});
-		return { hosts: [...certified, ...contested], certified };
+	/** What a machine may be certified for is read and written by one at a time, of all hubs over these tables. */
+	#alone<T>(work: (db: Kysely<AccountsTables>) => Promise<T>): Promise<T> {
+		return this.#db.transaction().execute(async (transaction) => {
+			if (engineOf(transaction) === "postgres")
+				await sql`lock table accounts_machines in share row exclusive mode`.execute(transaction);
+			return work(transaction);
+		});
 	}
 
-	async #checkRoom(nodeId: string): Promise<void> {
-		const machines = await this.list();
-		const same = machines.find((machine) => machine.nodeId === nodeId);
-		if (same !== undefined) throw accountsError("machine_exists", `This machine is already here, as ${same.name}.`);
-		if (machines.length >= machineLimits.maxMachines)
-			throw accountsError("too_many", `This warren already has ${machineLimits.maxMachines} machines.`);
-	}
-
-	async #put(row: Row): Promise<void> {
-		await this.#db
-			.insertInto("accounts_machines")
-			.values(row)
-			.onConflict((conflict) => conflict.column("node_id").doUpdateSet(row))
-			.execute();
+	async #standing(nodeId: string): Promise<Row> {
+		const row = await this.#row(nodeId);
+		if (row === undefined || row.removed_at !== null)
+			throw accountsError("unknown_machine", `There is no machine "${nodeId.slice(0, 40)}" in this warren.`);
+		return row;
 	}
 
 	#row(nodeId: string): Promise<Row | undefined> {
@@ -369,6 +355,51 @@ export class Machines implements Authenticator, PeerSource, Closeable {
 			hub,
 		};
 	}
+}
+
+/**
+ * Machines may share names and addresses (two behind one NAT, two called raspberrypi): all are listed, the contested
+ * ones last. But nobody is certified for what another machine had first: its owner could be impersonated.
+ * @throws WarrenError `bad_name` when nothing is left that is this machine's own.
+ */
+async function ownHosts(db: Kysely<AccountsTables>, said: readonly string[], nodeId: string): Promise<OwnHosts> {
+	const others = await db
+		.selectFrom("accounts_machines")
+		.select(["name", "certified"])
+		.where("removed_at", "is", null)
+		.where("node_id", "<>", nodeId)
+		.execute();
+	const all = [...new Set(said.map(canonicalHost))].slice(0, machineLimits.maxHosts);
+	const holderOf = (host: string) =>
+		isLoopback(host) ? undefined : others.find((row) => (JSON.parse(row.certified) as string[]).includes(host));
+	const certified = all.filter((host) => holderOf(host) === undefined);
+	const contested = all.filter((host) => holderOf(host) !== undefined);
+	const first = contested[0];
+	if (first !== undefined && certified.every(isLoopback))
+		throw accountsError("bad_name", `"${first}" is already a name of the machine ${holderOf(first)?.name}.`, {
+			fix: "Give this machine another name with --name, or remove the other one.",
+		});
+	return { hosts: [...certified, ...contested], certified };
+}
+
+async function checkRoom(db: Kysely<AccountsTables>, nodeId: string): Promise<void> {
+	const machines = await db
+		.selectFrom("accounts_machines")
+		.select(["node_id", "name"])
+		.where("removed_at", "is", null)
+		.execute();
+	const same = machines.find((machine) => machine.node_id === nodeId);
+	if (same !== undefined) throw accountsError("machine_exists", `This machine is already here, as ${same.name}.`);
+	if (machines.length >= machineLimits.maxMachines)
+		throw accountsError("too_many", `This warren already has ${machineLimits.maxMachines} machines.`);
+}
+
+async function put(db: Kysely<AccountsTables>, row: Row): Promise<void> {
+	await db
+		.insertInto("accounts_machines")
+		.values(row)
+		.onConflict((conflict) => conflict.column("node_id").doUpdateSet(row))
+		.execute();
 }
 
 /** How a node dials it: by the first of its hosts that means the same elsewhere, then by its others. */

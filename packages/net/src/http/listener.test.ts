@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import {
 	type Authenticator,
 	closeCodes,
@@ -10,7 +10,7 @@ import {
 	systemRandom,
 	type Verdict,
 } from "@warren/kernel";
-import { RawClient } from "@warren/testkit";
+import { RawClient, VirtualClock } from "@warren/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { Authority } from "../tls/authority.ts";
@@ -480,6 +480,53 @@ describe("a listener", () => {
 		await upgrading.until(/begun/);
 		upgrading.send(head("GET /ws", handshake));
 		expect(await upgrading.closed()).toMatch(/begun$/);
+	});
+
+	it("without a port waits for the requests of connections that it took over, and cuts what does not end", async () => {
+		const clock = new VirtualClock();
+		const served: string[] = [];
+		const slower: Route = {
+			owner: "test",
+			method: "GET",
+			path: "/slower",
+			credentials: ["none"],
+			handle: async () => {
+				slowEntered();
+				await slow();
+				served.push("slower");
+				return Response.json({ late: true });
+			},
+		};
+		const endless: Route = {
+			...{ owner: "test", method: "GET", path: "/endless", credentials: ["none"] },
+			stream: (_context, _incoming, outgoing) => void outgoing.write("begun"),
+		};
+		for (const path of ["/slower", "/endless"]) {
+			const taking = Listener.detached(
+				{ clock, logger: silentLogger },
+				{ role: "test", hosts: new HostTable(["localhost"]), routes: [slower, endless], authenticator },
+			);
+			const taken: Socket[] = [];
+			const door = createServer((socket) => {
+				taken.push(socket);
+				taking.adopt(socket);
+			});
+			await once(door.listen(0, "127.0.0.1"), "listening");
+			const entered = new Promise<void>((resolve) => {
+				slowEntered = resolve;
+			});
+			using client = await RawClient.open({ port: (door.address() as AddressInfo).port });
+			client.send(head(`GET ${path}`));
+			await (path === "/slower" ? entered : client.until(/begun/));
+			const closing = taking.close();
+			if (path === "/slower") setImmediate(() => letSlowGo());
+			else await clock.advance(listenerLimits.drainMs);
+			await closing;
+			if (path === "/slower") expect(served).toEqual(["slower"]);
+			else expect(taken.map(({ destroyed }) => destroyed)).toEqual([true]);
+			expect(await client.closed()).toMatch(path === "/slower" ? /"late":true/ : /begun/);
+			await new Promise((resolve) => door.close(resolve));
+		}
 	});
 
 	it("holds no more connections than its limit", async () => {

@@ -200,7 +200,7 @@ export class Listener implements Closeable, UpgradeHost {
 		const cut = this.#deps.clock.after(this.#limits.drainMs, () => {
 			this.#sockets.cutAll();
 		});
-		await closed;
+		await Promise.all([closed, this.#sockets.emptied()]);
 		cut.cancel();
 		this.#handshakes.close();
 	}

@@ -13,6 +13,7 @@ export class OpenSockets {
 	/** Those that have asked nothing yet: half a handshake, a browser's connection in reserve. */
 	readonly #unused = new Set<string>();
 	readonly #answers = new WeakMap<Duplex, Set<ServerResponse>>();
+	#onEmpty: () => void = () => {};
 
 	constructor(server: Server | SecureServer) {
 		server.on("connection", (socket: Socket) => {
@@ -23,6 +24,7 @@ export class OpenSockets {
 				if (this.#all.get(ends) !== socket) return;
 				this.#all.delete(ends);
 				this.#unused.delete(ends);
+				if (this.#all.size === 0) this.#onEmpty();
 			});
 		});
 	}
@@ -47,6 +49,14 @@ export class OpenSockets {
 	/** Part of an answer is out, and what else is written would be taken for more of it. */
 	isAnswering(socket: Duplex): boolean {
 		return [...(this.#answers.get(socket) ?? [])].some((answer) => answer.headersSent);
+	}
+
+	/** None is left: also of those that others accepted, which the server does not count. */
+	emptied(): Promise<void> {
+		return new Promise((resolve) => {
+			this.#onEmpty = resolve;
+			if (this.#all.size === 0) resolve();
+		});
 	}
 
 	cutUnused(): void {

@@ -58,8 +58,12 @@ describe("static files", () => {
 		expect(packed.headers.get("content-encoding")).toBe("br");
 		expect(packed.headers.get("vary")).toBe("accept-encoding");
 		expect(brotliDecompressSync(Buffer.from(await packed.arrayBuffer())).toString()).toBe(await plain.text());
-		const refused = files.respond("/index.html", request({ "accept-encoding": "br;q=0" }), {});
-		expect(refused?.headers.get("content-encoding")).toBeNull();
+		const encodingFor = (accepted: string) =>
+			files.respond("/index.html", request({ "accept-encoding": accepted }), {})?.headers.get("content-encoding");
+		for (const taking of ["br", "gzip, br;q=0.5", "BR ; Q=1.0 , gzip", "gzip,br;q=0.001"])
+			expect(encodingFor(taking), taking).toBe("br");
+		for (const refusing of ["br;q=0", "br; q=0", "br ;\tq=0.000, gzip", "br;Q=0 , gzip", "x-br", "gzip;q=1"])
+			expect(encodingFor(refusing), refusing).toBeNull();
 		const linked = files.respond("/assets/app-1a2b.js", request({ "accept-encoding": "br" }), {});
 		expect(linked?.headers.get("content-encoding")).toBeNull();
 		expect(await linked?.text()).toBe("export {}");

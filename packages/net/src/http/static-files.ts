@@ -82,13 +82,15 @@ export class StaticFiles {
 		};
 		if (namesTag(request.headers.get("if-none-match"), file.etag))
 			return new Response(null, { status: 304, headers: common });
-		const brotli =
-			file.compressed !== null && /\bbr\b(?!;q=0(\.0*)?\s*(,|$))/.test(request.headers.get("accept-encoding") ?? "");
+		const brotli = file.compressed !== null && takesBrotli.test(request.headers.get("accept-encoding") ?? "");
 		return new Response(brotli ? file.compressed : file.body, {
 			headers: { ...common, "content-type": file.type, ...(brotli ? { "content-encoding": "br" } : {}) },
 		});
 	}
 }
+
+/** RFC 9110 §12.5.3: a weight of zero refuses, with whatever space around it. */
+const takesBrotli = /(?:^|,)\s*br\s*(?:,|$|;\s*q=(?!0(?:\.0*)?\s*(?:,|$)))/i;
 
 /** A file may have been replaced, and what was made of the former one still stand beside it. */
 function sameAs(body: Buffer, compressed: Buffer<ArrayBuffer>): Buffer<ArrayBuffer> | null {

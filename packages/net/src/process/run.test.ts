@@ -28,6 +28,15 @@ describe("a program that is run to its end", () => {
 		expect(late).toMatchObject({ outcome: "timeout" });
 	});
 
+	it("whose folder is missing, or none, says so of the folder", async () => {
+		for (const cwd of ["/no/such/folder", process.execPath])
+			expect(await run(process.execPath, ["-e", ""], { timeoutMs: 10_000, cwd })).toMatchObject({
+				outcome: "denied",
+				message: expect.stringContaining(`${process.execPath} cannot be run`),
+			});
+		expect(await run("/no/such/program", [], { timeoutMs: 10_000, cwd: "/" })).toMatchObject({ outcome: "missing" });
+	});
+
 	it("that cannot be given its arguments is a value too", async () => {
 		for (const argument of ["x".repeat(4 * 1024 * 1024), "a\0b"])
 			expect(await run(process.execPath, ["-e", "", argument], { timeoutMs: 10_000 })).toMatchObject({

@@ -1,4 +1,5 @@
 import { type ChildProcess, execFile } from "node:child_process";
+import { accessSync, constants as fileConstants, statSync } from "node:fs";
 import { constants } from "node:os";
 import { messageOf } from "@warren/kernel";
 
@@ -14,7 +15,7 @@ export interface RunOptions {
 export type RunResult =
 	/** What a signal ended has the shell's code for it, 128 and its number; the last line of `stderr` names it. */
 	| { readonly outcome: "exited"; readonly code: number; readonly stdout: string; readonly stderr: string }
-	/** The program is not installed, or may not be run, or not with these arguments. */
+	/** The program is not installed, or may not be run, or not with these arguments, or not in that folder. */
 	| { readonly outcome: "missing" | "denied"; readonly message: string }
 	| { readonly outcome: "timeout" | "too-much-output" | "aborted"; readonly message: string };
 
@@ -40,6 +41,8 @@ export function run(file: string, args: readonly string[], options: RunOptions):
 				if (fault === null) return resolve({ outcome: "exited", code: 0, stdout, stderr });
 				const { code, signal } = fault as { code?: number | string | null; signal?: NodeJS.Signals | null };
 				if (typeof code === "number") return resolve({ outcome: "exited", code, stdout, stderr });
+				const folder = folderFault(options.cwd, code);
+				if (folder !== null) return resolve({ outcome: "denied", message: `${file} cannot be run: ${folder}` });
 				if (code === "ENOENT") return resolve({ outcome: "missing", message: `${file} is not installed` });
 				if (code === "EACCES") return resolve({ outcome: "denied", message: `${file} may not be run by this user` });
 				if (code === "ERR_CHILD_PROCESS_STDIO_MAXBUFFER")
@@ -70,4 +73,16 @@ export function run(file: string, args: readonly string[], options: RunOptions):
 		child.stdin?.on("error", () => {});
 		child.stdin?.end(options.input ?? "");
 	});
+}
+
+/** The system says the same of a program and of its folder, whichever is missing or shut. */
+function folderFault(folder: string | undefined, code: string | null | undefined): string | null {
+	if (folder === undefined || (code !== "ENOENT" && code !== "EACCES" && code !== "ENOTDIR")) return null;
+	try {
+		if (!statSync(folder).isDirectory()) return `${folder} is no folder`;
+		accessSync(folder, fileConstants.X_OK);
+		return null;
+	} catch (fault) {
+		return messageOf(fault);
+	}
 }

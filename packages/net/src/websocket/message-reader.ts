@@ -17,6 +17,8 @@ export class MessageReader {
 	readonly #events: ReaderEvents;
 	readonly #maxMessageBytes: number;
 	#rest: Buffer | null = null;
+	/** So much of `#rest` is there. */
+	#restBytes = 0;
 	/** Of a message in several frames. */
 	#pieces: Buffer[] | null = null;
 	#pieceBytes = 0;
@@ -30,17 +32,33 @@ export class MessageReader {
 	/** `chunk` is unmasked in place. */
 	read(chunk: Buffer): void {
 		if (this.#over) return;
-		const bytes = this.#rest === null ? chunk : Buffer.concat([this.#rest, chunk]);
-		this.#rest = null;
-		for (let at = 0; at < bytes.length && !this.#over; ) {
+		const bytes = this.#rest === null ? chunk : this.#joined(this.#rest, chunk);
+		for (let at = 0; at < bytes.length; ) {
 			const end = this.#frame(bytes, at);
-			if (end === 0) {
-				// A copy, so that a few bytes do not keep a whole read alive.
-				this.#rest = Buffer.from(bytes.subarray(at));
-				return;
-			}
+			if (this.#over) return;
+			if (end === 0) return this.#keep(bytes, at);
 			at = end;
 		}
+		this.#rest = null;
+	}
+
+	/** The rest has room to grow into: a frame that comes in many small reads is not copied at each of them. */
+	#joined(rest: Buffer, chunk: Buffer): Buffer {
+		const length = this.#restBytes + chunk.length;
+		let all = rest;
+		if (length > rest.length) {
+			all = Buffer.allocUnsafe(Math.max(length, 2 * rest.length));
+			rest.copy(all, 0, 0, this.#restBytes);
+			this.#rest = all;
+		}
+		chunk.copy(all, this.#restBytes);
+		return all.subarray(0, length);
+	}
+
+	#keep(bytes: Buffer, from: number): void {
+		this.#restBytes = bytes.length - from;
+		// A copy, so that a few bytes do not keep a whole read alive; what is the rest alone stays where it is.
+		if (this.#rest === null || from > 0) this.#rest = Buffer.from(bytes.subarray(from));
 	}
 
 	/** @returns where the frame that begins at `from` ends, 0 when it is not all there. */

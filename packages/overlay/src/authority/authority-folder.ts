@@ -214,9 +214,9 @@ export class AuthorityFolder {
 				},
 			);
 		}
-		const index = this.#index();
-		const known = index.peers[name];
-		if (known === undefined && Object.keys(index.peers).length >= authorityFolderLimits.maxIssued)
+		const before = this.#index();
+		const known = peerIn(before, name);
+		if (known === undefined && Object.keys(before.peers).length >= authorityFolderLimits.maxIssued)
 			throw overlayError("bad_authority", `This CA already has ${authorityFolderLimits.maxIssued} peers.`);
 		const id = known?.id ?? newId(this.#random);
 		const leaf = await this.#authority.issue({
@@ -226,12 +226,16 @@ export class AuthorityFolder {
 			days,
 			usages: hosts.length > 0 ? ["server", "client"] : ["client"],
 		});
+		// As it is now: others were issued or revoked while this one was signed.
+		const index = this.#index();
+		const standing = peerIn(index, name);
+		if (standing?.id !== known?.id) return this.issuePeer(request);
 		const certificate = new X509Certificate(leaf.cert);
 		const serialNumber = certificate.serialNumber.toLowerCase();
 		const notAfter = Date.parse(certificate.validTo);
 		const out = resolve(request.out);
 		mkdirSync(out, { recursive: true, mode: 0o700 });
-		const serials = (known?.serials ?? []).filter((each) => each.notAfter > this.#clock.now());
+		const serials = (standing?.serials ?? []).filter((each) => each.notAfter > this.#clock.now());
 		// First the index: a certificate that nobody knows of could never be revoked.
 		this.#save({
 			...index,
@@ -262,7 +266,7 @@ export class AuthorityFolder {
 	 */
 	async revoke(name: string): Promise<{ readonly file: string; readonly serialNumbers: readonly string[] }> {
 		const index = this.#index();
-		const known = index.peers[name];
+		const known = peerIn(index, name);
 		if (known === undefined)
 			throw overlayError("unknown_peer", `This CA has issued nothing to "${name.slice(0, 80)}".`, {
 				fix: "List the names with: warren ca list",
@@ -277,8 +281,14 @@ export class AuthorityFolder {
 	async writeRevocations(): Promise<string> {
 		const until = this.#clock.now() + authorityFolderLimits.revocationDays * 24 * 3600 * 1000;
 		const file = join(this.#folder, "ca.crl");
-		write(file, await this.#authority.revocationList(this.#index().revoked, until), 0o644);
-		return file;
+		for (;;) {
+			const { revoked } = this.#index();
+			const list = await this.#authority.revocationList(revoked, until);
+			// Another was revoked while this one was signed: the list without it must not be the last one.
+			if (this.#index().revoked.length > revoked.length) continue;
+			write(file, list, 0o644);
+			return file;
+		}
 	}
 
 	list(): { readonly name: string; readonly notAfter: number; readonly serialNumbers: readonly string[] }[] {
@@ -305,6 +315,11 @@ export class AuthorityFolder {
 	#save(index: Index): void {
 		write(join(this.#folder, "index.json"), `${JSON.stringify(index, null, "\t")}\n`, 0o600);
 	}
+}
+
+/** A name may be one that every object answers to, like `constructor`. */
+function peerIn(index: Index, name: string): Index["peers"][string] | undefined {
+	return Object.hasOwn(index.peers, name) ? index.peers[name] : undefined;
 }
 
 /** `Private mesh`, `Private mesh 2`, …: two CAs of one name would be told apart by their keys alone. */

@@ -37,6 +37,28 @@ async function openMesh() {
 type Pair = Awaited<ReturnType<Awaited<ReturnType<typeof openMesh>>["issue"]>>;
 const serverOf = ({ cert, key }: Pair, clientCa: string) => ({ cert, key, clientCa });
 
+describe("a CA's index", () => {
+	it("A2 knows all that is issued and revoked at once, and each name as one machine", async () => {
+		using mesh = await openMesh();
+		const names = ["a", "b", "constructor"];
+		await Promise.all([...names, ...names].map((name) => mesh.issue(name)));
+		const listed = mesh.ca.list();
+		expect(listed.map(({ name, serialNumbers }) => [name, serialNumbers.length]).toSorted()).toEqual(
+			names.map((name) => [name, 2]),
+		);
+		await Promise.all(["a", "constructor"].map((name) => mesh.ca.revoke(name)));
+		const revocations = await openRevocationFile(join(mesh.path, "ca.crl"), mesh.trusted);
+		const revoked = (name: string) =>
+			listed.find((each) => each.name === name)?.serialNumbers.map((serial) => revocations.isRevoked(serial));
+		expect([revoked("a"), revoked("b"), revoked("constructor")]).toEqual([
+			[true, true],
+			[false, false],
+			[true, true],
+		]);
+		await expect(mesh.ca.revoke("toString")).rejects.toMatchObject({ code: "unknown_peer" });
+	});
+});
+
 describe("a CA that is replaced", () => {
 	it("A1 both count until the earlier one is retired: machines are renewed one by one, coordinators too", async () => {
 		using mesh = await openMesh();

@@ -19,7 +19,8 @@ export interface AddressEntry {
 /** Where entries outlive the process. Writes are on disk when they return. */
 export interface AddressStore {
 	load(): Iterable<AddressEntry>;
-	save(entry: AddressEntry): void;
+	/** @param replaced keys that are forgotten with it: all of it is kept, or nothing. */
+	save(entry: AddressEntry, replaced?: readonly WireGuardKey[]): void;
 	forget(key: WireGuardKey): void;
 }
 
@@ -83,11 +84,17 @@ export class AddressBook {
 		throw overlayError("exhausted", `All ${maxPeerIndex} addresses of the network "${network}" are given out.`);
 	}
 
-	/** What cannot be written is not so: the next try writes it. @throws Error of the store. */
-	put(entry: AddressEntry): void {
-		this.#store.save(entry);
-		const before = this.#byKey.get(entry.key);
-		if (before !== undefined) this.#unindex(before);
+	/**
+	 * What cannot be written is not so: the next try writes it.
+	 * @param replaced what is forgotten for it. @throws Error of the store.
+	 */
+	put(entry: AddressEntry, ...replaced: readonly AddressEntry[]): void {
+		const gone = replaced.map(({ key }) => key).filter((key) => key !== entry.key);
+		this.#store.save(entry, gone);
+		for (const key of [entry.key, ...gone]) {
+			const before = this.#byKey.get(key);
+			if (before !== undefined) this.#unindex(before);
+		}
 		this.#index(entry);
 	}
 

@@ -45,17 +45,20 @@ export class SqliteAddressStore implements AddressStore, ServiceNameStore {
 		}
 	}
 
-	save(entry: AddressEntry): void {
-		this.#statements.run(
-			"insert or replace into coordinator_addresses values (?, ?, ?, ?, ?, ?, ?)",
-			entry.key,
-			entry.peerId,
-			entry.network,
-			entry.ula,
-			entry.holder,
-			JSON.stringify(entry.tags),
-			entry.removed ? 1 : 0,
-		);
+	save(entry: AddressEntry, replaced: readonly WireGuardKey[] = []): void {
+		this.#statements.transaction(() => {
+			for (const key of replaced) this.forget(key);
+			this.#statements.run(
+				"insert or replace into coordinator_addresses values (?, ?, ?, ?, ?, ?, ?)",
+				entry.key,
+				entry.peerId,
+				entry.network,
+				entry.ula,
+				entry.holder,
+				JSON.stringify(entry.tags),
+				entry.removed ? 1 : 0,
+			);
+		});
 	}
 
 	forget(key: WireGuardKey): void {

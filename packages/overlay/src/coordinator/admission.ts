@@ -128,14 +128,12 @@ export class Admission {
 					},
 				);
 			if (earlier.network === who.network) {
-				this.#book.forget(earlier.key);
 				const entry = { ...earlier, key, tags: who.tags };
-				this.#book.put(entry);
+				this.#book.put(entry, earlier);
 				return entry;
 			}
 		}
 		const ula = this.#addressFor(key, who.network, body, claims);
-		for (const before of [earlier, kept]) if (before !== undefined) this.#book.forget(before.key);
 		const entry: AddressEntry = {
 			key,
 			peerId: (kept ?? earlier)?.peerId ?? (uuidv7(this.#clock, this.#random) as OverlayPeerId),
@@ -145,7 +143,7 @@ export class Admission {
 			tags: who.tags,
 			removed: false,
 		};
-		this.#book.put(entry);
+		this.#book.put(entry, ...[earlier, kept].filter((each) => each !== undefined));
 		return entry;
 	}
 

@@ -429,6 +429,30 @@ describe("certificates", () => {
 		expect((await rekeyed.register()).body).toMatchObject({ peer_id: one.peerId, ula: one.ula });
 	});
 
+	it("C13 a second key that could not be written down leaves the first its address, which the next try gets", async () => {
+		using folder = tempFolder("rekeyed");
+		const tables = await openSqliteTables<object>(folder.file("coordinator.db"), [coordinatorSchema]);
+		const store = new SqliteAddressStore(tables.statements);
+		using certificates = await makeCertificates({ a: ["web"], b: ["web"] });
+		await using server = await startCoordinator({ tls: certificates.server, addresses: store });
+		await using one = new TestJoiner(server.url, certificates.peers["a"]);
+		await one.register();
+		await one.call("POST", "/v1/mesh/deregister", { peer_id: one.peerId });
+		tables.statements.run(
+			"create trigger full before insert on coordinator_addresses begin select raise(abort, 'disk is full'); end",
+		);
+		await using rekeyed = new TestJoiner(server.url, certificates.peers["a"]);
+		expect((await rekeyed.register()).status).toBe(500);
+		tables.statements.run("drop trigger full");
+		expect([...store.load()]).toMatchObject([{ key: one.key, ula: one.ula }]);
+		await using other = new TestJoiner(server.url, certificates.peers["b"]);
+		await other.register();
+		expect(other.ula).not.toBe(one.ula);
+		expect((await rekeyed.register()).body).toMatchObject({ peer_id: one.peerId, ula: one.ula });
+		expect([...store.load()].map(({ key }) => key).sort()).toEqual([rekeyed.key, other.key].sort());
+		await tables.close();
+	});
+
 	it("C13 a second key is none either where it names another network, and comes into none that way", async () => {
 		using certificates = await makeCertificates({ a: ["web"] });
 		await using server = await startCoordinator({ tls: certificates.server });

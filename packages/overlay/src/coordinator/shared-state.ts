@@ -163,7 +163,8 @@ export class SharedCoordinatorState implements AddressStore, PeerStore, ServiceN
 		return this.#addresses;
 	}
 
-	save(entry: AddressEntry): void {
+	save(entry: AddressEntry, replaced: readonly WireGuardKey[] = []): void {
+		for (const key of replaced) this.forget(key);
 		const row = { wg_public_key: entry.key, entry: JSON.stringify(entry) };
 		this.#add((transaction) =>
 			transaction

@@ -7,5 +7,5 @@ export { tagPattern } from "../protocol/policy.ts";
 export { publicKeyOf } from "../protocol/probe.ts";
 export { linuxNetwork } from "./host-network.ts";
 export { Joiner } from "./joiner.ts";
-export type { HostedApp, JoinerOptions, OpenDevice } from "./joiner-options.ts";
+export { type HostedApp, type JoinerOptions, joinerLimits, type OpenDevice } from "./joiner-options.ts";
 export { addStaticDevice, leaveOverlay, stockConfig } from "./static-device.ts";

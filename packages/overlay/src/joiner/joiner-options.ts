@@ -82,6 +82,8 @@ export const joinerLimits = {
 	mtu: 1420,
 	/** After a coordinator that answers again has refused this machine, before it is turned to anew. */
 	returnPauseMs: 600_000,
+	/** Of this machine; a coordinator takes no word of one that says more. */
+	maxApps: 256,
 	/** A heartbeat tells of this many paths. */
 	maxPaths: 1_000,
 } as const;

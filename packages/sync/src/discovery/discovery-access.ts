@@ -23,8 +23,8 @@ export class DiscoveryAccess implements RoomAccess {
 		this.#deps = deps;
 	}
 
-	get revision(): number {
-		return this.#deps.documents.revision;
+	revisionOf(id: string): number {
+		return this.#deps.documents.revisionOf(id);
 	}
 
 	async permit(identity: Identity | null, id: string): Promise<RoomPermit> {

@@ -39,6 +39,9 @@ export interface DocumentsListDeps {
 	readonly onListChanged?: (users: readonly string[]) => void;
 }
 
+/** Remembered; one more, and all documents count as changed. */
+const maxRevisions = 10_000;
+
 /** Which documents there are, whose they are, and with whom they are shared. Knows nothing of their content. */
 export class DocumentsList implements RoomAccess {
 	/** At a sidecar, with its hub. */
@@ -49,6 +52,9 @@ export class DocumentsList implements RoomAccess {
 	readonly #onAccessChanged: NonNullable<DocumentsListDeps["onAccessChanged"]>;
 	readonly #onListChanged: NonNullable<DocumentsListDeps["onListChanged"]>;
 	#revision = 0;
+	/** Of documents whose access has changed, the last ones. */
+	readonly #revisions = new Map<string, number>();
+	#revisionOfOthers = 0;
 
 	constructor(deps: DocumentsListDeps) {
 		this.#db = deps.db;
@@ -59,8 +65,8 @@ export class DocumentsList implements RoomAccess {
 		this.#onListChanged = deps.onListChanged ?? (() => {});
 	}
 
-	get revision(): number {
-		return this.#revision;
+	revisionOf(id: string): number {
+		return this.#revisions.get(id) ?? this.#revisionOfOthers;
 	}
 
 	/** A document that does not exist yet is made for whoever comes first: so does an unmodified client make one. */
@@ -160,7 +166,7 @@ export class DocumentsList implements RoomAccess {
 	/** Everything of one account becomes another's. @returns how many documents. */
 	async moveAll(from: UserId, to: UserId): Promise<number> {
 		const count = await this.agreement.moveAll(from, to);
-		this.#revision += 1;
+		this.#reviseAll();
 		return count;
 	}
 
@@ -169,7 +175,7 @@ export class DocumentsList implements RoomAccess {
 		const people = await this.#peopleOf(await this.get(user, id, "owner"));
 		await this.#db.deleteFrom("sync_shares").where("document", "=", id).execute();
 		await this.#db.updateTable("sync_documents").set({ deleted_at: this.#clock.now() }).where("id", "=", id).execute();
-		this.#revision += 1;
+		this.#revise(id);
 		this.#onListChanged(people);
 	}
 
@@ -208,9 +214,10 @@ export class DocumentsList implements RoomAccess {
 		this.#changed(id, withUser, null);
 	}
 
-	/** Another instance over the same tables changed somebody's access. */
-	changedElsewhere(): void {
-		this.#revision += 1;
+	/** Another instance over the same tables changed somebody's access. @param document null = nobody knows to which. */
+	changedElsewhere(document: string | null): void {
+		if (document === null) this.#reviseAll();
+		else this.#revise(document);
 	}
 
 	/** Who may do what with these documents, by document and user; deleted ones are left out. */
@@ -257,8 +264,20 @@ export class DocumentsList implements RoomAccess {
 		return record(row, share.access as DocumentAccess);
 	}
 
-	#changed(document: string, user: string, access: DocumentAccess | null): void {
+	#revise(document: string): void {
+		if (this.#revisions.size >= maxRevisions) this.#reviseAll();
 		this.#revision += 1;
+		this.#revisions.set(document, this.#revision);
+	}
+
+	#reviseAll(): void {
+		this.#revision += 1;
+		this.#revisionOfOthers = this.#revision;
+		this.#revisions.clear();
+	}
+
+	#changed(document: string, user: string, access: DocumentAccess | null): void {
+		this.#revise(document);
 		this.#onAccessChanged(document, user, access);
 		this.#onListChanged([user]);
 	}

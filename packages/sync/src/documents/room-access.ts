@@ -15,6 +15,6 @@ export interface RoomPermit {
 export interface RoomAccess {
 	/** @throws WarrenError `bad_room`, `unknown_document`, `document_forbidden`, or a retryable one when it cannot be asked. */
 	permit(identity: Identity | null, id: string): Promise<RoomPermit>;
-	/** Grows with each change of anybody's access. */
-	readonly revision: number;
+	/** Grows with each change of anybody's access to this document, and not with those of others: whoever changes theirs keeps nobody waiting. */
+	revisionOf(id: string): number;
 }

@@ -56,10 +56,10 @@ async function enter(
 	id: string,
 ): Promise<{ permit: RoomPermit; room: RelayRoom }> {
 	for (;;) {
-		const revision = deps.access.revision;
+		const revision = deps.access.revisionOf(id);
 		const permit = await deps.access.permit(identity, id);
 		const room = await deps.relay.open(permit.room, permit.keepsUpdates);
-		if (deps.access.revision === revision) return { permit, room };
+		if (deps.access.revisionOf(id) === revision) return { permit, room };
 	}
 }
 

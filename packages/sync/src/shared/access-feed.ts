@@ -66,7 +66,7 @@ export class AccessFeed implements Closeable {
 
 	#heard(change: AccessChange): void {
 		if (change.from === this.#id) return;
-		this.#deps.documents.changedElsewhere();
+		this.#deps.documents.changedElsewhere(change.document);
 		closeAfterAccessChange(this.#deps.relay, change.document, change.user, change.access);
 	}
 
@@ -82,7 +82,7 @@ export class AccessFeed implements Closeable {
 	/** What is open, against what the tables say. */
 	async #look(): Promise<void> {
 		const { relay, documents, logger } = this.#deps;
-		documents.changedElsewhere();
+		documents.changedElsewhere(null);
 		const rooms = relay.attendedDocuments();
 		try {
 			const rights = await documents.rightsTo(rooms);

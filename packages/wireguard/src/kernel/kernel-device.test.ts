@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { HealthTable, silentLogger } from "@warren/kernel";
 import { missingForGuest, runInGuest, tempFolder, VirtualClock } from "@warren/testkit";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { errors as errno, SystemCallError } from "../linux/libc.ts";
 import { kernelHasWireguard, missingForNamespaces, NetworkLab } from "../network-lab.testing.ts";
 import { endpointOf } from "../protocol/endpoint.ts";
 import { KernelDevice } from "./kernel-device.ts";
@@ -33,9 +34,13 @@ function overKernel() {
 	const peers = new Set<string>();
 	const kernel = {
 		...{ name: "wg0", listenPort: 51820, publicKey: new Uint8Array(32).fill(9), interfaceMtu: 1420, isGone: false },
+		hasMemory: true,
 		wireguard: {
 			setPeer: (_name: string, { publicKey }: PeerChange) => void peers.add(hexOf(publicKey)),
-			removePeer: (_name: string, publicKey: Uint8Array) => void peers.delete(hexOf(publicKey)),
+			removePeer: (_name: string, publicKey: Uint8Array) => {
+				if (!kernel.hasMemory) throw new SystemCallError("removing a peer", errno.ENOBUFS);
+				peers.delete(hexOf(publicKey));
+			},
 			read: () => (kernel.isGone ? null : { listenPort: 51820, publicKey: null, peers: [] }),
 		},
 		lanes: {
@@ -72,6 +77,27 @@ describe("a device over the kernel's WireGuard", () => {
 		});
 		await device.status();
 		expect([...peers], "who was let go before he was let in").toEqual([]);
+		await device.close();
+	});
+
+	it("asks a kernel that refuses to let a peer go until it does, unless the peer was let in again", async () => {
+		const { folder, clock, errors, peers, kernel, device } = overKernel();
+		using _folder = folder;
+		const three = new Uint8Array(32).fill(3);
+		for (const publicKey of [one, two, three]) device.setPeer({ publicKey, allowedIps: [`fd09::${publicKey[0]}/128`] });
+		kernel.hasMemory = false;
+		device.removePeer(one);
+		device.removePeer(two);
+		await clock.advance(3_000);
+		expect([...peers]).toEqual([one, two, three].map(hexOf));
+		expect(new Set(errors)).toEqual(new Set(["overlay: the kernel refuses"]));
+		device.setPeer({ publicKey: two, allowedIps: ["fd09::2/128"] });
+		kernel.hasMemory = true;
+		await clock.advance(1_000);
+		expect([...peers]).toEqual([two, three].map(hexOf));
+		const refusals = errors.length;
+		await clock.advance(60_000);
+		expect(errors.length).toBe(refusals);
 		await device.close();
 	});
 

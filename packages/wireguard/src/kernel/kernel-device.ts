@@ -46,6 +46,8 @@ export class KernelDevice implements OverlayDevice {
 	readonly #rules: RuleTable;
 	readonly #stamps: KeptStamps | null;
 	readonly #peers = new Map<string, KernelPeerRecord>();
+	/** Removed here, and not by the kernel yet, which is asked until it does: they would go on as if they were let in. */
+	readonly #leaving = new Map<string, Uint8Array>();
 	/** Whose an address is. */
 	readonly #owners = new Map<string, KernelPeerRecord>();
 	#stampedUntil = 0;
@@ -102,9 +104,13 @@ export class KernelDevice implements OverlayDevice {
 			const peer = this.#peerOf(publicKey);
 			if (peer === undefined) return;
 			this.#peers.delete(nameOf(publicKey));
-			this.#kernel.wireguard.removePeer(this.interfaceName, publicKey);
-			this.#forget(peer.allowedIps);
+			this.#leaving.set(nameOf(publicKey), peer.publicKey);
 			peer.lane.close();
+			try {
+				this.#letGo(peer.publicKey);
+			} finally {
+				this.#forget(peer.allowedIps);
+			}
 		};
 		this.#try(remove);
 		this.#do(remove);
@@ -242,6 +248,7 @@ export class KernelDevice implements OverlayDevice {
 		peer.allowedIps = wanted.allowedIps.map((each) => parseCidr(each)).filter((cidr) => cidr !== null);
 		peer.keepalive = keepalive;
 		this.#peers.set(nameOf(publicKey), peer);
+		this.#leaving.delete(nameOf(publicKey));
 		const kept = new Set(peer.allowedIps.map(formatCidr));
 		this.#takeFromOthers(peer, kept);
 		const to = wantedEndpoint(peer);
@@ -253,6 +260,11 @@ export class KernelDevice implements OverlayDevice {
 		});
 		this.#forget(before.filter((cidr) => !kept.has(formatCidr(cidr))));
 		this.#kernel.mtu.set(peer.allowedIps, peer.mtu);
+	}
+
+	#letGo(publicKey: Uint8Array): void {
+		this.#kernel.wireguard.removePeer(this.interfaceName, publicKey);
+		this.#leaving.delete(nameOf(publicKey));
 	}
 
 	/** As the kernel does: an address is one peer's, the last one's that it was given to. */
@@ -305,6 +317,7 @@ export class KernelDevice implements OverlayDevice {
 					return this.#fail(wireguardError("device_failed", `somebody removed the interface ${this.interfaceName}`));
 				this.#keepStamps();
 			});
+			if (!this.#isGone) for (const publicKey of this.#leaving.values()) this.#try(() => this.#letGo(publicKey));
 			// It does not come back by itself.
 			if (this.#closing === undefined && !this.#isGone) this.#ask();
 		});
