@@ -88,6 +88,8 @@ export class LeaderDoor implements Closeable {
 				resolve(),
 			);
 		});
+		// A connection that the system could not hand over: the next one may be.
+		door.#server.on("error", () => {});
 		return door;
 	}
 

@@ -66,6 +66,8 @@ export class Forwarder implements Closeable {
 			forwarder.#server.once("error", reject);
 			forwarder.#server.listen(options.port, options.host, () => resolve());
 		});
+		// A connection that the system could not hand over: the next one may be.
+		forwarder.#server.on("error", () => {});
 		return { ok: true, forwarder };
 	}
 

@@ -184,6 +184,7 @@ export class StreamPorts implements Closeable {
 			server.once("error", reject);
 			server.listen({ port, ...(this.#host === undefined ? {} : { host: this.#host }) }, () => resolve());
 		});
+		server.on("error", (fault) => this.#deps.front().fault("the listener failed", fault));
 		return {
 			port: (server.address() as { port: number }).port,
 			opened: {

@@ -8,6 +8,8 @@ export async function listen(server: Server | SecureServer, host: string | undef
 		server.once("error", (fault: NodeJS.ErrnoException) => reject(listenFault(fault, host, port)));
 		server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
 			server.removeAllListeners("error");
+			// A connection that the system could not hand over: the next one may be.
+			server.on("error", () => {});
 			resolve();
 		});
 	});

@@ -56,6 +56,8 @@ export class HttpSolver implements ChallengeSolver, Closeable {
 			solver.#server.once("error", reject);
 			solver.#server.listen({ port, ...(host === undefined ? {} : { host }) }, resolve);
 		});
+		// A connection that the system could not hand over: the next one may be.
+		solver.#server.on("error", () => {});
 		return solver;
 	}
 
