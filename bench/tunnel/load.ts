@@ -14,8 +14,12 @@ const request = Buffer.from(
 const sampleEvery = 8;
 /** Of a rate: arrivals that nobody serves. Beyond it the rate is not held anyway. */
 const maxWaiting = 100_000;
-/** Of a rate: what is asked for before counts for nothing, so that neither side's compiler is what is measured. */
-const warmMs = rate > 0 ? 500 : 0;
+/**
+ * Of a rate: what is asked for before counts for nothing, so that neither side's compiler is what is measured. This
+ * program's own threads hold a core for up to 23 ms at a time in its first two seconds (traces of the scheduler), where
+ * an answer takes 2.
+ */
+const warmMs = rate > 0 ? 2000 : 0;
 const samplesMs: number[] = [];
 let requests = 0;
 let errors = 0;
