@@ -61,11 +61,13 @@ try {
 					? health.list()
 					: call === "memory"
 						? process.memoryUsage().rss
-						: call === "cpuUsage"
-							? process.cpuUsage()
-							: call === "listen"
-								? await listen(args[0] as string)
-								: await (device as unknown as Record<string, (...a: unknown[]) => unknown>)[call]?.(...args);
+						: call === "exit"
+							? process.exit(args[0] as number)
+							: call === "cpuUsage"
+								? process.cpuUsage()
+								: call === "listen"
+									? await listen(args[0] as string)
+									: await (device as unknown as Record<string, (...a: unknown[]) => unknown>)[call]?.(...args);
 			say({ id, result: result ?? null });
 		} catch (failure) {
 			say({ id, error: messageOf(failure), code: (failure as { code?: string }).code });

@@ -426,6 +426,14 @@ describe.each(["offload", "portable"] as const)("a device on the %s data plane",
 		expect(a.process.exitCode).toBe(0);
 	});
 
+	it("ends with its process's own code, however much arrives and whoever did not close it", async () => {
+		const { hosts, a } = await pair();
+		expect(net.ping(hosts[0], "10.9.0.2")).toBe(3);
+		for (let flood = 0; flood < 4; flood++)
+			net.start(hosts[1], "ping", ["-q", "-f", "-l", "100", "-s", "1200", "10.9.0.1"]);
+		await expect(a.call("exit", 7)).rejects.toThrow(/process ended \(7\)$/);
+	});
+
 	it("says what is wrong: a taken name, a taken port, a bad option", async () => {
 		const { hosts, a } = await pair();
 		await expect(net.device(hosts[0], { privateKey: keyA, dataPlane })).rejects.toThrow(/wg0 could not be made/);

@@ -31,6 +31,8 @@ export type Report =
 	| { readonly is: "datagram"; readonly bytes: Uint8Array; readonly from: UdpEndpoint }
 	| { readonly is: "relay"; readonly publicKey: Uint8Array; readonly bytes: Uint8Array; readonly urgent: boolean }
 	| { readonly is: "peerChange"; readonly publicKey: Uint8Array }
+	/** The engine failed, and has closed its descriptors. */
+	| { readonly is: "died"; readonly message: string }
 	/** The interface was removed by somebody else: nothing moves any more. */
 	| { readonly is: "lost"; readonly reason: string }
 	| { readonly is: "fallback"; readonly reason: string }
@@ -48,6 +50,13 @@ export type Report =
 
 /** What was refused or lost since the start, by reason. */
 export type Counters = Readonly<Record<string, number>>;
+
+/** What the worker is started with. */
+export interface EngineWorkerData {
+	readonly options: EngineOptions;
+	/** One number, shared: 1 once the descriptors are closed. */
+	readonly closed: Int32Array;
+}
 
 /** Everything that an engine is started with; it crosses to the worker once. */
 export interface EngineOptions {

@@ -20,7 +20,7 @@ import type { OpeningNoteOptions } from "../kernel/opening-note.ts";
 import type { Libc } from "../linux/libc.ts";
 import { Allowance } from "./allowance.ts";
 import { checkBytes, checkEndpoint, checkKey, checkMtu, checkPeer, checkRules } from "./checks.ts";
-import type { Command, Counters, EngineOptions, Report } from "./commands.ts";
+import type { Command, Counters, EngineOptions, EngineWorkerData, Report } from "./commands.ts";
 
 export interface OverlayDeviceDeps {
 	readonly clock: Clock;
@@ -69,6 +69,9 @@ interface Channel {
 /** Status requests that wait; a worker that answers none is broken. */
 const maxPendingStatus = 64;
 
+/** For the engine's thread to close its descriptors while the process ends. */
+const closeAtExitMs = 1000;
+
 /** `OverlayDevice` over an engine in a worker (offload) or in this thread (portable). */
 export class WireguardDevice implements OverlayDevice {
 	readonly interfaceName: string;
@@ -108,6 +111,7 @@ export class WireguardDevice implements OverlayDevice {
 		const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
 		const report = (message: Report) => {
 			if (message.is === "refused") reject(refusal(message.message, message.code, options));
+			else if (message.is === "died") failed(new Error(message.message));
 			else device.#take(message, resolve);
 		};
 		let isOpen = false;
@@ -222,7 +226,7 @@ export class WireguardDevice implements OverlayDevice {
 		this.#channel?.post(command);
 	}
 
-	#take(report: Exclude<Report, { is: "refused" }>, ready: () => void): void {
+	#take(report: Exclude<Report, { is: "refused" | "died" }>, ready: () => void): void {
 		switch (report.is) {
 			case "ready":
 				this.#listenPort = report.listenPort;
@@ -302,9 +306,21 @@ export function noteStamps(health: HealthTable, interfaceName: string, refused: 
 }
 
 function inWorker(options: EngineOptions, report: (report: Report) => void, failed: (fault: Error) => void): Channel {
-	const worker = new Worker(new URL("./engine-worker.ts", import.meta.url), { workerData: options });
+	const closed = new Int32Array(new SharedArrayBuffer(4));
+	const worker = new Worker(new URL("./engine-worker.ts", import.meta.url), {
+		workerData: { options, closed } satisfies EngineWorkerData,
+	});
+	// A process that ends without closing it would tear it down with its descriptors watched, and abort.
+	const closeFirst = () => {
+		worker.postMessage({ do: "close" } satisfies Command);
+		Atomics.wait(closed, 0, 0, closeAtExitMs);
+	};
+	process.once("exit", closeFirst);
 	const exited = new Promise<void>((resolve) => {
-		worker.once("exit", () => resolve());
+		worker.once("exit", () => {
+			process.off("exit", closeFirst);
+			resolve();
+		});
 	});
 	worker.on("message", report);
 	worker.on("error", failed);

@@ -1,6 +1,6 @@
 import type { UdpEndpoint } from "@warren/kernel";
-import koffi from "koffi";
 import { errors, type Libc, must, SystemCallError, u32Bytes } from "../linux/libc.ts";
+import { type Poll, whenReadable } from "../linux/poll.ts";
 import { setAddress } from "../linux/tun.ts";
 import { type Endpoint, endpointOf } from "../protocol/endpoint.ts";
 import { kindOf } from "../protocol/messages.ts";
@@ -46,7 +46,7 @@ export class OtherDatagrams {
 	readonly #v4: number;
 	/** -1 where IPv6 is off. */
 	readonly #v6: number;
-	readonly #polls: { close(): void }[] = [];
+	readonly #polls: Poll[] = [];
 	/** The kernel is given their addresses: nothing may move or free them before it has read them. */
 	readonly #filters: Uint8Array[] = [];
 	readonly #buffer = new Uint8Array(maxBytes);
@@ -73,7 +73,7 @@ export class OtherDatagrams {
 	start(datagram: (bytes: Uint8Array, from: UdpEndpoint) => void): void {
 		for (const fd of [this.#v4, this.#v6].filter((each) => each >= 0))
 			this.#polls.push(
-				koffi.node.poll(fd, { readable: true }, () => {
+				whenReadable(fd, () => {
 					const arrived: Arrived[] = [];
 					for (let count = 0; count < readsPerTurn && !this.#isClosed; count++) if (!this.#receive(fd, arrived)) break;
 					// Node's ticks do not run after a callback of koffi's poll: what a handler begins would wait for something else.

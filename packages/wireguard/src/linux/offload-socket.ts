@@ -1,8 +1,8 @@
-import koffi from "koffi";
 import { type Arena, regions } from "../engine/arena.ts";
 import type { UdpIo } from "../engine/packet-io.ts";
 import { type Endpoint, endpointFromBytes } from "../protocol/endpoint.ts";
 import { errors, type Libc, must, SystemCallError, u32Bytes } from "./libc.ts";
+import { type Poll, whenReadable } from "./poll.ts";
 import { setAddress } from "./tun.ts";
 
 const familyV4 = 2;
@@ -52,7 +52,7 @@ export class OffloadSocket implements UdpIo {
 	readonly #family: number;
 	readonly #segmentationLost: (errno: number) => void;
 	#fd: number;
-	#poll: { close(): void } | undefined;
+	#poll: Poll | undefined;
 	#lastFrom: Endpoint | null = null;
 
 	/** @throws SystemCallError when the port is taken. */
@@ -96,7 +96,7 @@ export class OffloadSocket implements UdpIo {
 	start(train: (offset: number, bytes: number, segment: number, from: Endpoint) => void, turn: () => void): void {
 		const { at, bytes } = regions.received;
 		this.#prepareReceive(at, bytes);
-		this.#poll = koffi.node.poll(this.#fd, { readable: true }, () => {
+		this.#poll = whenReadable(this.#fd, () => {
 			for (let count = 0; count < receivesPerTurn && this.#fd >= 0; count++) {
 				const received = this.#receive();
 				if (received < 0) break;

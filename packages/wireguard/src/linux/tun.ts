@@ -1,9 +1,9 @@
-import koffi from "koffi";
 import { type Arena, regions, virtioHeaderBytes } from "../engine/arena.ts";
 import type { TunIo } from "../engine/packet-io.ts";
 import type { Cidr } from "../protocol/cidr.ts";
 import { configureInterface, interfaceRequest, nameBytes } from "./interface.ts";
 import { errors, type Libc, must, SystemCallError } from "./libc.ts";
+import { type Poll, whenReadable } from "./poll.ts";
 import { limitSegments } from "./segment-limit.ts";
 
 const readWriteNonBlocking = 0x2 | 0x800;
@@ -37,7 +37,7 @@ export class Tun implements TunIo {
 	readonly #arena: Arena;
 	readonly #base: number;
 	#fd: number;
-	#poll: { close(): void } | undefined;
+	#poll: Poll | undefined;
 	#packet: (offset: number, length: number) => void = () => {};
 	#isGone = false;
 
@@ -69,7 +69,7 @@ export class Tun implements TunIo {
 	 */
 	start(packet: (offset: number, length: number) => void, turn: () => void, lost: () => void): void {
 		this.#packet = packet;
-		this.#poll = koffi.node.poll(this.#fd, { readable: true }, () => {
+		this.#poll = whenReadable(this.#fd, () => {
 			this.drain();
 			// It would be readable for ever.
 			if (this.#isGone) {
