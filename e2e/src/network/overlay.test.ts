@@ -12,6 +12,7 @@ import { ScriptLines } from "./script-lines.ts";
 
 interface OverlayStatus {
 	readonly ula: string;
+	readonly interface: string;
 	readonly relay: boolean;
 	readonly updated_at: number;
 	readonly peers: readonly {
@@ -152,6 +153,24 @@ describe("the overlay of two machines, on real devices", () => {
 		for (let count = 0; count < 10; count++) expect(await stream.next()).toBe("tick");
 	}, 200_000);
 
+	it("makes an interface anew that somebody has removed: the same app, by a new connection", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		const { interface: name } = await overlayWhere(burrow, pathTo("atlas", "direct"));
+		const before = linkNumber(1, name);
+		expect(before).not.toBeNull();
+		inMachine(1, "ip", "link", "del", name);
+		// Its own status is of the next joiner, with whom the other one has shaken hands.
+		await overlayWhere(burrow, (status) => linkNumber(1, name) !== null && pathTo("atlas", "direct")(status));
+		expect(linkNumber(1, name)).not.toBe(before);
+		await overlayWhere(atlas, pathTo("burrow", "direct"));
+		using stream = new ScriptLines(
+			machine(0).through,
+			`const socket = require("node:net").connect(${app.port}, "${app.ula}", () => socket.end("tick\\n"));
+			socket.pipe(process.stdout);`,
+		);
+		expect(await stream.next()).toBe("tick");
+	}, 200_000);
+
 	it("tells every machine's overlay address to the others, who use it where no other one answers", async (test) => {
 		test.skip(missing !== null, missing ?? "");
 		const [a, b] = ["fd5a:1f00:0:1::1", "fd5a:1f00:0:2::1"];
@@ -276,7 +295,17 @@ function ping(index: number, ula: string): string {
 }
 
 function nft(index: number, rule: string): void {
-	const [program, ...rest] = [...machine(index).through, "nft", rule];
-	const { status, stderr } = spawnSync(program as string, rest, { encoding: "utf8", timeout: 10_000 });
-	if (status !== 0) throw new Error(`nft ${rule}: ${stderr}`);
+	inMachine(index, "nft", rule);
+}
+
+function inMachine(index: number, ...command: readonly string[]): string {
+	const [program, ...rest] = [...machine(index).through, ...command];
+	const { status, stdout, stderr } = spawnSync(program as string, rest, { encoding: "utf8", timeout: 10_000 });
+	if (status !== 0) throw new Error(`${command.join(" ")}: ${stderr}`);
+	return stdout;
+}
+
+/** What the kernel counts interfaces by: one that is made anew has another. Null = there is none of this name. */
+function linkNumber(index: number, name: string): string | null {
+	return new RegExp(`^(\\d+): ${name}:`, "m").exec(inMachine(index, "ip", "-o", "link"))?.[1] ?? null;
 }

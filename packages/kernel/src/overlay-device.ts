@@ -90,7 +90,7 @@ export interface OverlayDevice extends Closeable {
 	receiveRelayed(publicKey: Uint8Array, bytes: Uint8Array): void;
 	/** An authenticated datagram moved the endpoint, or a handshake completed. */
 	onPeerChange(handler: (publicKey: Uint8Array) => void): void;
-	/** It can serve no longer as it should, and one that is opened now would: close it, and open it anew. Told once. */
+	/** It can serve no longer, or not as it should, and one that is opened now would: close it, open it anew. Told once. */
 	onUnfit(handler: (reason: string) => void): void;
 	status(): Promise<OverlayDeviceStatus>;
 }

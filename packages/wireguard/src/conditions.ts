@@ -45,7 +45,8 @@ export const wireguardConditions = {
 		code: "overlay-data-plane-dead",
 		severity: "error",
 		title: "The overlay's data plane on {interface} died: {reason}",
-		advice: "Restart the joiner; direct paths between machines are down until then.",
+		advice:
+			"It is opened anew by itself; direct paths between machines are down until then. If it stays, restart the joiner.",
 		delayMs: 0,
 	},
 } as const satisfies Record<string, ConditionKind>;

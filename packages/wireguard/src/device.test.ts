@@ -422,6 +422,7 @@ describe.each(["offload", "portable"] as const)("a device on the %s data plane",
 		await expect(a.status()).rejects.toThrow(/./);
 		await expect(a.status()).rejects.toThrow(/./);
 		expect(await a.call("health")).toMatchObject([{ code: "overlay-data-plane-dead" }]);
+		expect(await a.event((event) => event === "unfit")).toEqual([expect.stringMatching(/^its data plane died: ./)]);
 		await a.stop();
 		expect(a.process.exitCode).toBe(0);
 	});

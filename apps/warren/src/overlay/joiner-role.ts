@@ -19,11 +19,8 @@ export async function openJoiner(deps: RoleDeps, given: JoinerConfig): Promise<J
 	let config = given;
 	const health = new HealthTable(deps.clock);
 	const openDevice = openDeviceWith({ ...deps, health });
-	const open = (apps: readonly HostedApp[], onUnfit: (reason: string) => void) => {
-		// Another plane is taken where the choice is ours; one that was asked for says in health what is wrong with it.
-		const own = config.dataPlane === "auto" ? { onUnfit } : {};
-		return Joiner.open({ ...deps, health, openDevice, network: linuxNetwork, ...own }, optionsOf(config, apps));
-	};
+	const open = (apps: readonly HostedApp[], onUnfit: (reason: string) => void) =>
+		Joiner.open({ ...deps, health, openDevice, network: linuxNetwork, onUnfit }, optionsOf(config, apps));
 	const { lasting, first: joiner } = await LastingJoiner.open({ ...deps, open }, config.apps);
 	rememberSettings(config, deps.logger);
 	const ready = {

@@ -96,6 +96,22 @@ describe("a joiner whose device can serve no longer", () => {
 		await lasting.close();
 	});
 
+	it("is opened anew ever later while each one dies soon, and at once after one that lasted", async () => {
+		const { clock, log, unfit, lasting } = await machine();
+		unfit[0]?.("the thread died");
+		await lasting.setApps([]);
+		unfit[1]?.("the thread died");
+		await lasting.setApps([]);
+		expect(log).toEqual(["open 1 1", "close 1", "open 2 1", "apps 2 ", "close 2"]);
+		await clock.advance(1_000);
+		expect(log.slice(5)).toEqual(["open 3 "]);
+		await clock.advance(60_000);
+		unfit[2]?.("somebody removed the interface");
+		await lasting.setApps([]);
+		expect(log.slice(6)).toEqual(["close 3", "open 4 ", "apps 4 "]);
+		await lasting.close();
+	});
+
 	it("is opened anew when its coordinator is elsewhere; between two joiners the next one is told by itself", async () => {
 		const { log, unfit, lasting, refuse } = await machine();
 		await lasting.reopen("its coordinator is elsewhere now");

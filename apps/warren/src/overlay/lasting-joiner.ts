@@ -3,6 +3,8 @@ import type { HostedApp, Joiner } from "@warren/overlay/joiner";
 
 /** Of what cannot be opened anew: it is tried for as long as it takes. */
 const retry = { firstMs: 1_000, maxMs: 60_000 };
+/** A device that is unfit so long after the one before it is replaced at once, and so is the first. */
+const lastedMs = 60_000;
 
 export type OpenedJoiner = Pick<Joiner, "setApps" | "close">;
 
@@ -23,6 +25,8 @@ export class LastingJoiner<J extends OpenedJoiner> {
 	#apps: readonly HostedApp[];
 	#changing: Promise<unknown> = Promise.resolve();
 	#isClosed = false;
+	/** The last time, monotonic. */
+	#unfitAt = Number.NEGATIVE_INFINITY;
 	#timer: Timer | undefined;
 
 	private constructor(deps: LastingJoinerDeps<J>, apps: readonly HostedApp[]) {
@@ -46,7 +50,9 @@ export class LastingJoiner<J extends OpenedJoiner> {
 	/** Opens it anew: what it was opened with holds no longer. */
 	reopen(reason: string): Promise<void> {
 		return this.#next(async () => {
-			if (this.#joiner !== null) await this.#reopen(this.#joiner, reason);
+			if (this.#isClosed || this.#joiner === null) return;
+			await this.#giveUp(reason);
+			await this.#tryAgain();
 		});
 	}
 
@@ -65,19 +71,31 @@ export class LastingJoiner<J extends OpenedJoiner> {
 	}
 
 	async #open(): Promise<J> {
-		const joiner = await this.#deps.open(this.#apps, (reason) => void this.#next(() => this.#reopen(joiner, reason)));
+		const joiner = await this.#deps.open(this.#apps, (reason) => void this.#next(() => this.#replace(joiner, reason)));
 		this.#joiner = joiner;
-		this.#backoff.reset();
 		return joiner;
 	}
 
-	async #reopen(unfit: J, reason: string): Promise<void> {
+	async #replace(unfit: J, reason: string): Promise<void> {
 		if (this.#isClosed || this.#joiner !== unfit) return;
+		const now = this.#deps.clock.monotonic();
+		const hasLasted = now - this.#unfitAt >= lastedMs;
+		this.#unfitAt = now;
+		await this.#giveUp(reason);
+		if (!hasLasted) return this.#wait();
+		this.#backoff.reset();
+		await this.#tryAgain();
+	}
+
+	async #giveUp(reason: string): Promise<void> {
 		this.#deps.logger.warn("the overlay is opened anew", { reason });
 		await this.#end().catch((failure: unknown) =>
 			this.#deps.logger.error("the overlay was not closed as it should", { fault: messageOf(failure) }),
 		);
-		await this.#tryAgain();
+	}
+
+	#wait(): void {
+		this.#timer = this.#deps.clock.after(this.#backoff.nextMs(), () => void this.#next(() => this.#tryAgain()));
 	}
 
 	async #tryAgain(): Promise<void> {
@@ -86,7 +104,7 @@ export class LastingJoiner<J extends OpenedJoiner> {
 			await this.#open();
 		} catch (failure) {
 			this.#deps.logger.error("the overlay cannot be opened anew", { fault: messageOf(failure) });
-			this.#timer = this.#deps.clock.after(this.#backoff.nextMs(), () => void this.#next(() => this.#tryAgain()));
+			this.#wait();
 		}
 	}
 

@@ -87,6 +87,8 @@ export class WireguardDevice implements OverlayDevice {
 	#onDatagram: (bytes: Uint8Array, from: UdpEndpoint) => void = () => {};
 	#onRelay: (publicKey: Uint8Array, bytes: Uint8Array, urgent: boolean) => void = () => {};
 	#onPeerChange: (publicKey: Uint8Array) => void = () => {};
+	#onUnfit: (reason: string) => void = () => {};
+	#isUnfit = false;
 	readonly #allowance = new Allowance();
 	#nextStatus = 1;
 	readonly #pending = new Map<
@@ -195,8 +197,9 @@ export class WireguardDevice implements OverlayDevice {
 		this.#onPeerChange = handler;
 	}
 
-	/** Its stamps are its own, whatever becomes of the clock: it never is. */
-	onUnfit(): void {}
+	onUnfit(handler: (reason: string) => void): void {
+		this.#onUnfit = handler;
+	}
 
 	status(): Promise<OverlayDeviceDetails> {
 		return new Promise((resolve, reject) => {
@@ -295,6 +298,9 @@ export class WireguardDevice implements OverlayDevice {
 		);
 		for (const { reject } of this.#pending.values()) reject(fault);
 		this.#pending.clear();
+		if (this.#isUnfit || this.#closing !== undefined) return;
+		this.#isUnfit = true;
+		this.#onUnfit(`its data plane died: ${fault.message}`);
 	}
 }
 

@@ -49,8 +49,13 @@ function overKernel() {
 		},
 		...{ others: { start() {} }, mtu: { set() {}, clear() {} }, close() {} },
 	};
-	const device = new KernelDevice({ clock, logger, health }, kernel as unknown as KernelInterface, null);
-	return { folder, clock, health, errors, complaint, peers, kernel, device };
+	const device = new KernelDevice({ clock, logger, health }, kernel as unknown as KernelInterface, {
+		timestampFile: null,
+		mayLeave: false,
+	});
+	const unfit: string[] = [];
+	device.onUnfit((reason) => unfit.push(reason));
+	return { folder, clock, health, errors, complaint, peers, kernel, device, unfit };
 }
 
 const hexOf = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
@@ -102,7 +107,7 @@ describe("a device over the kernel's WireGuard", () => {
 	});
 
 	it("says once that somebody has removed its interface, and asks no more", async () => {
-		const { folder, clock, health, errors, kernel, device } = overKernel();
+		const { folder, clock, health, errors, kernel, device, unfit } = overKernel();
 		using _folder = folder;
 		await clock.advance(3_000);
 		expect(errors).toEqual([]);
@@ -110,6 +115,7 @@ describe("a device over the kernel's WireGuard", () => {
 		await clock.advance(60_000);
 		expect(errors).toEqual(["overlay: the data plane died"]);
 		expect(health.list()).toMatchObject([{ code: "overlay-data-plane-dead" }]);
+		expect(unfit).toEqual(["its data plane died: somebody removed the interface wg0"]);
 		await expect(device.status()).rejects.toThrow(/is gone/);
 		await device.close();
 	});

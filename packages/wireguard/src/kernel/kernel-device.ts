@@ -65,8 +65,19 @@ export class KernelDevice implements OverlayDevice {
 	#onPeerChange: (publicKey: Uint8Array) => void = () => {};
 	#onUnfit: (reason: string) => void = () => {};
 
-	/** @param kernel an interface of this process's own, up. */
-	constructor(deps: OverlayDeviceDeps, kernel: KernelInterface, timestampFile: string | null) {
+	readonly #mayLeave: boolean;
+
+	/**
+	 * @param kernel an interface of this process's own, up.
+	 * @param options.mayLeave another plane would be taken in its place.
+	 */
+	constructor(
+		deps: OverlayDeviceDeps,
+		kernel: KernelInterface,
+		options: { readonly timestampFile: string | null; readonly mayLeave: boolean },
+	) {
+		const { timestampFile } = options;
+		this.#mayLeave = options.mayLeave;
 		this.#deps = deps;
 		this.#clock = deps.clock;
 		this.#kernel = kernel;
@@ -379,9 +390,14 @@ export class KernelDevice implements OverlayDevice {
 			return this.#deps.health.clear(wireguardConditions.clockBehind, this.interfaceName);
 		const values = { interface: this.interfaceName, seconds: String(seconds) };
 		this.#deps.health.raise(wireguardConditions.clockBehind, values, this.interfaceName);
-		if (this.#isUnfit) return;
+		// One that was asked for by name would be taken again, and be no fitter.
+		if (this.#mayLeave) this.#unfit(`this host's clock was set back by ${seconds} s, and peers have seen later stamps`);
+	}
+
+	#unfit(reason: string): void {
+		if (this.#isUnfit || this.#closing !== undefined) return;
 		this.#isUnfit = true;
-		this.#onUnfit(`this host's clock was set back by ${seconds} s, and peers have seen later stamps`);
+		this.#onUnfit(reason);
 	}
 
 	#peerOf(publicKey: Uint8Array): KernelPeerRecord | undefined {
@@ -399,6 +415,7 @@ export class KernelDevice implements OverlayDevice {
 		this.#deps.logger.error("overlay: the data plane died", { interface: this.interfaceName, fault: fault.message });
 		const values = { interface: this.interfaceName, reason: fault.message };
 		this.#deps.health.raise(wireguardConditions.dataPlaneDead, values, this.interfaceName);
+		this.#unfit(`its data plane died: ${fault.message}`);
 	}
 }
 

@@ -15,7 +15,10 @@ export async function openKernelDevice(
 	const opened = await openKernelInterface(deps.libc ?? openLibc(), deps.clock, options, publicKey);
 	if ("refused" in opened) return opened;
 	try {
-		return new KernelDevice(deps, opened, options.timestampFile);
+		return new KernelDevice(deps, opened, {
+			timestampFile: options.timestampFile,
+			mayLeave: options.dataPlane === "auto",
+		});
 	} catch (failure) {
 		opened.close();
 		throw failure;
