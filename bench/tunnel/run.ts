@@ -15,7 +15,7 @@ import { median } from "../terminal/statistics.ts";
 import { atEase, type KneeOptions, kneeOf } from "./knee.ts";
 import { type Load, measure, memoryKiB, type Result } from "./measure.ts";
 import { nginx, openPeer, openWarren, type Path } from "./paths.ts";
-import { obstacle, type Peer, peers } from "./peers.ts";
+import { obstacle, type Peer, peers, versionOf } from "./peers.ts";
 
 const { values } = parseArgs({
 	options: {
@@ -177,8 +177,15 @@ try {
 		if (!smoke) console.log("left out: nginx is not installed (Debian's package: nginx-light)");
 	}
 	const commit = spawnSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).stdout.trim();
+	const nginxVersion = hasNginx
+		? [spawnSync("nginx", ["-v"], { encoding: "utf8" }).stderr.replace(/.*: |\s/g, "")]
+		: [];
 	console.log(
-		`${cpus().length} × ${cpus()[0]?.model}, Node ${process.version}, commit ${commit}, ${rounds} rounds of ${seconds} s`,
+		[
+			`${cpus().length} × ${cpus()[0]?.model}, Node ${process.version}, commit ${commit}`,
+			...[...nginxVersion, ...beside.map(versionOf)],
+			`${rounds} rounds of ${seconds} s`,
+		].join(", "),
 	);
 	for (const rttMs of rtts) {
 		const site = { folder, originPort, rttMs, children };
