@@ -12,6 +12,7 @@ import {
 	newPage,
 	originOf,
 	owner,
+	sizes,
 } from "./ui-pages.ts";
 
 /** The first minute, put off and gone on with. */
@@ -106,5 +107,24 @@ describe("setting up", () => {
 		await page.getByRole("button", { name: "Use this name" }).click();
 		await page.getByRole("definition").filter({ hasText: "Attic" }).first().waitFor();
 		expect(faults).toEqual([]);
+	});
+
+	it("of somebody whose name is one long word pushes no page of a phone aside", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		const name = "B".repeat(120);
+		await page.setViewportSize(sizes["phone"]?.viewport ?? { width: 390, height: 844 });
+		await askHub(page, "/me", "PATCH", { name });
+		await page.goto(`${originOf(node)}/account`);
+		await page.getByRole("region", { name: "People" }).getByText(name).waitFor();
+		await expectAccessible(page, "account, a long name");
+		// As a device that has the account and no machine yet.
+		await page.evaluate((name) => {
+			const kept = JSON.parse(localStorage.getItem("warren.account.v1") ?? "{}");
+			localStorage.clear();
+			localStorage.setItem("warren.account.v1", JSON.stringify({ ...kept, name }));
+		}, name);
+		await page.goto(`${originOf(node)}/m/self/terminals`);
+		await page.getByRole("button", { name: `Sign in as ${name}` }).waitFor();
+		await expectAccessible(page, "machine's sign-in, a long name");
 	});
 });
