@@ -189,6 +189,21 @@ describe("a terminal's page", () => {
 		expect(await page.getByRole("searchbox", { name: "Find in scrollback" }).count()).toBe(0);
 	});
 
+	it("a file of a very long name leaves its notice, and what it offers, in sight", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		await session("long");
+		await open(page, "long");
+		const name = `${"n".repeat(180)}.bin`;
+		const chooser = page.waitForEvent("filechooser");
+		await choose(page, "Terminal actions", "Upload a file");
+		await (await chooser).setFiles({ name, mimeType: "application/octet-stream", buffer: Buffer.from("map") });
+		await page.getByText(`${name} is there`).waitFor();
+		const dismiss = page.getByRole("button", { name: `Dismiss: ${name}` });
+		const box = await dismiss.boundingBox();
+		expect((box?.x ?? Number.NaN) + (box?.width ?? Number.NaN)).toBeLessThanOrEqual(page.viewportSize()?.width ?? 0);
+		await dismiss.click();
+	});
+
 	it("a file goes into the session's folder, and its path into the line; one of that name is not replaced", async (test) => {
 		test.skip(missing !== null, missing ?? "");
 		await session("files");

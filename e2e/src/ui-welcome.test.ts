@@ -2,7 +2,18 @@ import { type StartedNode, startNode } from "@warren/testkit";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
-import { beginSetUp, expectAccessible, firstMachine, newContext, newPage, originOf } from "./ui-pages.ts";
+import {
+	askHub,
+	beginSetUp,
+	expectAccessible,
+	fillSignUp,
+	firstMachine,
+	newContext,
+	newPage,
+	originOf,
+	owner,
+	sizes,
+} from "./ui-pages.ts";
 
 /** The first minute, put off and gone on with. */
 const missing = browserMissing();
@@ -22,6 +33,31 @@ describe("setting up", () => {
 	afterAll(async () => {
 		await browser?.close();
 		await node?.[Symbol.asyncDispose]();
+	});
+
+	it("makes the account by the same link when the page went away between the PIN and the account", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		await using other = await startNode(firstMachine);
+		await using visitor = await launchBrowser({ ca: other.ca });
+		const begun = await newPage(await newContext(visitor), faults);
+		const link = (other.setupUrl as string).replace(/^https:\/\/[^/]+/, originOf(other));
+		const fillMachine = async () => {
+			await begun.goto("about:blank");
+			await begun.goto(link);
+			await begun.getByRole("textbox", { name: "User" }).fill(owner.user);
+			await begun.getByRole("textbox", { name: "PIN", exact: true }).fill(owner.pin);
+			await begun.getByRole("textbox", { name: "PIN once more" }).fill(owner.pin);
+			await begun.getByRole("button", { name: "Set up and sign in" }).click();
+		};
+		await fillMachine();
+		await begun.getByRole("heading", { name: "Make your account" }).waitFor();
+		await fillMachine();
+		await begun.getByRole("heading", { name: "This link is used up" }).waitFor();
+		await begun.getByRole("button", { name: "Make the account, if there is none yet" }).click();
+		await begun.getByRole("heading", { name: "Make your account" }).waitFor();
+		await fillSignUp(begun, owner);
+		await begun.getByRole("heading", { name: "What is this machine called?" }).waitFor();
+		expect(await askHub(begun, "/me")).toMatchObject({ user: { name: owner.name, role: "owner" } });
 	});
 
 	it("names the machine, at once and everywhere", async (test) => {
@@ -71,5 +107,24 @@ describe("setting up", () => {
 		await page.getByRole("button", { name: "Use this name" }).click();
 		await page.getByRole("definition").filter({ hasText: "Attic" }).first().waitFor();
 		expect(faults).toEqual([]);
+	});
+
+	it("of somebody whose name is one long word pushes no page of a phone aside", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		const name = "B".repeat(120);
+		await page.setViewportSize(sizes["phone"]?.viewport ?? { width: 390, height: 844 });
+		await askHub(page, "/me", "PATCH", { name });
+		await page.goto(`${originOf(node)}/account`);
+		await page.getByRole("region", { name: "People" }).getByText(name).waitFor();
+		await expectAccessible(page, "account, a long name");
+		// As a device that has the account and no machine yet.
+		await page.evaluate((name) => {
+			const kept = JSON.parse(localStorage.getItem("warren.account.v1") ?? "{}");
+			localStorage.clear();
+			localStorage.setItem("warren.account.v1", JSON.stringify({ ...kept, name }));
+		}, name);
+		await page.goto(`${originOf(node)}/m/self/terminals`);
+		await page.getByRole("button", { name: `Sign in as ${name}` }).waitFor();
+		await expectAccessible(page, "machine's sign-in, a long name");
 	});
 });

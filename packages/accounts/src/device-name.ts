@@ -1,17 +1,19 @@
 export const deviceHeader = "x-warren-device";
 export const maxDeviceNameLength = 80;
+export const maxPersonNameLength = 120;
 
 /** The name that a client chose for itself (percent-encoded in `x-warren-device`), else one from its User-Agent. */
 export function deviceNameOf(chosen: string | undefined, userAgent: string | undefined): string {
 	return cleanName(decoded(chosen ?? "")) || agentName(userAgent ?? "");
 }
 
-/** One line, without control characters, at most 80 characters. */
-export function cleanName(name: string): string {
+/** One line, without control characters, at most so many characters, the last of them a whole one. */
+export function cleanName(name: string, maxLength: number = maxDeviceNameLength): string {
 	return name
 		.replace(/[\s\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ")
 		.trim()
-		.slice(0, maxDeviceNameLength);
+		.slice(0, maxLength)
+		.replace(/\p{Cs}$/u, "");
 }
 
 function decoded(text: string): string {

@@ -22,7 +22,11 @@ const word = z
 	.string()
 	.regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$/, "must be a word of letters, digits, dots and dashes");
 const makeBody = z.object({
-	name: z.string().max(320).transform(cleanName).pipe(z.string().min(1).max(80)),
+	name: z
+		.string()
+		.max(320)
+		.transform((text) => cleanName(text))
+		.pipe(z.string().min(1).max(80)),
 	network: word.default("default"),
 	tags: z.array(word).max(32).default([]),
 	/** Only for the first WireGuard key that shows it. */

@@ -1,19 +1,18 @@
 import type { Audit, CredentialKind } from "@warren/kernel";
 import type { Route } from "@warren/net";
 import { z } from "zod";
-import { cleanName, maxDeviceNameLength } from "./device-name.ts";
+import { cleanName, maxDeviceNameLength, maxPersonNameLength } from "./device-name.ts";
 import { accountsError } from "./errors.ts";
 import { adminOf, answer, nothing, recordTo, signedInOf, userOf } from "./hub-route.ts";
 import { type Invitations, invitationLimits } from "./invitations.ts";
 import type { People } from "./people.ts";
 import { invitedRoles } from "./roles.ts";
 
-const maxPersonNameLength = 120;
 const name = (maxLength: number) =>
 	z
 		.string()
 		.max(4 * maxLength)
-		.transform(cleanName)
+		.transform((text) => cleanName(text, maxLength))
 		.pipe(z.string().min(1).max(maxLength));
 const personBody = z.object({ name: name(maxPersonNameLength) });
 const deviceBody = z.object({ name: name(maxDeviceNameLength) });

@@ -34,6 +34,24 @@ export function meSuite(open: HubSource): void {
 		expect((await hub.call("GET", "/me/people")).status).toBe(401);
 	});
 
+	it("names are one line of 120 characters, the last of them whole, however they come in", async () => {
+		await using hub = await TestHub.open(open);
+		const owner = await hub.owner();
+		const { code } = (await hub.call("POST", "/me/invitations", {}, bearer(owner))).body;
+		// An emoji is two of UTF-16's units: a cut through one is no text any more.
+		const long = `${"B".repeat(119)}🦊${"B".repeat(5000)}`;
+		const signUp = { name: `\u202e${long}`, email: "bob@example.test", password, invitation: code };
+		const { body: bob } = await hub.call("POST", "/auth/signup", signUp, from(nextAddress()));
+		const nameOf = async () => (await hub.call("GET", "/me", undefined, bearer(bob.token))).body.user.name;
+		expect(await nameOf()).toBe("B".repeat(119));
+		expect((await hub.call("POST", "/auth/update-user", { name: `C\n${long}` }, bearer(bob.token))).status).toBe(200);
+		expect(await nameOf()).toBe(`C ${"B".repeat(118)}`);
+		const empty = await hub.call("POST", "/auth/update-user", { name: "\u200b" }, bearer(bob.token));
+		expect([empty.status, empty.body.error]).toEqual([400, "bad_name"]);
+		const renamed = await hub.call("PATCH", "/me", { name: "D".repeat(120) }, bearer(bob.token));
+		expect(renamed.body.user.name).toBe("D".repeat(120));
+	});
+
 	describe("devices", () => {
 		it("are sessions with names, renamed by their owner alone", async () => {
 			await using hub = await TestHub.open(open);

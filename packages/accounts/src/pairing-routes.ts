@@ -14,7 +14,7 @@ const pairBody = z.object({
 	deviceName: z
 		.string()
 		.max(4 * maxDeviceNameLength)
-		.transform(cleanName)
+		.transform((text) => cleanName(text))
 		.pipe(z.string().min(1).max(maxDeviceNameLength)),
 	publicKey: deviceKeySchema.optional(),
 });

@@ -1,6 +1,7 @@
 import { type AgentState, agentWindows, ServiceAgent, type ServiceAgentOptions } from "@warren/backbone";
 import type { RoleDeps } from "../cli/run-role.ts";
 import type { AgentServiceConfig } from "../config/backbone-config.ts";
+import { lookupOwn } from "../config/own-lookup.ts";
 
 export interface AgentRole {
 	/** Resolves when every service is online or has stopped. */
@@ -82,7 +83,10 @@ function targetOf(config: AgentServiceConfig) {
 function optionsOf(config: AgentServiceConfig): ServiceAgentOptions {
 	return {
 		url: config.backbone,
-		tls: config.ca === null ? {} : { ca: config.ca },
+		tls: {
+			...(config.ca === null ? {} : { ca: config.ca }),
+			...(config.backbone.hostname === "localhost" ? { lookup: lookupOwn } : {}),
+		},
 		transport: config.transport,
 		service: config.service,
 		token: config.token,

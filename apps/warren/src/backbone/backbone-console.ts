@@ -1,5 +1,6 @@
 import { defineErrors, messageOf, WarrenError } from "@warren/kernel";
 import { Agent, request } from "undici";
+import { lookupOwn } from "../config/own-lookup.ts";
 
 const consoleError = defineErrors({ backbone_away: { status: 503, retryable: true } });
 const answerTimeoutMs = 10_000;
@@ -20,7 +21,11 @@ export async function askBackbone<T>(
 	path: string,
 	body?: object,
 ): Promise<T> {
-	const agent = new Agent({ connect: { ca }, headersTimeout: answerTimeoutMs, bodyTimeout: answerTimeoutMs });
+	const agent = new Agent({
+		connect: { ca, lookup: lookupOwn },
+		headersTimeout: answerTimeoutMs,
+		bodyTimeout: answerTimeoutMs,
+	});
 	try {
 		const answer = await request(`${url}${path}`, {
 			method,

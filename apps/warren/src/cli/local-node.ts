@@ -1,6 +1,7 @@
 import { defineErrors, messageOf, WarrenError } from "@warren/kernel";
 import { Agent, request } from "undici";
 import { localUrl, readConsole } from "../config/console-file.ts";
+import { lookupOwn } from "../config/own-lookup.ts";
 import { dataFolderOf } from "./data-folder-of.ts";
 
 const localError = defineErrors({ not_running: { status: 503 } });
@@ -19,7 +20,9 @@ export class LocalNode {
 		this.#token = file.token;
 		this.#base = localUrl(file);
 		// With certificate files of the operator's own there is no CA to check: it is this machine, and the token is this node's.
-		this.#agent = new Agent({ connect: file.ca === null ? { rejectUnauthorized: false } : { ca: file.ca } });
+		this.#agent = new Agent({
+			connect: { lookup: lookupOwn, ...(file.ca === null ? { rejectUnauthorized: false } : { ca: file.ca }) },
+		});
 	}
 
 	/** @throws WarrenError as the node answered, or `not_running`. */

@@ -3,6 +3,7 @@ import { defineErrors, WarrenError } from "@warren/kernel";
 import { Agent } from "undici";
 import type { ConsoleAddress } from "../backbone/backbone-console.ts";
 import type { NodeConfig } from "../config/node-config.ts";
+import { lookupOwn } from "../config/own-lookup.ts";
 import { localHost } from "../config/server-config.ts";
 import { CoordinatorClient } from "../coordinator/coordinator-client.ts";
 import { edgeFiles } from "../edge/edge-config.ts";
@@ -50,6 +51,7 @@ export class EdgeDoors {
 		const agent = new Agent({
 			// The node's own leaf opens the port, the token the routes.
 			connect: {
+				lookup: lookupOwn,
 				ca: authority?.certPem ?? "",
 				cert: data.read("tls", "node.crt") ?? "",
 				key: data.read("tls", "node.key") ?? "",

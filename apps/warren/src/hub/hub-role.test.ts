@@ -2,6 +2,7 @@ import { silentLogger, systemClock, systemRandom } from "@warren/kernel";
 import type { Route } from "@warren/net";
 import { RawClient, tempFolder } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
+import { readConsole } from "../config/console-file.ts";
 import { parseHubConfig } from "../config/hub-config.ts";
 import { parseSidecarConfig } from "../config/sidecar-config.ts";
 import { openSidecarRole } from "../sidecar/sidecar-role.ts";
@@ -110,6 +111,20 @@ const status = async (port: number, route: Route) =>
 		})
 	).status;
 
+/** Whether a WebSocket that shows this token answers a ping, or with which code it is closed. */
+async function opened(port: number, path: string, token: string): Promise<number | "open"> {
+	using client = await RawClient.open({ port });
+	const proof = token === "" ? "" : `Authorization: Bearer ${token}\r\n`;
+	client.send(
+		`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: warren.sync-mux.v1\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n${proof}\r\n`,
+	);
+	await client.until(/^HTTP\/1.1 101[^]*?\r\n\r\n/);
+	client.send(Buffer.from([0x89, 0x80, 0, 0, 0, 0]));
+	const frames = (await client.until(/\r\n\r\n[^]*(\x8a\x00|\x88.[^]{2})/)).split("\r\n\r\n").slice(1).join("");
+	const closed = /\x88.([^])([^])\{"error"/s.exec(frames);
+	return closed === null ? "open" : ((closed[1] as string).charCodeAt(0) << 8) | (closed[2] as string).charCodeAt(0);
+}
+
 describe("a hub alone", () => {
 	it("has exactly the routes and credential kinds of the table, one owner, and answers 401 without a proof", async () => {
 		using folder = tempFolder("hub-routes");
@@ -124,6 +139,51 @@ describe("a hub alone", () => {
 				if (route.method === "WS" || route.credentials.includes("none")) continue;
 				expect(await status(hub.listener.port, route), `${route.method} ${route.path}`).toBe(401);
 			}
+		} finally {
+			await hub.close();
+		}
+	}, 60_000);
+
+	it("opens each of its WebSockets to those who may, and to nobody else", async () => {
+		using folder = tempFolder("hub-sockets");
+		const hub = await openHub(deps, parseHubConfig({ data: folder.file("data"), port: 0, http: true }, {}));
+		const { port } = hub.listener;
+		const call = async (method: string, path: string, token: string, body: object, more: object = {}) => {
+			const headers = { authorization: `Bearer ${token}`, "content-type": "application/json", ...more };
+			return (await (
+				await fetch(`http://127.0.0.1:${port}${path}`, { method, headers, body: JSON.stringify(body) })
+			).json()) as Record<string, string>;
+		};
+		const signUp = (name: string, more: object, headers: object) => {
+			const who = { name, email: `${name}@example.test`, password: "correct horse battery", ...more };
+			return call("POST", "/auth/signup", "", who, { authorization: "", ...headers });
+		};
+		try {
+			const owner = (await signUp("ada", {}, { "x-warren-setup": hub.ready.setupUrl?.split("=")[1] })).token ?? "";
+			const { code } = await call("POST", "/me/invitations", owner, {});
+			const member = (await signUp("bob", { invitation: code }, {})).token ?? "";
+			const { key = "" } = await call("POST", "/auth/api-key/create", member, { name: "ci" });
+			await call("POST", "/rooms", owner, { id: "adas", title: "Ada's" });
+			await call("POST", "/rooms", member, { id: "bobs", title: "Bob's" });
+			const console = readConsole(folder.file("data")).token;
+			const all = { nobody: "", unknown: "x".repeat(32), owner, member, key, console };
+			const proven = { nobody: 4401, unknown: 4401 };
+			const people = { ...proven, console: 4403 };
+			const wanted: Readonly<Record<string, Readonly<Record<keyof typeof all, number | "open">>>> = {
+				"/v1/machines/watch": { ...proven, owner: "open", member: "open", key: "open", console: "open" },
+				"/rooms": { ...people, owner: "open", member: "open", key: "open" },
+				"/rooms/adas/sync": { ...people, owner: "open", member: 4403, key: 4403 },
+				"/rooms/bobs/sync": { ...people, owner: 4403, member: "open", key: "open" },
+			};
+			for (const [path, answers] of Object.entries(wanted))
+				for (const [who, token] of Object.entries(all))
+					expect(await opened(port, path, token), `${who} at ${path}`).toBe(answers[who as keyof typeof all]);
+			const tried = hub.listener.routes().filter((route) => route.method === "WS");
+			expect(tried.map(({ path }) => path.replace(":id", "adas")).sort()).toEqual(
+				Object.keys(wanted)
+					.filter((path) => path !== "/rooms/bobs/sync")
+					.sort(),
+			);
 		} finally {
 			await hub.close();
 		}

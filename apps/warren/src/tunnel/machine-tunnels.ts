@@ -14,6 +14,7 @@ import { z } from "zod";
 import type { BackboneBeside } from "../backbone/backbone-beside.ts";
 import { askBackbone, type ConsoleAddress } from "../backbone/backbone-console.ts";
 import type { DataFolder } from "../config/data-folder.ts";
+import { lookupOwn } from "../config/own-lookup.ts";
 import { machineService, type TunnelGrant } from "./tunnel-grant.ts";
 
 const fileName = "machine-tunnels.json";
@@ -210,7 +211,10 @@ export class MachineTunnels implements PeerTunnel<Duplex>, Closeable {
 		this.#visitor =
 			address === null || credential === undefined
 				? null
-				: new Visitor(this.#deps.clock, { target: { url: new URL(address.url), tls: { ca: address.ca } }, credential });
+				: new Visitor(this.#deps.clock, {
+						target: { url: new URL(address.url), tls: { ca: address.ca, lookup: lookupOwn } },
+						credential,
+					});
 	}
 
 	#keep(kept: Kept): void {

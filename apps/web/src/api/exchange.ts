@@ -80,7 +80,11 @@ export async function bodyOf<T>(response: Response): Promise<T> {
 }
 
 export function refusalOf(response: Response, body: unknown): ApiError {
-	return new ApiError(response.status, typeof body === "object" && body !== null ? { ...body } : {});
+	const fields = typeof body === "object" && body !== null ? body : {};
+	const seconds = Number(response.headers.get("retry-after"));
+	// Who reads a page sees no headers.
+	const fix = response.status === 429 && seconds > 0 ? { fix: `Wait ${Math.ceil(seconds)} s, then try again.` } : {};
+	return new ApiError(response.status, { ...fields, ...fix });
 }
 
 export async function readJson(response: Response): Promise<unknown> {

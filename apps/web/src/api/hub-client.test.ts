@@ -75,3 +75,16 @@ test("cookies travel only where a flow needs them", async () => {
 	await hub.request("/auth/passkey/generate-register-options", { cookies: true });
 	expect(requests.map(({ init }) => init.credentials)).toEqual(["omit", "same-origin"]);
 });
+
+test("a refusal of too many tries says how long to wait, which a page's reader sees in no header", async () => {
+	const { hub } = setUp(() =>
+		Response.json(
+			{ error: "rate_limited", message: "Too many.", fix: "Retry-After says how long." },
+			{ status: 429, headers: { "retry-after": "7" } },
+		),
+	);
+	await expect(hub.signIn("/auth/login", {})).rejects.toMatchObject({
+		code: "rate_limited",
+		fix: "Wait 7 s, then try again.",
+	});
+});

@@ -24,7 +24,8 @@ export function SetupPage({ secret, onDone }: { secret: string; onDone: () => vo
 	const [machineDone, setMachineDone] = useState(false);
 	const hasHub = useHubRole() === "hub";
 
-	function finish() {
+	async function finish() {
+		await enter();
 		onDone();
 		beginWelcome();
 		navigate(welcomePath, { replace: true });
@@ -35,7 +36,8 @@ export function SetupPage({ secret, onDone }: { secret: string; onDone: () => vo
 		<MachineSetup
 			secret={secret}
 			withStep={hasHub}
-			onDone={async () => (["hub", "unknown"].includes(await askHubRole()) ? setMachineDone(true) : finish())}
+			onDone={async () => (["hub", "unknown"].includes(await askHubRole()) ? setMachineDone(true) : await finish())}
+			onAccount={() => setMachineDone(true)}
 			onSignIn={() => {
 				onDone();
 				navigate("/", { replace: true });
@@ -50,11 +52,16 @@ export function FirstAccountPage({ secret, onDone }: { secret: string; onDone: (
 		<FirstAccount
 			secret={secret}
 			onDone={async () => {
-				if (credentials.get(self) === undefined) await tryEnrolWithAccount(self, location.host);
+				await enter();
 				onDone();
 			}}
 		/>
 	);
+}
+
+/** By the account alone, in a browser that did not set this machine up. */
+async function enter(): Promise<void> {
+	if (credentials.get(self) === undefined) await tryEnrolWithAccount(self, location.host);
 }
 
 /** The owner's account, by the same secret. */
@@ -78,7 +85,14 @@ function FirstAccount(props: { secret: string; step?: string; onDone: () => Prom
 	);
 }
 
-function MachineSetup(props: { secret: string; withStep: boolean; onDone: () => Promise<void>; onSignIn: () => void }) {
+function MachineSetup(props: {
+	secret: string;
+	withStep: boolean;
+	onDone: () => Promise<void>;
+	/** The link's other door: whoever was called away between the two may still go through it. */
+	onAccount: () => void;
+	onSignIn: () => void;
+}) {
 	const submission = useSubmit(async (form) => {
 		const pin = secretOf(form, "pin");
 		if (pin !== secretOf(form, "again")) throw new Error(t.differ);
@@ -99,6 +113,11 @@ function MachineSetup(props: { secret: string; withStep: boolean; onDone: () => 
 				<button type="button" className="button primary" onClick={props.onSignIn}>
 					{t.signIn}
 				</button>
+				{props.withStep && (
+					<button type="button" className="button" onClick={props.onAccount}>
+						{t.accountLeft}
+					</button>
+				)}
 			</Gate>
 		);
 	return (

@@ -2,6 +2,7 @@
 import "reflect-metadata";
 import { apiKey } from "@better-auth/api-key";
 import { createAuthMiddleware } from "@better-auth/core/api";
+import { APIError } from "@better-auth/core/error";
 import { isAPIError } from "@better-auth/core/utils/is-api-error";
 import { kyselyAdapter } from "@better-auth/kysely-adapter";
 import { passkey } from "@better-auth/passkey";
@@ -12,6 +13,7 @@ import { getMigrations } from "better-auth/db/migration";
 import { admin, bearer, deviceAuthorization, twoFactor } from "better-auth/plugins";
 import { adminAc, userAc } from "better-auth/plugins/admin/access";
 import type { Kysely } from "kysely";
+import { cleanName, maxPersonNameLength } from "../device-name.ts";
 import type { Admission } from "./admission.ts";
 import { type AuthWatcher, hashedAdapter } from "./hashed-adapter.ts";
 import { addressHeader, apiKeyPrefix, basePath } from "./names.ts";
@@ -165,7 +167,17 @@ function authOptions(deps: AuthDeps, options: AuthOptions, origin: string) {
 					before: async (user, context) => {
 						if (context !== null && socialPaths.has(context.path)) deps.admission.admitSocial(user);
 						const role = requestFacts.getStore()?.role ?? null;
-						return { data: role === null ? user : { ...user, role } };
+						const named = { ...user, name: cleanName(user.name, maxPersonNameLength) || user.email };
+						return { data: role === null ? named : { ...named, role } };
+					},
+				},
+				update: {
+					before: async (changed) => {
+						if (changed.name === undefined) return;
+						const name = cleanName(changed.name, maxPersonNameLength);
+						if (name === "")
+							throw new APIError("BAD_REQUEST", { code: "BAD_NAME", message: "This name shows nothing." });
+						return { data: { ...changed, name } };
 					},
 				},
 			},

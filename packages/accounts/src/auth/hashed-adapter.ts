@@ -1,4 +1,5 @@
 import type { DBAdapter, DBTransactionAdapter, Where } from "@better-auth/core/db/adapter";
+import { APIError } from "@better-auth/core/error";
 import { hashToken } from "@warren/kernel";
 import { noteFault } from "./request-facts.ts";
 
@@ -23,6 +24,9 @@ export interface GoneSession {
 
 /** The library would list 100 unless told. */
 const maxSessionsAtOnce = 100_000;
+
+/** API keys of one person. The library lists no more than so many: a key beyond would be good, and nobody could find it. */
+export const maxApiKeys = 100;
 
 /** Model → the column that is a bearer secret. The library keeps both in the clear. */
 const secretFields: Readonly<Record<string, string>> = { session: "token", deviceCode: "deviceCode" };
@@ -102,6 +106,8 @@ function hashed(
 	};
 	return {
 		create: async (args) => {
+			if (args.model === "apikey")
+				await refuseOneMore(inner, String((args.data as Record<string, unknown>)["referenceId"]));
 			const field = secretFields[args.model];
 			const raw = field === undefined ? undefined : (args.data as Record<string, unknown>)[field];
 			if (field === undefined || typeof raw !== "string") return inner.create(args);
@@ -141,6 +147,12 @@ function hashed(
 		incrementOne: async (args) =>
 			restored(args.model, args.where, await inner.incrementOne({ ...args, where: hash(args) })) as never,
 	};
+}
+
+async function refuseOneMore(inner: DBTransactionAdapter, person: string): Promise<void> {
+	const keys = await inner.count({ model: "apikey", where: [{ field: "referenceId", value: person }] });
+	if (keys >= maxApiKeys)
+		throw new APIError("CONFLICT", { code: "TOO_MANY", message: `You have ${keys} API keys already.` });
 }
 
 function hash(args: { readonly model: string; readonly where?: Where[] | undefined }): Where[] {

@@ -3,6 +3,7 @@ import { systemClock } from "@warren/kernel";
 import { dialWebSocket } from "@warren/net";
 import { describe, expect, it } from "vitest";
 import { bearer, type HubSource, nextAddress, password, TestHub } from "../hub.testing.ts";
+import { maxApiKeys } from "./hashed-adapter.ts";
 import { SoftAuthenticator } from "./soft-authenticator.testing.ts";
 
 const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code";
@@ -172,6 +173,30 @@ export function pluginsSuite(open: HubSource): void {
 		expect((await hub.call("GET", "/me", undefined, bearer(right.body.token))).status).toBe(401);
 		const given = decodeURIComponent(off.headers.get("set-auth-token") ?? "").split(".")[0] as string;
 		expect((await hub.call("GET", "/me", undefined, bearer(given))).body.user.twoFactor).toBe(false);
+	});
+
+	it("API keys: a person has as many as are listed, another's count is their own, and one that is deleted makes room", async () => {
+		await using hub = await TestHub.open(open);
+		const owner = await hub.owner();
+		const bob = await hub.person(owner, "bob@example.test");
+		const make = (token: string) =>
+			hub.call("POST", "/auth/api-key/create", { name: "ci" }, { ...bearer(token), "x-forwarded-for": nextAddress() });
+		const ids: string[] = [];
+		for (let each = 0; each < maxApiKeys; each++) ids.push((await make(owner)).body.id);
+		const refused = await make(owner);
+		expect([refused.status, refused.body]).toMatchObject([
+			409,
+			{
+				error: "too_many",
+				message: `You have ${maxApiKeys} API keys already.`,
+				fix: expect.stringContaining("Delete"),
+			},
+		]);
+		const listed = (await hub.call("GET", "/auth/api-key/list", undefined, bearer(owner))).body.apiKeys;
+		expect(listed.map((each: any) => each.id).sort()).toEqual(ids.sort());
+		expect((await make(bob)).status).toBe(200);
+		await hub.call("POST", "/auth/api-key/delete", { keyId: ids[0] }, bearer(owner));
+		expect((await make(owner)).status).toBe(200);
 	});
 
 	it("API keys: stand for their person, are kept hashed, and die at once with their sockets", async () => {

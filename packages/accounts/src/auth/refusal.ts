@@ -14,6 +14,8 @@ const fixes: Readonly<Record<string, string>> = {
 	setup_needed: "Open the link that Warren printed on its first machine.",
 	invitation_needed: "Ask whoever runs this warren for an invitation link.",
 	bad_invitation: "Ask for a new one; each works once.",
+	bad_name: "Give one that can be read.",
+	too_many: "Delete one that is no longer used.",
 	session_not_fresh: "Sign out and in again, then repeat this.",
 	authentication_failed: "Use the passkey that was made for this very address, or sign in with email and password.",
 	validation_error: "Correct the field that is named, and send it again.",

@@ -32,7 +32,11 @@ const host = z
 		"must be a host name or an address",
 	);
 const facts = {
-	name: z.string().max(256).transform(cleanName).pipe(z.string().min(1).max(63)),
+	name: z
+		.string()
+		.max(256)
+		.transform((text) => cleanName(text))
+		.pipe(z.string().min(1).max(63)),
 	hosts: z.array(host).min(1).max(machineLimits.maxHosts),
 	port: z.number().int().min(1).max(65_535),
 	version: z.string().max(40).default(""),

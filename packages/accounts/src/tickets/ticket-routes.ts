@@ -23,7 +23,7 @@ const ticketBody = z.object({
 	name: z
 		.string()
 		.max(4 * maxDeviceNameLength)
-		.transform(cleanName)
+		.transform((text) => cleanName(text))
 		.pipe(z.string().min(1).max(maxDeviceNameLength)),
 });
 

@@ -8,6 +8,7 @@ export const t = {
 	submit: "Set up and sign in",
 	spentTitle: "This link is used up",
 	spent:
-		"A setup link works once, for a short while. Start the node again with “warren up” and it prints a new one, unless the machine is set up already.",
+		"A setup link sets a machine up once, for a short while, and makes the first account once. Where one of the two is missing, “warren up” prints a new link when it starts again.",
+	accountLeft: "Make the account, if there is none yet",
 	signIn: "Sign in instead",
 } as const;
