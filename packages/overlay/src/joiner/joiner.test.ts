@@ -117,6 +117,34 @@ describe("a joiner", () => {
 		await a.device.until(() => seenAt(c.key) && !seenAt(b.key));
 	});
 
+	it("J18 goes on without an app that cannot be served, says so, and serves it once it can", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		const other = { ...app, uuid: "0191e7c2-1111-7222-8333-444455557777" };
+		const [taken, free] = [app, other].map(({ uuid }) => appUla(uuid) as string) as [string, string];
+		let isTaken = true;
+		// 2001:db8::/32 is nobody's (RFC 3849): as an address that has not come yet.
+		const bindAddress = (ula: string) => (ula === taken && isTaken ? "2001:db8::1" : "::1");
+		await using a = await join_(folder.file("a"), [server.url], { name: "alpha", apps: [app, other], bindAddress });
+		expect([a.joiner.appPortOf(taken), a.joiner.appPortOf(free)]).toEqual([null, expect.any(Number)]);
+		const told = () => a.joiner.health.list().filter(({ code }) => code === "overlay-app-not-served");
+		expect(told()).toMatchObject([{ subject: taken, title: expect.stringMatching(/EADDRNOTAVAIL/) }]);
+		await a.joiner.setApps([app]);
+		expect([a.joiner.appPortOf(taken), told().length]).toEqual([null, 1]);
+		isTaken = false;
+		const served = new Promise<void>((resolve) => {
+			a.joiner.health.watch(() => told().length === 0 && resolve());
+		});
+		// What has changed is told by a heartbeat, and before each it is tried again.
+		await served;
+		expect(a.joiner.appPortOf(taken)).toEqual(expect.any(Number));
+		await expect(a.joiner.setApps([app, { ...app, uuid: "no uuid" }])).rejects.toMatchObject({ code: "bad_config" });
+		await a.joiner.setApps([app]);
+		expect(a.joiner.appPortOf(taken)).toEqual(expect.any(Number));
+		await a.joiner.setApps([]);
+		expect(told()).toEqual([]);
+	});
+
 	it("J1 two meet: device peers, /128 routes, a direct path by probes, datagrams arrive", async () => {
 		using folder = tempFolder("joiner");
 		await using server = await startCoordinator();

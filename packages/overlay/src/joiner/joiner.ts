@@ -59,7 +59,7 @@ export class Joiner implements Closeable {
 		this.#files = new JoinerFiles(options.folder, deps.logger);
 		this.#privateKey = this.#files.privateKey(deps.random);
 		this.#key = keyOf(publicKeyOf(this.#privateKey));
-		this.#apps = new ServedApps(options.apps, options.bindAddress);
+		this.#apps = new ServedApps(options.apps, options.bindAddress, this.health);
 		this.#link = new CoordinatorLink(options.coordinators, options.tls, deps.clock);
 		if (options.tls === null) this.health.raise(joinerConditions.insecure);
 		const parts = {
@@ -95,6 +95,7 @@ export class Joiner implements Closeable {
 			onBeat: () => {
 				certificate?.look();
 				if (this.#table.fade()) this.#sync();
+				this.#serveAgain();
 			},
 			onClockJump: () => this.#paths?.networkChanged(),
 			onPeers: (peers) => {
@@ -297,6 +298,15 @@ export class Joiner implements Closeable {
 		});
 		this.#syncing = changed.catch(() => {});
 		return changed;
+	}
+
+	/** Apps that could not be served: what was in their way may be gone. */
+	#serveAgain(): void {
+		const host = this.#host;
+		if (host === null || !this.#apps.isIncomplete || this.#stop.signal.aborted) return;
+		this.#syncing = this.#syncing
+			.then(() => (this.#stop.signal.aborted ? undefined : this.#apps.open(host)))
+			.catch((failure: unknown) => this.#deps.logger.warn("apps are not served", { fault: messageOf(failure) }));
 	}
 
 	async #moveAddress(from: string, to: string): Promise<void> {
