@@ -12,7 +12,7 @@ import { Heartbeat } from "./heartbeat.ts";
 import { HostChanges } from "./host-changes.ts";
 import { JoinerFiles, type JoinerIdentity } from "./joiner-files.ts";
 import { type HostedApp, type JoinerDeps, type JoinerOptions, joinerLimits } from "./joiner-options.ts";
-import { peerStatus } from "./joiner-status.ts";
+import { peerStatuses } from "./joiner-status.ts";
 import { KeptRoster } from "./kept-roster.ts";
 import { LinkCertificate } from "./link-certificate.ts";
 import { PathDriver } from "./path-driver.ts";
@@ -198,16 +198,17 @@ export class Joiner implements Closeable {
 			hosted_app_ulas: this.#apps.ulas(),
 			updated_at: this.#deps.clock.now(),
 			conditions: this.health.list(),
-			peers: (this.#peers?.all() ?? []).map((peer) => peerStatus(peer, this.peerId, device, this.#paths)),
+			peers: peerStatuses(this.#peers?.all() ?? [], this.peerId, device, this.#paths),
 		};
 	}
 
 	/** Paths learn from it which peers have traffic. */
 	async #observedStatus() {
 		const status = await this.status();
+		const keys = new Map(this.#peers?.all().map(({ info, key }) => [info.peer_id, key]));
 		for (const peer of status.peers) {
-			const wanted = this.#peers?.ofId(peer.peer_id);
-			if (wanted !== undefined) this.#paths?.traffic(wanted.key, peer.rx_bytes + peer.tx_bytes);
+			const key = keys.get(peer.peer_id);
+			if (key !== undefined) this.#paths?.traffic(key, peer.rx_bytes + peer.tx_bytes);
 		}
 		return status;
 	}
