@@ -7,7 +7,13 @@ import { silentLogger, systemClock, systemRandom } from "@warren/kernel";
 import { tempFolder } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 import { appUla, keyBytes } from "../addresses.ts";
-import { everybody, makeCertificates, startCoordinator, TestJoiner } from "../coordinator/coordinator.testing.ts";
+import {
+	adminToken,
+	everybody,
+	makeCertificates,
+	startCoordinator,
+	TestJoiner,
+} from "../coordinator/coordinator.testing.ts";
 import type { WireGuardKey } from "../protocol/peer-record.ts";
 import { looksLikeProbe } from "../protocol/probe.ts";
 import { FakeDevice, FakeNetwork } from "./fake-device.testing.ts";
@@ -201,6 +207,25 @@ describe("a joiner", () => {
 			},
 			peers: [{ display_name: "beta", rx_bytes: 0 }],
 		});
+	});
+
+	it("J17 the others learn that a device cannot say how it stands, and that it can again", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		await using a = await join_(folder.file("a"), [server.url], { name: "alpha" });
+		const told = async () => {
+			const answer = await fetch(`${server.url}/v1/mesh/peers`, { headers: { authorization: `Bearer ${adminToken}` } });
+			return ((await answer.json()) as { peers: { connectivity: string }[] }).peers.map(
+				({ connectivity }) => connectivity,
+			);
+		};
+		expect(await told()).toEqual(["direct"]);
+		a.device.isGone = true;
+		await a.joiner.status();
+		await expect.poll(told).toEqual(["dead"]);
+		a.device.isGone = false;
+		await a.joiner.status();
+		await expect.poll(told).toEqual(["direct"]);
 	});
 
 	it("J1 a route that somebody removed comes back with the next word of its peer", async () => {

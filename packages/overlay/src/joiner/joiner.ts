@@ -1,4 +1,12 @@
-import { type Closeable, HealthTable, messageOf, type OverlayDevice, type Timer, WarrenError } from "@warren/kernel";
+import {
+	type Closeable,
+	HealthTable,
+	messageOf,
+	type OverlayDevice,
+	type OverlayDeviceStatus,
+	type Timer,
+	WarrenError,
+} from "@warren/kernel";
 import { keyOf } from "../addresses.ts";
 import { parseEndpoint } from "../endpoint.ts";
 import type { WireGuardKey } from "../protocol/peer-record.ts";
@@ -41,6 +49,8 @@ export class Joiner implements Closeable {
 	readonly #statusFile: StatusFile<unknown>;
 	readonly #apps: ServedApps;
 	#device: OverlayDevice | null = null;
+	/** As it was asked last. */
+	#isDeviceAnswering = true;
 	#paths: PathDriver | null = null;
 	#relay: RelayLanes | null = null;
 	#host: HostChanges | null = null;
@@ -90,7 +100,7 @@ export class Joiner implements Closeable {
 					.slice(0, joinerLimits.maxPaths)
 					.map((peer) => ({ peer_id: peer.info.peer_id, direct: this.#paths?.stateOf(peer.key)?.at === "direct" })),
 				nat: this.#paths?.nat ?? null,
-				isHealthy: this.#device !== null,
+				isHealthy: this.#device !== null && this.#isDeviceAnswering,
 			}),
 			onBeat: () => {
 				certificate?.look();
@@ -179,8 +189,7 @@ export class Joiner implements Closeable {
 
 	/** What `warren overlay status` shows; also in `status.json`. */
 	async status() {
-		// A device that cannot say how it stands has a condition of its own, which is told here with all the rest.
-		const device = await this.#device?.status().catch(() => undefined);
+		const device = await this.#deviceStatus();
 		return {
 			name: this.#options.name,
 			peer_id: this.peerId,
@@ -200,6 +209,17 @@ export class Joiner implements Closeable {
 			conditions: this.health.list(),
 			peers: peerStatuses(this.#peers?.all() ?? [], this.peerId, device, this.#paths),
 		};
+	}
+
+	/** A device that cannot say how it stands has a condition of its own, which is told with all the rest; so are others. */
+	async #deviceStatus(): Promise<OverlayDeviceStatus | undefined> {
+		if (this.#device === null) return undefined;
+		const status = await this.#device.status().catch(() => undefined);
+		if (this.#isDeviceAnswering !== (status !== undefined)) {
+			this.#isDeviceAnswering = status !== undefined;
+			this.#heartbeat.soon();
+		}
+		return status;
 	}
 
 	/** Paths learn from it which peers have traffic. */
