@@ -172,6 +172,49 @@ describe("a host outside the warren", () => {
 	});
 });
 
+describe("a host that was pinned, and that a machine of the warren says it is", () => {
+	const home = "127.0.0.2";
+	const elsewhere = "127.0.0.3";
+	const stop = async () => {
+		for (const server of servers.splice(0)) {
+			(server as Server & { closeAllConnections(): void }).closeAllConnections();
+			await new Promise((resolve) => server.close(resolve));
+		}
+	};
+	/** Added by hand and met, then away. */
+	async function met(): Promise<number> {
+		const port = await node(await leaf(stranger), home);
+		expect(await (await directory()).add(home, port, "attic")).toMatchObject({ reachable: true, trust: "pin" });
+		await stop();
+		return port;
+	}
+
+	it("is not looked for at that machine's other addresses: what is for it never goes there", async () => {
+		const port = await met();
+		await node(await leaf(authority, two), elsewhere, port);
+		const claim = at(port, { nodeId: two, host: home, others: [elsewhere] });
+		const peers = await directoryOver(
+			tunnelTo(() => port),
+			claim,
+		);
+		expect(await only(peers)).toMatchObject({ name: "attic", reachable: false, error: { code: "refused" } });
+		await node(await leaf(stranger, two), home, port);
+		expect((await peers.row(await peers.get((await only(peers))?.id ?? ""), true)).error?.code).toBe("pin_mismatch");
+	});
+
+	it("is that machine once it has shown itself there, and needs no pin any more", async () => {
+		const port = await met();
+		const peers = await directory(at(port, { host: home, others: [elsewhere] }));
+		await node(await leaf(authority, one), home, port);
+		expect(await only(peers)).toMatchObject({ name: "attic", reachable: true, trust: "warren" });
+		expect(pins.get({ host: home, port })).toBeNull();
+		await stop();
+		await node(await leaf(authority, one), elsewhere, port);
+		const again = await directory(at(port, { host: home, others: [elsewhere] }));
+		expect(await only(again)).toMatchObject({ name: "attic", reachable: true, reachedAt: `${elsewhere}:${port}` });
+	});
+});
+
 describe("a tunnel", () => {
 	it("is the floor: asked when no address answers, and left again when one does", async () => {
 		const far = await node(await leaf(authority, one));
