@@ -6,7 +6,9 @@ import { Authority } from "@warren/net";
 import { openSqliteTables, type Tables } from "@warren/store";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { PeerDirectory } from "./directory.ts";
+import type { KnownPeer } from "./known-peers.ts";
 import { Pins } from "./pins.ts";
+import { PeerPools } from "./relay/pools.ts";
 import { type PeerTables, peerSchema } from "./schema.ts";
 import { ManualPeers } from "./sources/manual.ts";
 
@@ -200,6 +202,30 @@ describe("a host that was pinned, and that a machine of the warren says it is", 
 		expect(await only(peers)).toMatchObject({ name: "attic", reachable: false, error: { code: "refused" } });
 		await node(await leaf(stranger, two), home, port);
 		expect((await peers.row(await peers.get((await only(peers))?.id ?? ""), true)).error?.code).toBe("pin_mismatch");
+	});
+
+	it("is asked over connections of its own once it has joined, and not over those of before", async () => {
+		const port = await met();
+		await node(await leaf(stranger), home, port);
+		const peers = await directory();
+		const pools = new PeerPools(peers.dialer);
+		const [foreign] = (await peers.list()).peers;
+		expect(foreign?.error?.code, "another leaf than the one that was pinned").toBe("pin_mismatch");
+		await pins.forget({ host: home, port });
+		const before = await peers.get(foreign?.id ?? "");
+		await peers.contact(before);
+		const ask = async (peer: KnownPeer) => {
+			await peers.contact(peer);
+			const { statusCode, body } = await pools.of(peer).request({ path: "/", method: "GET" });
+			await body.dump();
+			return statusCode;
+		};
+		expect(await ask(before)).toBe(200);
+		await stop();
+		await node(await leaf(authority, one), home, port);
+		peers.dialer.lost(before);
+		expect(await ask({ ...before, nodeId: one })).toBe(200);
+		await pools.close();
 	});
 
 	it("is that machine once it has shown itself there, and needs no pin any more", async () => {
