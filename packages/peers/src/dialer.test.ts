@@ -6,7 +6,9 @@ import { Authority } from "@warren/net";
 import { openSqliteTables, type Tables } from "@warren/store";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { PeerDirectory } from "./directory.ts";
+import type { KnownPeer } from "./known-peers.ts";
 import { Pins } from "./pins.ts";
+import { PeerPools } from "./relay/pools.ts";
 import { type PeerTables, peerSchema } from "./schema.ts";
 import { ManualPeers } from "./sources/manual.ts";
 
@@ -169,6 +171,73 @@ describe("a host outside the warren", () => {
 		expect(await only(await directory(foreign))).toMatchObject({ reachable: false, trust: "pin" });
 		const pinned = await only(await directory({ ...foreign, host: "127.0.0.2" }));
 		expect(pinned).toMatchObject({ reachable: true, trust: "pin", pin: {} });
+	});
+});
+
+describe("a host that was pinned, and that a machine of the warren says it is", () => {
+	const home = "127.0.0.2";
+	const elsewhere = "127.0.0.3";
+	const stop = async () => {
+		for (const server of servers.splice(0)) {
+			(server as Server & { closeAllConnections(): void }).closeAllConnections();
+			await new Promise((resolve) => server.close(resolve));
+		}
+	};
+	/** Added by hand and met, then away. */
+	async function met(): Promise<number> {
+		const port = await node(await leaf(stranger), home);
+		expect(await (await directory()).add(home, port, "attic")).toMatchObject({ reachable: true, trust: "pin" });
+		await stop();
+		return port;
+	}
+
+	it("is not looked for at that machine's other addresses: what is for it never goes there", async () => {
+		const port = await met();
+		await node(await leaf(authority, two), elsewhere, port);
+		const claim = at(port, { nodeId: two, host: home, others: [elsewhere] });
+		const peers = await directoryOver(
+			tunnelTo(() => port),
+			claim,
+		);
+		expect(await only(peers)).toMatchObject({ name: "attic", reachable: false, error: { code: "refused" } });
+		await node(await leaf(stranger, two), home, port);
+		expect((await peers.row(await peers.get((await only(peers))?.id ?? ""), true)).error?.code).toBe("pin_mismatch");
+	});
+
+	it("is asked over connections of its own once it has joined, and not over those of before", async () => {
+		const port = await met();
+		await node(await leaf(stranger), home, port);
+		const peers = await directory();
+		const pools = new PeerPools(peers.dialer);
+		const [foreign] = (await peers.list()).peers;
+		expect(foreign?.error?.code, "another leaf than the one that was pinned").toBe("pin_mismatch");
+		await pins.forget({ host: home, port });
+		const before = await peers.get(foreign?.id ?? "");
+		await peers.contact(before);
+		const ask = async (peer: KnownPeer) => {
+			await peers.contact(peer);
+			const { statusCode, body } = await pools.of(peer).request({ path: "/", method: "GET" });
+			await body.dump();
+			return statusCode;
+		};
+		expect(await ask(before)).toBe(200);
+		await stop();
+		await node(await leaf(authority, one), home, port);
+		peers.dialer.lost(before);
+		expect(await ask({ ...before, nodeId: one })).toBe(200);
+		await pools.close();
+	});
+
+	it("is that machine once it has shown itself there, and needs no pin any more", async () => {
+		const port = await met();
+		const peers = await directory(at(port, { host: home, others: [elsewhere] }));
+		await node(await leaf(authority, one), home, port);
+		expect(await only(peers)).toMatchObject({ name: "attic", reachable: true, trust: "warren" });
+		expect(pins.get({ host: home, port })).toBeNull();
+		await stop();
+		await node(await leaf(authority, one), elsewhere, port);
+		const again = await directory(at(port, { host: home, others: [elsewhere] }));
+		expect(await only(again)).toMatchObject({ name: "attic", reachable: true, reachedAt: `${elsewhere}:${port}` });
 	});
 });
 

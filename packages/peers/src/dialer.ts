@@ -74,11 +74,26 @@ export class PeerDialer {
 		};
 	}
 
+	/** Whether it proved to be that machine, by this warren's CA and nothing else. */
+	hasProved(peer: Pick<DialledPeer, "nodeId">, shown: Shown): boolean {
+		return this.provesItself(peer) && shown.ofWarren && shown.nodeId === peer.nodeId;
+	}
+
+	/**
+	 * As `check`, on one of its paths. Who was met at an address, and pinned, is a machine of the warren by that machine's own
+	 * word until it has shown itself there: elsewhere nobody but the pinned one is it.
+	 */
+	checkOn(path: PeerPath, peer: Pick<DialledPeer, "address" | "nodeId">, shown: Shown): PinCheck {
+		const isAtHome = path.via === "address" && addressKey(path.address) === addressKey(peer.address);
+		const pinned = isAtHome ? null : this.#pins.check(peer.address, shown.fingerprint);
+		return pinned?.verdict === "mismatch" ? pinned : this.check(peer, shown);
+	}
+
 	/** `unknown` may be learned as a pin; a machine that must prove itself is never learned from its word alone. */
 	check(peer: Pick<DialledPeer, "address" | "nodeId">, shown: Shown): PinCheck {
 		const pinned = this.#pins.check(peer.address, shown.fingerprint);
 		if (!this.provesItself(peer)) return pinned;
-		if (shown.ofWarren && shown.nodeId === peer.nodeId) return { verdict: "match" };
+		if (this.hasProved(peer, shown)) return { verdict: "match" };
 		// A leaf of before identifiers were in them: the CA vouches for a machine of this warren, the pin for which one.
 		if (shown.ofWarren && shown.nodeId === null) return pinned;
 		// Somebody compared the fingerprints and said so.
@@ -158,7 +173,7 @@ export class PeerDialer {
 			const judge = (fault: Error | null, socket: Socket | null) => {
 				if (fault !== null || socket === null) return callback(fault ?? new Error("no socket"), null);
 				const shown = this.shown(socket as TLSSocket);
-				const check = shown === null ? null : this.check(peer, shown);
+				const check = shown === null ? null : this.checkOn(path, peer, shown);
 				if (check?.verdict === "match") return callback(null, socket as TLSSocket);
 				socket.destroy();
 				if (check?.verdict === "mismatch")

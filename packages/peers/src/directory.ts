@@ -267,7 +267,7 @@ export class PeerDirectory {
 	/** Looks for the best way to a peer now. @returns null when none answers, or who answers is not believed. */
 	async seek(peer: KnownPeer): Promise<PeerPath | null> {
 		const { path, result } = await reach(peer, this.dialer, this.#deps.clock);
-		if (!result.ok || this.dialer.check(peer, result.shown).verdict !== "match") return null;
+		if (!result.ok || this.dialer.checkOn(path, peer, result.shown).verdict !== "match") return null;
 		const before = pathKey(this.dialer.pathOf(peer));
 		await this.#learn(peer, path, result);
 		if (pathKey(path) !== before) this.#fresh.delete(peer.id);
@@ -293,7 +293,7 @@ export class PeerDirectory {
 		path: PeerPath,
 		result: Extract<ProbeResult, { ok: true }>,
 	): Promise<null | { code: string; message: string; fix: string; expected: string; actual: Fingerprint }> {
-		const check = this.dialer.check(peer, result.shown);
+		const check = this.dialer.checkOn(path, peer, result.shown);
 		if (check.verdict === "mismatch") {
 			return {
 				code: "pin_mismatch",
@@ -304,6 +304,10 @@ export class PeerDirectory {
 			};
 		}
 		if (check.verdict === "unknown") await this.#deps.pins.learn(peer.address, result.shown.fingerprint);
+		// Met before it was a machine of this warren: from now on it is believed for that, and looked for elsewhere too.
+		const isAtHome = path.via === "address" && addressKey(path.address) === addressKey(peer.address);
+		if (isAtHome && this.#deps.pins.get(peer.address) !== null && this.dialer.hasProved(peer, result.shown))
+			await this.#deps.pins.forget(peer.address);
 		this.dialer.reached(peer, path);
 		this.#hosts.set(pathKey(path), result.host);
 		const address = addressKey(peer.address);

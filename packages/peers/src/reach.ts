@@ -40,8 +40,7 @@ export function reach(peer: KnownPeer, dialer: PeerDialer, clock: Clock): Promis
 		let isPatient = tunnel !== undefined;
 		let tunnelled: Reached | undefined;
 		const isWon = ({ path, result }: Reached) =>
-			result.ok &&
-			(paths.length === 1 || dialer.check({ ...peer, ...addressOf(path) }, result.shown).verdict === "match");
+			result.ok && (paths.length === 1 || dialer.checkOn(path, peer, result.shown).verdict === "match");
 		const finish = (reached: Reached) => {
 			stagger?.cancel();
 			for (const timer of timers) timer.cancel();
@@ -91,10 +90,6 @@ export function reach(peer: KnownPeer, dialer: PeerDialer, clock: Clock): Promis
 		if (addresses.length === 0) askTunnel();
 		else askNext();
 	});
-}
-
-function addressOf(path: PeerPath) {
-	return path.via === "address" ? { address: path.address } : {};
 }
 
 function worst(answers: readonly Reached[], peer: KnownPeer): Reached {

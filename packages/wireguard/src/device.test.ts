@@ -407,6 +407,7 @@ describe.each(["offload", "portable"] as const)("a device on the %s data plane",
 		expect(shown).toMatchObject([
 			{ code: "overlay-data-plane-dead", title: expect.stringMatching(/removed the interface wg0/) },
 		]);
+		await expect(a.status()).rejects.toThrow(/removed the interface wg0/);
 		const usage = await a.call<{ user: number; system: number }>("cpuUsage");
 		net.run(hosts[0], "ping", "-q", "-c", "5", "-i", "0.1", "127.0.0.1");
 		const later = await a.call<{ user: number; system: number }>("cpuUsage");

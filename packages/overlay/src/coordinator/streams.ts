@@ -86,7 +86,8 @@ export class Streams implements Closeable {
 	}
 
 	#write(stream: Stream): void {
-		if (stream.blocked || stream.outgoing.destroyed) return;
+		// One that has been ended is still there until its reader has taken what it had.
+		if (stream.blocked || stream.outgoing.destroyed || stream.outgoing.writableEnded) return;
 		const taken = this.#roster.take(stream.id);
 		if (taken === null) return;
 		if (taken.bytes.length > 0) stream.blocked = !stream.outgoing.write(taken.bytes);
@@ -97,6 +98,7 @@ export class Streams implements Closeable {
 	#armKeepAlive(stream: Stream): void {
 		const waitMs = coordinatorLimits.keepAliveMs * (0.8 + 0.2 * this.#random.fraction());
 		stream.keepAlive = this.#clock.after(waitMs, () => {
+			if (stream.outgoing.writableEnded) return void stream.outgoing.destroy();
 			// A reader that has not taken anything for two rounds is gone, though nobody said so.
 			if (stream.blocked && stream.outgoing.writableLength > 0 && stream.outgoing.writableNeedDrain) {
 				if (stalled.has(stream)) return void stream.outgoing.destroy();

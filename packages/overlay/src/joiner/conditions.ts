@@ -37,6 +37,13 @@ export const joinerConditions = {
 		advice: "Send queries for warren.internal to {server}, or install systemd-resolved.",
 		delayMs: 0,
 	},
+	app: {
+		code: "overlay-app-not-served",
+		severity: "error",
+		title: "A service has its address on the overlay, and nothing answers there: {fault}",
+		advice: "Free the address and port, or take the service off; it is tried again every 20 s.",
+		delayMs: 0,
+	},
 	routes: {
 		code: "overlay-routes",
 		severity: "error",

@@ -1,17 +1,26 @@
-import type { OverlayDeviceStatus } from "@warren/kernel";
+import type { OverlayDeviceStatus, OverlayPeerStatus } from "@warren/kernel";
 import { keyOf } from "../addresses.ts";
 import type { PathDriver } from "./path-driver.ts";
 import type { WantedPeer } from "./peer-table.ts";
 
-/** A peer in `warren overlay status` and `status.json`. @param own this joiner's peer id. */
-export function peerStatus(
-	peer: WantedPeer,
+/** The peers in `warren overlay status` and `status.json`. @param own this joiner's peer id. */
+export function peerStatuses(
+	peers: readonly WantedPeer[],
 	own: string,
 	device: OverlayDeviceStatus | undefined,
-	paths: PathDriver | null,
+	paths: Pick<PathDriver, "stateOf"> | null,
+) {
+	const seen = new Map(device?.peers.map((each) => [keyOf(each.publicKey), each]));
+	return peers.map((peer) => peerStatus(peer, own, seen.get(peer.key), paths));
+}
+
+function peerStatus(
+	peer: WantedPeer,
+	own: string,
+	seen: OverlayPeerStatus | undefined,
+	paths: Pick<PathDriver, "stateOf"> | null,
 ) {
 	const path = paths?.stateOf(peer.key);
-	const seen = device?.peers.find((each) => keyOf(each.publicKey) === peer.key);
 	return {
 		peer_id: peer.info.peer_id,
 		display_name: peer.info.display_name,

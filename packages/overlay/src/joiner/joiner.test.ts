@@ -7,7 +7,13 @@ import { silentLogger, systemClock, systemRandom } from "@warren/kernel";
 import { tempFolder } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 import { appUla, keyBytes } from "../addresses.ts";
-import { everybody, makeCertificates, startCoordinator, TestJoiner } from "../coordinator/coordinator.testing.ts";
+import {
+	adminToken,
+	everybody,
+	makeCertificates,
+	startCoordinator,
+	TestJoiner,
+} from "../coordinator/coordinator.testing.ts";
 import type { WireGuardKey } from "../protocol/peer-record.ts";
 import { looksLikeProbe } from "../protocol/probe.ts";
 import { FakeDevice, FakeNetwork } from "./fake-device.testing.ts";
@@ -117,6 +123,34 @@ describe("a joiner", () => {
 		await a.device.until(() => seenAt(c.key) && !seenAt(b.key));
 	});
 
+	it("J18 goes on without an app that cannot be served, says so, and serves it once it can", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		const other = { ...app, uuid: "0191e7c2-1111-7222-8333-444455557777" };
+		const [taken, free] = [app, other].map(({ uuid }) => appUla(uuid) as string) as [string, string];
+		let isTaken = true;
+		// 2001:db8::/32 is nobody's (RFC 3849): as an address that has not come yet.
+		const bindAddress = (ula: string) => (ula === taken && isTaken ? "2001:db8::1" : "::1");
+		await using a = await join_(folder.file("a"), [server.url], { name: "alpha", apps: [app, other], bindAddress });
+		expect([a.joiner.appPortOf(taken), a.joiner.appPortOf(free)]).toEqual([null, expect.any(Number)]);
+		const told = () => a.joiner.health.list().filter(({ code }) => code === "overlay-app-not-served");
+		expect(told()).toMatchObject([{ subject: taken, title: expect.stringMatching(/EADDRNOTAVAIL/) }]);
+		await a.joiner.setApps([app]);
+		expect([a.joiner.appPortOf(taken), told().length]).toEqual([null, 1]);
+		isTaken = false;
+		const served = new Promise<void>((resolve) => {
+			a.joiner.health.watch(() => told().length === 0 && resolve());
+		});
+		// What has changed is told by a heartbeat, and before each it is tried again.
+		await served;
+		expect(a.joiner.appPortOf(taken)).toEqual(expect.any(Number));
+		await expect(a.joiner.setApps([app, { ...app, uuid: "no uuid" }])).rejects.toMatchObject({ code: "bad_config" });
+		await a.joiner.setApps([app]);
+		expect(a.joiner.appPortOf(taken)).toEqual(expect.any(Number));
+		await a.joiner.setApps([]);
+		expect(told()).toEqual([]);
+	});
+
 	it("J1 two meet: device peers, /128 routes, a direct path by probes, datagrams arrive", async () => {
 		using folder = tempFolder("joiner");
 		await using server = await startCoordinator();
@@ -173,6 +207,25 @@ describe("a joiner", () => {
 			},
 			peers: [{ display_name: "beta", rx_bytes: 0 }],
 		});
+	});
+
+	it("J17 the others learn that a device cannot say how it stands, and that it can again", async () => {
+		using folder = tempFolder("joiner");
+		await using server = await startCoordinator();
+		await using a = await join_(folder.file("a"), [server.url], { name: "alpha" });
+		const told = async () => {
+			const answer = await fetch(`${server.url}/v1/mesh/peers`, { headers: { authorization: `Bearer ${adminToken}` } });
+			return ((await answer.json()) as { peers: { connectivity: string }[] }).peers.map(
+				({ connectivity }) => connectivity,
+			);
+		};
+		expect(await told()).toEqual(["direct"]);
+		a.device.isGone = true;
+		await a.joiner.status();
+		await expect.poll(told).toEqual(["dead"]);
+		a.device.isGone = false;
+		await a.joiner.status();
+		await expect.poll(told).toEqual(["direct"]);
 	});
 
 	it("J1 a route that somebody removed comes back with the next word of its peer", async () => {

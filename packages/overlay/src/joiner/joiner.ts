@@ -1,4 +1,12 @@
-import { type Closeable, HealthTable, messageOf, type OverlayDevice, type Timer, WarrenError } from "@warren/kernel";
+import {
+	type Closeable,
+	HealthTable,
+	messageOf,
+	type OverlayDevice,
+	type OverlayDeviceStatus,
+	type Timer,
+	WarrenError,
+} from "@warren/kernel";
 import { keyOf } from "../addresses.ts";
 import { parseEndpoint } from "../endpoint.ts";
 import type { WireGuardKey } from "../protocol/peer-record.ts";
@@ -12,7 +20,7 @@ import { Heartbeat } from "./heartbeat.ts";
 import { HostChanges } from "./host-changes.ts";
 import { JoinerFiles, type JoinerIdentity } from "./joiner-files.ts";
 import { type HostedApp, type JoinerDeps, type JoinerOptions, joinerLimits } from "./joiner-options.ts";
-import { peerStatus } from "./joiner-status.ts";
+import { peerStatuses } from "./joiner-status.ts";
 import { KeptRoster } from "./kept-roster.ts";
 import { LinkCertificate } from "./link-certificate.ts";
 import { PathDriver } from "./path-driver.ts";
@@ -41,6 +49,8 @@ export class Joiner implements Closeable {
 	readonly #statusFile: StatusFile<unknown>;
 	readonly #apps: ServedApps;
 	#device: OverlayDevice | null = null;
+	/** As it was asked last. */
+	#isDeviceAnswering = true;
 	#paths: PathDriver | null = null;
 	#relay: RelayLanes | null = null;
 	#host: HostChanges | null = null;
@@ -59,7 +69,7 @@ export class Joiner implements Closeable {
 		this.#files = new JoinerFiles(options.folder, deps.logger);
 		this.#privateKey = this.#files.privateKey(deps.random);
 		this.#key = keyOf(publicKeyOf(this.#privateKey));
-		this.#apps = new ServedApps(options.apps, options.bindAddress);
+		this.#apps = new ServedApps(options.apps, options.bindAddress, this.health);
 		this.#link = new CoordinatorLink(options.coordinators, options.tls, deps.clock);
 		if (options.tls === null) this.health.raise(joinerConditions.insecure);
 		const parts = {
@@ -90,11 +100,12 @@ export class Joiner implements Closeable {
 					.slice(0, joinerLimits.maxPaths)
 					.map((peer) => ({ peer_id: peer.info.peer_id, direct: this.#paths?.stateOf(peer.key)?.at === "direct" })),
 				nat: this.#paths?.nat ?? null,
-				isHealthy: this.#device !== null,
+				isHealthy: this.#device !== null && this.#isDeviceAnswering,
 			}),
 			onBeat: () => {
 				certificate?.look();
 				if (this.#table.fade()) this.#sync();
+				this.#serveAgain();
 			},
 			onClockJump: () => this.#paths?.networkChanged(),
 			onPeers: (peers) => {
@@ -178,8 +189,7 @@ export class Joiner implements Closeable {
 
 	/** What `warren overlay status` shows; also in `status.json`. */
 	async status() {
-		// A device that cannot say how it stands has a condition of its own, which is told here with all the rest.
-		const device = await this.#device?.status().catch(() => undefined);
+		const device = await this.#deviceStatus();
 		return {
 			name: this.#options.name,
 			peer_id: this.peerId,
@@ -197,16 +207,28 @@ export class Joiner implements Closeable {
 			hosted_app_ulas: this.#apps.ulas(),
 			updated_at: this.#deps.clock.now(),
 			conditions: this.health.list(),
-			peers: (this.#peers?.all() ?? []).map((peer) => peerStatus(peer, this.peerId, device, this.#paths)),
+			peers: peerStatuses(this.#peers?.all() ?? [], this.peerId, device, this.#paths),
 		};
+	}
+
+	/** A device that cannot say how it stands has a condition of its own, which is told with all the rest; so are others. */
+	async #deviceStatus(): Promise<OverlayDeviceStatus | undefined> {
+		if (this.#device === null) return undefined;
+		const status = await this.#device.status().catch(() => undefined);
+		if (this.#isDeviceAnswering !== (status !== undefined)) {
+			this.#isDeviceAnswering = status !== undefined;
+			this.#heartbeat.soon();
+		}
+		return status;
 	}
 
 	/** Paths learn from it which peers have traffic. */
 	async #observedStatus() {
 		const status = await this.status();
+		const keys = new Map(this.#peers?.all().map(({ info, key }) => [info.peer_id, key]));
 		for (const peer of status.peers) {
-			const wanted = this.#peers?.ofId(peer.peer_id);
-			if (wanted !== undefined) this.#paths?.traffic(wanted.key, peer.rx_bytes + peer.tx_bytes);
+			const key = keys.get(peer.peer_id);
+			if (key !== undefined) this.#paths?.traffic(key, peer.rx_bytes + peer.tx_bytes);
 		}
 		return status;
 	}
@@ -297,6 +319,15 @@ export class Joiner implements Closeable {
 		});
 		this.#syncing = changed.catch(() => {});
 		return changed;
+	}
+
+	/** Apps that could not be served: what was in their way may be gone. */
+	#serveAgain(): void {
+		const host = this.#host;
+		if (host === null || !this.#apps.isIncomplete || this.#stop.signal.aborted) return;
+		this.#syncing = this.#syncing
+			.then(() => (this.#stop.signal.aborted ? undefined : this.#apps.open(host)))
+			.catch((failure: unknown) => this.#deps.logger.warn("apps are not served", { fault: messageOf(failure) }));
 	}
 
 	async #moveAddress(from: string, to: string): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Closeable, PeerId } from "@warren/kernel";
+import type { Closeable, NodeId, PeerId } from "@warren/kernel";
 import { Pool } from "undici";
 import { addressKey } from "../address.ts";
 import type { PeerDialer } from "../dialer.ts";
@@ -15,10 +15,16 @@ export const poolLimits = {
 	keepAliveMs: 30_000,
 } as const;
 
+/** A pool, and by what its peer is believed there: its identifier, or a pin where it has none. */
+interface Opened {
+	readonly pool: Pool;
+	readonly nodeId: NodeId | undefined;
+}
+
 /** Open connections to peers, each judged by its certificate. */
 export class PeerPools implements Closeable {
 	readonly #dialer: PeerDialer;
-	readonly #pools = new Map<PeerId, Pool>();
+	readonly #pools = new Map<PeerId, Opened>();
 	/** On a path of before: they finish what they carry. */
 	readonly #retired = new Map<PeerId, Set<Pool>>();
 
@@ -29,7 +35,10 @@ export class PeerPools implements Closeable {
 
 	/** @throws WarrenError `peer_busy`. */
 	of(peer: KnownPeer): Pool {
-		let pool = this.#pools.get(peer.id);
+		const opened = this.#pools.get(peer.id);
+		// It has joined this warren meanwhile, or left it: what it showed before is not what it shows now.
+		if (opened !== undefined && opened.nodeId !== peer.nodeId) this.#retire(peer.id);
+		let pool = this.#pools.get(peer.id)?.pool;
 		if (pool !== undefined && pool.stats.queued >= poolLimits.maxWaitingPerPeer) {
 			throw peerError("peer_busy", `${peer.name} has ${poolLimits.maxWaitingPerPeer} requests waiting.`, {
 				details: { retryAfterMs: 1000 },
@@ -44,7 +53,7 @@ export class PeerPools implements Closeable {
 				bodyTimeout: poolLimits.bodyTimeoutMs,
 				keepAliveTimeout: poolLimits.keepAliveMs,
 			});
-			this.#pools.set(peer.id, pool);
+			this.#pools.set(peer.id, { pool, nodeId: peer.nodeId });
 		}
 		return pool;
 	}
@@ -57,7 +66,7 @@ export class PeerPools implements Closeable {
 
 	/** Its name on the new path may be none on the old one: what comes next gets connections of its own. */
 	#retire(id: PeerId): void {
-		const pool = this.#pools.get(id);
+		const pool = this.#pools.get(id)?.pool;
 		if (pool === undefined) return;
 		this.#pools.delete(id);
 		const retired = this.#retired.get(id) ?? new Set();
@@ -70,7 +79,10 @@ export class PeerPools implements Closeable {
 	}
 
 	async close(): Promise<void> {
-		const pools = [...this.#pools.values(), ...[...this.#retired.values()].flatMap((retired) => [...retired])];
+		const pools = [
+			...[...this.#pools.values()].map(({ pool }) => pool),
+			...[...this.#retired.values()].flatMap((retired) => [...retired]),
+		];
 		this.#pools.clear();
 		await Promise.all(pools.map((pool) => pool.destroy()));
 	}

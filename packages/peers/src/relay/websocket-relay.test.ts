@@ -135,6 +135,25 @@ describe("a relayed WebSocket", () => {
 		await peer.idle();
 	});
 
+	it("ends when its peer's pin goes, though it was still being opened then", async () => {
+		const { promise: asked, resolve: ask } = Promise.withResolvers<{ socket: TLSSocket; headers: Headers }>();
+		await using peer = await hostilePeer(undefined, {
+			onUpgrade: (_head, socket, headers) => ask({ socket, headers }),
+		});
+		await using node = await relayNode();
+		const id = await node.add(peer);
+		const dialling = dial(node, id);
+		const { socket, headers } = await asked;
+		const ended = new Promise<void>((resolve) => {
+			socket.once("close", () => resolve());
+		});
+		expect((await node.fetch(`/api/peers/${id}/pin`, { method: "DELETE" })).status).toBe(204);
+		socket.write(switching(acceptOf(headers)));
+		await ended;
+		expect(await refusal(dialling)).toMatchObject({ code: closeCodes.unavailable, error: "upstream_error", relay: 1 });
+		expect(upgrades(peer)).toHaveLength(1);
+	});
+
 	it("ends on both sides, whichever goes first", async () => {
 		let cut: () => void = () => {};
 		await using peer = await socketPeer((socket) => {

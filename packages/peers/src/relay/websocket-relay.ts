@@ -14,7 +14,7 @@ import type { KnownPeer } from "../known-peers.ts";
 import { type PeerPath, pathKey } from "../path.ts";
 import { assertData, hopHeader, nextHop, upstreamAuthorization } from "./isolation.ts";
 
-/** A spliced socket, and the path that it took. */
+/** A socket to a peer, spliced or about to be, and the path that it took. */
 interface Spliced {
 	readonly socket: Socket;
 	readonly path: PeerPath;
@@ -36,10 +36,9 @@ export class WebSocketRelay {
 		try {
 			assertData(context.headers, "websocket");
 			const peer = await this.#directory.get(context.params["peer"] ?? "");
-			const { answer, path } = await this.#dial(peer, context);
+			const answer = await this.#dial(peer, context);
 			switch (answer.kind) {
 				case "switched":
-					this.#remember(peer.id, { socket: answer.socket, path });
 					return spliceUpgrade(upgrade, answer);
 				case "refused":
 					return refuseAsPeer(upgrade, answer.status);
@@ -83,16 +82,13 @@ export class WebSocketRelay {
 		});
 	}
 
-	async #dial(
-		peer: KnownPeer,
-		context: RequestContext,
-	): Promise<{ readonly answer: UpstreamAnswer; readonly path: PeerPath }> {
+	async #dial(peer: KnownPeer, context: RequestContext): Promise<UpstreamAnswer> {
 		const hops = nextHop(context.headers);
 		const { traceparent } = context.headers;
 		const authorization = context.upstreamAuthorization ?? upstreamAuthorization(context.headers);
 		const socket = await this.#directory.overPaths(peer, () => this.#connect(peer));
 		const query = context.query.size === 0 ? "" : `?${context.query.toString()}`;
-		const answer = await upgradeUpstream(
+		return upgradeUpstream(
 			{
 				socket,
 				host: this.#directory.hostOf(peer),
@@ -106,15 +102,17 @@ export class WebSocketRelay {
 			},
 			this.#clock,
 		);
-		return { answer, path: this.#directory.dialer.pathOf(peer) };
 	}
 
+	/** Remembered from here on: a pin that changes during the handshake counts for it as well. */
 	#connect(peer: KnownPeer): Promise<Socket> {
 		return new Promise((resolve, reject) => {
 			const connect = this.#directory.dialer.connector(peer);
+			const path = this.#directory.dialer.pathOf(peer);
 			connect({ hostname: peer.address.host, port: String(peer.address.port), protocol: "https:" }, (fault, socket) => {
-				if (fault === null) resolve(socket);
-				else reject(this.#away(peer, fault));
+				if (fault !== null) return reject(this.#away(peer, fault));
+				this.#remember(peer.id, { socket, path });
+				resolve(socket);
 			});
 		});
 	}

@@ -82,7 +82,7 @@ export class WireguardDevice implements OverlayDevice {
 	readonly #deps: OverlayDeviceDeps;
 	#channel: Channel | undefined;
 	#closing: Promise<void> | undefined;
-	/** What its engine died of, which answers nothing any more. */
+	/** What its engine died of, or lost: nothing moves any more. */
 	#died: Error | null = null;
 	#onDatagram: (bytes: Uint8Array, from: UdpEndpoint) => void = () => {};
 	#onRelay: (publicKey: Uint8Array, bytes: Uint8Array, urgent: boolean) => void = () => {};
@@ -248,7 +248,8 @@ export class WireguardDevice implements OverlayDevice {
 				this.#post({ do: "changeTaken", publicKey: report.publicKey });
 				return this.#onPeerChange(report.publicKey);
 			case "lost":
-				return this.#fail(wireguardError("device_failed", report.reason));
+				this.#died = wireguardError("device_failed", report.reason);
+				return this.#fail(this.#died);
 			case "fallback":
 				this.#fallback = { reason: report.reason };
 				return this.#noteFallback();

@@ -32,11 +32,16 @@ function overKernel() {
 		},
 	};
 	const peers = new Set<string>();
+	const endpoints = new Map<string, string>();
 	const kernel = {
 		...{ name: "wg0", listenPort: 51820, publicKey: new Uint8Array(32).fill(9), interfaceMtu: 1420, isGone: false },
 		hasMemory: true,
 		wireguard: {
-			setPeer: (_name: string, { publicKey }: PeerChange) => void peers.add(hexOf(publicKey)),
+			setPeer: (_name: string, { publicKey, endpoint }: PeerChange) => {
+				if (!kernel.hasMemory) throw new SystemCallError("configuring a peer", errno.ENOBUFS);
+				peers.add(hexOf(publicKey));
+				if (endpoint !== undefined) endpoints.set(hexOf(publicKey), endpoint.address);
+			},
 			removePeer: (_name: string, publicKey: Uint8Array) => {
 				if (!kernel.hasMemory) throw new SystemCallError("removing a peer", errno.ENOBUFS);
 				peers.delete(hexOf(publicKey));
@@ -55,7 +60,7 @@ function overKernel() {
 	});
 	const unfit: string[] = [];
 	device.onUnfit((reason) => unfit.push(reason));
-	return { folder, clock, health, errors, complaint, peers, kernel, device, unfit };
+	return { folder, clock, health, errors, complaint, peers, endpoints, kernel, device, unfit };
 }
 
 const hexOf = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
@@ -101,6 +106,29 @@ describe("a device over the kernel's WireGuard", () => {
 		await clock.advance(1_000);
 		expect([...peers]).toEqual([two, three].map(hexOf));
 		const refusals = errors.length;
+		await clock.advance(60_000);
+		expect(errors.length).toBe(refusals);
+		await device.close();
+	});
+
+	it("asks a kernel that refuses a peer until it takes him, as he is wanted last, unless he was let go", async () => {
+		const { folder, clock, errors, peers, endpoints, kernel, device } = overKernel();
+		using _folder = folder;
+		kernel.hasMemory = false;
+		for (const publicKey of [one, two]) device.setPeer({ publicKey, allowedIps: [`fd09::${publicKey[0]}/128`] });
+		device.setPeer({
+			...{ publicKey: one, allowedIps: ["fd09::1/128"] },
+			endpoint: { address: "192.0.2.1", port: 51820 },
+		});
+		device.removePeer(two);
+		await clock.advance(3_000);
+		expect([...peers]).toEqual([]);
+		kernel.hasMemory = true;
+		await clock.advance(1_000);
+		expect([...peers]).toEqual([hexOf(one)]);
+		expect(endpoints.get(hexOf(one))).toBe("192.0.2.1");
+		const refusals = errors.length;
+		expect(refusals).toBeGreaterThan(0);
 		await clock.advance(60_000);
 		expect(errors.length).toBe(refusals);
 		await device.close();

@@ -48,6 +48,8 @@ export class KernelDevice implements OverlayDevice {
 	readonly #peers = new Map<string, KernelPeerRecord>();
 	/** Removed here, and not by the kernel yet, which is asked until it does: they would go on as if they were let in. */
 	readonly #leaving = new Map<string, Uint8Array>();
+	/** As they were asked for, and not taken by the kernel yet, which is asked until it does. */
+	readonly #refusedPeers = new Map<string, OverlayPeer>();
 	/** Whose an address is. */
 	readonly #owners = new Map<string, KernelPeerRecord>();
 	#stampedUntil = 0;
@@ -112,6 +114,7 @@ export class KernelDevice implements OverlayDevice {
 	removePeer(publicKey: Uint8Array): void {
 		checkKey(publicKey);
 		const remove = () => {
+			this.#refusedPeers.delete(nameOf(publicKey));
 			const peer = this.#peerOf(publicKey);
 			if (peer === undefined) return;
 			this.#peers.delete(nameOf(publicKey));
@@ -244,7 +247,22 @@ export class KernelDevice implements OverlayDevice {
 		};
 	}
 
+	/** One that the kernel has no memory for is set later: nobody asks a second time for who is as he was. */
 	#setPeer(wanted: OverlayPeer): void {
+		const name = nameOf(wanted.publicKey);
+		this.#refusedPeers.set(name, wanted);
+		this.#configure(wanted);
+		this.#refusedPeers.delete(name);
+	}
+
+	/** In its turn, unless he was let go or set otherwise meanwhile. */
+	#setPeerAgain(refused: OverlayPeer): void {
+		this.#do(() => {
+			if (this.#refusedPeers.get(nameOf(refused.publicKey)) === refused) this.#setPeer(refused);
+		});
+	}
+
+	#configure(wanted: OverlayPeer): void {
 		const { publicKey, keepalive = 0, presharedKey = noPresharedKey } = wanted;
 		const known = this.#peerOf(publicKey);
 		const peer: KernelPeerRecord = known ?? {
@@ -264,11 +282,12 @@ export class KernelDevice implements OverlayDevice {
 		this.#takeFromOthers(peer, kept);
 		const to = wantedEndpoint(peer);
 		const isTold = known !== undefined && peer.told === to;
-		peer.told = to;
+		peer.told = null;
 		this.#kernel.wireguard.setPeer(this.interfaceName, {
 			...{ publicKey, presharedKey, keepalive, allowedIps: peer.allowedIps },
 			...(isTold ? {} : { endpoint: to }),
 		});
+		peer.told = to;
 		this.#forget(before.filter((cidr) => !kept.has(formatCidr(cidr))));
 		this.#kernel.mtu.set(peer.allowedIps, peer.mtu);
 	}
@@ -329,6 +348,7 @@ export class KernelDevice implements OverlayDevice {
 				this.#keepStamps();
 			});
 			if (!this.#isGone) for (const publicKey of this.#leaving.values()) this.#try(() => this.#letGo(publicKey));
+			if (!this.#isGone) for (const peer of [...this.#refusedPeers.values()]) this.#setPeerAgain(peer);
 			// It does not come back by itself.
 			if (this.#closing === undefined && !this.#isGone) this.#ask();
 		});

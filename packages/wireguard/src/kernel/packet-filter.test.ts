@@ -34,8 +34,21 @@ describe("rules for the system's packet filter", () => {
 				],
 			},
 		]);
-		expect(text).toContain(
-			"ip6 saddr { fd5a:1::/32, fd5a::9/128 } meta l4proto 6 th dport { 22, 80-99 } goto begin_in",
+		expect(text.split("\n").filter((line) => line.includes("th dport") && line.includes("goto begin_in"))).toEqual([
+			expect.stringContaining("@flows4"),
+			expect.stringContaining("@flows6"),
+			"ip6 saddr fd5a:1::/32 meta l4proto 6 th dport 22 goto begin_in",
+			"ip6 saddr fd5a:1::/32 meta l4proto 6 th dport 80-99 goto begin_in",
+			"ip6 saddr fd5a::9/128 meta l4proto 6 th dport 22 goto begin_in",
+			"ip6 saddr fd5a::9/128 meta l4proto 6 th dport 80-99 goto begin_in",
+		]);
+		const many = Array.from({ length: 9 }, (_, at) => `fd5a::${at + 1}/128`);
+		const ports: [number, number][] = [
+			[22, 22],
+			[80, 90],
+		];
+		expect(packetFilter("wg0", [{ direction: "out", addresses: many, protocol: "udp", ports }])).toContain(
+			`ip6 daddr { ${many.join(", ")} } meta l4proto 17 th dport { 22, 80-90 } goto begin_out`,
 		);
 		expect(packetFilter("wg0", null)).toBe("table inet warren-wg0\ndelete table inet warren-wg0\n");
 	});
@@ -68,6 +81,25 @@ describe("rules for the system's packet filter", () => {
 			}),
 			{ numRuns: 40, seed },
 		);
+	});
+
+	it("are no set each: thousands of them cost the host no more than their number", () => {
+		const rules = Array.from({ length: 8_000 }, (_, at): OverlayRule => {
+			const group = (at + 1).toString(16);
+			return {
+				...{ direction: "in", addresses: [`fd5a:1f00:0:${group}::1/128`, `fd5a:1f02:0:${group}::1/128`] },
+				...{
+					protocol: "tcp",
+					ports: [
+						[22, 22],
+						[1_000 + at, 1_000 + at],
+					],
+				},
+			};
+		});
+		const text = packetFilter("wg0", rules);
+		expect(text.match(/saddr fd5a:\S+ meta l4proto 6 th dport \d+ goto begin_in/g)).toHaveLength(32_000);
+		expect(text.match(/dport \{/g)).toBeNull();
 	});
 
 	it("bind packets as the engine's own do: who begins, ports, answers, fragments", async (context) => {

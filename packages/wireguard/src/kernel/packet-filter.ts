@@ -35,6 +35,9 @@ export function packetFilter(interfaceName: string, rules: readonly OverlayRule[
 	].join("\n");
 }
 
+/** The kernel compares each new unnamed set with all others: thousands of small rules would take it minutes with one each. */
+const maxSpelledOut = 16;
+
 type Direction = OverlayRule["direction"];
 interface Family {
 	readonly version: 4 | 6;
@@ -130,7 +133,7 @@ function judgeChain(name: string, direction: Direction, rules: readonly OverlayR
 			...laterFragments(family, direction, rules),
 			...rules
 				.filter((rule) => rule.direction === direction)
-				.flatMap((rule) => ruleLine(family, direction, rule).map((match) => `${match} goto ${begin}`)),
+				.flatMap((rule) => ruleLines(family, direction, rule).map((match) => `${match} goto ${begin}`)),
 		]),
 		"drop",
 		"}",
@@ -139,33 +142,37 @@ function judgeChain(name: string, direction: Direction, rules: readonly OverlayR
 
 /** They have no ports: nothing comes of one unless the first, which has them, was let through. */
 function laterFragments(family: Family, direction: Direction, rules: readonly OverlayRule[]): string[] {
-	const addresses = addressSet(
+	const addresses = addressesIn(
 		family,
 		rules.flatMap((rule) => rule.addresses),
 	);
-	return addresses === null
+	return addresses.length === 0
 		? []
-		: [`${family.keyword} ${farWord(direction)} ${addresses} ${family.isLaterFragment} accept`];
+		: [`${family.keyword} ${farWord(direction)} ${setOf(addresses)} ${family.isLaterFragment} accept`];
 }
 
-function ruleLine(family: Family, direction: Direction, rule: OverlayRule): string[] {
-	const addresses = addressSet(family, rule.addresses);
-	if (addresses === null) return [];
-	const far = `${family.keyword} ${farWord(direction)} ${addresses}`;
-	if (rule.protocol === "icmp") return [`${far} meta l4proto ${family.icmp}`];
+function ruleLines(family: Family, direction: Direction, rule: OverlayRule): string[] {
+	const addresses = addressesIn(family, rule.addresses);
+	if (addresses.length === 0) return [];
+	const far = (address: string) => `${family.keyword} ${farWord(direction)} ${address}`;
+	if (rule.protocol === "icmp") return [`${far(setOf(addresses))} meta l4proto ${family.icmp}`];
 	const protocol = rule.protocol === undefined ? "" : ` meta l4proto ${rule.protocol === "tcp" ? 6 : 17}`;
-	if (rule.ports === undefined) return [`${far}${protocol}`];
-	const ports = portSet(rule.ports);
-	if (ports === null) return [];
-	return [`${far}${protocol === "" ? " meta l4proto { 6, 17 }" : protocol} th dport ${ports}`];
+	if (rule.ports === undefined) return [`${far(setOf(addresses))}${protocol}`];
+	const ports = portsIn(rule.ports);
+	if (ports.length === 0) return [];
+	const line = (address: string, port: string) =>
+		`${far(address)}${protocol === "" ? " meta l4proto { 6, 17 }" : protocol} th dport ${port}`;
+	return addresses.length * ports.length > maxSpelledOut
+		? [line(setOf(addresses), setOf(ports))]
+		: addresses.flatMap((address) => ports.map((port) => line(address, port)));
 }
 
 function farWord(direction: Direction): string {
 	return direction === "in" ? "saddr" : "daddr";
 }
 
-/** nft refuses sets whose members overlap: what lies within another is left out. null = none of this version. */
-function addressSet({ version }: Family, texts: readonly string[]): string | null {
+/** nft refuses sets whose members overlap: what lies within another is left out. */
+function addressesIn({ version }: Family, texts: readonly string[]): string[] {
 	const cidrs = new Map<string, Cidr>();
 	for (const text of texts) {
 		const cidr = parseCidr(text);
@@ -175,21 +182,24 @@ function addressSet({ version }: Family, texts: readonly string[]): string | nul
 	const kept = [...cidrs].filter(
 		([, cidr]) => !wide.some((other) => other.length < cidr.length && covers(other, cidr)),
 	);
-	return kept.length === 0 ? null : `{ ${kept.map(([text]) => text).join(", ")} }`;
+	return kept.map(([text]) => text);
+}
+
+function setOf(members: readonly string[]): string {
+	return `{ ${members.join(", ")} }`;
 }
 
 function covers(wide: Cidr, cidr: Cidr): boolean {
 	return wide.words.every((word, at) => (((cidr.words[at] as number) ^ word) & maskOf(wide.length, at)) === 0);
 }
 
-/** Ranges that touch or overlap become one. null = none. */
-function portSet(ranges: readonly (readonly [number, number])[]): string | null {
+/** Ranges that touch or overlap become one. */
+function portsIn(ranges: readonly (readonly [number, number])[]): string[] {
 	const merged: [number, number][] = [];
 	for (const [from, to] of ranges.toSorted((a, b) => a[0] - b[0])) {
 		const last = merged.at(-1);
 		if (last !== undefined && from <= last[1] + 1) last[1] = Math.max(last[1], to);
 		else merged.push([from, to]);
 	}
-	if (merged.length === 0) return null;
-	return `{ ${merged.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(", ")} }`;
+	return merged.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`));
 }

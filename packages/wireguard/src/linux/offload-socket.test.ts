@@ -79,6 +79,25 @@ describe("the offload socket", () => {
 		to.close();
 	});
 
+	it("sends nothing to an address of v6 where v6 is off", async (context) => {
+		context.skip(unsupported !== null, unsupported ?? "");
+		const real = openLibc();
+		const familyV6 = 10;
+		const libc: Libc = {
+			...real,
+			socket: (family, ...rest) => (family === familyV6 ? -1 : real.socket(family, ...rest)),
+		};
+		const socket = new OffloadSocket(libc, newArena(), { port: 0, offload: true }, () => {});
+		const to = await receiver(1);
+		// Its last four bytes are those of 127.0.0.1.
+		socket.sendOther(endpointOf("2001:db8::7f00:1", to.port)!, Uint8Array.of(6));
+		socket.sendOther(endpointOf("127.0.0.1", to.port)!, Uint8Array.of(4));
+		expect((await to.all).map((each) => [...each])).toEqual([[4]]);
+		expect(socket.sendErrors).toBe(1);
+		socket.close();
+		to.close();
+	});
+
 	it("refuses to touch memory outside its arena", (context) => {
 		context.skip(unsupported !== null, unsupported ?? "");
 		const arena = newArena();

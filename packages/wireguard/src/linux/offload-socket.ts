@@ -232,6 +232,8 @@ export class OffloadSocket implements UdpIo {
 		const { view, bytes } = this.#arena;
 		if (offset < 0 || length < 0 || offset + length > bytes.length)
 			throw new RangeError(`A datagram of ${length} bytes at ${offset} lies outside the arena.`);
+		// It has no address of v6: what would fit would be somebody else's.
+		if (this.#family === familyV4 && !isMapped(to.bytes)) return false;
 		const { name, message, vector } = sendCall;
 		bytes.fill(0, name, name + 28);
 		view.setUint16(name, this.#family, true);
@@ -289,6 +291,12 @@ export class OffloadSocket implements UdpIo {
 
 function isLinkLocal(address: Uint8Array): boolean {
 	return address[0] === 0xfe && ((address[1] as number) & 0xc0) === 0x80;
+}
+
+/** A v4 address in v6. */
+function isMapped(address: Uint8Array): boolean {
+	for (let at = 0; at < 10; at++) if (address[at] !== 0) return false;
+	return address[10] === 0xff && address[11] === 0xff;
 }
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {
