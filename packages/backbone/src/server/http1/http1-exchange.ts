@@ -42,7 +42,7 @@ export class Http1Exchange implements StreamUser {
 	#state: "waiting" | "running" | "over" = "waiting";
 	readonly #search: LinkSearch;
 	#lease: Lease | null = null;
-	readonly #head = new AnswerHead();
+	#head = new AnswerHead();
 	/** Null until the answer's head has been passed on. */
 	#answer: AnswerBody | null = null;
 	#reusable = false;
@@ -326,6 +326,8 @@ export class Http1Exchange implements StreamUser {
 		this.#lease = null;
 		const { head } = this.request;
 		const isHarmless = this.#body.taken === 0 && head.webSocketKey === null && idempotent.has(head.method);
+		// Half a head of this answer is no beginning of the next one.
+		this.#head = new AnswerHead();
 		if (isHarmless && this.#search.mayGoOn) return this.#acquire(failed);
 		this.#refuse(502, "service_unreachable", message);
 	}

@@ -52,7 +52,7 @@ export class CrossingStream implements StreamUser {
 	readonly #startedAt: number;
 	#state: "waiting" | "running" | "over" = "waiting";
 	#lease: Lease | null = null;
-	readonly #head = new AnswerHead();
+	#head = new AnswerHead();
 	#answer: AnswerBody | null = null;
 	#reusable = false;
 	#status = 0;
@@ -261,6 +261,8 @@ export class CrossingStream implements StreamUser {
 	#again(failed: Lease, message: string): void {
 		this.#lease = null;
 		const { stream, head } = this.request;
+		// Half a head of this answer is no beginning of the next one.
+		this.#head = new AnswerHead();
 		if (stream.endAfterHeaders && idempotent.has(head.method) && this.#search.mayGoOn) return this.start(failed);
 		this.#refuse(502, "service_unreachable", message);
 	}
