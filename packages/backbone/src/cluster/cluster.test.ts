@@ -276,6 +276,31 @@ describe("a cluster of backbones", () => {
 		expect(statusOf(await askAt(2))).toBe(200);
 	});
 
+	it("N6: a credential that is rotated while no news comes ends what runs by the old one, and by it alone", async () => {
+		const { port } = await at(0).http((_request, response) => {
+			response.write("begun");
+		});
+		await at(0).agent("web", port, { token: await at(0).token("web") });
+		for (const node of nodes) await known(node, 0);
+		const ada = await at(1).principal("web");
+		const opened = async (credential: string) => {
+			const client = await RawClient.open({ port: at(2).port });
+			client.send(get(`x-backbone-principal: ${credential}\r\n`));
+			await client.until(/begun/);
+			return client;
+		};
+		const before = await opened(ada.credential);
+		shared.bus.isAway = true;
+		const { json } = await at(1).api("POST", "/principals/rotate", {
+			admin: false,
+			headers: { "x-backbone-principal": ada.credential },
+		});
+		using after = await opened(json.credential);
+		await before.closed();
+		expect(await Promise.race([after.closed(), Promise.resolve("open")])).toBe("open");
+		shared.bus.back();
+	});
+
 	it("N5: of two processes with one name the later serves, and the earlier says that it does not", async () => {
 		await agentAt(0, "at one");
 		const twin = await TestBackbone.open({ nodeId: "one", cluster: { url: null, ca: null } }, shared);

@@ -103,13 +103,17 @@ export class RevocationWatch implements Closeable {
 	/** @param only of one principal; null = of all. */
 	async #cutRevoked(only: string | null): Promise<void> {
 		const { running, disconnect, principals } = this.#deps;
-		const open = new Map<string, readonly [string, string]>();
-		for (const { principalId, service } of running())
+		const open = new Map<string, Running & { readonly principalId: string }>();
+		for (const each of running()) {
+			const { principalId, keyVersion, service } = each;
 			if (principalId !== null && (only === null || principalId === only))
-				open.set(`${principalId} ${service}`, [principalId, service]);
-		for (const [principal, service] of open.values()) {
-			if (await principals.mayReach(principal, service)) continue;
-			disconnect((each) => each.principalId === principal && each.service === service);
+				open.set(`${principalId} ${keyVersion} ${service}`, { ...each, principalId });
+		}
+		for (const { principalId, keyVersion, service } of open.values()) {
+			if (await principals.mayReach(principalId, service, keyVersion)) continue;
+			disconnect(
+				(each) => each.principalId === principalId && each.keyVersion === keyVersion && each.service === service,
+			);
 		}
 	}
 }

@@ -12,6 +12,7 @@ import type { Callers } from "../identity/callers.ts";
 import type { RequestHead } from "../protocol/request-head.ts";
 import type { AgentPool } from "./agents/agent-pool.ts";
 import type { Certificates } from "./certificates.ts";
+import type { AdmittedRequest } from "./http1/admission.ts";
 import { ClientConnection } from "./http1/client-connection.ts";
 import { Upstreams } from "./http2/upstreams.ts";
 import type { Inspector } from "./inspector.ts";
@@ -53,7 +54,19 @@ export interface Running {
 	readonly service: string;
 	/** Null = anonymous. */
 	readonly principalId: string | null;
+	/** Of the key that it was let in by; 0 = anonymous. */
+	readonly keyVersion: number;
 	readonly address: string;
+}
+
+/** What runs on behalf of somebody who was let in. */
+export function runningOf({
+	service,
+	caller,
+	address,
+}: Pick<AdmittedRequest, "service" | "caller" | "address">): Running {
+	const { principal_id: principalId = null, key_version: keyVersion = 0 } = caller.principal ?? {};
+	return { service: service.name, principalId, keyVersion, address };
 }
 
 export interface FrontDeps {
