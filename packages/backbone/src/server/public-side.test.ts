@@ -130,6 +130,8 @@ describe.each(["shared", "parked"] as const)("over %s", (transport) => {
 			"x_mosb_sub: forged",
 			"x.mosb.sub: forged",
 			"X-Mosb_Sub: forged",
+			"x+mosb!sub: forged",
+			"X`Mosb|Sub: forged",
 			"x-mosb-sub-id: forged",
 			"x-mosb-jwt: forged",
 			"x_backbone_principal: forged",
