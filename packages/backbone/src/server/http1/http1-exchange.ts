@@ -172,10 +172,14 @@ export class Http1Exchange implements StreamUser {
 			if (head.status === 101) return this.#upgrade(head, rest);
 			if (head.status >= 200) return this.#begun(head, rest);
 			// An interim answer: the real one follows.
-			if (this.request.head.minorVersion === 1)
-				this.#connection.socket.write(`HTTP/1.1 ${head.statusLine}\r\n${head.kept}\r\n`, "latin1");
+			if (this.request.head.minorVersion === 1) this.#interim(`HTTP/1.1 ${head.statusLine}\r\n${head.kept}\r\n`);
 			bytes = rest;
 		}
+	}
+
+	#interim(text: string): void {
+		this.#front.bytesOut += text.length;
+		if (!this.#connection.socket.write(text, "latin1")) this.#lease?.link.pause();
 	}
 
 	#begun(head: ResponseHead, rest: Buffer | null): void {
