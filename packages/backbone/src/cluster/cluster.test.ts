@@ -301,6 +301,31 @@ describe("a cluster of backbones", () => {
 		shared.bus.back();
 	});
 
+	it("N6: an agent that comes while the tokens are looked up stays, with a token that is newer than what was read", async () => {
+		const { services } = at(0).backbone;
+		const read = services.tokens.bind(services);
+		const asked = Promise.withResolvers<void>();
+		const held = Promise.withResolvers<void>();
+		const again = Promise.withResolvers<void>();
+		let looks = 0;
+		services.tokens = async () => {
+			const found = await read();
+			looks += 1;
+			asked.resolve();
+			if (looks === 1) await held.promise;
+			if (looks === 3) again.resolve();
+			return found;
+		};
+		shared.bus.isAway = true;
+		await asked.promise;
+		const { port } = await at(0).http((_request, response) => response.end("at one"));
+		const agent = await at(0).agent("web", port, { token: await at(0).token("web") });
+		held.resolve();
+		await again.promise;
+		expect(agent.status.state).toBe("online");
+		expect(await askAt(0)).toMatch(/at one/);
+	});
+
 	it("N5: of two processes with one name the later serves, and the earlier says that it does not", async () => {
 		await agentAt(0, "at one");
 		const twin = await TestBackbone.open({ nodeId: "one", cluster: { url: null, ca: null } }, shared);

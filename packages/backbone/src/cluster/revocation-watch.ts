@@ -91,9 +91,12 @@ export class RevocationWatch implements Closeable {
 		const startedAt = clock.monotonic();
 		await this.#cutRevoked(null);
 		await services.reload();
+		// Before the tokens are read: an agent that comes meanwhile may have come with a newer one.
+		const shown = new Set([...pool.services()].flatMap(({ own }) => own.map(({ tokenId }) => tokenId)));
 		const tokens = new Set((await services.tokens()).map(({ id }) => id));
 		pool.disconnect(
-			(service, agent) => !agent.isPeer && (!tokens.has(agent.tokenId) || services.get(service) === null),
+			(service, { isPeer, tokenId }) =>
+				!isPeer && ((shown.has(tokenId) && !tokens.has(tokenId)) || services.get(service) === null),
 			closeCodes.signIn,
 			"the service token was revoked",
 		);
