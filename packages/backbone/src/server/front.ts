@@ -184,13 +184,15 @@ export class Front implements Closeable {
 		});
 		server.on("error", (fault) => this.fault("the listener failed", fault));
 		this.#servers.add(server);
+		const { port: opened } = server.address() as AddressInfo;
 		return {
-			port: (server.address() as AddressInfo).port,
-			close: () =>
-				new Promise<void>((resolve) => {
-					this.#servers.delete(server);
-					server.close(() => resolve());
-				}),
+			port: opened,
+			close: () => {
+				this.#servers.delete(server);
+				// The port is free at once. Whoever is connected to it may stay for as long as it likes: nobody waits for that.
+				server.close();
+				for (const connection of [...this.#connections]) if (connection.socket.localPort === opened) connection.drain();
+			},
 		};
 	}
 
