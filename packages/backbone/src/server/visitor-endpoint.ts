@@ -33,7 +33,7 @@ export interface VisitorEndpointDeps {
 
 /** Who was let in, and to what. */
 interface Visit {
-	readonly service: ActiveService;
+	readonly name: string;
 	readonly caller: Caller;
 	readonly socket: Socket;
 	readonly address: string;
@@ -105,7 +105,7 @@ export class VisitorEndpoint {
 		if (rest !== null) socket.unshift(rest);
 		socket.setKeepAlive(true, 30_000);
 		const owner: LinkOwner = {
-			onOpen: (link, open) => this.#open(link, open, { service, caller, socket, address }),
+			onOpen: (link, open) => this.#open(link, open, { name, caller, socket, address }),
 			onIdle: () => {},
 			onControl: () => {},
 			onClosed: (closed) => {
@@ -126,7 +126,10 @@ export class VisitorEndpoint {
 		if (link.isOpen) socket.resume();
 	}
 
-	#open(visitor: TunnelLink, open: OpenRequest, { service, caller, socket, address }: Visit): void {
+	#open(visitor: TunnelLink, open: OpenRequest, { name, caller, socket, address }: Visit): void {
+		// As it is now: its limits may have changed since the visitor came.
+		const service = this.#deps.services.get(name);
+		if (service === null) return visitor.close("the service was taken away");
 		const { kind } = service;
 		if (visitor.bufferedBytes > visitorLimits.maxUnreadBytes) return visitor.close("answers that nobody reads");
 		if ((kind !== "tcp" && kind !== "udp") || open.kind !== kind)
