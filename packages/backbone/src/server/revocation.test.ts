@@ -258,7 +258,7 @@ describe("I7: what was taken away ends what runs", () => {
 			principals.isGranted = async (who, service) => {
 				const found = await read(who, service);
 				gone = principals.revokeGrant(id, "web");
-				for (let turn = 0; turn < turns; turn++) await null;
+				for (let turn = 0; turn < turns; turn++) await Promise.resolve();
 				return found;
 			};
 			using client = await backbone.client();
