@@ -326,6 +326,25 @@ describe("a cluster of backbones", () => {
 		expect(await askAt(0)).toMatch(/at one/);
 	});
 
+	it("N6: an agent that comes while everything is read anew is known afterwards, too", async () => {
+		const list = shared.kv.list.bind(shared.kv);
+		const read = Promise.withResolvers<void>();
+		const held = Promise.withResolvers<void>();
+		shared.kv.list = async (prefix) => {
+			const found = await list(prefix);
+			if (!prefix.includes("agents")) return found;
+			read.resolve();
+			await held.promise;
+			return found;
+		};
+		shared.bus.back();
+		await read.promise;
+		await agentAt(0, "at one");
+		held.resolve();
+		for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+		for (const index of [1, 2]) expect(await askAt(index)).toMatch(/at one/);
+	});
+
 	it("N5: of two processes with one name the later serves, and the earlier says that it does not", async () => {
 		await agentAt(0, "at one");
 		const twin = await TestBackbone.open({ nodeId: "one", cluster: { url: null, ca: null } }, shared);
