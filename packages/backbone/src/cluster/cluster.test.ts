@@ -4,11 +4,12 @@ import { type IncomingMessage, request } from "node:http";
 import { connect as connectHttp2, createServer as createHttp2Server } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { Lifetime } from "@warren/kernel";
-import { RawClient } from "@warren/testkit";
+import { RawClient, VirtualClock } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { masterSecret, SharedState, TestBackbone } from "../backbone.testing.ts";
 import { deriveHopKey, hopChallengeHeader, hopHeader, hopProofHeader, signHop } from "../protocol/hop-envelope.ts";
 import { parseCredential, signAssertion } from "../protocol/tokens.ts";
+import { leaseLimits, nodeKey } from "./node-lease.ts";
 
 let lifetime: Lifetime;
 let shared: SharedState;
@@ -343,6 +344,29 @@ describe("a cluster of backbones", () => {
 		held.resolve();
 		for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
 		for (const index of [1, 2]) expect(await askAt(index)).toMatch(/at one/);
+	});
+
+	it("N6: a node that went while the registry was away is forgotten after its return, by a timer that is early, too", async () => {
+		class EarlyClock extends VirtualClock {
+			earlyMs = 0;
+			override monotonic(): number {
+				return super.monotonic() - this.earlyMs;
+			}
+		}
+		const clock = new EarlyClock(Date.now());
+		const four = await TestBackbone.open({ nodeId: "four", cluster: { url: null, ca: null } }, shared, { clock });
+		lifetime.defer(() => four[Symbol.asyncDispose]());
+		const { otherNodes } = four.backbone;
+		const gone = { node: "gone", run: "x", epoch: 1, url: "http://127.0.0.1:1", startedAt: 1 };
+		await shared.kv.put(nodeKey("gone"), Buffer.from(JSON.stringify(gone)));
+		await expect.poll(otherNodes).toContain("gone");
+		shared.bus.isAway = true;
+		await shared.kv.delete(nodeKey("gone"));
+		shared.bus.back();
+		// The runtime's timers come up to a millisecond before their time.
+		clock.earlyMs = 0.5;
+		await clock.advance(leaseLimits.graceMs);
+		await expect.poll(otherNodes).not.toContain("gone");
 	});
 
 	it("N5: of two processes with one name the later serves, and the earlier says that it does not", async () => {

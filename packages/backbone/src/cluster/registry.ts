@@ -245,7 +245,11 @@ export class Registry implements Closeable {
 		this.#graceUntil = clock.monotonic() + leaseLimits.graceMs;
 		this.#start(() => this.#renewNode().then(() => this.#putAgents()));
 		this.#timers[3]?.cancel();
-		this.#timers[3] = clock.after(leaseLimits.graceMs, () => this.#start(() => this.#reconcile()));
+		this.#timers[3] = clock.after(leaseLimits.graceMs, () => {
+			// Timers may come a little before their time, and nobody looks again for half a minute.
+			this.#graceUntil = 0;
+			this.#start(() => this.#reconcile());
+		});
 	}
 
 	/** What stands in the registry, and nothing else. */
