@@ -284,6 +284,11 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 			http2.disconnect(matches);
 			visitors.disconnect(matches);
 		};
+		/** Again in a moment: whoever was judged just before runs by then. */
+		const cut = (matches: (running: Running) => boolean) => {
+			disconnect(matches);
+			setImmediate(() => disconnect(matches));
+		};
 		const running = function* (): Iterable<Running> {
 			yield* front.running();
 			yield* http2.running();
@@ -299,7 +304,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 				else if (change.of === "agent") pool.replace(change.service, change.name, change.id);
 				else if (change.of === "principal" && change.ends !== null) {
 					const { service } = change.ends;
-					disconnect((each) => each.principalId === change.id && (service === null || each.service === service));
+					cut((each) => each.principalId === change.id && (service === null || each.service === service));
 				}
 			}),
 		);
@@ -307,7 +312,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 			services.watch((name) => {
 				const service = services.get(name);
 				// What may no longer begin must not go on either.
-				disconnect(
+				cut(
 					(each) =>
 						each.service === name &&
 						(service === null ||

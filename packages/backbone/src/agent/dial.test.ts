@@ -40,3 +40,14 @@ it.each(
 	dialler.close();
 	close();
 });
+
+it.each(["parked", "shared", "websocket", "http2"] as const)(
+	"a token that no field may hold is a failure over %s, and no fault of the process",
+	async (transport) => {
+		const { url, close } = await refusing(transport, "1");
+		const dialler = new Dialler({ url, tls: {}, transport });
+		expect(await dialler.dial({ authorization: "Bearer €" })).toMatchObject({ ok: false });
+		dialler.close();
+		close();
+	},
+);

@@ -2,6 +2,7 @@ import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { connect as connectTcp, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
+import { messageOf } from "@warren/kernel";
 import { createWebSocketStream, WebSocket } from "ws";
 import {
 	agentHeader,
@@ -58,7 +59,16 @@ export class Dialler {
 	}
 
 	/** @param path the tunnel, or a visitor's way to a service. */
-	dial(headers: DialHeaders, path: string = tunnelPath): Promise<Dialled> {
+	async dial(headers: DialHeaders, path: string = tunnelPath): Promise<Dialled> {
+		try {
+			return await this.#dial(headers, path);
+		} catch (fault) {
+			// What cannot even be asked: a token with characters that no field may hold.
+			return unreachable(messageOf(fault));
+		}
+	}
+
+	#dial(headers: DialHeaders, path: string): Promise<Dialled> {
 		switch (this.#target.transport) {
 			case "parked":
 				return this.#dialUpgrade(headers, path, tunnelProtocol);

@@ -1,5 +1,6 @@
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
-import { connect, isIP, type Socket } from "node:net";
+import { lookup as lookupName } from "node:dns";
+import { connect, isIP, type LookupFunction, type Socket } from "node:net";
 import type { Clock, Span, Timer } from "@warren/kernel";
 import { type OpenRequest, ResetCode } from "../protocol/frames.ts";
 import { proxyLine } from "../protocol/proxy-protocol.ts";
@@ -15,6 +16,15 @@ export interface Target {
 
 const connectTimeoutMs = 10_000;
 const udpIdleMs = 60_000;
+
+export const udpTargetLimits = {
+	/** A target's name is looked up once for all datagrams, and anew after so long. */
+	lookUpMs: 30_000,
+	/** Datagrams of one stream that wait for the first look-up. */
+	maxWaitingBytes: 64 * 1024,
+	/** …and how many: an empty one has no bytes. */
+	maxWaiting: 1024,
+} as const;
 
 /** One stream's connection to the target: bytes are copied both ways, at the pace of the slower side. */
 export class TargetStream implements StreamUser {
@@ -109,9 +119,23 @@ export class UdpTargetStream implements StreamUser {
 	#closed = false;
 	/** Until the first datagram goes out. */
 	#span: Span | null;
+	readonly #lookup: LookupFunction;
+	/** Null until the target's name was looked up. */
+	#address: string | null = null;
+	/** Monotonic; when that is due again. Never for a target that has no name. */
+	#lookUpAt = Number.POSITIVE_INFINITY;
+	#waiting: Buffer[] = [];
+	#waitingBytes = 0;
 
-	constructor(link: TunnelLink, target: Target, clock: Clock, span: Span | null = null) {
+	constructor(
+		link: TunnelLink,
+		target: Target,
+		clock: Clock,
+		span: Span | null = null,
+		lookup: LookupFunction = lookupName,
+	) {
 		this.#link = link;
+		this.#lookup = lookup;
 		this.#span = span;
 		this.#target = target;
 		this.#clock = clock;
@@ -123,6 +147,19 @@ export class UdpTargetStream implements StreamUser {
 			if (link.bufferedBytes < 1024 * 1024) link.write(datagram);
 		});
 		this.#socket.on("error", (fault) => this.#close(ResetCode.targetLost, fault.message));
+		if (isIP(target.host) === 0) this.#lookUp();
+		else this.#address = target.host;
+	}
+
+	#lookUp(): void {
+		this.#lookUpAt = this.#clock.monotonic() + udpTargetLimits.lookUpMs;
+		this.#lookup(this.#target.host, { family: 4 }, (fault, address) => {
+			if (this.#closed) return;
+			if (fault === null) this.#address = address as string;
+			// One that was found before serves on.
+			else if (this.#address === null) return this.#close(ResetCode.targetLost, fault.message);
+			for (const datagram of this.#waiting.splice(0)) this.#send(datagram);
+		});
 	}
 
 	onData(piece: Buffer, last: boolean): void {
@@ -132,7 +169,17 @@ export class UdpTargetStream implements StreamUser {
 		const datagram = this.#parts.length === 0 ? piece : Buffer.concat(this.#parts);
 		this.#parts = [];
 		if (this.#closed) return;
-		const { host, port } = this.#target;
+		if (this.#clock.monotonic() >= this.#lookUpAt) this.#lookUp();
+		if (this.#address !== null) return this.#send(datagram);
+		const { maxWaiting, maxWaitingBytes } = udpTargetLimits;
+		if (this.#waiting.length >= maxWaiting || this.#waitingBytes + datagram.length > maxWaitingBytes) return;
+		this.#waiting.push(datagram);
+		this.#waitingBytes += datagram.length;
+	}
+
+	#send(datagram: Buffer): void {
+		const host = this.#address as string;
+		const { port } = this.#target;
 		if (this.#span === null) return this.#socket.send(datagram, port, host);
 		const span = this.#span;
 		this.#span = null;
@@ -170,6 +217,7 @@ export class UdpTargetStream implements StreamUser {
 		endConnect(this.#span, code);
 		this.#closed = true;
 		this.#idle.cancel();
+		this.#waiting = [];
 		this.#socket.close();
 		if (this.#link.user === this) this.#link.reset(code, reason);
 	}

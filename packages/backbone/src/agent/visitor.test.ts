@@ -154,6 +154,35 @@ describe("a visitor", () => {
 		expect(await greeted()).toBe("hello");
 	});
 
+	it("is held to the limits that its service has by then, on a link that stood before, and to nothing once that is gone", async () => {
+		const clock = new VirtualClock();
+		await using limited = await TestBackbone.open({}, undefined, { clock });
+		const greeter = await limited.tcp((socket) => socket.end("hello"));
+		await limited.agent("hi", greeter.port, { kind: "tcp" });
+		const { credential } = await limited.principal("hi");
+		using link = await limited.client();
+		link.send(
+			`GET /forward/hi HTTP/1.1\r\nHost: mos.test\r\nConnection: Upgrade\r\nUpgrade: warren-tunnel\r\nx-backbone-principal: ${credential}\r\n\r\n`,
+		);
+		await link.until(/\r\n\r\n/);
+		const open = Buffer.concat([
+			encodeFrame(FrameType.open, JSON.stringify({ kind: "tcp" })),
+			encodeFrame(FrameType.end),
+		]);
+		const ended = "hello[^]{4}";
+		link.send(open);
+		await link.until(new RegExp(ended));
+		const limits = { requests_per_second: 1 };
+		await limited.api("PATCH", "/admin/api/services/hi", { body: { settings: limits } });
+		link.send(open);
+		await link.until(new RegExp(`(${ended}[^]*){2}`));
+		link.send(open);
+		await link.until(/too many streams/);
+		await clock.advance(1000);
+		await limited.api("DELETE", "/admin/api/services/hi");
+		await link.closed();
+	});
+
 	it("can be made by an administrator, at any rate", async () => {
 		for (let count = 0; count < 12; count++) {
 			const made = await server.api("POST", "/admin/api/principals", {

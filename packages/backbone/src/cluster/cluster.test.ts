@@ -4,11 +4,12 @@ import { type IncomingMessage, request } from "node:http";
 import { connect as connectHttp2, createServer as createHttp2Server } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { Lifetime } from "@warren/kernel";
-import { RawClient } from "@warren/testkit";
+import { RawClient, VirtualClock } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { masterSecret, SharedState, TestBackbone } from "../backbone.testing.ts";
 import { deriveHopKey, hopChallengeHeader, hopHeader, hopProofHeader, signHop } from "../protocol/hop-envelope.ts";
 import { parseCredential, signAssertion } from "../protocol/tokens.ts";
+import { leaseLimits, nodeKey } from "./node-lease.ts";
 
 let lifetime: Lifetime;
 let shared: SharedState;
@@ -274,6 +275,98 @@ describe("a cluster of backbones", () => {
 			.poll(async () => (await at(2).api("GET", "/admin/api/cluster")).json.conditions, { timeout: 15_000 })
 			.toEqual([]);
 		expect(statusOf(await askAt(2))).toBe(200);
+	});
+
+	it("N6: a credential that is rotated while no news comes ends what runs by the old one, and by it alone", async () => {
+		const { port } = await at(0).http((_request, response) => {
+			response.write("begun");
+		});
+		await at(0).agent("web", port, { token: await at(0).token("web") });
+		for (const node of nodes) await known(node, 0);
+		const ada = await at(1).principal("web");
+		const opened = async (credential: string) => {
+			const client = await RawClient.open({ port: at(2).port });
+			client.send(get(`x-backbone-principal: ${credential}\r\n`));
+			await client.until(/begun/);
+			return client;
+		};
+		const before = await opened(ada.credential);
+		shared.bus.isAway = true;
+		const { json } = await at(1).api("POST", "/principals/rotate", {
+			admin: false,
+			headers: { "x-backbone-principal": ada.credential },
+		});
+		using after = await opened(json.credential);
+		await before.closed();
+		expect(await Promise.race([after.closed(), Promise.resolve("open")])).toBe("open");
+		shared.bus.back();
+	});
+
+	it("N6: an agent that comes while the tokens are looked up stays, with a token that is newer than what was read", async () => {
+		const { services } = at(0).backbone;
+		const read = services.tokens.bind(services);
+		const asked = Promise.withResolvers<void>();
+		const held = Promise.withResolvers<void>();
+		const again = Promise.withResolvers<void>();
+		let looks = 0;
+		services.tokens = async () => {
+			const found = await read();
+			looks += 1;
+			asked.resolve();
+			if (looks === 1) await held.promise;
+			if (looks === 3) again.resolve();
+			return found;
+		};
+		shared.bus.isAway = true;
+		await asked.promise;
+		const { port } = await at(0).http((_request, response) => response.end("at one"));
+		const agent = await at(0).agent("web", port, { token: await at(0).token("web") });
+		held.resolve();
+		await again.promise;
+		expect(agent.status.state).toBe("online");
+		expect(await askAt(0)).toMatch(/at one/);
+	});
+
+	it("N6: an agent that comes while everything is read anew is known afterwards, too", async () => {
+		const list = shared.kv.list.bind(shared.kv);
+		const read = Promise.withResolvers<void>();
+		const held = Promise.withResolvers<void>();
+		shared.kv.list = async (prefix) => {
+			const found = await list(prefix);
+			if (!prefix.includes("agents")) return found;
+			read.resolve();
+			await held.promise;
+			return found;
+		};
+		shared.bus.back();
+		await read.promise;
+		await agentAt(0, "at one");
+		held.resolve();
+		for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+		for (const index of [1, 2]) expect(await askAt(index)).toMatch(/at one/);
+	});
+
+	it("N6: a node that went while the registry was away is forgotten after its return, by a timer that is early, too", async () => {
+		class EarlyClock extends VirtualClock {
+			earlyMs = 0;
+			override monotonic(): number {
+				return super.monotonic() - this.earlyMs;
+			}
+		}
+		const clock = new EarlyClock(Date.now());
+		const four = await TestBackbone.open({ nodeId: "four", cluster: { url: null, ca: null } }, shared, { clock });
+		lifetime.defer(() => four[Symbol.asyncDispose]());
+		const { otherNodes } = four.backbone;
+		const gone = { node: "gone", run: "x", epoch: 1, url: "http://127.0.0.1:1", startedAt: 1 };
+		await shared.kv.put(nodeKey("gone"), Buffer.from(JSON.stringify(gone)));
+		await expect.poll(otherNodes).toContain("gone");
+		shared.bus.isAway = true;
+		await shared.kv.delete(nodeKey("gone"));
+		shared.bus.back();
+		// The runtime's timers come up to a millisecond before their time.
+		clock.earlyMs = 0.5;
+		await clock.advance(leaseLimits.graceMs);
+		await expect.poll(otherNodes).not.toContain("gone");
 	});
 
 	it("N5: of two processes with one name the later serves, and the earlier says that it does not", async () => {

@@ -53,6 +53,8 @@ export class Registry implements Closeable {
 	#isSuperseded = false;
 	#telling = false;
 	#closed = false;
+	/** What came while everything is read anew, for each reading: it is later than what was read. */
+	readonly #meanwhile = new Set<(() => void)[]>();
 	/** Monotonic; until then nothing is forgotten. */
 	#graceUntil = 0;
 
@@ -225,12 +227,14 @@ export class Registry implements Closeable {
 			const { key } = change.entry;
 			const value = read<T>(change.entry);
 			const isNews = known.get(key)?.epoch !== value.epoch;
+			for (const each of this.#meanwhile) each.push(() => known.set(key, value));
 			known.set(key, value);
 			if (!isNews) return;
 		} else {
 			const { bus, clock } = this.#deps;
 			// Whoever could not renew while the registry was away is not gone for that: the reconciliation tells.
 			if (!bus.connected || clock.monotonic() < this.#graceUntil) return;
+			for (const each of this.#meanwhile) each.push(() => known.delete(change.key));
 			known.delete(change.key);
 		}
 		this.#tell();
@@ -241,16 +245,27 @@ export class Registry implements Closeable {
 		this.#graceUntil = clock.monotonic() + leaseLimits.graceMs;
 		this.#start(() => this.#renewNode().then(() => this.#putAgents()));
 		this.#timers[3]?.cancel();
-		this.#timers[3] = clock.after(leaseLimits.graceMs, () => this.#start(() => this.#reconcile()));
+		this.#timers[3] = clock.after(leaseLimits.graceMs, () => {
+			// Timers may come a little before their time, and nobody looks again for half a minute.
+			this.#graceUntil = 0;
+			this.#start(() => this.#reconcile());
+		});
 	}
 
 	/** What stands in the registry, and nothing else. */
 	async #reconcile(): Promise<void> {
 		const { bus, kv, clock } = this.#deps;
 		if (!bus.connected || clock.monotonic() < this.#graceUntil) return;
-		const [nodes, agents] = [await kv.list(nodesPrefix), await kv.list(agentsPrefix)];
-		replace(this.#nodes, nodes);
-		replace(this.#agents, agents);
+		const meanwhile: (() => void)[] = [];
+		this.#meanwhile.add(meanwhile);
+		try {
+			const [nodes, agents] = [await kv.list(nodesPrefix), await kv.list(agentsPrefix)];
+			replace(this.#nodes, nodes);
+			replace(this.#agents, agents);
+			for (const again of meanwhile) again();
+		} finally {
+			this.#meanwhile.delete(meanwhile);
+		}
 		this.#tell();
 	}
 

@@ -91,9 +91,12 @@ export class RevocationWatch implements Closeable {
 		const startedAt = clock.monotonic();
 		await this.#cutRevoked(null);
 		await services.reload();
+		// Before the tokens are read: an agent that comes meanwhile may have come with a newer one.
+		const shown = new Set([...pool.services()].flatMap(({ own }) => own.map(({ tokenId }) => tokenId)));
 		const tokens = new Set((await services.tokens()).map(({ id }) => id));
 		pool.disconnect(
-			(service, agent) => !agent.isPeer && (!tokens.has(agent.tokenId) || services.get(service) === null),
+			(service, { isPeer, tokenId }) =>
+				!isPeer && ((shown.has(tokenId) && !tokens.has(tokenId)) || services.get(service) === null),
 			closeCodes.signIn,
 			"the service token was revoked",
 		);
@@ -103,13 +106,17 @@ export class RevocationWatch implements Closeable {
 	/** @param only of one principal; null = of all. */
 	async #cutRevoked(only: string | null): Promise<void> {
 		const { running, disconnect, principals } = this.#deps;
-		const open = new Map<string, readonly [string, string]>();
-		for (const { principalId, service } of running())
+		const open = new Map<string, Running & { readonly principalId: string }>();
+		for (const each of running()) {
+			const { principalId, keyVersion, service } = each;
 			if (principalId !== null && (only === null || principalId === only))
-				open.set(`${principalId} ${service}`, [principalId, service]);
-		for (const [principal, service] of open.values()) {
-			if (await principals.mayReach(principal, service)) continue;
-			disconnect((each) => each.principalId === principal && each.service === service);
+				open.set(`${principalId} ${keyVersion} ${service}`, { ...each, principalId });
+		}
+		for (const { principalId, keyVersion, service } of open.values()) {
+			if (await principals.mayReach(principalId, service, keyVersion)) continue;
+			disconnect(
+				(each) => each.principalId === principalId && each.keyVersion === keyVersion && each.service === service,
+			);
 		}
 	}
 }

@@ -190,6 +190,7 @@ export class Callers implements Closeable {
 		const { principal, key } = found;
 		if (!(await this.#principals.isGranted(principal.principal_id, request.service)))
 			return notGranted(principal, request.service);
+		if (generation !== this.#generation && !(await this.#mayStill(principal, request.service))) return takenAway();
 		const remembered: Remembered = {
 			caller: this.#callerOf(principal, request.service, plainIdentity(principal), false, null),
 			key,
@@ -220,9 +221,21 @@ export class Callers implements Closeable {
 		if (this.#jti.get(used) !== undefined) return usedBefore();
 		this.#jti.set(used, true, ttlMs);
 		if (this.#once === null) return this.#asserted(principal, assertion, request);
-		return this.#once
-			.use(used, ttlMs)
-			.then((first) => (first ? this.#asserted(principal, assertion, request) : usedBefore()));
+		const generation = this.#generation;
+		return this.#once.use(used, ttlMs).then(async (first) => {
+			if (!first) return usedBefore();
+			if (generation !== this.#generation && !(await this.#mayStill(principal, request.service))) return takenAway();
+			return this.#asserted(principal, assertion, request);
+		});
+	}
+
+	/** Rights changed while somebody's were looked up: what was read may be of before. */
+	async #mayStill(principal: Principal, service: string): Promise<boolean> {
+		for (;;) {
+			const generation = this.#generation;
+			const may = await this.#principals.mayReach(principal.principal_id, service, principal.key_version);
+			if (!may || generation === this.#generation) return may;
+		}
 	}
 
 	#asserted(principal: Principal, assertion: Assertion, request: AssertedRequest): Caller {
@@ -248,6 +261,7 @@ export class Callers implements Closeable {
 	): Promise<Caller | CallerRefusal> {
 		const waitMs = this.#failures.waitMs(address);
 		if (waitMs > 0) return limited(waitMs);
+		const generation = this.#generation;
 		const claimed = readUrlToken(text);
 		const principal = claimed === null ? null : await this.#principals.find(claimed.p);
 		if (claimed === null || principal === null || principal.key_version !== claimed.k || principal.state !== "active") {
@@ -262,6 +276,7 @@ export class Callers implements Closeable {
 		// The grant may have gone since the token was made.
 		if (!(await this.#principals.isGranted(principal.principal_id, request.service)))
 			return notGranted(principal, request.service);
+		if (generation !== this.#generation && !(await this.#mayStill(principal, request.service))) return takenAway();
 		return this.#callerOf(principal, request.service, plainIdentity(principal), ambient, token.e * 1000);
 	}
 
@@ -383,6 +398,10 @@ function keyOf(service: string, credential: string): string {
 
 function invalid(message: string): CallerRefusal {
 	return { ok: false, status: 401, code: "unauthorized", message };
+}
+
+function takenAway(): CallerRefusal {
+	return invalid("The principal's access was taken away just now, or its credential rotated.");
 }
 
 function usedBefore(): CallerRefusal {

@@ -186,10 +186,15 @@ export class Principals {
 		return row !== undefined;
 	}
 
-	/** Whether somebody who was let in by a grant may still be: both the principal and the grant stand. */
-	async mayReach(id: string, service: string): Promise<boolean> {
+	/** Whether somebody who was let in by a grant may still be: the principal, its key and the grant stand. */
+	async mayReach(id: string, service: string, keyVersion: number): Promise<boolean> {
 		const principal = await this.find(id);
-		return principal !== null && principal.state === "active" && (await this.isGranted(id, service));
+		return (
+			principal !== null &&
+			principal.state === "active" &&
+			principal.key_version === keyVersion &&
+			(await this.isGranted(id, service))
+		);
 	}
 
 	async grantsOf(id: string): Promise<{ principal_id: string; service: string; created_at: number }[]> {

@@ -105,6 +105,7 @@ describe("a request's head", () => {
 		const name = fc.constantFrom(
 			"x-mosb-sub",
 			"X_MOSB_SUB",
+			"X~Mosb^Sub",
 			"x.mosb-name",
 			"Host",
 			"Content-Length",
@@ -123,7 +124,7 @@ describe("a request's head", () => {
 			fc.property(fc.array(line, { maxLength: 8 }), (lines) => {
 				seen += 1;
 				const head = parseRequestHead(`GET / HTTP/1.1\r\nHost: a\r\n${lines.flat().join("")}\r\n`);
-				if (!("refused" in head)) expect(head.kept).not.toMatch(/^x[-_.]mosb/im);
+				if (!("refused" in head)) expect(head.kept).not.toMatch(/^x[^a-z0-9]mosb/im);
 			}),
 			{ numRuns: 2000 },
 		);

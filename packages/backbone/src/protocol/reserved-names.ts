@@ -1,9 +1,9 @@
 /**
  * Names that only the backbone may set. Servers fold `_` and `.` to `-` on the way to an application (CGI, WSGI, some
- * proxies), so every spelling that folds to one of ours counts.
+ * proxies), and some of them whatever is neither a letter nor a digit, so every spelling that folds to one of ours counts.
  */
 export function foldName(name: string): string {
-	return name.toLowerCase().replace(/[_.]/g, "-");
+	return name.toLowerCase().replace(/[^a-z0-9]/g, "-");
 }
 
 /** What we say of a client's way here. */

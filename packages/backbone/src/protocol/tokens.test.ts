@@ -9,6 +9,7 @@ import {
 	parseServiceToken,
 	signAssertion,
 	signUrlToken,
+	tokenLimits,
 	verifyAssertion,
 	verifyUrlToken,
 } from "./tokens.ts";
@@ -64,6 +65,9 @@ describe("tokens", () => {
 			typeof verifyUrlToken(key, signUrlToken(key, { ...token, ...change }), { ...request, ...asked });
 		expect(check({})).toBe("object");
 		expect(check({ e: now / 1000 })).toBe("string");
+		expect(check({ e: now / 1000 + tokenLimits.maxUrlTokenSeconds })).toBe("object");
+		// Whoever holds the key can sign any.
+		expect(check({ e: now / 1000 + tokenLimits.maxUrlTokenSeconds + 3600 })).toBe("string");
 		expect(check({ s: "other" })).toBe("string");
 		expect(check({ m: ["POST"] })).toBe("string");
 		expect(check({ d: "/a" })).toBe("object");

@@ -157,6 +157,8 @@ export function verifyUrlToken(key: Uint8Array, text: string, request: AssertedR
 	const token = readUrlToken(text);
 	if (token === null) return "The URL token cannot be read.";
 	if (token.e <= request.now / 1000) return "The URL token has expired.";
+	if (token.e > request.now / 1000 + tokenLimits.maxUrlTokenSeconds + tokenLimits.skewSeconds)
+		return `The URL token's expiry is more than ${tokenLimits.maxUrlTokenSeconds} s ahead.`;
 	if (token.s !== request.service) return "The URL token is for another service.";
 	if (token.m !== undefined && !token.m.includes(request.method)) return "The URL token is not for this method.";
 	if (token.d !== undefined && !isBelow(request.path, token.d)) return "The URL token is not for this path.";

@@ -589,6 +589,57 @@ describe("P2: a client of HTTP/2 at a service that speaks HTTP/1.1", () => {
 		slow.close(constants.NGHTTP2_CANCEL);
 	});
 
+	it("interim answers without end hold their own service back, or are passed on no further", async () => {
+		let written = 0;
+		const hints = Buffer.from("HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n".repeat(1200));
+		const { port } = await backbone.tcp((socket) =>
+			socket.on("data", (bytes) => {
+				const line = bytes.toString("latin1");
+				if (line.startsWith("GET /small")) return void socket.write(answer("small"));
+				if (line.startsWith("GET /many")) return void socket.write(`${hints.toString()}${answer("over")}`);
+				const more = (): void => {
+					while (written < 256 * 1024 * 1024) {
+						written += hints.length;
+						if (!socket.write(hints)) return void socket.once("drain", more);
+					}
+				};
+				more();
+			}),
+		);
+		await backbone.agent("web", port);
+		using slow = await backbone.client();
+		slow.send("GET /endless HTTP/1.1\r\nHost: web.mos.test\r\n\r\n");
+		await slow.until(/103 Early Hints/);
+		slow.socket.pause();
+		const on = session();
+		for (let before = -1; before !== written; ) {
+			before = written;
+			for (let each = 0; each < 20; each++) expect((await answerOf(ask(on, { ":path": "/small" }))).body).toBe("small");
+		}
+		expect(written).toBeLessThan(128 * 1024 * 1024);
+
+		let interims = 0;
+		const many = ask(on, { ":path": "/many" }).on("headers", () => (interims += 1));
+		expect((await answerOf(many)).body).toBe("over");
+		expect(interims).toBe(1000);
+	});
+
+	it("interim answers of a service that speaks HTTP/2 are passed on, up to a thousand", async () => {
+		await rpc((stream) => {
+			for (let each = 0; each < 1200; each++) stream.additionalHeaders({ ":status": 103 });
+			stream.respond({ ":status": 200 });
+			stream.end("over");
+		});
+		const text = await backbone.raw("GET / HTTP/1.1\r\nHost: rpc.mos.test\r\nConnection: close\r\n\r\n");
+		expect(text).toMatch(/over\r\n0\r\n\r\n$/);
+		expect(text.match(/103 Early Hints/g)).toHaveLength(1000);
+		let interims = 0;
+		const asked = session().request({ ":path": "/", ":authority": "rpc.mos.test" });
+		asked.on("headers", () => (interims += 1));
+		expect((await answerOf(asked)).body).toBe("over");
+		expect(interims).toBe(1000);
+	});
+
 	it("fields of one hop, which no library sends, are malformed: nothing of them reaches the service", async () => {
 		const seen: string[] = [];
 		const { port } = await backbone.http((asked, response) => {

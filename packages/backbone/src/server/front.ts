@@ -12,6 +12,7 @@ import type { Callers } from "../identity/callers.ts";
 import type { RequestHead } from "../protocol/request-head.ts";
 import type { AgentPool } from "./agents/agent-pool.ts";
 import type { Certificates } from "./certificates.ts";
+import type { AdmittedRequest } from "./http1/admission.ts";
 import { ClientConnection } from "./http1/client-connection.ts";
 import { Upstreams } from "./http2/upstreams.ts";
 import type { Inspector } from "./inspector.ts";
@@ -53,7 +54,19 @@ export interface Running {
 	readonly service: string;
 	/** Null = anonymous. */
 	readonly principalId: string | null;
+	/** Of the key that it was let in by; 0 = anonymous. */
+	readonly keyVersion: number;
 	readonly address: string;
+}
+
+/** What runs on behalf of somebody who was let in. */
+export function runningOf({
+	service,
+	caller,
+	address,
+}: Pick<AdmittedRequest, "service" | "caller" | "address">): Running {
+	const { principal_id: principalId = null, key_version: keyVersion = 0 } = caller.principal ?? {};
+	return { service: service.name, principalId, keyVersion, address };
 }
 
 export interface FrontDeps {
@@ -171,13 +184,15 @@ export class Front implements Closeable {
 		});
 		server.on("error", (fault) => this.fault("the listener failed", fault));
 		this.#servers.add(server);
+		const { port: opened } = server.address() as AddressInfo;
 		return {
-			port: (server.address() as AddressInfo).port,
-			close: () =>
-				new Promise<void>((resolve) => {
-					this.#servers.delete(server);
-					server.close(() => resolve());
-				}),
+			port: opened,
+			close: () => {
+				this.#servers.delete(server);
+				// The port is free at once. Whoever is connected to it may stay for as long as it likes: nobody waits for that.
+				server.close();
+				for (const connection of [...this.#connections]) if (connection.socket.localPort === opened) connection.drain();
+			},
 		};
 	}
 

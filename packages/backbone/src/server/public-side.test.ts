@@ -130,6 +130,8 @@ describe.each(["shared", "parked"] as const)("over %s", (transport) => {
 			"x_mosb_sub: forged",
 			"x.mosb.sub: forged",
 			"X-Mosb_Sub: forged",
+			"x+mosb!sub: forged",
+			"X`Mosb|Sub: forged",
 			"x-mosb-sub-id: forged",
 			"x-mosb-jwt: forged",
 			"x_backbone_principal: forged",
@@ -562,6 +564,33 @@ describe.each(["shared", "parked"] as const)("over %s", (transport) => {
 			// Three tries in all.
 			expect(seen).toBe(5);
 		});
+
+		it.each(["http/1.1", "h2"])(
+			"half a head that a service leaves behind is no part of the next answer, %s",
+			async (version) => {
+				let seen = 0;
+				const { port } = await backbone.tcp((socket) =>
+					socket.on("data", () => {
+						seen += 1;
+						if (seen === 1) socket.end("HTTP/1.1 200 OK\r\nSet-Cookie: session=another; Pa");
+						else socket.write(answer("whole"));
+					}),
+				);
+				await backbone.agent("web", port);
+				if (version === "http/1.1") {
+					const text = await backbone.raw(get());
+					expect(text).toMatch(/^HTTP\/1.1 200 OK\r\nContent-Length: 5\r\n[^]*\r\n\r\nwhole$/);
+					expect(text).not.toContain("another");
+				} else {
+					const session = connectHttp2(`http://127.0.0.1:${backbone.port}`);
+					const stream = session.request({ ":path": "/", ":authority": "web.mos.test" });
+					const [head] = (await once(stream, "response")) as [IncomingHttpHeaders & { ":status": number }];
+					expect([head[":status"], head["content-length"], head["set-cookie"]]).toEqual([200, "5", undefined]);
+					session.destroy();
+				}
+				expect(seen).toBe(2);
+			},
+		);
 
 		it("bandwidth holds uploads and answers back, and both arrive whole", async () => {
 			await echo();

@@ -190,4 +190,85 @@ describe("I7: what was taken away ends what runs", () => {
 		visitor.close();
 		echo.close();
 	});
+
+	/** Holds what is read of grants, as slow tables do, until it is let go. */
+	function slowGrants() {
+		const { principals } = backbone.backbone;
+		const read = principals.isGranted.bind(principals);
+		const asked = Promise.withResolvers<void>();
+		const held = Promise.withResolvers<void>();
+		principals.isGranted = async (id, service) => {
+			const found = await read(id, service);
+			asked.resolve();
+			await held.promise;
+			return found;
+		};
+		return { asked: asked.promise, letGo: () => held.resolve() };
+	}
+
+	it.each(ways)("%s while whoever comes is looked up lets nobody in", async (_name, way) => {
+		await backbone.agent("web", await serve());
+		const { id, credential } = await backbone.principal("web");
+		const { json } = await backbone.api("POST", "/url-tokens", {
+			admin: false,
+			headers: { "x-backbone-principal": credential },
+			body: { service: "web", expires_in: 60 },
+		});
+		const grants = slowGrants();
+		const come = async (target: string, identity: string) => {
+			using client = await backbone.client();
+			client.send(`GET ${target} HTTP/1.1\r\nHost: web.mos.test\r\nConnection: close\r\n${identity}\r\n`);
+			return await client.until(/^HTTP\/1\.1 \d+ [^]*\r\n/);
+		};
+		const coming = [come("/", `x-backbone-principal: ${credential}\r\n`), come(`/?_mosb=${json.token}`, "")];
+		await grants.asked;
+		await way(id, credential);
+		grants.letGo();
+		for (const answer of await Promise.all(coming)) expect(answer).toMatch(/^HTTP\/1\.1 40[13]/);
+	});
+
+	it("a service that changes while whoever comes is looked up is judged as it is then", async () => {
+		const { port } = await backbone.tcp((socket) => void socket.write("hello"));
+		await backbone.agent("web", await serve());
+		await backbone.agent("db", port, { kind: "tcp" });
+		const { credential } = await backbone.principal("web", "db");
+		const grants = slowGrants();
+		using request = await backbone.client();
+		request.send(`GET / HTTP/1.1\r\nHost: web.mos.test\r\nx-backbone-principal: ${credential}\r\n\r\n`);
+		using visitor = await backbone.client();
+		visitor.send(
+			`GET /forward/db HTTP/1.1\r\nHost: mos.test\r\nConnection: Upgrade\r\nUpgrade: warren-tunnel\r\nx-backbone-principal: ${credential}\r\n\r\n`,
+		);
+		await grants.asked;
+		for (const name of ["web", "db"])
+			await backbone.api("PATCH", `/admin/api/services/${name}`, { body: { settings: { deny: ["127.0.0.0/8"] } } });
+		grants.letGo();
+		expect(await request.until(/^HTTP\/1\.1 \d+/)).toContain("403");
+		expect(await visitor.until(/^HTTP\/1\.1 \d+/)).toContain("403");
+	});
+
+	it("what is taken away between a judgement and what it lets begin is cut", async () => {
+		await backbone.agent("web", await serve());
+		const { principals } = backbone.backbone;
+		const read = principals.isGranted.bind(principals);
+		const { id, credential } = await backbone.principal();
+		for (let turns = 0; turns < 40; turns++) {
+			await principals.grant(id, "web", "test");
+			let gone: Promise<unknown> = Promise.resolve();
+			principals.isGranted = async (who, service) => {
+				const found = await read(who, service);
+				gone = principals.revokeGrant(id, "web");
+				for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+				return found;
+			};
+			using client = await backbone.client();
+			client.send(
+				`GET / HTTP/1.1\r\nHost: web.mos.test\r\nx-backbone-principal: ${credential}\r\n${upgradeFields}\r\n`,
+			);
+			// Refused, or cut: nothing runs on.
+			const refusal = client.until(/^HTTP\/1\.1 40[13]/);
+			await Promise.any([refusal, client.closed()]);
+			await gone;
+		}
+	});
 });

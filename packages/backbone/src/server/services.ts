@@ -74,6 +74,7 @@ export class Services implements Closeable {
 	readonly #rows = new Map<string, string>();
 	readonly #late: (fault: unknown) => void;
 	#news: Closeable | undefined;
+	#loading: Promise<void> = Promise.resolve();
 	/** Tokens and services that went: whoever was let in meanwhile may have come with one of them. */
 	#gone = 0;
 
@@ -299,7 +300,14 @@ export class Services implements Closeable {
 		this.#changes.tell({ of: "service", name });
 	}
 
-	async #load(name: string): Promise<void> {
+	/** One after the other: what was read first must not stand last. */
+	#load(name: string): Promise<void> {
+		const loaded = this.#loading.then(() => this.#read(name));
+		this.#loading = loaded.catch(() => {});
+		return loaded;
+	}
+
+	async #read(name: string): Promise<void> {
 		const row = await this.#db.selectFrom("backbone_services").selectAll().where("name", "=", name).executeTakeFirst();
 		const domains = await this.#db
 			.selectFrom("backbone_domains")

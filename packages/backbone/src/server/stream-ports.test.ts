@@ -1,10 +1,11 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { fromPortZero, RawClient, VirtualClock } from "@warren/testkit";
+import { freePort, fromPortZero, RawClient, VirtualClock } from "@warren/testkit";
 import { expect, it } from "vitest";
 import { SharedState, TestBackbone } from "../backbone.testing.ts";
 import { encodeCoded, FrameReader, FrameType, ResetCode } from "../protocol/frames.ts";
+import { frameTypes, RawHttp2 } from "./http2/raw-frames.testing.ts";
 import { streamLimits } from "./stream-ports.ts";
 
 it("a service's port that somebody else has when the server starts is said, and taken once it is free", async () => {
@@ -155,4 +156,25 @@ it("a source of datagrams that is refused leaves no timer behind", async () => {
 		await link.until(new RegExp(`(\\x03\\x00\\x00\\x02[\\s\\S]*){${turn}}`));
 	}
 	expect(clock.pending).toBe(before);
+});
+
+it("a port that a service gives back is free at once, whoever is still connected to it, and no agent waits for them", async () => {
+	await using backbone = await TestBackbone.open();
+	const { port } = await backbone.http((_request, response) => response.end("ok"));
+	await backbone.agent("web", port);
+	const own = await freePort();
+	const change = (to: number | null) => backbone.api("PATCH", "/admin/api/services/web", { body: { port: to } });
+	expect((await change(own)).status).toBe(200);
+	using idle = await RawClient.open({ port: own });
+	const asked = `GET / HTTP/1.1\r\nHost: web.mos.test:${own}\r\n\r\n`;
+	idle.send(asked);
+	await idle.until(/ok/);
+	using http2 = await RawHttp2.open(own);
+	await http2.until(({ type }) => type === frameTypes.settings);
+	expect((await change(null)).status).toBe(200);
+	await idle.closed();
+	const other = await backbone.agent("other", port);
+	expect(other.status.state).toBe("online");
+	await using taken = createServer();
+	await once(taken.listen(own, "127.0.0.1"), "listening");
 });

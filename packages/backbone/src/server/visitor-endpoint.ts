@@ -7,7 +7,7 @@ import type { RequestHead } from "../protocol/request-head.ts";
 import { type LinkOwner, TunnelLink } from "../tunnel/link.ts";
 import { WaitingStream } from "../tunnel/link-bridge.ts";
 import type { AgentPool } from "./agents/agent-pool.ts";
-import type { Running } from "./front.ts";
+import { type Running, runningOf } from "./front.ts";
 import { Pace } from "./pace.ts";
 import type { ActiveService, Services } from "./services.ts";
 import { takeLink } from "./stream-ports.ts";
@@ -33,7 +33,7 @@ export interface VisitorEndpointDeps {
 
 /** Who was let in, and to what. */
 interface Visit {
-	readonly service: ActiveService;
+	readonly name: string;
 	readonly caller: Caller;
 	readonly socket: Socket;
 	readonly address: string;
@@ -75,9 +75,14 @@ export class VisitorEndpoint {
 		const no = (status: number, code: string, message: string) =>
 			refuse(socket, head, { status, code, message, retryAfterMs: 0 });
 		const name = head.target.slice(forwardPath.length);
-		const service = this.#deps.services.get(name);
-		if (service === null) return no(404, "unknown_service", `There is no service "${name.slice(0, 63)}".`);
-		if (!service.admits(address)) return no(403, "address_refused", `${address} may not reach "${name}".`);
+		const found = (): ActiveService | null => {
+			const service = this.#deps.services.get(name);
+			if (service === null) no(404, "unknown_service", `There is no service "${name.slice(0, 63)}".`);
+			else if (service.admits(address)) return service;
+			else no(403, "address_refused", `${address} may not reach "${name}".`);
+			return null;
+		};
+		if (found() === null) return;
 		if (head.credential === null) return no(401, "unauthorized", "This needs x-backbone-principal.");
 		const caller = await this.#deps.callers.judge(
 			{ credential: head.credential, assertion: head.assertion, urlToken: null, cookieToken: null },
@@ -86,6 +91,9 @@ export class VisitorEndpoint {
 		);
 		if (socket.destroyed) return;
 		if (!caller.ok) return no(caller.status, caller.code, caller.message);
+		// As it is now: it may have changed, or gone, while its visitor was looked up.
+		const service = found();
+		if (service === null) return;
 		// A bare stream to an HTTP service would let the visitor write the identity headers itself.
 		if (service.kind !== "tcp" && service.kind !== "udp")
 			return no(
@@ -97,7 +105,7 @@ export class VisitorEndpoint {
 		if (rest !== null) socket.unshift(rest);
 		socket.setKeepAlive(true, 30_000);
 		const owner: LinkOwner = {
-			onOpen: (link, open) => this.#open(link, open, { service, caller, socket, address }),
+			onOpen: (link, open) => this.#open(link, open, { name, caller, socket, address }),
 			onIdle: () => {},
 			onControl: () => {},
 			onClosed: (closed) => {
@@ -114,11 +122,14 @@ export class VisitorEndpoint {
 			});
 		};
 		if (link.isOpen) watch();
-		this.#running.set(link, { service: name, principalId: caller.principal?.principal_id ?? null, address });
+		this.#running.set(link, runningOf({ service, caller, address }));
 		if (link.isOpen) socket.resume();
 	}
 
-	#open(visitor: TunnelLink, open: OpenRequest, { service, caller, socket, address }: Visit): void {
+	#open(visitor: TunnelLink, open: OpenRequest, { name, caller, socket, address }: Visit): void {
+		// As it is now: its limits may have changed since the visitor came.
+		const service = this.#deps.services.get(name);
+		if (service === null) return visitor.close("the service was taken away");
 		const { kind } = service;
 		if (visitor.bufferedBytes > visitorLimits.maxUnreadBytes) return visitor.close("answers that nobody reads");
 		if ((kind !== "tcp" && kind !== "udp") || open.kind !== kind)

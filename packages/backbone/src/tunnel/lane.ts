@@ -100,6 +100,8 @@ export class Lane implements LinkChannel, Granter {
 	}
 
 	onCredit(bytes: number): void {
+		// It says nothing, and an answer to each would wait for a reader that there need not be.
+		if (bytes === 0) return;
 		this.#credit += bytes;
 		while (this.#held.length > 0 && this.#credit > 0) {
 			const first = this.#held[0] as Uint8Array;

@@ -350,6 +350,23 @@ describe("a shared connection", () => {
 		expect(heard.gone).toMatch(reason);
 	});
 
+	it("M4: credits of nothing for a lane that waits are answered by nothing", async () => {
+		const [near, far] = duplexPair();
+		const server = new SharedConnection(near, { onClosed: () => {} }, () => 0, roomy());
+		const lane = server.openLane() as Lane;
+		new Heard(lane);
+		lane.write(Buffer.alloc(firstWindowBytes + 1));
+		await settled();
+		const before = server.pendingBytes;
+		for (let each = 0; each < 1000; each++) far.write(record(LaneRecord.credit, 0, 0));
+		await settled();
+		expect(server.pendingBytes).toBe(before);
+		far.write(record(LaneRecord.credit, 0, 1));
+		await settled();
+		expect(server.pendingBytes, "one that is more than nothing brings what waits").toBe(before + recordBytes + 1);
+		server.close("over");
+	});
+
 	it("M3: takes any bytes, and closes or goes on", async () => {
 		await fc.assert(
 			fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 64 }), { maxLength: 8 }), async (pieces) => {

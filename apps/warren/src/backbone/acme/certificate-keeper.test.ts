@@ -17,6 +17,8 @@ let orders: { name: string; at: number }[];
 let running: number;
 let authority: Authority;
 let outcome: () => Promise<void>;
+let issue: (wanted: WantedCertificate) => Promise<FrontTls>;
+let diskIsFull: boolean;
 
 beforeEach(async () => {
 	clock = new VirtualClock();
@@ -26,6 +28,8 @@ beforeEach(async () => {
 	orders = [];
 	running = 0;
 	outcome = async () => {};
+	diskIsFull = false;
+	issue = ({ name, names }) => authority.issue({ name, hosts: [...names], usages: ["server"] });
 	const random = new SeededRandom(7);
 	({ authority } = await Authority.create("Test", ["example.com"], clock, random));
 });
@@ -37,13 +41,16 @@ function keeper(): CertificateKeeper {
 		logger: silentLogger,
 		health,
 		load: (name) => files.get(name) ?? null,
-		save: (name, tls) => files.set(name, tls),
-		obtain: async ({ name, names }) => {
-			orders.push({ name, at: clock.now() });
+		save: (name, tls) => {
+			if (diskIsFull) throw new Error("ENOSPC: no space left on device");
+			files.set(name, tls);
+		},
+		obtain: async (wanted) => {
+			orders.push({ name: wanted.name, at: clock.now() });
 			expect(++running).toBe(1);
 			try {
 				await outcome();
-				return await authority.issue({ name, hosts: [...names], usages: ["server"] });
+				return await issue(wanted);
 			} finally {
 				running -= 1;
 			}
@@ -77,7 +84,8 @@ describe("CertificateKeeper", () => {
 		const due = begin + (end - begin) * keeperLimits.renewAt;
 		await clock.advance(due - from - dayMs);
 		expect(orders).toHaveLength(2);
-		await clock.advance(2 * dayMs);
+		// No further than they are due: real cryptography takes no time of this clock, and an order has a limit.
+		await clock.advance(dayMs + 60_000);
 		await until(4);
 		expect(installed.get("web.example.com")).not.toEqual(first);
 	});
@@ -150,6 +158,64 @@ describe("CertificateKeeper", () => {
 		outcome = () => Promise.reject(new Error("no"));
 		kept.want(many);
 		await expect.poll(() => orders.length, patient).toBe(1 + keeperLimits.maxCertificates);
+		kept.close();
+	});
+
+	it("a full disk costs no further order: the new one is used at once, and saved when there is room", async () => {
+		diskIsFull = true;
+		const kept = keeper();
+		kept.want([web]);
+		await expect.poll(() => health.list()[0]?.title, patient).toContain("ENOSPC");
+		const used = installed.get("web.example.com");
+		expect(used).toBeDefined();
+		await clock.advance(keeperLimits.backoff.firstMs * 4);
+		expect([orders.length, files.size]).toEqual([1, 0]);
+		diskIsFull = false;
+		await clock.advance(keeperLimits.backoff.maxMs);
+		expect(files.get("web.example.com")).toBe(used);
+		expect([orders.length, health.list()]).toEqual([1, []]);
+		kept.close();
+	});
+
+	it.each([
+		["nonsense", async () => ({ cert: "<html>", key: "none" })],
+		["another name's", () => authority.issue({ name: "x", hosts: ["other.example.com"], usages: ["server"] })],
+	])("what an authority gives that is %s takes no good one's place on disk", async (_what, given) => {
+		const kept = keeper();
+		kept.want([web]);
+		await until(1);
+		const good = files.get("web.example.com") as FrontTls;
+		issue = given;
+		const { X509Certificate } = await import("node:crypto");
+		await clock.advance((Date.parse(new X509Certificate(good.cert).validTo) - clock.now()) * 0.8);
+		await expect.poll(() => health.list(), patient).toMatchObject([{ code: "acme-renewal-failed" }]);
+		expect(files.get("web.example.com")).toBe(good);
+		kept.close();
+	});
+
+	it("a new one that is due again by this clock is not ordered over and over", async () => {
+		const early = await authority.issue({ name: web.name, hosts: [...web.names], usages: ["server"] });
+		await clock.advance(2000 * dayMs);
+		issue = async () => early;
+		outcome = async () => {
+			if (orders.length > 3) throw new Error("enough");
+		};
+		const kept = keeper();
+		kept.want([web]);
+		await expect.poll(() => health.list()[0]?.title, patient).toContain("due again");
+		expect(orders).toHaveLength(1);
+		kept.close();
+	});
+
+	it("an order that never ends is no other's delay, and is said to have failed", async () => {
+		outcome = () => (orders.length === 1 ? new Promise(() => {}) : Promise.resolve());
+		const kept = keeper();
+		kept.want([web, shop]);
+		expect(orders).toHaveLength(1);
+		running = 0;
+		await clock.advance(keeperLimits.maxOrderMs);
+		await expect.poll(() => installed.has("shop.example.com"), patient).toBe(true);
+		expect(health.list()).toMatchObject([{ code: "acme-certificate-missing", subject: "web.example.com" }]);
 		kept.close();
 	});
 });

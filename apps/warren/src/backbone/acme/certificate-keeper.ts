@@ -39,6 +39,8 @@ export const keeperLimits = {
 	renewAt: 2 / 3,
 	/** Between tries for one certificate: authorities count failures by the hour. */
 	backoff: { firstMs: 60_000, maxMs: 6 * 3600_000 },
+	/** An order that is not over by then has failed: the other certificates' turn comes. */
+	maxOrderMs: 30 * 60_000,
 	/** Timers end long before their own limit of 24 days. */
 	maxWaitMs: 12 * 3600_000,
 } as const;
@@ -66,6 +68,8 @@ interface Kept {
 	/** Milliseconds since the epoch: when the next order is due. */
 	dueAt: number;
 	endsAt: number;
+	/** In use, and not on disk yet: a disk that is full costs no further order. */
+	unsaved: FrontTls | null;
 }
 
 /** Keeps a certificate for everything that is wanted: one order at a time, renewed at two thirds of each life. */
@@ -100,7 +104,8 @@ export class CertificateKeeper implements Closeable {
 
 	#keep(wanted: WantedCertificate): void {
 		const { clock, random, load } = this.#deps;
-		const kept = { wanted, backoff: new Backoff(keeperLimits.backoff, random), dueAt: clock.now(), endsAt: 0 };
+		const backoff = new Backoff(keeperLimits.backoff, random);
+		const kept: Kept = { wanted, backoff, dueAt: clock.now(), endsAt: 0, unsaved: null };
 		this.#kept.set(wanted.name, kept);
 		const tls = load(wanted.name);
 		if (tls === null) return;
@@ -134,14 +139,19 @@ export class CertificateKeeper implements Closeable {
 	}
 
 	async #renew(kept: Kept): Promise<void> {
-		const { clock, logger, obtain, save } = this.#deps;
+		const { clock, logger, save } = this.#deps;
 		const { name } = kept.wanted;
 		this.#working = true;
 		try {
-			const tls = await obtain(kept.wanted);
-			save(name, tls);
+			const tls = kept.unsaved ?? (await this.#order(kept.wanted));
 			if (this.#kept.get(name) === kept && !this.#closed) {
+				// First installed: what is no certificate must not take the place of a good one on disk.
 				this.#install(kept, tls);
+				kept.unsaved = tls;
+				save(name, tls);
+				kept.unsaved = null;
+				if (kept.dueAt <= clock.now())
+					throw new Error(`the new one is due again: it ends on ${new Date(kept.endsAt).toISOString()}`);
 				kept.backoff.reset();
 				this.#calm(name);
 				logger.info("a certificate is there", { name, endsAt: new Date(kept.endsAt).toISOString() });
@@ -154,6 +164,20 @@ export class CertificateKeeper implements Closeable {
 		} finally {
 			this.#working = false;
 			this.#next();
+		}
+	}
+
+	/** @throws Error when it takes too long: an authority may ask for days of patience, or never answer. */
+	async #order(wanted: WantedCertificate): Promise<FrontTls> {
+		const { clock, obtain } = this.#deps;
+		const late = Promise.withResolvers<never>();
+		const timer = clock.after(keeperLimits.maxOrderMs, () =>
+			late.reject(new Error(`the order was not over within ${keeperLimits.maxOrderMs / 60_000} minutes`)),
+		);
+		try {
+			return await Promise.race([obtain(wanted), late.promise]);
+		} finally {
+			timer.cancel();
 		}
 	}
 

@@ -109,6 +109,19 @@ describe("certificates of a cluster", () => {
 		expect(renewed[0]).not.toEqual(first);
 	});
 
+	it("are ordered anew after an authority gave what is none: it does not stand for one", async () => {
+		const one = node("one", []);
+		await one.obtain(web, async () => ({ cert: "<html>", key: "none" }));
+		const { key } = await authority.issue({ name: "x", hosts: web.names, usages: ["server"] });
+		await one.obtain(web, async () => ({
+			...(await authority.issue({ name: "x", hosts: web.names, usages: ["server"] })),
+			key,
+		}));
+		const good = await settled(order(one, "one"));
+		expect(orders).toEqual(["one"]);
+		expect(await order(node("other", []), "other")).toEqual(good);
+	});
+
 	it("are ordered although a node does not answer: it is waited for a moment, and named in the log", async () => {
 		const one = node("one", ["gone"]);
 		const begun = clock.now();

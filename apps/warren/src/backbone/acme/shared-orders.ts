@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { FrontTls, SharedSecrets } from "@warren/backbone";
 import { type Clock, type Closeable, delay, type Logger } from "@warren/kernel";
 import type { Bus } from "@warren/store";
@@ -106,7 +106,9 @@ export class SharedOrders implements Closeable {
 		const found = await this.#deps.secrets.read(`acme.certificate.${name}`);
 		if (found === null) return null;
 		const tls = JSON.parse(found.text) as FrontTls;
-		const leaf = new X509Certificate(tls.cert);
+		const leaf = leafOf(tls);
+		// Given by an authority that was not itself: the next order replaces it.
+		if (leaf === null) return null;
 		const [from, to] = [Date.parse(leaf.validFrom), Date.parse(leaf.validTo)];
 		const isDue = from + (to - from) * keeperLimits.renewAt <= this.#deps.clock.now();
 		const covers = names.every((each) => leaf.checkHost(each.replace(/^\*\./, "any.")) !== undefined);
@@ -169,5 +171,16 @@ export class SharedOrders implements Closeable {
 
 	#tell(notice: Notice): void {
 		this.#deps.bus.publish(subject, Buffer.from(JSON.stringify(notice)));
+	}
+}
+
+/** @returns null for what is no certificate, or not this key's. */
+function leafOf({ cert, key }: FrontTls): X509Certificate | null {
+	try {
+		const leaf = new X509Certificate(cert);
+		return leaf.checkPrivateKey(createPrivateKey(key)) ? leaf : null;
+	} catch {
+		// Unreadable.
+		return null;
 	}
 }

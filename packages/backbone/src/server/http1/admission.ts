@@ -80,9 +80,16 @@ export function admit(front: Front, arrival: Arrival, head: RequestHead): Admiss
 		address,
 	);
 	const facts = { head, service, address, target, swap };
-	return verdict instanceof Promise
-		? verdict.then((settled) => judged(front, arrival, facts, settled))
-		: judged(front, arrival, facts, verdict);
+	if (!(verdict instanceof Promise)) return judged(front, arrival, facts, verdict);
+	return verdict.then((settled) => {
+		// As it is now: it may have changed, or gone, while its client was looked up.
+		const current = front.services.get(name);
+		if (current === null || current.kind !== service.kind)
+			return refused(null, 404, "unknown_service", `There is no service "${name}" here.`);
+		if (!current.admits(address))
+			return refused(current, 403, "address_refused", `${address} may not reach "${name}".`);
+		return judged(front, arrival, { ...facts, service: current }, settled);
+	});
 }
 
 function judged(

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { HeadLines } from "../../protocol/head-lines.ts";
 import { headLimits, parseRequestHead, type RequestHead } from "../../protocol/request-head.ts";
 import { swapText } from "../credentials.ts";
-import type { Front, Running } from "../front.ts";
+import { type Front, type Running, runningOf } from "../front.ts";
 import { headRefusalCode, refusalText } from "../refusals.ts";
 import type { ActiveService } from "../services.ts";
 import { type Admission, type AdmittedRequest, admit } from "./admission.ts";
@@ -65,9 +65,7 @@ export class ClientConnection {
 	get running(): Running | null {
 		const state = this.#state;
 		const request = state.is === "serving" ? state.exchange.request : state.is === "spliced" ? state.request : null;
-		if (request === null) return null;
-		const principalId = request.caller.principal?.principal_id ?? null;
-		return { service: request.service.name, principalId, address: request.address };
+		return request === null ? null : runningOf(request);
 	}
 
 	// ── bytes of the client ──

@@ -6,7 +6,7 @@ import type { Agent } from "../agents/agent.ts";
 import { idempotent } from "../broken-link.ts";
 import type { Front } from "../front.ts";
 import { fieldsOf, linesOfFields } from "../http2/head-lines.ts";
-import { answerHeaders, forwardedHeaders, passedTrailers } from "../http2/headers.ts";
+import { answerHeaders, forwardedHeaders, maxInterimAnswers, passedTrailers } from "../http2/headers.ts";
 import type { Upstream } from "../http2/upstreams.ts";
 import type { Exchange } from "../inspector.ts";
 import { Pace } from "../pace.ts";
@@ -40,6 +40,7 @@ export class CrossingExchange {
 	#to: ClientHttp2Stream | null = null;
 	#status = 0;
 	#framing: Framing | null = null;
+	#interims = 0;
 	/** Of an answer of known length. */
 	#left = 0;
 	#trailers: IncomingHttpHeaders = {};
@@ -143,7 +144,13 @@ export class CrossingExchange {
 	// ── the answer ──
 
 	#interim(status: number): void {
-		if (this.#framing !== null || this.#state !== "running" || this.request.head.minorVersion === 0) return;
+		if (
+			this.#interims++ >= maxInterimAnswers ||
+			this.#framing !== null ||
+			this.#state !== "running" ||
+			this.request.head.minorVersion === 0
+		)
+			return;
 		this.#connection.socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n\r\n`, "latin1");
 	}
 

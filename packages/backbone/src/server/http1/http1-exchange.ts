@@ -42,7 +42,7 @@ export class Http1Exchange implements StreamUser {
 	#state: "waiting" | "running" | "over" = "waiting";
 	readonly #search: LinkSearch;
 	#lease: Lease | null = null;
-	readonly #head = new AnswerHead();
+	#head = new AnswerHead();
 	/** Null until the answer's head has been passed on. */
 	#answer: AnswerBody | null = null;
 	#reusable = false;
@@ -172,10 +172,14 @@ export class Http1Exchange implements StreamUser {
 			if (head.status === 101) return this.#upgrade(head, rest);
 			if (head.status >= 200) return this.#begun(head, rest);
 			// An interim answer: the real one follows.
-			if (this.request.head.minorVersion === 1)
-				this.#connection.socket.write(`HTTP/1.1 ${head.statusLine}\r\n${head.kept}\r\n`, "latin1");
+			if (this.request.head.minorVersion === 1) this.#interim(`HTTP/1.1 ${head.statusLine}\r\n${head.kept}\r\n`);
 			bytes = rest;
 		}
+	}
+
+	#interim(text: string): void {
+		this.#front.bytesOut += text.length;
+		if (!this.#connection.socket.write(text, "latin1")) this.#lease?.link.pause();
 	}
 
 	#begun(head: ResponseHead, rest: Buffer | null): void {
@@ -326,6 +330,8 @@ export class Http1Exchange implements StreamUser {
 		this.#lease = null;
 		const { head } = this.request;
 		const isHarmless = this.#body.taken === 0 && head.webSocketKey === null && idempotent.has(head.method);
+		// Half a head of this answer is no beginning of the next one.
+		this.#head = new AnswerHead();
 		if (isHarmless && this.#search.mayGoOn) return this.#acquire(failed);
 		this.#refuse(502, "service_unreachable", message);
 	}

@@ -16,7 +16,7 @@ import { LinkSearch } from "../http1/link-search.ts";
 import type { Exchange } from "../inspector.ts";
 import { Pace } from "../pace.ts";
 import { fieldsOf, linesOfFields } from "./head-lines.ts";
-import { answerHeaders, passedTrailers } from "./headers.ts";
+import { answerHeaders, maxInterimAnswers, passedTrailers } from "./headers.ts";
 import type { ArrivedTrailers } from "./http2-session.ts";
 import { refuseStream } from "./refuse-stream.ts";
 import { spanFacts } from "./stream-facts.ts";
@@ -52,8 +52,9 @@ export class CrossingStream implements StreamUser {
 	readonly #startedAt: number;
 	#state: "waiting" | "running" | "over" = "waiting";
 	#lease: Lease | null = null;
-	readonly #head = new AnswerHead();
+	#head = new AnswerHead();
 	#answer: AnswerBody | null = null;
+	#interims = 0;
 	#reusable = false;
 	#status = 0;
 	/** Of the request's body. */
@@ -178,7 +179,7 @@ export class CrossingStream implements StreamUser {
 			if (head.status === 101) return this.#badAnswer("it switches protocols, and nobody asked it to");
 			if (head.status >= 200) return this.#begun(head, rest);
 			const { stream } = this.request;
-			if (!stream.closed) stream.additionalHeaders({ ":status": head.status });
+			if (!stream.closed && this.#interims++ < maxInterimAnswers) stream.additionalHeaders({ ":status": head.status });
 			bytes = rest;
 		}
 	}
@@ -261,6 +262,8 @@ export class CrossingStream implements StreamUser {
 	#again(failed: Lease, message: string): void {
 		this.#lease = null;
 		const { stream, head } = this.request;
+		// Half a head of this answer is no beginning of the next one.
+		this.#head = new AnswerHead();
 		if (stream.endAfterHeaders && idempotent.has(head.method) && this.#search.mayGoOn) return this.start(failed);
 		this.#refuse(502, "service_unreachable", message);
 	}

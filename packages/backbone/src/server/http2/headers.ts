@@ -22,6 +22,12 @@ const dropped: ReadonlySet<string> = new Set([
 	"proxy-authorization",
 ]);
 
+/**
+ * Interim answers (1xx) of one request that are passed on where HTTP/2 is on either side, which holds none of them back
+ * for a client that does not read. Later ones say nothing that a client must know.
+ */
+export const maxInterimAnswers = 1_000;
+
 /** What the backbone says of a request, beside who makes it. */
 export interface ForwardedFacts {
 	/** Without a URL token. */

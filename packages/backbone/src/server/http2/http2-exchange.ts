@@ -5,7 +5,7 @@ import { idempotent } from "../broken-link.ts";
 import type { Front } from "../front.ts";
 import type { Exchange } from "../inspector.ts";
 import type { ActiveService } from "../services.ts";
-import { answerHeaders, passedTrailers } from "./headers.ts";
+import { answerHeaders, maxInterimAnswers, passedTrailers } from "./headers.ts";
 import type { ArrivedTrailers } from "./http2-session.ts";
 import { refuseStream } from "./refuse-stream.ts";
 import type { Upstream } from "./upstreams.ts";
@@ -45,6 +45,7 @@ export class Http2Exchange {
 	#upstream: Upstream | null = null;
 	#status = 0;
 	#tries = 0;
+	#interims = 0;
 	#received = 0;
 	#answerTrailers: IncomingHttpHeaders = {};
 	#over = false;
@@ -98,7 +99,8 @@ export class Http2Exchange {
 		to.on("error", () => {});
 		to.on("wantTrailers", () => to.sendTrailers(passedTrailers(this.request.arrived.trailers)));
 		to.on("headers", (interim) => {
-			if (!stream.closed && !stream.headersSent) stream.additionalHeaders({ ":status": interim[":status"] ?? 100 });
+			if (!stream.closed && !stream.headersSent && this.#interims++ < maxInterimAnswers)
+				stream.additionalHeaders({ ":status": interim[":status"] ?? 100 });
 		});
 		to.on("response", (answer, flags) => this.#answer(to, answer, flags));
 		to.on("trailers", (received) => {

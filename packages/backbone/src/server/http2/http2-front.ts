@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { type Closeable, delay, type Logger, messageOf, type Timer } from "@warren/kernel";
 import { agentHeader, agentNameHeader, tunnelPath } from "../../protocol/endpoint.ts";
 import { isMethod, isTarget, parseRequestHead } from "../../protocol/request-head.ts";
-import type { Front, Running } from "../front.ts";
+import { type Front, type Running, runningOf } from "../front.ts";
 import { type AdmittedRequest, admit } from "../http1/admission.ts";
 import { type Arrival, arrivalOf } from "../http1/arrival.ts";
 import { headRefusalCode } from "../refusals.ts";
@@ -57,12 +57,12 @@ export class Http2Front implements Closeable {
 
 	/** What runs now. */
 	*running(): Iterable<Running> {
-		for (const exchange of this.#running) yield runningOf(exchange);
+		for (const exchange of this.#running) yield runningOf(exchange.request);
 	}
 
 	/** Cuts what runs on behalf of somebody, or towards a service. */
 	disconnect(matches: (running: Running) => boolean): void {
-		for (const exchange of [...this.#running]) if (matches(runningOf(exchange))) exchange.cut();
+		for (const exchange of [...this.#running]) if (matches(runningOf(exchange.request))) exchange.cut();
 	}
 
 	/** Says that it will stop; streams finish. */
@@ -190,8 +190,4 @@ export class Http2Front implements Closeable {
 		await endpoint.park(stream, admission, facts);
 		stream.on("data", (bytes: Buffer) => session.widen(bytes.length));
 	}
-}
-
-function runningOf({ request: { service, caller, address } }: Http2Exchange | CrossingStream): Running {
-	return { service: service.name, principalId: caller.principal?.principal_id ?? null, address };
 }

@@ -1,0 +1,40 @@
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import type { LookupFunction } from "node:net";
+import { duplexPair } from "node:stream";
+import { VirtualClock } from "@warren/testkit";
+import { expect, it } from "vitest";
+import { TunnelLink } from "../tunnel/link.ts";
+import { UdpTargetStream, udpTargetLimits } from "./target-stream.ts";
+
+it("a target's name is looked up once for its datagrams, which wait within a limit, and anew later on", async () => {
+	const clock = new VirtualClock();
+	const service = createSocket("udp4").bind(0, "127.0.0.1");
+	await once(service, "listening");
+	const came: number[] = [];
+	service.on("message", (datagram) => came.push(datagram.length));
+	const answers: (() => void)[] = [];
+	const lookup: LookupFunction = (_name, _options, done) => answers.push(() => done(null, "127.0.0.1", 4));
+	const [near] = duplexPair();
+	const owner = { onOpen: () => {}, onIdle: () => {}, onControl: () => {}, onClosed: () => {} };
+	const link = new TunnelLink(near, owner, () => clock.monotonic());
+	const target = { host: "game.test", port: service.address().port, proxyProtocol: false };
+	const stream = new UdpTargetStream(link, target, clock, null, lookup);
+	const fits = udpTargetLimits.maxWaitingBytes / 8192;
+	for (let each = 0; each < 10_000; each++) stream.onData(Buffer.alloc(8192), true);
+	expect(answers).toHaveLength(1);
+	answers[0]?.();
+	stream.onData(Buffer.alloc(1), true);
+	await expect.poll(() => came).toEqual([...Array<number>(fits).fill(8192), 1]);
+	expect(answers).toHaveLength(1);
+	await clock.advance(udpTargetLimits.lookUpMs);
+	stream.onData(Buffer.alloc(2), true);
+	stream.onData(Buffer.alloc(3), true);
+	// By the address of before, until there is another.
+	await expect.poll(() => came.slice(-2)).toEqual([2, 3]);
+	expect(answers).toHaveLength(2);
+	stream.onBroken();
+	answers[1]?.();
+	link.close("over");
+	service.close();
+});
