@@ -3,7 +3,7 @@
  * proxies), and some of them whatever is neither a letter nor a digit, so every spelling that folds to one of ours counts.
  */
 export function foldName(name: string): string {
-	return name.toLowerCase().replace(/[^a-z0-9]/g, "-");
+	return name.toLowerCase().replace(/[^a-z0-9-]/g, "-");
 }
 
 /** What we say of a client's way here. */
