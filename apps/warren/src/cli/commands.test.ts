@@ -143,6 +143,27 @@ describe("warren service", () => {
 			code: 1,
 			stderr: expect.stringContaining("systemctl"),
 		});
+		expect(existsSync(unit), "what did not start stays behind").toBe(false);
+	});
+
+	it("installs nothing that `warren up` would refuse", async (context) => {
+		context.skip(process.platform !== "linux", notLinux);
+		using folder = tempFolder("systemd");
+		const env = { XDG_CONFIG_HOME: folder.file("config"), WARREN_SERVICE_FOLDER: folder.file("units") };
+		for (const [flag, said] of [
+			["--prot=5151", "unknown option '--prot=5151'"],
+			["somewhere", "too many arguments"],
+			["--port=none", "port"],
+		] as const)
+			expect(await warren(["service", "install", "--", flag], env)).toMatchObject({
+				code: 1,
+				stderr: expect.stringContaining(said),
+			});
+		expect(existsSync(folder.file("units/warren.service"))).toBe(false);
+		expect(await warren(["service", "install", "--print", "--", "--port", "5161"], env)).toMatchObject({
+			code: 0,
+			stdout: expect.stringContaining('"--port" "5161"'),
+		});
 	});
 });
 

@@ -1,13 +1,17 @@
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, platform, userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { defineErrors } from "@warren/kernel";
 import { run } from "@warren/net";
-import type { Command } from "commander";
+import { Command, CommanderError } from "commander";
 import { ownCommand } from "../own-command.ts";
 import { dataFolderOf } from "./data-folder-of.ts";
 
-const serviceError = defineErrors({ no_service_manager: { status: 500 }, service_failed: { status: 500 } });
+const serviceError = defineErrors({
+	no_service_manager: { status: 500 },
+	service_failed: { status: 500 },
+	bad_flags: { status: 400 },
+});
 const commandTimeoutMs = 30_000;
 const label = "warren";
 
@@ -35,6 +39,7 @@ export function addServiceCommands(program: Command): void {
 		.option("--json", "the result as JSON")
 		.argument("[args...]", "flags for `warren up`")
 		.action(async (args: string[], flags: { data?: string; print?: boolean; json?: boolean }) => {
+			await checkFlags(args);
 			const manager = serviceManager();
 			const unit = manager.unit(["up", "--json", "--data", dataFolderOf(flags), ...args]);
 			if (flags.print === true) {
@@ -42,8 +47,15 @@ export function addServiceCommands(program: Command): void {
 				return;
 			}
 			mkdirSync(dirname(manager.path), { recursive: true });
+			const before = existsSync(manager.path) ? readFileSync(manager.path, "utf8") : null;
 			writeFileSync(manager.path, unit, { mode: 0o644 });
-			for (const command of manager.enable) await runOrFail(command);
+			try {
+				for (const command of manager.enable) await runOrFail(command);
+			} catch (failure) {
+				if (before === null) rmSync(manager.path, { force: true });
+				else writeFileSync(manager.path, before, { mode: 0o644 });
+				throw failure;
+			}
 			const { path: installed, note } = manager;
 			print(
 				flags,
@@ -73,6 +85,29 @@ export function addServiceCommands(program: Command): void {
 			print(flags, { running: result.code === 0, said: said.trim() }, said);
 			process.exitCode = result.code === 0 ? 0 : 3;
 		});
+}
+
+/** A unit whose flags `warren up` refuses would be started anew for ever. @throws WarrenError `bad_flags`, `bad_config`. */
+async function checkFlags(args: readonly string[]): Promise<void> {
+	const { withNodeFlags } = await import("./node-command.ts");
+	const { parseNodeConfig } = await import("../config/node-config.ts");
+	const up = withNodeFlags(new Command("up")).allowExcessArguments(false).exitOverride();
+	up.configureOutput({ writeErr: () => {}, writeOut: () => {} });
+	try {
+		up.parse(args, { from: "user" });
+	} catch (failure) {
+		if (!(failure instanceof CommanderError)) throw failure;
+		throw serviceError(
+			"bad_flags",
+			`"warren up" takes no ${args.join(" ")}: ${failure.message.replace(/^error: /, "")}.`,
+			{
+				fix: "See its flags with: warren up --help",
+				cause: failure,
+			},
+		);
+	}
+	// Its environment is the service manager's, not this one.
+	parseNodeConfig(up.opts(), {});
 }
 
 /** @param text with its line ends. */

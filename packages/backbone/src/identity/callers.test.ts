@@ -107,3 +107,23 @@ describe("a signature", () => {
 		expect(signer.signed).toBe(before + 1);
 	});
 });
+
+describe("an assertion that counts once among several nodes", () => {
+	it("counts still when the nodes could not be asked, and once they could no more", async () => {
+		const changes = new Changes(lifetime.own(new MemoryBus(silentLogger)));
+		let isAway = true;
+		const use = async () => {
+			if (isAway) throw new Error("the tables are away");
+			return true;
+		};
+		callers = lifetime.own(new Callers({ principals, signer, changes, clock, once: { use } }, "https://mos.test"));
+		const credential = principals.credentialOf(ada);
+		const key = parseCredential(credential)?.key as Buffer;
+		const exp = Math.floor(clock.now() / 1000) + 60;
+		const offered = { credential, assertion: signAssertion(key, { sub_id: "alice", exp, jti: "one" }) };
+		await expect(linesOf(offered)).rejects.toThrow("the tables are away");
+		isAway = false;
+		expect(await linesOf(offered)).toContain("x-mosb-sub-id: alice");
+		expect(await linesOf(offered)).toBe("401");
+	});
+});

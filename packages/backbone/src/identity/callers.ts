@@ -222,11 +222,21 @@ export class Callers implements Closeable {
 		this.#jti.set(used, true, ttlMs);
 		if (this.#once === null) return this.#asserted(principal, assertion, request);
 		const generation = this.#generation;
-		return this.#once.use(used, ttlMs).then(async (first) => {
+		return this.#useOnce(this.#once, used, ttlMs).then(async (first) => {
 			if (!first) return usedBefore();
 			if (generation !== this.#generation && !(await this.#mayStill(principal, request.service))) return takenAway();
 			return this.#asserted(principal, assertion, request);
 		});
+	}
+
+	async #useOnce(once: OnceOnly, used: string, ttlMs: number): Promise<boolean> {
+		try {
+			return await once.use(used, ttlMs);
+		} catch (fault) {
+			// Nobody knows that it was used: its client, who is told to come again, may.
+			this.#jti.delete(used);
+			throw fault;
+		}
 	}
 
 	/** Rights changed while somebody's were looked up: what was read may be of before. */
