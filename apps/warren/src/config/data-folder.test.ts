@@ -44,10 +44,12 @@ describe("the data folder", () => {
 
 	it("that cannot be a folder is refused with its path", () => {
 		using folder = tempFolder("data");
-		writeFileSync(folder.file("state"), "a file");
+		writeFileSync(folder.file("state"), "a file", { mode: 0o640 });
+		const message = `The data folder ${folder.file("state")} cannot be used: it is a file.`;
 		expect(() => DataFolder.open(folder.file("state"))).toThrow(
-			expect.objectContaining({ code: "data_unusable", message: expect.stringContaining(folder.file("state")) }),
+			expect.objectContaining({ code: "data_unusable", message }),
 		);
+		expect(statSync(folder.file("state")).mode & 0o777, "somebody else's file is left as it was").toBe(0o640);
 	});
 
 	it("replaces a file whole: what was there before stays until the new one is on disk", () => {

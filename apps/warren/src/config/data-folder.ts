@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { homedir, platform } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -40,6 +40,7 @@ export class DataFolder implements Closeable {
 		const full = resolve(path);
 		try {
 			makeFolder(full);
+			if (!statSync(full).isDirectory()) throw new Error("it is a file");
 			chmodSync(full, 0o700);
 		} catch (cause) {
 			throw dataError("data_unusable", `The data folder ${full} cannot be used: ${(cause as Error).message}.`, {
