@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { tempFolder } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
@@ -40,6 +40,23 @@ describe("the data folder", () => {
 		const data = DataFolder.open(folder.path);
 		expect(readFileSync(folder.file("lock.pid"), "utf8")).toBe(`${process.pid}\n`);
 		data.close();
+	});
+
+	it("closes no folder that others use, at no start", () => {
+		using folder = tempFolder("data");
+		const shared = folder.file("shared");
+		mkdirSync(shared);
+		chmodSync(shared, 0o755);
+		writeFileSync(join(shared, "of-somebody"), "");
+		for (let start = 0; start < 2; start++) {
+			DataFolder.open(shared).close();
+			expect(statSync(shared).mode & 0o777).toBe(0o755);
+		}
+		const empty = folder.file("empty");
+		mkdirSync(empty);
+		chmodSync(empty, 0o755);
+		DataFolder.open(empty).close();
+		expect(statSync(empty).mode & 0o777).toBe(0o700);
 	});
 
 	it("that cannot be a folder is refused with its path", () => {

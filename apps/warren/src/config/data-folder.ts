@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { homedir, platform } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -41,7 +41,8 @@ export class DataFolder implements Closeable {
 		try {
 			makeFolder(full);
 			if (!statSync(full).isDirectory()) throw new Error("it is a file");
-			chmodSync(full, 0o700);
+			// `--data /tmp` must not close that to everybody else.
+			if (readdirSync(full).length === 0) chmodSync(full, 0o700);
 		} catch (cause) {
 			throw dataError("data_unusable", `The data folder ${full} cannot be used: ${(cause as Error).message}.`, {
 				fix: "Choose another with --data DIR, or correct its permissions.",

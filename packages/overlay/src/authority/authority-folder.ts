@@ -1,5 +1,5 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Clock, messageOf, newId, type Random } from "@warren/kernel";
 import { Authority, canonicalHost, certificatesIn } from "@warren/net";
@@ -79,7 +79,7 @@ export class AuthorityFolder {
 				fix: "Choose another folder with --out DIR; a new CA would shut out every peer of the old one.",
 			});
 		mkdirSync(path, { recursive: true, mode: 0o700 });
-		chmodSync(path, 0o700);
+		if (readdirSync(path).length === 0) chmodSync(path, 0o700);
 		const { authority, pem } = await Authority.create(name, hosts, clock, random);
 		write(join(path, "ca.key"), pem.key, 0o600);
 		write(join(path, "ca.crt"), pem.cert, 0o644);

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Logger, Random } from "@warren/kernel";
 import { z } from "zod";
@@ -31,7 +31,7 @@ export class JoinerFiles {
 		this.folder = resolve(folder);
 		this.#logger = logger;
 		mkdirSync(this.folder, { recursive: true, mode: 0o700 });
-		chmodSync(this.folder, 0o700);
+		if (readdirSync(this.folder).length === 0) chmodSync(this.folder, 0o700);
 	}
 
 	/** The WireGuard private key, 32 bytes; made once. */
