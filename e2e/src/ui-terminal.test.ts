@@ -191,8 +191,8 @@ describe("a terminal's page", () => {
 
 	it("a file of a very long name leaves its notice, and what it offers, in sight", async (test) => {
 		test.skip(missing !== null, missing ?? "");
-		await session("long");
-		await open(page, "long");
+		await session("wide");
+		await open(page, "wide");
 		const name = `${"n".repeat(180)}.bin`;
 		const chooser = page.waitForEvent("filechooser");
 		await choose(page, "Terminal actions", "Upload a file");
