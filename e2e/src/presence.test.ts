@@ -96,6 +96,10 @@ describe("discovery", () => {
 		// One renews its state every 15 s; the other takes 30 s without a message for a dead line and comes again.
 		for (const renewing of [tablet.provider.awareness, tablet.provider])
 			clearInterval((renewing as unknown as { _checkInterval: NodeJS.Timeout })._checkInterval);
+		// And it contradicts whoever says that it is gone, once it hears of that.
+		const { _awarenessUpdateHandler: say } = tablet.provider as unknown as { _awarenessUpdateHandler: () => void };
+		expect(say).toBeTypeOf("function");
+		tablet.provider.awareness.off("update", say);
 		try {
 			for (const pid of frozen) process.kill(pid, "SIGSTOP");
 			const frozenAt = performance.now();
