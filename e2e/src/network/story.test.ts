@@ -124,6 +124,11 @@ it("from clone to a phone that types at a second machine", { timeout: builds }, 
 	expect(existsSync(join(checkout, "apps/web/dist/index.html")), "built by npm start").toBe(true);
 	expect(existsSync(join(checkout, "apps/warren/dist/.built-from")), "bundled by npm start").toBe(true);
 
+	// A browser breaks off whatever it asks for while an interface comes up: people do not look within a second.
+	const joined = join(dataOf(first.home), "overlay/status.json");
+	const hasOverlay = existsSync("/dev/net/tun");
+	await expect.poll(() => existsSync(joined), { ...eventually, message: "the overlay is up" }).toBe(hasOverlay);
+
 	// At its own desk: the link, a user and a PIN, an account, the wizard's steps.
 	const ca = readFileSync(join(dataOf(first.home), "ca/ca.crt"), "utf8");
 	const names = [`--host-resolver-rules=MAP ${new URL(link).hostname} ${atlas.host}`];
