@@ -5,8 +5,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Changes } from "../changes.ts";
 import { parseCredential, signAssertion, signUrlToken } from "../protocol/tokens.ts";
 import { type BackboneTables, backboneSchema } from "../schema.ts";
-import { Callers, callerLimits } from "./callers.ts";
+import { Callers } from "./callers.ts";
 import { type Principal, Principals } from "./principals.ts";
+import { signedLineLimits } from "./signed-lines.ts";
 import { SigningKey } from "./signing-key.ts";
 
 class CountingKey extends SigningKey {
@@ -63,11 +64,11 @@ describe("a signature", () => {
 		await clock.advance(20_000);
 		for (let each = 0; each < 100; each++) expect(await linesOf(asserted(credential, "alice"))).toBe(first);
 		expect(signer.signed).toBe(before);
-		await clock.advance(callerLimits.jwtSeconds * 1000 - callerLimits.jwtLeftMs);
+		await clock.advance(signedLineLimits.jwtSeconds * 1000 - signedLineLimits.jwtLeftMs);
 		const later = await linesOf(asserted(credential, "alice"));
 		expect(later).not.toBe(first);
 		const claims = JSON.parse(Buffer.from(later.split("x-mosb-jwt: ")[1]?.split(".")[1] ?? "", "base64url").toString());
-		expect(claims.exp * 1000 - clock.now()).toBeGreaterThanOrEqual(callerLimits.jwtLeftMs);
+		expect(claims.exp * 1000 - clock.now()).toBeGreaterThanOrEqual(signedLineLimits.jwtLeftMs);
 	});
 
 	it("of one person is never sent for another", async () => {
@@ -99,9 +100,9 @@ describe("a signature", () => {
 	it("is kept for a bounded number of people", async () => {
 		const credential = principals.credentialOf(ada);
 		const first = await linesOf(asserted(credential, "p0"));
-		for (let each = 1; each <= callerLimits.maxSigned; each++) await linesOf(asserted(credential, `p${each}`));
+		for (let each = 1; each <= signedLineLimits.max; each++) await linesOf(asserted(credential, `p${each}`));
 		const before = signer.signed;
-		await linesOf(asserted(credential, `p${callerLimits.maxSigned}`));
+		await linesOf(asserted(credential, `p${signedLineLimits.max}`));
 		expect(signer.signed).toBe(before);
 		expect(await linesOf(asserted(credential, "p0"))).toBe(first);
 		expect(signer.signed).toBe(before + 1);

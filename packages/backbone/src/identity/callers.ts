@@ -1,6 +1,6 @@
 import { type Clock, type Closeable, ExpiringMap, RateLimit } from "@warren/kernel";
 import type { Changes } from "../changes.ts";
-import { type CallerIdentity, identityLines } from "../protocol/identity-headers.ts";
+import type { CallerIdentity } from "../protocol/identity-headers.ts";
 import {
 	type AssertedRequest,
 	type Assertion,
@@ -12,19 +12,15 @@ import {
 } from "../protocol/tokens.ts";
 import { Throttle } from "../server/throttle.ts";
 import type { Principal, Principals } from "./principals.ts";
+import { SignedLines, signedLineLimits } from "./signed-lines.ts";
 import type { SigningKey } from "./signing-key.ts";
 
 export const callerLimits = {
 	/** A yes is remembered this long at most, should news of a change be lost. */
-	rememberMs: 30_000,
+	rememberMs: signedLineLimits.rememberedMs,
 	/** …and this long while no news can come. */
 	rememberAwayMs: 1_000,
 	maxRemembered: 20_000,
-	/** Identities whose signed lines are kept. */
-	maxSigned: 5_000,
-	jwtSeconds: 300,
-	/** A JWT that is sent has at least this long to live. */
-	jwtLeftMs: 120_000,
 	/** Wrong credentials of one address. */
 	failures: { perSecond: 5, burst: 30, maxKeys: 10_000 },
 	maxJti: 100_000,
@@ -91,13 +87,10 @@ export interface OnceOnly {
 /** Tells who calls a service. A credential that is offered and not good is refused, never taken for none. */
 export class Callers implements Closeable {
 	readonly #principals: Principals;
-	readonly #signer: Pick<SigningKey, "sign">;
-	readonly #issuer: string;
 	readonly #clock: Clock;
 	/** By service and credential. */
 	readonly #remembered = new Map<string, Remembered>();
-	/** Signed lines by everything they say: an assertion or URL token of the same person costs no signature. */
-	readonly #signed = new Map<string, { readonly lines: string; readonly until: number }>();
+	readonly #signed: SignedLines;
 	readonly #throttles = new Map<string, { throttle: Throttle | null; requests: RateLimit | null; limits: string }>();
 	readonly #failures: RateLimit;
 	readonly #jti: ExpiringMap<string, true>;
@@ -127,9 +120,8 @@ export class Callers implements Closeable {
 			this.#throttles.clear();
 		});
 		this.#principals = deps.principals;
-		this.#signer = deps.signer;
 		this.#clock = deps.clock;
-		this.#issuer = issuer;
+		this.#signed = new SignedLines(deps.signer, issuer, deps.clock);
 		this.#failures = new RateLimit(deps.clock, callerLimits.failures);
 		this.#jti = new ExpiringMap(deps.clock, callerLimits.maxJti);
 		this.#news = deps.changes.hear((change) => {
@@ -326,46 +318,11 @@ export class Callers implements Closeable {
 			ok: true,
 			principal,
 			identity,
-			lines: this.#linesOf(principal, service, identity),
+			lines: this.#signed.of(principal, service, identity),
 			ambient,
 			...limits,
 			tokenEndsAt,
 		};
-	}
-
-	/** What they say is their key, key_version included: nothing of before a change can be found after it. */
-	#linesOf(principal: Principal, service: string, identity: CallerIdentity): string {
-		const said = JSON.stringify([principal.key_version, service, Object.values(identity)]);
-		const kept = this.#signed.get(said);
-		if (kept !== undefined && kept.until > this.#clock.now()) return kept.lines;
-		const now = Math.floor(this.#clock.now() / 1000);
-		const jwt = this.#signer.sign({
-			iss: this.#issuer,
-			aud: service,
-			sub: identity.sub,
-			name: identity.name,
-			email: identity.email,
-			...(identity.subId === null
-				? {}
-				: {
-						sub_id: identity.subId,
-						registered_name: identity.registeredName,
-						registered_email: identity.registeredEmail,
-					}),
-			iat: now,
-			exp: now + callerLimits.jwtSeconds,
-		});
-		const lines = identityLines(identity, jwt);
-		this.#signed.delete(said);
-		if (this.#signed.size >= callerLimits.maxSigned) {
-			const [oldest] = this.#signed.keys();
-			this.#signed.delete(oldest as string);
-		}
-		this.#signed.set(said, {
-			lines,
-			until: (now + callerLimits.jwtSeconds) * 1000 - callerLimits.jwtLeftMs - callerLimits.rememberMs,
-		});
-		return lines;
 	}
 
 	#limitsOf(principal: Principal): { throttle: Throttle | null; requests: RateLimit | null } {
