@@ -2,7 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import type { RequestListener } from "node:http";
 import { join } from "node:path";
 import { hostilePeer, type StartedNode, startNode } from "@warren/testkit";
-import type { Browser, BrowserContext, Page } from "playwright-core";
+import type { Browser, BrowserContext, Page, WebSocketRoute } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
 import {
@@ -299,6 +299,23 @@ describe("a terminal's page", () => {
 		await shownBriefly.reload();
 		await shownBriefly.getByText("This share is over").waitFor();
 	}, 120_000);
+
+	it("keys of somebody who leaves before the machine was reached are told as lost", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		await session("unreached");
+		const unanswered: WebSocketRoute[] = [];
+		await page.routeWebSocket(/\/ws\/[^~]/, (socket) => void unanswered.push(socket));
+		await page.goto(`${originOf(node)}/m/self/terminals`);
+		await page.getByRole("link", { name: "unreached", exact: true }).first().click();
+		await page.locator(".terminal-stage .xterm").waitFor();
+		await page.getByRole("textbox", { name: "Terminal input" }).focus();
+		await page.keyboard.type("make\n");
+		await page.getByRole("link", { name: "Machines" }).click();
+		await page.getByText("Some keys did not arrive").waitFor();
+		await expectAccessible(page, "keys that did not arrive");
+		expect(unanswered.length).toBeGreaterThan(0);
+		expect(await screen("unreached")).not.toContain("make");
+	});
 
 	it("raised no fault in the page", (test) => {
 		test.skip(missing !== null, missing ?? "");

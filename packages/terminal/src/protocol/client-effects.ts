@@ -58,7 +58,7 @@ export type ClientEffect =
 	| { readonly type: "reset"; readonly reset: Reset }
 	| { readonly type: "welcome"; readonly welcome: Welcome }
 	| { readonly type: "event"; readonly event: ViewerEvent }
-	/** These typed bytes never reached the terminal: the viewer that they were typed into is gone. */
+	/** These typed bytes were not acknowledged and are sent no more: their viewer is gone, or the client stopped. */
 	| { readonly type: "input-lost"; readonly bytes: number }
 	| { readonly type: "round-trip"; readonly ms: number }
 	/** The connection was lost; the next try is in `retryMs`. `code` 0 = no close frame came. */

@@ -147,6 +147,28 @@ describe("T7 a fresh attachment", () => {
 });
 
 describe("T8 nothing typed is lost or doubled", () => {
+	test("whoever leaves before a socket is live is told of what was typed", () => {
+		const machine = client();
+		machine.start(0);
+		machine.opened(1);
+		machine.type(of(5));
+		machine.close();
+		expect(take(machine)).toContainEqual({ type: "input-lost", bytes: 5 });
+		const refused = live();
+		refused.closed(1, 1006, "", 1);
+		refused.type(of(3));
+		refused.tick(1000);
+		refused.closed(2, 4404, "", 1001);
+		expect(take(refused)).toContainEqual({ type: "input-lost", bytes: 3 });
+	});
+
+	test("a live socket was given what was typed, also where nobody acknowledged it yet", () => {
+		const machine = live();
+		machine.type(of(5));
+		machine.close();
+		expect(kinds(take(machine))).toEqual(["send", "disconnect", "stopped"]);
+	});
+
 	test("what lies beyond the welcome's input is sent again", () => {
 		const machine = live();
 		machine.type(Buffer.from("abc"));

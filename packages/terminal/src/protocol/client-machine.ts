@@ -358,6 +358,9 @@ export class TerminalClient {
 	}
 
 	#stop(reason: StopReason): void {
+		// A live socket was given everything; what waits for another one is sent by nobody now.
+		const lost = this.#state.name === "live" ? 0 : this.#input.forget();
+		if (lost > 0) this.#effects.push({ type: "input-lost", bytes: lost });
 		this.#state = { name: "stopped", reason };
 		this.#ackAt = undefined;
 		this.#effects.push({ type: "stopped", reason });

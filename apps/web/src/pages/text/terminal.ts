@@ -23,7 +23,7 @@ export const t = {
 	gapTitle: "Some output passed while you were away",
 	gap: "Scroll back to read it.",
 	inputLostTitle: "Some keys did not arrive",
-	inputLost: "The terminal was gone for too long; type them again.",
+	inputLost: "The terminal was not connected; type them again.",
 	fullTitle: "Nothing more is taken",
 	full: "The machine has not taken what you typed so far. Wait until it is back.",
 	search: "Search and scroll back",
