@@ -2,7 +2,7 @@ import { type FakeProvider, fakeProvider, type StartedNode, startNode, tempFolde
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
 import { opencodeMissing } from "./opencode.ts";
-import { expectAccessible, newContext, newPage, sizes } from "./ui-pages.ts";
+import { eventually, expectAccessible, newContext, newPage, sizes } from "./ui-pages.ts";
 import { expectProgress } from "./ui-progress.ts";
 
 /** The agent's page: start it, ask it something, watch, stop. */
@@ -112,7 +112,9 @@ describe("the agent's page", () => {
 		// It has an address of its own: loaded anew, and from the phone's list, whatever its folder is.
 		await page.reload();
 		await page.getByText("The work is").waitFor();
-		expect(await page.getByRole("combobox", { name: "Model" }).inputValue()).toBe("openai/gpt-4.1");
+		await expect
+			.poll(() => page.getByRole("combobox", { name: "Model" }).inputValue(), eventually)
+			.toBe("openai/gpt-4.1");
 		const phone = await open("phone");
 		const row = phone.getByRole("listitem").filter({ hasText: work.path });
 		await row.waitFor();

@@ -2,7 +2,7 @@ import { type FakeProvider, fakeProvider, type SeenRequest, type StartedNode, st
 import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
-import { expectAccessible, newContext, newPage, sizes } from "./ui-pages.ts";
+import { eventually, expectAccessible, newContext, newPage, sizes } from "./ui-pages.ts";
 
 /** Chat as a person uses it, in front of a fake of the providers. */
 const missing = browserMissing();
@@ -121,7 +121,7 @@ describe.each(Object.keys(sizes))("chat on a %s", (size) => {
 		await answer.getByRole("heading", { name: "A title" }).waitFor();
 		await answer.getByText("const answer: number = 42;").waitFor();
 		expect(fake.requests.at(-1)?.headers.authorization).toBe("Bearer gsk-of-ada");
-		expect(await answer.locator("table td").allTextContents()).toEqual(["1", "2"]);
+		await expect.poll(() => answer.locator("table td").allTextContents(), eventually).toEqual(["1", "2"]);
 		expect(await answer.locator("img").count()).toBe(0);
 		expect(await answer.locator("a").evaluateAll((links) => links.map((link) => link.getAttribute("href")))).toEqual([
 			"https://example.test/",

@@ -87,7 +87,7 @@ describe("machines in the web UI", () => {
 		await page.getByRole("button", { name: /^Copy command: sudo tailscale set --operator=/ }).waitFor();
 		const row = page.getByRole("row").filter({ hasText: "burrow" });
 		await row.getByText("reachable", { exact: true }).waitFor();
-		await expect(row.locator(".cell-distance").innerText()).resolves.toMatch(/\d+ ?ms/);
+		await expect.poll(() => row.locator(".cell-distance").innerText(), eventually).toMatch(/\d+ ?ms/);
 		await expectAccessible(page, "a source that failed");
 	});
 

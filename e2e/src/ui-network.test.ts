@@ -302,7 +302,9 @@ describe.each(Object.keys(sizes))("the edge's pages on a %s", (size) => {
 			.waitFor();
 		// People and devices by their names: an identifier says nothing to anybody.
 		await page.getByRole("cell", { name: owner.name, exact: true }).first().waitFor();
-		expect(await page.getByRole("cell", { name: /^(user|device|node|operator):/ }).count()).toBe(0);
+		await expect
+			.poll(() => page.getByRole("cell", { name: /^(user|device|node|operator):/ }).count(), eventually)
+			.toBe(0);
 		await expectAccessible(page, "activity of all roles");
 
 		// Done elsewhere: the row comes by itself.

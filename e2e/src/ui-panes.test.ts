@@ -141,6 +141,7 @@ describe.each(Object.keys(sizes))("split views on a %s", (size) => {
 		await page.waitForURL(/\/m\/self\//);
 		await page.keyboard.press("Alt+Shift+ArrowRight");
 		await pane("view 1").and(page.locator('[data-focused="true"]')).waitFor();
+		await pane("view 1").getByRole("textbox", { name: "Terminal input" }).and(page.locator(":focus")).waitFor();
 		await page.keyboard.type("echo k$((40+2))y\n");
 		await expect.poll(() => screenOf(first, "view 1", basic), eventually).toContain("k42y");
 	});

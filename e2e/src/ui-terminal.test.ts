@@ -132,8 +132,9 @@ describe("a terminal's page", () => {
 		await send.click();
 		await expect.poll(() => screen("bar"), eventually).toContain("once 42 and again");
 		// A program that asks for pastes to be marked gets two lines between one pair of marks.
-		await line.fill("printf '\\033[?2004h'; cat -v");
+		await line.fill("printf '\\033[?2004h'; echo $((40+2)) marks; cat -v");
 		await send.click();
+		await expect.poll(() => phone.locator(".xterm-rows").innerText(), eventually).toContain("42 marks");
 		await line.fill("first\nsecond");
 		await send.click();
 		await expect.poll(() => screen("bar"), eventually).toMatch(/\^\[\[200~first\s+second\^\[\[201~/);

@@ -149,7 +149,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 			(service, agent: Agent, gone) => {
 				if (agent.isPeer) return;
 				if (!gone && agent.name !== "") changes.tell({ of: "agent", service, name: agent.name, id: agent.id });
-				registry?.changed(leaseOf(service, agent), gone);
+				registry?.changed(service, agent.id);
 				logger.info(gone ? "agent left" : "agent came", { service, agent: agent.id, address: agent.address });
 				// One that comes and goes all the time must not fill the audit.
 				if (comings.take(service) > 0) return;
@@ -326,9 +326,13 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 		if (base === "") base = `${options.tls === null ? "http" : "https"}://${options.domain}:${opened.port}`;
 		const own = () =>
 			[...pool.services()].flatMap(({ service, own: agents }) => agents.map((agent) => leaseOf(service, agent)));
+		const ownOf = (service: string, id: string) => {
+			const agent = pool.of(service).own.find((each) => each.id === id);
+			return agent === undefined ? undefined : leaseOf(service, agent);
+		};
 		const superseded = () => pool.goAway(closeCodes.draining, "another process has taken this node's name");
 		registry = new Registry(
-			{ ...{ kv: deps.kv, bus: deps.bus, clock, random, logger, health }, own, superseded },
+			{ ...{ kv: deps.kv, bus: deps.bus, clock, random, logger, health }, own, ownOf, superseded },
 			options.nodeId,
 			cluster === null ? null : (cluster.url ?? localUrl(options, opened.port)),
 		);
@@ -336,7 +340,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 		if (cluster !== null) {
 			const from = options.nodeId;
 			const dialler = new HopDialler({ random, key: hopKey, from, domain: options.domain, ca: cluster.ca });
-			new PeerAgents({ pool, registry, dialler, logger });
+			new PeerAgents({ pool, registry, dialler, clock, logger });
 			lifetime.own(
 				new RevocationWatch({ clock, logger, health, changes, principals, services, pool, running, disconnect }),
 			);

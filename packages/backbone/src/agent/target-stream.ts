@@ -1,6 +1,6 @@
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { lookup as lookupName } from "node:dns";
-import { connect, isIP, type LookupFunction, type Socket } from "node:net";
+import { connect, isIP, type LookupFunction, type Socket, SocketAddress } from "node:net";
 import type { Clock, Span, Timer } from "@warren/kernel";
 import { type OpenRequest, ResetCode } from "../protocol/frames.ts";
 import { proxyLine } from "../protocol/proxy-protocol.ts";
@@ -122,6 +122,8 @@ export class UdpTargetStream implements StreamUser {
 	readonly #lookup: LookupFunction;
 	/** Null until the target's name was looked up. */
 	#address: string | null = null;
+	/** The same, as the system writes it in what comes from there. */
+	#answersFrom: string | null = null;
 	/** Monotonic; when that is due again. Never for a target that has no name. */
 	#lookUpAt = Number.POSITIVE_INFINITY;
 	#waiting: Buffer[] = [];
@@ -141,25 +143,32 @@ export class UdpTargetStream implements StreamUser {
 		this.#clock = clock;
 		this.#socket = createSocket(isIP(target.host) === 6 ? "udp6" : "udp4");
 		this.#idle = this.#armIdle();
-		this.#socket.on("message", (datagram) => {
+		this.#socket.on("message", (datagram, from) => {
+			// The port is open to whoever guesses it: what others send is no answer of the target's.
+			if (from.port !== target.port || withoutZone(from.address) !== this.#answersFrom) return;
 			this.#touch();
 			// UDP drops rather than waits.
 			if (link.bufferedBytes < 1024 * 1024) link.write(datagram);
 		});
 		this.#socket.on("error", (fault) => this.#close(ResetCode.targetLost, fault.message));
 		if (isIP(target.host) === 0) this.#lookUp();
-		else this.#address = target.host;
+		else this.#found(target.host);
 	}
 
 	#lookUp(): void {
 		this.#lookUpAt = this.#clock.monotonic() + udpTargetLimits.lookUpMs;
 		this.#lookup(this.#target.host, { family: 4 }, (fault, address) => {
 			if (this.#closed) return;
-			if (fault === null) this.#address = address as string;
+			if (fault === null) this.#found(address as string);
 			// One that was found before serves on.
 			else if (this.#address === null) return this.#close(ResetCode.targetLost, fault.message);
 			for (const datagram of this.#waiting.splice(0)) this.#send(datagram);
 		});
+	}
+
+	#found(address: string): void {
+		this.#address = address;
+		this.#answersFrom = sourceOf(address);
 	}
 
 	onData(piece: Buffer, last: boolean): void {
@@ -221,4 +230,13 @@ export class UdpTargetStream implements StreamUser {
 		this.#socket.close();
 		if (this.#link.user === this) this.#link.reset(code, reason);
 	}
+}
+
+const withoutZone = (address: string): string => address.split("%")[0] as string;
+
+/** Where answers come from that went to this address: in the system's spelling; from loopback where it means "this machine". */
+function sourceOf(address: string): string {
+	const family = isIP(address) === 6 ? "ipv6" : "ipv4";
+	const source = new SocketAddress({ address: withoutZone(address), family }).address;
+	return source === "0.0.0.0" ? "127.0.0.1" : source === "::" ? "::1" : source;
 }

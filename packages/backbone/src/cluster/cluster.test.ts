@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { masterSecret, SharedState, TestBackbone } from "../backbone.testing.ts";
 import { deriveHopKey, hopChallengeHeader, hopHeader, hopProofHeader, signHop } from "../protocol/hop-envelope.ts";
 import { parseCredential, signAssertion } from "../protocol/tokens.ts";
-import { leaseLimits, nodeKey } from "./node-lease.ts";
+import { agentKey, leaseLimits, nodeKey } from "./node-lease.ts";
 
 let lifetime: Lifetime;
 let shared: SharedState;
@@ -344,6 +344,27 @@ describe("a cluster of backbones", () => {
 		held.resolve();
 		for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
 		for (const index of [1, 2]) expect(await askAt(index)).toMatch(/at one/);
+	});
+
+	it("N4: a node that had no agent for a route that stands is asked again a second later", async () => {
+		const clock = new VirtualClock(Date.now());
+		const four = await TestBackbone.open({ nodeId: "four", cluster: { url: null, ca: null } }, shared, { clock });
+		lifetime.defer(() => four[Symbol.asyncDispose]());
+		const token = await at(0).token("web");
+		// Its lease is there before it is, so that its coming is no news.
+		const { json } = await at(0).api("GET", "/admin/api/cluster");
+		const { epoch } = (json.nodes as { node: string; epoch: number }[]).find((each) => each.node === "one") as never;
+		const lease = { service: "web", agent: "early", name: "", node: "one", epoch, links: 1 };
+		await shared.kv.put(agentKey(lease), Buffer.from(JSON.stringify(lease)));
+		await known(four, 0);
+		const ask = () => RawClient.exchange({ port: four.port }, get());
+		expect(statusOf(await ask())).toBe(503);
+		shared.kv.put = async () => 0;
+		const { port } = await at(0).http((_request, response) => response.end("at one"));
+		await at(0).agent("web", port, { token });
+		expect(statusOf(await ask())).toBe(503);
+		await clock.advance(1_000);
+		expect(await ask()).toMatch(/at one/);
 	});
 
 	it("N6: a node that went while the registry was away is forgotten after its return, by a timer that is early, too", async () => {

@@ -1,4 +1,4 @@
-import type { Logger } from "@warren/kernel";
+import type { Clock, Logger } from "@warren/kernel";
 import { Agent } from "../server/agents/agent.ts";
 import { agentLimits } from "../server/agents/agent-limits.ts";
 import type { AgentPool } from "../server/agents/agent-pool.ts";
@@ -8,7 +8,7 @@ import type { HopDialler } from "./hop-dialler.ts";
 import type { NodeLease } from "./node-lease.ts";
 import type { Registry } from "./registry.ts";
 
-/** A node that could not be reached is asked after the others for this long. */
+/** A node that could not be reached is asked after the others for this long, one without the agent not at all. */
 const suspectMs = 1_000;
 const maxDialling = 64;
 
@@ -19,10 +19,12 @@ class PeerAgent extends Agent {
 	readonly #dialler: HopDialler;
 	readonly #agents: ServiceAgents;
 	readonly #logger: Logger;
+	/** The node has no such agent now, whatever the registry says. */
+	readonly #onGone: () => void;
 	#dialling = 0;
 	#suspectUntil = 0;
 
-	constructor(agents: ServiceAgents, lease: NodeLease, dialler: HopDialler, logger: Logger) {
+	constructor(agents: ServiceAgents, lease: NodeLease, dialler: HopDialler, logger: Logger, onGone: () => void) {
 		super(agents, {
 			id: `~${lease.node}.${lease.epoch}`,
 			name: "",
@@ -35,6 +37,7 @@ class PeerAgent extends Agent {
 		this.#agents = agents;
 		this.#dialler = dialler;
 		this.#logger = logger;
+		this.#onGone = onGone;
 	}
 
 	override get healthy(): boolean {
@@ -75,7 +78,10 @@ class PeerAgent extends Agent {
 		}
 		if (this.draining) return;
 		this.#logger.warn("a hop failed", { service: this.#agents.service, fault: hop.message });
-		if (hop.gone) return this.withdraw();
+		if (hop.gone) {
+			this.withdraw();
+			return this.#onGone();
+		}
 		this.#suspectUntil = this.#agents.now() + suspectMs;
 		for (const other of this.#agents.agents)
 			if (other !== this && other.healthy) {
@@ -90,13 +96,15 @@ export class PeerAgents {
 	readonly #pool: AgentPool;
 	readonly #registry: Registry;
 	readonly #dialler: HopDialler;
+	readonly #clock: Clock;
 	readonly #logger: Logger;
 	readonly #peers = new Map<string, PeerAgent>();
 
-	constructor(deps: { pool: AgentPool; registry: Registry; dialler: HopDialler; logger: Logger }) {
+	constructor(deps: { pool: AgentPool; registry: Registry; dialler: HopDialler; clock: Clock; logger: Logger }) {
 		this.#pool = deps.pool;
 		this.#registry = deps.registry;
 		this.#dialler = deps.dialler;
+		this.#clock = deps.clock;
 		this.#logger = deps.logger;
 		this.#registry.watch(() => this.#follow());
 		this.#follow();
@@ -115,7 +123,9 @@ export class PeerAgents {
 		for (const [key, [service, lease]] of wanted) {
 			if (this.#peers.has(key)) continue;
 			const agents = this.#pool.of(service);
-			const peer = new PeerAgent(agents, lease, this.#dialler, this.#logger);
+			// Where the route still stands the agent may be on its way back: no news of the registry would say so.
+			const again = () => void this.#clock.after(suspectMs, () => this.#follow());
+			const peer = new PeerAgent(agents, lease, this.#dialler, this.#logger, again);
 			this.#peers.set(key, peer);
 			agents.add(peer);
 		}

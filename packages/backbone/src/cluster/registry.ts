@@ -20,6 +20,9 @@ import {
 	nodesPrefix,
 } from "./node-lease.ts";
 
+/** An agent as its own node knows it. */
+export type OwnAgent = Omit<AgentLease, "node" | "epoch">;
+
 export interface RegistryDeps {
 	readonly kv: KeyValue;
 	/** Beside the key-value on the same engine: it tells whether that one is away. */
@@ -29,7 +32,9 @@ export interface RegistryDeps {
 	readonly logger: Logger;
 	readonly health: HealthTable;
 	/** This node's agents now. */
-	readonly own: () => readonly Omit<AgentLease, "node" | "epoch">[];
+	readonly own: () => readonly OwnAgent[];
+	/** The one of this service and identifier, while it is here. */
+	readonly ownOf: (service: string, agent: string) => OwnAgent | undefined;
 	/** Another process has this node's name. */
 	readonly superseded: () => void;
 }
@@ -53,6 +58,8 @@ export class Registry implements Closeable {
 	#isSuperseded = false;
 	#telling = false;
 	#closed = false;
+	/** Agents' leases are written one after another, each as things are when its turn comes. */
+	#written: Promise<void> = Promise.resolve();
 	/** What came while everything is read anew, for each reading: it is later than what was read. */
 	readonly #meanwhile = new Set<(() => void)[]>();
 	/** Monotonic; until then nothing is forgotten. */
@@ -112,12 +119,12 @@ export class Registry implements Closeable {
 		);
 	}
 
-	/** At once, instead of with the next renewal. */
-	changed(lease: Omit<AgentLease, "node" | "epoch">, gone: boolean): void {
-		const { kv, logger } = this.#deps;
+	/** An agent came or left: told at once, instead of with the next renewal. */
+	changed(service: string, agent: string): void {
 		if (this.self === null) return;
-		const work = gone ? kv.delete(agentKey({ ...lease, node: this.#node })) : this.#putAgent(lease);
-		work.catch((fault: unknown) => logger.warn("an agent's lease is late", { fault: messageOf(fault) }));
+		this.#writeAgent(service, agent).catch((fault: unknown) =>
+			this.#deps.logger.warn("an agent's lease is late", { fault: messageOf(fault) }),
+		);
 	}
 
 	/** Names of the other nodes whose leases stand. */
@@ -214,12 +221,20 @@ export class Registry implements Closeable {
 
 	async #putAgents(): Promise<void> {
 		if (!this.#deps.bus.connected || this.self === null) return;
-		for (const lease of this.#deps.own()) await this.#putAgent(lease);
+		for (const { service, agent } of this.#deps.own()) await this.#writeAgent(service, agent);
 	}
 
-	async #putAgent(lease: Omit<AgentLease, "node" | "epoch">): Promise<void> {
-		const value: AgentLease = { ...lease, node: this.#node, epoch: this.#lease?.epoch ?? 0 };
-		await this.#deps.kv.put(agentKey(value), bytesOf(value), { ttlMs: leaseLimits.agentMs });
+	#writeAgent(service: string, agent: string): Promise<void> {
+		const { kv, ownOf } = this.#deps;
+		const written = this.#written.then(async () => {
+			const key = agentKey({ node: this.#node, service, agent });
+			const own = ownOf(service, agent);
+			if (own === undefined) return void (await kv.delete(key));
+			const lease: AgentLease = { ...own, node: this.#node, epoch: this.#lease?.epoch ?? 0 };
+			await kv.put(key, bytesOf(lease), { ttlMs: leaseLimits.agentMs });
+		});
+		this.#written = written.catch(() => {});
+		return written;
 	}
 
 	#seen<T extends { readonly epoch: number }>(change: KeyValueChange, known: Map<string, T>): void {

@@ -16,6 +16,7 @@ import type { AdmittedRequest } from "./http1/admission.ts";
 import { ClientConnection } from "./http1/client-connection.ts";
 import { Upstreams } from "./http2/upstreams.ts";
 import type { Inspector } from "./inspector.ts";
+import { RunningSet } from "./running-set.ts";
 import type { ActiveService, Services } from "./services.ts";
 
 export interface FrontLimits {
@@ -124,7 +125,7 @@ export class Front implements Closeable {
 	readonly #options: FrontOptions;
 	readonly #trust: ClientAddress | null;
 	readonly #servers = new Set<Server>();
-	readonly #connections = new Set<ClientConnection>();
+	readonly #connections = new RunningSet<ClientConnection>();
 	/** What lies below TLS, its handshakes included: those are no connections yet. */
 	readonly #arrived = new Set<Socket>();
 	readonly #routes = new Map<string, FrontRoute | null>();
@@ -381,9 +382,7 @@ export class Front implements Closeable {
 			[...this.#servers].map((server) => new Promise<void>((resolve) => server.close(() => resolve()))),
 		);
 		for (const connection of [...this.#connections]) connection.drain();
-		const deadline = this.clock.monotonic() + this.limits.drainMs;
-		while (this.#connections.size > 0 && this.clock.monotonic() < deadline)
-			await new Promise<void>((resolve) => this.clock.after(20, resolve));
+		await this.#connections.empty(this.clock, this.limits.drainMs);
 		this.#sweep?.cancel();
 		for (const connection of [...this.#connections]) connection.cut();
 		this.upstreams.close();

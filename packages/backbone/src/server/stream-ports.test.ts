@@ -1,6 +1,6 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { createServer, isIP } from "node:net";
 import { freePort, fromPortZero, RawClient, VirtualClock } from "@warren/testkit";
 import { expect, it } from "vitest";
 import { SharedState, TestBackbone } from "../backbone.testing.ts";
@@ -114,6 +114,31 @@ async function source() {
 	await once(socket, "listening");
 	return socket;
 }
+
+it.each([
+	["127.0.0.1", "127.0.0.1"],
+	["0.0.0.0", "127.0.0.1"],
+	["localhost", "127.0.0.1"],
+	["0:0:0:0:0:0:0:1", "::1"],
+])("what a stranger sends to the agent's own port is no answer of its target at %s", async (host, bound) => {
+	await using backbone = await TestBackbone.open();
+	const kind = isIP(bound) === 6 ? "udp6" : "udp4";
+	const service = createSocket(kind).bind(0, bound);
+	const stranger = createSocket(kind).bind(0, bound);
+	await Promise.all([once(service, "listening"), once(stranger, "listening")]);
+	const target = { host, port: service.address().port, proxyProtocol: false };
+	await backbone.agent("dns", target.port, { kind: "udp", target });
+	const { port } = (await backbone.api("GET", "/admin/api/services")).json.services[0];
+	const client = createSocket("udp4");
+	const heard: string[] = [];
+	client.on("message", (datagram) => heard.push(String(datagram)));
+	client.send("question", port, "127.0.0.1");
+	const [, agent] = await once(service, "message");
+	await new Promise<void>((resolve) => stranger.send("forged", agent.port, bound, () => resolve()));
+	service.send("answer", agent.port, bound);
+	await expect.poll(() => heard).toEqual(["answer"]);
+	for (const each of [service, stranger, client]) each.close();
+});
 
 it("empty datagrams keep no more than so many of them waiting for a link", async () => {
 	await using agent = await rudeAgent(new VirtualClock(Date.now()));

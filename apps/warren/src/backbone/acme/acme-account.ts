@@ -2,6 +2,7 @@ import type { FrontTls, SharedSecrets } from "@warren/backbone";
 import { messageOf } from "@warren/kernel";
 import type { Client } from "acme-client";
 import type { DataFolder } from "../../config/data-folder.ts";
+import { acmeLibrary, authorityAnswerMs } from "./acme-library.ts";
 import type { ChallengeSolver } from "./challenges.ts";
 import { acmeError } from "./errors.ts";
 
@@ -42,17 +43,19 @@ export class AcmeAccount {
 	readonly #keys: AccountKeyStore;
 	readonly #directory: string;
 	readonly #email: string | undefined;
+	readonly #answerMs: number;
 	#client: Promise<Client> | null = null;
 
-	constructor(keys: AccountKeyStore, directory: string, email: string | undefined) {
+	constructor(keys: AccountKeyStore, directory: string, email: string | undefined, answerMs = authorityAnswerMs) {
 		this.#keys = keys;
 		this.#directory = directory;
 		this.#email = email;
+		this.#answerMs = answerMs;
 	}
 
 	/** Proves every name and gets one certificate for them. @throws WarrenError, Error of the authority. */
 	async order(names: readonly string[], solver: ChallengeSolver): Promise<FrontTls> {
-		const acme = await import("acme-client");
+		const acme = await acmeLibrary(this.#answerMs);
 		const client = await this.#opened();
 		const key = (await acme.crypto.createPrivateEcdsaKey("P-256")).toString();
 		const [, csr] = await acme.crypto.createCsr({ commonName: names[0] as string, altNames: [...names] }, key);
@@ -82,7 +85,7 @@ export class AcmeAccount {
 	}
 
 	async #open(): Promise<Client> {
-		const acme = await import("acme-client");
+		const acme = await acmeLibrary(this.#answerMs);
 		const accountKey =
 			(await this.#keys.read()) ??
 			(await this.#keys.keep((await acme.crypto.createPrivateEcdsaKey("P-256")).toString()));

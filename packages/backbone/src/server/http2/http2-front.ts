@@ -1,12 +1,13 @@
 import { constants } from "node:http2";
 import type { Socket } from "node:net";
-import { type Closeable, delay, type Logger, messageOf, type Timer } from "@warren/kernel";
+import { type Closeable, type Logger, messageOf, type Timer } from "@warren/kernel";
 import { agentHeader, agentNameHeader, tunnelPath } from "../../protocol/endpoint.ts";
 import { isMethod, isTarget, parseRequestHead } from "../../protocol/request-head.ts";
 import { type Front, type Running, runningOf } from "../front.ts";
 import { type AdmittedRequest, admit } from "../http1/admission.ts";
 import { type Arrival, arrivalOf } from "../http1/arrival.ts";
 import { headRefusalCode } from "../refusals.ts";
+import { RunningSet } from "../running-set.ts";
 import type { TunnelEndpoint } from "../tunnel-endpoint.ts";
 import { CrossingStream } from "./crossing-stream.ts";
 import { headText } from "./head-lines.ts";
@@ -26,7 +27,7 @@ export interface Http2FrontDeps {
 export class Http2Front implements Closeable {
 	readonly #deps: Http2FrontDeps;
 	readonly #sessions = new Set<Http2Session>();
-	readonly #running = new Set<Http2Exchange | CrossingStream>();
+	readonly #running = new RunningSet<Http2Exchange | CrossingStream>();
 	#sweep: Timer | null = null;
 
 	constructor(deps: Http2FrontDeps) {
@@ -73,8 +74,7 @@ export class Http2Front implements Closeable {
 	/** Lets streams finish for as long as the front drains, then cuts what is left. */
 	async close(): Promise<void> {
 		const { clock, limits } = this.#deps.front();
-		const deadline = clock.monotonic() + limits.drainMs;
-		while (this.#running.size > 0 && clock.monotonic() < deadline) await delay(clock, 20);
+		await this.#running.empty(clock, limits.drainMs);
 		this.#sweep?.cancel();
 		for (const session of this.#sessions) session.destroy();
 	}
