@@ -196,7 +196,7 @@ describe("a hostile peer behind the relay", () => {
 			for (const kind of Object.keys(kinds)) {
 				const before = evil.requests.length;
 				const url = `${origin}/r/${id}/api/${kind}`;
-				const downloading = page.waitForEvent("download", { timeout: 2_000 }).then(
+				const downloading = page.waitForEvent("download", { timeout: 30_000 }).then(
 					(download) => download.cancel().then(() => true),
 					() => false,
 				);

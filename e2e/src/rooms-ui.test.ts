@@ -2,7 +2,7 @@ import { type StartedNode, type StartedServer, startNode, startServer, tempFolde
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserMissing, launchBrowser } from "./browser.ts";
-import { choose, expectAccessible, newContext, newPage, sizes } from "./ui-pages.ts";
+import { choose, eventually, expectAccessible, newContext, newPage, sizes } from "./ui-pages.ts";
 
 /** Two warrens that meet at a gateway, each seen by its own person. */
 const missing = browserMissing();
@@ -81,7 +81,7 @@ describe.each(Object.keys(sizes))("rooms on a %s", (size) => {
 		test.skip(missing !== null, missing ?? "");
 		await say("hello from atlas");
 		await page.getByRole("img", { name: "delivered" }).waitFor();
-		await expect.poll(heardThere, { timeout: 10_000 }).toEqual(["hello from atlas"]);
+		await expect.poll(heardThere, eventually).toEqual(["hello from atlas"]);
 		const { messages } = await api(there, "GET", `/api/rooms/${thereRoom}/messages`);
 		expect(messages[0].sender.name, "who said it, and not on which browser").toBe(here.user);
 		await api(there, "POST", `/api/rooms/${thereRoom}/messages`, {
@@ -99,11 +99,11 @@ describe.each(Object.keys(sizes))("rooms on a %s", (size) => {
 		await choose(page, "Message actions", "Edit");
 		await page.getByRole("textbox", { name: "Edit", exact: true }).fill("hello from atlas, again");
 		await page.getByRole("button", { name: "Save" }).click();
-		await expect.poll(async () => (await heardThere())[0], { timeout: 10_000 }).toBe("hello from atlas, again");
+		await expect.poll(async () => (await heardThere())[0], eventually).toBe("hello from atlas, again");
 		await opened().getByText("hello from atlas, again").hover();
 		await choose(page, "Message actions", "Delete");
 		await page.getByRole("alertdialog").getByRole("button", { name: "Delete", exact: true }).click();
-		await expect.poll(async () => (await heardThere())[0], { timeout: 10_000 }).toBe("");
+		await expect.poll(async () => (await heardThere())[0], eventually).toBe("");
 		await page.getByText("deleted", { exact: true }).waitFor();
 		expect(await opened().getByRole("button", { name: "Message actions" }).count()).toBe(0);
 	});
@@ -128,11 +128,11 @@ describe.each(Object.keys(sizes))("rooms on a %s", (size) => {
 		await dialog.getByRole("button", { name: "Close" }).click();
 		await opened().getByText("the build is green").waitFor();
 		await opened().getByText("Build server", { exact: true }).waitFor();
-		await expect.poll(async () => (await heardThere()).at(-1), { timeout: 10_000 }).toBe("the build is green");
+		await expect.poll(async () => (await heardThere()).at(-1), eventually).toBe("the build is green");
 		await page.getByRole("button", { name: "Actions for general" }).click();
 		await page.getByRole("menuitem", { name: "Webhooks" }).click();
 		await dialog.getByRole("button", { name: "Remove Build server" }).click();
-		await expect.poll(async () => (await post("once more")).status, { timeout: 10_000 }).toBe(401);
+		await expect.poll(async () => (await post("once more")).status, eventually).toBe(401);
 		await dialog.getByRole("button", { name: "Close" }).click();
 	});
 
@@ -151,8 +151,8 @@ describe.each(Object.keys(sizes))("rooms on a %s", (size) => {
 		await expectAccessible(page, "rooms, list");
 		await page.getByRole("link", { name: /general/ }).click();
 		await opened().getByText("are you there?").waitFor();
-		await expect.poll(() => page.getByText("1 unread").count(), { timeout: 10_000 }).toBe(0);
-		await expect.poll(() => page.getByText("1 new message").count(), { timeout: 10_000 }).toBe(0);
+		await expect.poll(() => page.getByText("1 unread").count(), eventually).toBe(0);
+		await expect.poll(() => page.getByText("1 new message").count(), eventually).toBe(0);
 	});
 
 	it("a private room shows who is in it; whoever made it stays", async (test) => {
@@ -177,7 +177,7 @@ describe.each(Object.keys(sizes))("rooms on a %s", (size) => {
 		await dialog.getByText("made it").waitFor();
 		await expectAccessible(page, "rooms, members");
 		await dialog.getByRole("button", { name: "Remove Bob" }).click();
-		await expect.poll(() => dialog.getByText("Bob").count(), { timeout: 10_000 }).toBe(0);
+		await expect.poll(() => dialog.getByText("Bob").count(), eventually).toBe(0);
 		expect(await dialog.getByRole("button", { name: /^Remove/ }).count()).toBe(0);
 		await dialog.getByRole("button", { name: "Close" }).click();
 	});
@@ -230,7 +230,7 @@ describe.each(Object.keys(sizes))("rooms on a %s", (size) => {
 		await expect
 			.poll(async () => (await heardThere()).filter((text) => text === "from the train"), { timeout: 40_000 })
 			.toEqual(["from the train"]);
-		await expect.poll(() => opened().getByText("not sent yet").count(), { timeout: 10_000 }).toBe(0);
+		await expect.poll(() => opened().getByText("not sent yet").count(), eventually).toBe(0);
 	}, 60_000);
 
 	it("raised no fault in the page", (test) => {

@@ -318,7 +318,7 @@ describe("a gateway on its own", () => {
 				(answer) => answer.text(),
 				() => "turned away",
 			);
-		await expect.poll(health, { timeout: 10_000 }).toBe('{"ok":true,"connected":1}');
+		await expect.poll(health).toBe('{"ok":true,"connected":1}');
 		const second = await TestMesh.in(url, "b");
 		await second.close();
 		await mesh.close();

@@ -81,7 +81,8 @@ describe("discovery", () => {
 		(phone.provider.ws as unknown as { terminate(): void }).terminate();
 		const cutAt = performance.now();
 		await watched(hub, (devices) => devices.length === 0);
-		expect(performance.now() - cutAt).toBeLessThan(5_000);
+		// Not because nobody had heard of it for half a minute.
+		expect(performance.now() - cutAt).toBeLessThan(25_000);
 	});
 
 	it("shows two devices with the same id, and takes away only the one that leaves", async () => {

@@ -141,13 +141,11 @@ describe("sharing", () => {
 		await bob.synced();
 		bob.closes.length = 0;
 		const revoked = closed(bob);
-		const startedAt = performance.now();
 		await hub.fetch("alice", "/rooms/notes/shares/bob", { method: "DELETE" });
 		expect(await revoked).toMatchObject({
 			code: closeCodes.forbidden,
 			reason: expect.stringContaining("no longer shared"),
 		});
-		expect(performance.now() - startedAt).toBeLessThan(1_000);
 		expect(bob.provider.shouldConnect).toBe(false);
 	});
 
