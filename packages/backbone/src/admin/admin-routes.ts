@@ -32,7 +32,8 @@ export interface AdminRouteDeps {
 }
 
 const cidrs = z.array(z.string().max(60)).max(256);
-const rate = z.number().positive().max(1e12);
+/** Fewer than one in three hours is no limit but a refusal: the waits that clients are told grow out of all measure. */
+const rate = z.number().min(0.0001).max(1e12);
 const settingsSchema = z
 	.object({
 		require_identity: z.boolean(),

@@ -249,6 +249,17 @@ describe("the admin API", () => {
 		expect(seen.at(-1)).toMatchObject({ body: "hello", authorization: undefined, sub: undefined });
 	});
 
+	it("a limit so small that no client could wait for it is refused", async () => {
+		await backbone.token("web");
+		const limits = (settings: object) => backbone.api("PATCH", "/admin/api/services/web", { body: { settings } });
+		expect((await limits({ requests_per_second: 1e-300 })).status).toBe(400);
+		expect((await limits({ bytes_per_second: 1e-9 })).status).toBe(400);
+		expect((await limits({ requests_per_second: 0.001 })).status).toBe(200);
+		const ask = () => backbone.raw("GET / HTTP/1.1\r\nHost: web.mos.test\r\nConnection: close\r\n\r\n");
+		await ask();
+		expect(await ask()).toMatch(/ 429 [\s\S]*\r\nRetry-After: (999|1000)\r\n/);
+	});
+
 	it("a limit of bandwidth holds an answer back", async () => {
 		const { port } = await backbone.http((_request, response) => response.end(Buffer.alloc(60_000)));
 		await backbone.agent("web", port);

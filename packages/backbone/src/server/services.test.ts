@@ -4,7 +4,7 @@ import type { Kysely } from "kysely";
 import { expect, it } from "vitest";
 import { Changes } from "../changes.ts";
 import { type BackboneTables, backboneSchema } from "../schema.ts";
-import { Services } from "./services.ts";
+import { type ServiceChange, Services } from "./services.ts";
 
 /** Tables of which one reading of a service comes late, as over one of several connections. */
 function withLateReading(db: Kysely<BackboneTables>) {
@@ -63,5 +63,38 @@ it("of two readings of a service the one that began first does not stand last", 
 	expect(services.get("web")?.settings).toEqual({ requireIdentity: true });
 	services.close();
 	bus.close();
+	await tables.close();
+});
+
+it("a port or a name that another service takes in the same moment is a conflict, whoever is faster", async () => {
+	const tables = await openSqliteTables<BackboneTables>(":memory:", [backboneSchema]);
+	const changes = new Changes(new MemoryBus(silentLogger));
+	const services = await Services.open(tables.db, systemClock, systemRandom, changes);
+	for (const name of ["slow", "fast"]) await services.createToken(name, { by: "test" });
+	const free = async () => {};
+	/** The faster one comes after the slower one was looked at, and before it is written. */
+	const race = (slow: ServiceChange, fast: ServiceChange) =>
+		services.update("slow", slow, async () => void (await services.update("fast", fast, free)));
+	await expect(race({ port: 4001 }, { port: 4001 })).rejects.toThrow('Port 4001 is the port of "fast"');
+	const domains = ["tunnel.example.com"];
+	await expect(race({ port: 4002, domains }, { domains })).rejects.toThrow('tunnel.example.com is a name of "fast"');
+	expect(services.get("slow")).toMatchObject({ port: null, domains: [] });
+	expect(services.get("fast")).toMatchObject({ port: 4001, domains });
+	await tables.close();
+});
+
+it("a service that two make at once is one, of the first one's kind", async () => {
+	const tables = await openSqliteTables<BackboneTables>(":memory:", [backboneSchema]);
+	const bus = new MemoryBus(silentLogger);
+	const open = () => Services.open(tables.db, systemClock, systemRandom, new Changes(bus));
+	const [one, other] = [await open(), await open()];
+	const made = await Promise.allSettled([
+		one.createToken("web", { kind: "http", by: "test" }),
+		other.createToken("web", { kind: "http", by: "test" }),
+		one.createToken("web", { kind: "tcp", by: "test" }),
+	]);
+	expect(made.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "rejected"]);
+	expect(made[2]).toMatchObject({ reason: { message: '"web" is a service of kind http, not tcp.' } });
+	expect((await one.tokens()).length).toBe(2);
 	await tables.close();
 });

@@ -156,26 +156,20 @@ export class Services implements Closeable {
 			});
 		const settings = changedSettings({}, options.settings ?? {});
 		const kind = options.kind ?? this.get(service)?.kind ?? "http";
+		if (!this.#byName.has(service) && this.#byName.size >= maxServices)
+			throw backboneError("full", `There are ${maxServices} services already.`);
+		await this.#db
+			.insertInto("backbone_services")
+			.values({ name: service, kind, port: null, settings: JSON.stringify(settings), created_at: this.#clock.now() })
+			.onConflict((conflict) => conflict.doNothing())
+			.execute();
 		const standing = await this.#db
 			.selectFrom("backbone_services")
-			.selectAll()
+			.select("kind")
 			.where("name", "=", service)
 			.executeTakeFirst();
 		if (standing !== undefined && standing.kind !== kind)
 			throw backboneError("conflict", `"${service}" is a service of kind ${standing.kind}, not ${kind}.`);
-		if (standing === undefined) {
-			if (this.#byName.size >= maxServices) throw backboneError("full", `There are ${maxServices} services already.`);
-			await this.#db
-				.insertInto("backbone_services")
-				.values({
-					name: service,
-					kind,
-					port: null,
-					settings: JSON.stringify(settings),
-					created_at: this.#clock.now(),
-				})
-				.execute();
-		}
 		const token = formatServiceToken(service, newSecret(this.#random));
 		const row = { id: newId(this.#random), service, created_at: this.#clock.now(), last_used_at: null };
 		await this.#db
@@ -241,23 +235,16 @@ export class Services implements Closeable {
 	 */
 	async update(
 		name: string,
-		{ settings, port, domains }: ServiceChange,
+		change: ServiceChange,
 		checkPort: (service: ActiveService, port: number) => Promise<void>,
 	): Promise<ActiveService> {
+		const { settings, port, domains } = change;
 		const before = this.get(name);
 		if (before === null) throw unknownService(name);
 		changedSettings({}, settings ?? {});
-		for (const host of domains ?? []) {
-			const holder = this.byDomain(host);
-			if (holder !== null && holder.name !== name)
-				throw backboneError("conflict", `${host} is a name of "${holder.name}".`);
-		}
-		if (port !== undefined && port !== null) {
-			const holder = this.list().find((each) => each.port === port && each.name !== name);
-			if (holder !== undefined) throw backboneError("conflict", `Port ${port} is the port of "${holder.name}".`);
-			await checkPort(before, port);
-		}
-		await this.#db.transaction().execute(async (db) => {
+		await refuseTaken(this.#db, name, change);
+		if (port !== undefined && port !== null) await checkPort(before, port);
+		const written = this.#db.transaction().execute(async (db) => {
 			if (settings !== undefined) await changeSettings(db, name, settings);
 			if (port !== undefined)
 				await db.updateTable("backbone_services").set({ port }).where("name", "=", name).execute();
@@ -268,6 +255,11 @@ export class Services implements Closeable {
 					.insertInto("backbone_domains")
 					.values({ host, service: name, created_at: this.#clock.now() })
 					.execute();
+		});
+		await written.catch(async (fault: unknown) => {
+			// Another one may have been faster.
+			await refuseTaken(this.#db, name, change);
+			throw fault;
 		});
 		await this.#load(name);
 		this.#changes.tell({ of: "service", name });
@@ -387,6 +379,32 @@ async function deleteRights(db: Kysely<BackboneTables>, name: string): Promise<v
 			.where("service", "=", name)
 			.where("service", "not in", (rows) => rows.selectFrom("backbone_services").select("name"))
 			.execute();
+}
+
+/** @throws WarrenError `conflict` when another service has the port, or one of the names. */
+async function refuseTaken(
+	db: Kysely<BackboneTables>,
+	name: string,
+	{ port, domains }: Pick<ServiceChange, "port" | "domains">,
+): Promise<void> {
+	const named =
+		domains === undefined || domains.length === 0
+			? undefined
+			: await db
+					.selectFrom("backbone_domains")
+					.select(["host", "service"])
+					.where("host", "in", domains)
+					.where("service", "!=", name)
+					.executeTakeFirst();
+	if (named !== undefined) throw backboneError("conflict", `${named.host} is a name of "${named.service}".`);
+	if (port === undefined || port === null) return;
+	const holder = await db
+		.selectFrom("backbone_services")
+		.select("name")
+		.where("port", "=", port)
+		.where("name", "!=", name)
+		.executeTakeFirst();
+	if (holder !== undefined) throw backboneError("conflict", `Port ${port} is the port of "${holder.name}".`);
 }
 
 /** What stands now is changed, whatever another change made of it meanwhile. @throws WarrenError `unknown_service`, `conflict`. */
