@@ -145,17 +145,19 @@ function checkClusterUrl({ clusterUrl, host }: Settings): void {
 		});
 }
 
+const isPort = (digits = "") => Number(digits) >= 1 && Number(digits) <= 65535;
 const targetPattern = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/;
 const target = z
 	.string()
 	.regex(targetPattern, "must be HOST:PORT")
+	.refine((text) => isPort(targetPattern.exec(text)?.[3]), "must be HOST:PORT, with a port from 1 to 65535")
 	.transform((text) => {
 		const match = targetPattern.exec(text) as RegExpExecArray;
 		return { host: (match[1] ?? match[2]) as string, port: Number(match[3]) };
 	});
 const transport = z.enum(["parked", "shared", "websocket", "http2"]);
 
-const agentServiceSchema = z.object({
+const agentServiceSchema = z.strictObject({
 	service: z.string().min(1),
 	target,
 	/** A secret; or where it lies. */
@@ -168,7 +170,7 @@ const agentServiceSchema = z.object({
 	links: z.int().min(1).max(10_000).optional(),
 });
 
-const agentFileSchema = z.object({
+const agentFileSchema = z.strictObject({
 	backbone: z.string().optional(),
 	transport: transport.optional(),
 	ca: z.string().optional(),
@@ -188,6 +190,9 @@ export interface AgentServiceConfig {
 	readonly proxyProtocol: boolean;
 	readonly links?: number;
 }
+
+/** A token says whose it is; its service's name holds no underscore. */
+const serviceToken = /^mosb_([a-z0-9-]+)_/;
 
 /** One service, as flags and variables say it; the same words as in the file. */
 const agentSchema = z.object({
@@ -234,16 +239,12 @@ export function parseAgentConfig(
 	flags: Readonly<Record<string, unknown>>,
 	environment: Environment,
 ): AgentServiceConfig[] {
-	const { config, json: _json, logLevel: _logLevel, ...given } = readSettings(agentSettings, flags, environment);
+	const { config, backbone, ca, transport, ...given } = readSettings(agentSettings, flags, environment);
+	const { json: _json, logLevel: _logLevel, ...service } = given;
+	const shared = { backbone, ca, transport };
 	const file = parseConfig(
 		agentFileSchema,
-		config === undefined
-			? { ...given, services: [given] }
-			: {
-					...(given.backbone === undefined ? {} : { backbone: given.backbone }),
-					ca: given.ca,
-					...readJson(config),
-				},
+		config === undefined ? { ...shared, services: [service] } : { ...shared, ...readJson(config) },
 		"agent",
 	);
 	const seen = new Set<string>();
@@ -251,7 +252,15 @@ export function parseAgentConfig(
 		const token = each.token ?? (each.tokenFile === undefined ? undefined : readText(each.tokenFile).trim());
 		if (token === undefined || token === "")
 			throw configError("bad_config", `Service "${each.service}" has no token.`, {
-				fix: "Set BACKBONE_SERVICE_TOKEN, or token or tokenFile in the file.",
+				fix:
+					config === undefined
+						? "Set BACKBONE_SERVICE_TOKEN."
+						: `Give it its own token or tokenFile in ${config}: BACKBONE_SERVICE_TOKEN is for an agent without a file.`,
+			});
+		const tokenOf = serviceToken.exec(token)?.[1] ?? each.service;
+		if (tokenOf !== each.service)
+			throw configError("bad_config", `Service "${each.service}" has the token of "${tokenOf}".`, {
+				fix: `Give it one of its own, or call it "${tokenOf}".`,
 			});
 		const address = each.backbone ?? file.backbone;
 		if (address === undefined)
@@ -305,6 +314,8 @@ const credentialError = defineErrors({
 export function parseForwardConfig(flags: Readonly<Record<string, unknown>>, environment: Environment) {
 	const { backbone, ca, credential, ...rest } = readSettings(forwardSettings, flags, environment);
 	if (credential === "") throw credentialError("no_credential", "BACKBONE_CREDENTIAL is not set.");
+	if (backbone === "")
+		throw configError("bad_config", "No backbone was given.", { fix: "Give --backbone URL, or set BACKBONE_URL." });
 	return { ...rest, credential, backbone: backboneUrl(backbone), ca: ca === undefined ? null : readText(ca) };
 }
 
