@@ -62,6 +62,8 @@ export function openAgents(
 					agents.set(key, { config, agent: standing.agent });
 				}
 			}
+			// Those that are left may be as they are due.
+			look();
 			await Promise.all(leaving.map(([, { agent }]) => agent.close()));
 		},
 		async close() {

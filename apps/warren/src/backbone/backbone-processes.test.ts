@@ -183,7 +183,7 @@ describe("warren backbone and warren agent", () => {
 		await expect.poll(() => ask(server), { timeout: 40_000 }).toContain(serviceBody);
 	});
 
-	it("SIGTERM drains: both end with 0; a token that is refused ends the agent with 1", {
+	it("SIGTERM drains: both end with 0; a token that is refused, then or later, ends the agent with 1", {
 		timeout: 120_000,
 	}, async () => {
 		const server = await startBackbone();
@@ -193,6 +193,10 @@ describe("warren backbone and warren agent", () => {
 		expect(await agent.exited).toBe(0);
 		await api(server, "DELETE", `/admin/api/tokens/${id}`);
 		await expect(startAgent(server, token, 1)).rejects.toThrow(/ended with 1: [\s\S]*BACKBONE_SERVICE_TOKEN/);
+		const next = await api(server, "POST", "/admin/api/tokens", { service_name: "web" });
+		const revoked = await startAgent(server, next.token, 1);
+		await api(server, "DELETE", `/admin/api/tokens/${next.id}`);
+		expect(await revoked.exited).toBe(1);
 		server.child.kill("SIGTERM");
 		expect(await server.exited).toBe(0);
 	});
@@ -249,6 +253,38 @@ describe("warren backbone and warren agent", () => {
 		writeFileSync(file, "{ not JSON");
 		await expect.poll(() => agent.log(), { timeout: 40_000 }).toContain("the old one stays");
 		expect(await ask(server)).toMatch(/other$/);
+	});
+
+	it("an agent file is read again while one of its services has not been online yet", {
+		timeout: 120_000,
+	}, async () => {
+		const server = await startBackbone();
+		const { token } = await api(server, "POST", "/admin/api/tokens", { service_name: "web" });
+		const { token: second } = await api(server, "POST", "/admin/api/tokens", { service_name: "two" });
+		const file = folder.file("agents.json");
+		const web = { service: "web", target: `127.0.0.1:${await httpService("one")}`, token };
+		const backbone = `http://127.0.0.1:${server.ready["port"]}`;
+		const write = (...more: object[]) => writeFileSync(file, JSON.stringify({ backbone, services: [web, ...more] }));
+		write({ ...web, service: "two", token: second, backbone: "http://127.0.0.1:1" });
+		const ready = start(["agent", "--config", file]);
+		await expect.poll(() => ask(server), { timeout: 40_000 }).toMatch(/one$/);
+		write({ ...web, service: "two", token: second });
+		expect((await ready).ready["services"]).toMatchObject([{ state: "online" }, { state: "online" }]);
+		expect(await ask(server, "two.localhost")).toMatch(/one$/);
+	});
+
+	it("an agent ends when a reload leaves it nothing but what has stopped", { timeout: 120_000 }, async () => {
+		const server = await startBackbone();
+		const { token } = await api(server, "POST", "/admin/api/tokens", { service_name: "web" });
+		const file = folder.file("agents.json");
+		const web = { service: "web", target: "127.0.0.1:1", token };
+		const refused = { service: "two", target: "127.0.0.1:1", token: "mosb_two_none" };
+		const write = (...services: object[]) =>
+			writeFileSync(file, JSON.stringify({ backbone: `http://127.0.0.1:${server.ready["port"]}`, services }));
+		write(web, refused);
+		const agent = await start(["agent", "--config", file]);
+		write(refused);
+		expect(await agent.exited).toBe(1);
 	});
 
 	it("ten thousand links are parked, and serve", { timeout: 240_000 }, async (context) => {

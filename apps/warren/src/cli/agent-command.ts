@@ -1,6 +1,6 @@
 import { unwatchFile, watchFile } from "node:fs";
 import { Forwarder } from "@warren/backbone";
-import { defineErrors, messageOf } from "@warren/kernel";
+import { defineErrors, type Logger, messageOf } from "@warren/kernel";
 import { countBuffersAsHeap } from "@warren/net";
 import type { Command } from "commander";
 import { Agent, request } from "undici";
@@ -64,10 +64,13 @@ async function runAgent(flags: AgentFlags): Promise<void> {
 		const agents = openAgents(deps, services);
 		// Between two tries nothing is open, and our timers hold no process.
 		const held = setInterval(() => {}, 60_000);
+		// From the start: what keeps it from being ready may be what is corrected.
+		if (file !== null) watchConfig(file, deps.logger, () => agents.reload(parseAgentConfig(flags, process.env)));
 		await agents.settled;
 		const states = agents.status();
 		if (states.every(({ state }) => state.state === "stopped")) {
 			clearInterval(held);
+			if (file !== null) unwatchFile(file);
 			await agents.close();
 			const [first] = states;
 			throw agentError(
@@ -83,20 +86,6 @@ async function runAgent(flags: AgentFlags): Promise<void> {
 			process.exitCode = 1;
 			process.kill(process.pid, "SIGTERM");
 		});
-		if (file !== null) {
-			watchFile(file, { interval: reloadPollMs, persistent: false }, () => {
-				try {
-					void agents
-						.reload(parseAgentConfig(flags, process.env))
-						.catch((fault: unknown) =>
-							deps.logger.error("the new configuration could not be taken", { fault: messageOf(fault) }),
-						);
-					deps.logger.info("configuration read again", { file });
-				} catch (fault) {
-					deps.logger.error("the new configuration is not usable: the old one stays", { fault: messageOf(fault) });
-				}
-			});
-		}
 		const ready = {
 			services: agents.status().map(({ service, state }) => ({ service, ...state })),
 			pid: process.pid,
@@ -110,6 +99,19 @@ async function runAgent(flags: AgentFlags): Promise<void> {
 				await agents.close();
 			},
 		};
+	});
+}
+
+function watchConfig(file: string, logger: Logger, reload: () => Promise<void>): void {
+	watchFile(file, { interval: reloadPollMs, persistent: false }, () => {
+		try {
+			reload().catch((fault: unknown) =>
+				logger.error("the new configuration could not be taken", { fault: messageOf(fault) }),
+			);
+			logger.info("configuration read again", { file });
+		} catch (fault) {
+			logger.error("the new configuration is not usable: the old one stays", { fault: messageOf(fault) });
+		}
 	});
 }
 

@@ -58,5 +58,6 @@ export async function runRole(
 	logger.info("stopping");
 	await role.close();
 	await tracer?.close();
-	process.exit(0);
+	// With the status that the role has set, if it ended by itself.
+	process.exit();
 }
