@@ -195,15 +195,16 @@ export class TestBackbone implements AsyncDisposable {
 			transport?: Transport;
 			via?: number;
 			tracer?: Tracer;
+			clock?: Clock;
 		} = {},
 	): Promise<ServiceAgent> {
-		const { kind, via, tracer = null, ...rest } = options;
+		const { kind, via, tracer = null, clock = systemClock, ...rest } = options;
 		const token = options.token ?? (await this.token(service, kind));
 		let online = () => {};
 		const settled = new Promise<void>((resolve) => (online = resolve));
 		const agent = new ServiceAgent(
 			{
-				clock: systemClock,
+				clock,
 				random: systemRandom,
 				logger: silentLogger,
 				tracer,

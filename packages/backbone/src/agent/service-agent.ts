@@ -337,8 +337,14 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 	#armSweep(): void {
 		this.#sweep = this.#deps.clock.after(serviceAgentLimits.sweepMs, () => {
 			const now = this.#deps.clock.monotonic();
-			for (const link of [...this.#links, ...this.#leaving])
-				if (now - link.heardAt > this.#pingMs * 3 && !link.channel.isPaused()) link.close("the server is silent");
+			for (const link of [...this.#links, ...this.#leaving]) {
+				link.tellAlive();
+				const silentMs = now - link.heardAt;
+				if (link.channel.isPaused() || silentMs <= this.#pingMs * 2) continue;
+				if (silentMs > this.#pingMs * 3) link.close("the server is silent");
+				// It pings whom it does not hear: who only speaks asks.
+				else if (link.lane === null || link.lane.number === 0) link.ping();
+			}
 			for (const shared of this.#shared) shared.beat();
 			this.#shrink();
 			this.#balance();

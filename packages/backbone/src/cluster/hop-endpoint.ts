@@ -25,7 +25,7 @@ import type { Lease } from "../server/agents/agent.ts";
 import type { AgentPool } from "../server/agents/agent-pool.ts";
 import { carried, endStreamSpan } from "../server/stream-span.ts";
 import { headerOf } from "../server/tunnel-endpoint.ts";
-import { type LinkOwner, TunnelLink } from "../tunnel/link.ts";
+import { aliveMs, type LinkOwner, TunnelLink } from "../tunnel/link.ts";
 import { WaitingStream } from "../tunnel/link-bridge.ts";
 import type { NodeLease } from "./node-lease.ts";
 
@@ -43,7 +43,7 @@ export interface HopEndpointDeps {
 const maxNonces = 200_000;
 /** A hop that carried nothing for so long is given back. */
 const idleMs = 60_000;
-const sweepMs = 10_000;
+const sweepMs = aliveMs;
 
 /**
  * Where other nodes reach this one's agents. Whoever has the key has judged its client already; what comes here goes to
@@ -169,8 +169,10 @@ export class HopEndpoint implements Closeable {
 		return this.#deps.clock.after(sweepMs, () => {
 			const now = this.#deps.clock.monotonic();
 			// Announced, not cut: a stream may be on its way already, and is served.
-			for (const [link, at] of this.#links)
+			for (const [link, at] of this.#links) {
+				link.tellAlive();
 				if (link.isIdle && !link.retiring && now - at > idleMs) link.goAway(closeCodes.draining, "idle");
+			}
 			this.#sweeping = this.#sweep();
 		});
 	}

@@ -17,6 +17,8 @@ import { acceptUpgrade, refuse } from "./tunnel-endpoint.ts";
 export const visitorLimits = {
 	/** A link that carries no stream for so long ends. */
 	idleMs: 30_000,
+	/** …which is looked at this often. */
+	lookMs: 10_000,
 	/** What of earlier streams may wait to be read when another one is asked for: a backlog of datagrams at most. */
 	maxUnreadBytes: 2 * 1024 * 1024,
 } as const;
@@ -115,9 +117,13 @@ export class VisitorEndpoint {
 		};
 		const link = new TunnelLink(socket, owner, () => this.#deps.clock.monotonic());
 		let idle: Timer | null = null;
+		let usedAt = this.#deps.clock.monotonic();
 		const watch = () => {
-			idle = this.#deps.clock.after(visitorLimits.idleMs, () => {
-				if (link.user === null) link.close(`no stream for ${visitorLimits.idleMs} ms`);
+			idle = this.#deps.clock.after(visitorLimits.lookMs, () => {
+				const now = this.#deps.clock.monotonic();
+				link.tellAlive();
+				if (link.user !== null) usedAt = now;
+				if (now - usedAt >= visitorLimits.idleMs) link.close(`no stream for ${visitorLimits.idleMs} ms`);
 				else watch();
 			});
 		};

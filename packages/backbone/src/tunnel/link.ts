@@ -42,6 +42,9 @@ export const linkLost = 0;
 /** Pongs that may wait for a reader who takes nothing: whoever pings for a reason waits for its pong before the next one. */
 export const maxWaitingPongs = 1024;
 
+/** A side that does not read says this often that it lives: the other one cuts what is silent for twice 5 s (SPEC L3). */
+export const aliveMs = 4_000;
+
 /** Small payloads travel in one buffer with their header; above it a copy costs more than a second write. */
 export const copyBelowBytes = 8 * 1024;
 
@@ -93,6 +96,7 @@ export class TunnelLink implements LaneUser {
 	/** Written since the channel last took what it was given. */
 	#waitingPongs = 0;
 	#heardAt: number;
+	#toldAt = 0;
 
 	constructor(channel: Duplex | Lane, owner: LinkOwner, now: () => number) {
 		this.channel = channel;
@@ -219,6 +223,19 @@ export class TunnelLink implements LaneUser {
 		if (this.#closed || this.pingedAt !== 0) return;
 		this.pingedAt = this.#now();
 		this.channel.write(encodeFrame(FrameType.ping, Buffer.alloc(8)));
+	}
+
+	/**
+	 * Told now and then: while this side does not read, pings wait behind what is unread, and a PONG that nobody asked for
+	 * says that it lives.
+	 */
+	tellAlive(): void {
+		// Where something waits to go out, the other side does not read either.
+		if (this.#closed || !this.channel.isPaused() || this.channel.writableLength > 0) return;
+		const now = this.#now();
+		if (now - this.#toldAt < aliveMs) return;
+		this.#toldAt = now;
+		this.channel.write(encodeFrame(FrameType.pong, Buffer.alloc(8)));
 	}
 
 	control(type: number, payload: Uint8Array | string): void {

@@ -271,6 +271,7 @@ export class Agent implements LinkOwner {
 		for (const shared of this.#shared) shared.beat();
 		for (const link of this.links) {
 			link.lane?.beat();
+			link.tellAlive();
 			if (link.pingedAt !== 0) {
 				if (link.heardAt > link.pingedAt) link.pingedAt = 0;
 				else if (now - link.pingedAt > agentLimits.pongMs && !link.channel.isPaused()) {
