@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
@@ -229,6 +230,37 @@ describe("warren backbone and warren agent", () => {
 		const json = JSON.parse((await whoami(made.credential, "--json")).out) as { headers: Record<string, string> };
 		expect(json.headers).toMatchObject({ "x-mosb-sub": made.principal_id });
 		expect(await whoami("mosb_pr_nonsense")).toMatchObject({ code: 1, out: "" });
+	});
+
+	it("warren forward says in words why it does not begin", { timeout: 120_000 }, async () => {
+		const server = await startBackbone();
+		const taken = server.ready["port"] as number;
+		await api(server, "POST", "/admin/api/tokens", { service_name: "web" });
+		await api(server, "POST", "/admin/api/tokens", { service_name: "game", kind: "udp" });
+		await api(server, "POST", "/admin/api/tokens", { service_name: "db", kind: "tcp" });
+		const made = await api(server, "POST", "/principals", { name: "Ada", email: "ada@example.com" });
+		for (const service of ["web", "game", "db"])
+			await api(server, "POST", "/admin/api/grants", { principal_id: made.principal_id, service });
+		const udp = createSocket("udp4");
+		await new Promise<void>((resolve) => udp.bind(0, "127.0.0.1", resolve));
+		const there = ["--backbone", `http://127.0.0.1:${taken}`];
+		const forward = (...args: string[]) =>
+			start(["forward", ...args], { BACKBONE_CREDENTIAL: made.credential }).catch((fault: Error) => fault.message);
+		const cases = [
+			[["db", String(taken), ...there], `Port ${taken} is taken already.`],
+			[["game", String(udp.address().port), ...there], `Port ${udp.address().port} is taken already.`],
+			[["db", "0", "--host", "nobody.invalid", ...there], 'The name \\"nobody.invalid\\" does not resolve'],
+			[["db", "0"], "No backbone was given."],
+			[["db", "0", "--backbone", "http://127.0.0.1:1"], "The backbone at http://127.0.0.1:1 cannot be reached"],
+			[["nothing", "0", ...there], ': There is no service \\"nothing\\".'],
+			[["web", "0", ...there], '\\"web\\" is a service of kind http'],
+		] as const;
+		for (const [args, happened] of cases) {
+			const told = await forward(...args);
+			expect(told).toContain(happened);
+			expect(told).toMatch(/^ended with 1: \{"error":"(?!unexpected)/);
+		}
+		udp.close();
 	});
 
 	it("an agent file is read again without a drop: a changed target takes the next request", {

@@ -18,6 +18,7 @@ import { withVariables } from "./variables.ts";
 const agentError = defineErrors({
 	agent_stopped: { status: 500 },
 	refused: { status: 400 },
+	unreachable: { status: 502, retryable: true },
 });
 const reloadPollMs = 500;
 
@@ -123,6 +124,10 @@ async function forward(service: string, port: string, flags: Record<string, unkn
 	await runRole("forward", run, async (deps) => {
 		const target = { url: backbone, tls: ca === null ? {} : { ca } };
 		const opened = await Forwarder.open(deps, { target, service, credential, host, port: localPort });
+		if (!opened.ok && opened.status === null)
+			throw agentError("unreachable", `The backbone at ${backbone.origin} cannot be reached: ${opened.message}`, {
+				fix: "Check --backbone, and --ca where its certificate is no public authority's.",
+			});
 		if (!opened.ok) throw agentError("refused", `The backbone does not let you to "${service}": ${opened.message}`);
 		const { forwarder } = opened;
 		return {

@@ -5,6 +5,7 @@ interface Fault extends Error {
 	readonly syscall?: string;
 	readonly address?: string;
 	readonly port?: number;
+	readonly hostname?: string;
 	readonly path?: string;
 	readonly errcode?: number;
 }
@@ -20,7 +21,7 @@ const sqlite: Readonly<Record<number, string>> = {
 /** What the system refused, in words and with what to do; null when it is a fault of our own. */
 export function systemFault(failure: unknown): WarrenError | null {
 	if (!(failure instanceof Error) || failure instanceof WarrenError) return null;
-	const { code, syscall, address, port, path, errcode, message } = failure as Fault;
+	const { code, syscall, address, port, hostname, path, errcode, message } = failure as Fault;
 	const because = { cause: failure };
 	if (code === "ERR_SQLITE_ERROR" && errcode !== undefined) {
 		const what = sqlite[errcode & 0xff];
@@ -36,6 +37,17 @@ export function systemFault(failure: unknown): WarrenError | null {
 			return new WarrenError("bad_address", `${address ?? "The address"} is no address of this machine.`, {
 				...because,
 				fix: "Leave out --host to listen on all addresses, or give one that `ip addr` shows.",
+			});
+		case "EADDRINUSE":
+			return new WarrenError("port_taken", `Port ${port ?? "asked for"} is taken already.`, {
+				...because,
+				fix: "Stop what has it (`ss -lptn` shows it, with u for UDP), or choose another port.",
+			});
+		case "ENOTFOUND":
+		case "EAI_AGAIN":
+			return new WarrenError("unknown_name", `The name "${hostname ?? ""}" does not resolve: ${code}.`, {
+				...because,
+				fix: "Correct the name, or give an address.",
 			});
 		case "EACCES":
 		case "EPERM":

@@ -253,8 +253,23 @@ function unreachable(message: string): Dialled {
 }
 
 function refused(status: number, head: string, body: string): Dialled {
-	const message = /"message":"((?:[^"\\]|\\.)*)"/.exec(body)?.[1] ?? `the server answered ${status}`;
-	return { ok: false, status, message, retryAfterMs: retryAfterMs(/\r\nretry-after: *(.*)/i.exec(head)?.[1]) };
+	return {
+		ok: false,
+		status,
+		message: messageIn(body) ?? `the server answered ${status}`,
+		retryAfterMs: retryAfterMs(/\r\nretry-after: *(.*)/i.exec(head)?.[1]),
+	};
+}
+
+/** Of an error's JSON, as far as it came; null = it has none. Control characters are for no terminal. */
+function messageIn(body: string): string | null {
+	const quoted = /"message":("(?:[^"\\]|\\.)*")/.exec(body)?.[1];
+	try {
+		return quoted === undefined ? null : (JSON.parse(quoted) as string).replace(/\p{Cc}/gu, " ");
+	} catch {
+		// Not JSON: the status says it.
+		return null;
+	}
 }
 
 /** Of seconds; a date, which some proxies give, is left to the backoff. */

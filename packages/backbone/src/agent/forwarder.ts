@@ -53,7 +53,7 @@ export class Forwarder implements Closeable {
 	static async open(
 		deps: ForwarderDeps,
 		options: ForwarderOptions,
-	): Promise<{ ok: true; forwarder: Forwarder } | { ok: false; message: string }> {
+	): Promise<{ ok: true; forwarder: Forwarder } | { ok: false; status: number | null; message: string }> {
 		const forwarder = new Forwarder(deps, options);
 		const tried = await forwarder.#dial();
 		if (!tried.ok) return tried;
