@@ -106,7 +106,7 @@ export class Forwarder implements Closeable {
 		const link = new TunnelLink(
 			dialled.channel,
 			{
-				onIdle: (idle) => idle.close("over"),
+				onIdle: (idle) => idle.finish("over"),
 				onControl: () => {},
 				onClosed: (_link, reason) => this.#deps.logger.debug("a forwarded connection is over", { reason }),
 			},

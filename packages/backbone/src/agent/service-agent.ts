@@ -301,7 +301,7 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 	/** A link that nobody uses ends; the one of a shared connection with its last lane. */
 	#leave(link: TunnelLink, reason: string): void {
 		if (link.lane?.number === 0) link.lane.shared.retire();
-		else link.close(reason);
+		else link.finish(reason);
 	}
 
 	onClosed(gone: TunnelLink | SharedConnection): void {

@@ -39,7 +39,7 @@ export class Visitor implements Closeable {
 		const link = new TunnelLink(
 			dialled.channel,
 			{
-				onIdle: (idle) => idle.close("over"),
+				onIdle: (idle) => idle.finish("over"),
 				onControl: () => {},
 				onClosed: () => {},
 			},

@@ -45,6 +45,9 @@ export const maxWaitingPongs = 1024;
 /** A side that does not read says this often that it lives: the other one cuts what is silent for twice 5 s (SPEC L3). */
 export const aliveMs = 4_000;
 
+/** What a lane's last PING carries, unlike all others. */
+const lastPing = Buffer.from("lastping");
+
 /** Small payloads travel in one buffer with their header; above it a copy costs more than a second write. */
 export const copyBelowBytes = 8 * 1024;
 
@@ -97,6 +100,9 @@ export class TunnelLink implements LaneUser {
 	#waitingPongs = 0;
 	#heardAt: number;
 	#toldAt = 0;
+	/** This side's END was said: the other one may not have read it yet, nor what was said before it. */
+	#endSaid = false;
+	#finishing = false;
 
 	constructor(channel: Duplex | Lane, owner: LinkOwner, now: () => number) {
 		this.channel = channel;
@@ -200,11 +206,13 @@ export class TunnelLink implements LaneUser {
 		if (!this.#localOpen || this.#closed) return;
 		this.#localOpen = false;
 		this.channel.write(encodeFrame(FrameType.end));
+		this.#endSaid = true;
 		this.#settle();
 	}
 
 	/** Breaks the stream, both ways. The user hears no more. */
 	reset(code: number, reason: string): void {
+		this.#endSaid = false;
 		this.user = null;
 		if (this.#closed || (!this.#localOpen && !this.#remoteOpen)) return;
 		if (this.#localOpen) {
@@ -222,7 +230,7 @@ export class TunnelLink implements LaneUser {
 	ping(): void {
 		if (this.#closed || this.pingedAt !== 0) return;
 		this.pingedAt = this.#now();
-		this.channel.write(encodeFrame(FrameType.ping, Buffer.alloc(8)));
+		if (!this.#finishing) this.channel.write(encodeFrame(FrameType.ping, Buffer.alloc(8)));
 	}
 
 	/**
@@ -231,7 +239,7 @@ export class TunnelLink implements LaneUser {
 	 */
 	tellAlive(): void {
 		// Where something waits to go out, the other side does not read either.
-		if (this.#closed || !this.channel.isPaused() || this.channel.writableLength > 0) return;
+		if (this.#closed || this.#finishing || !this.channel.isPaused() || this.channel.writableLength > 0) return;
 		const now = this.#now();
 		if (now - this.#toldAt < aliveMs) return;
 		this.#toldAt = now;
@@ -265,6 +273,16 @@ export class TunnelLink implements LaneUser {
 
 	resume(): void {
 		this.channel.resume();
+	}
+
+	/** An idle link ends: what was said last goes out first, and is read. */
+	finish(reason: string): void {
+		if (this.#finishing) return;
+		if (!this.#endSaid) return this.close(reason);
+		this.#finishing = true;
+		// The end of a lane leaves nothing of what waits to be read: its PONG says that nothing does.
+		if (this.lane !== null) this.channel.write(encodeFrame(FrameType.ping, lastPing));
+		else (this.channel as Duplex).end();
 	}
 
 	/** Cuts the channel; an open stream is broken. Safe to call twice. */
@@ -317,11 +335,13 @@ export class TunnelLink implements LaneUser {
 				return this.#settle();
 			}
 			case FrameType.ping:
+				if (this.#finishing && this.lane === null) return;
 				if (this.channel.write(encodeFrame(FrameType.pong, payload.subarray(0, 8)))) this.#waitingPongs = 0;
 				else if (++this.#waitingPongs > maxWaitingPongs) this.close("pings whose pongs nobody takes");
 				return;
 			case FrameType.pong:
 				this.pingedAt = 0;
+				if (this.#finishing && payload.equals(lastPing)) this.close("over");
 				return;
 			case FrameType.goAway:
 				this.retiring = true;

@@ -165,7 +165,7 @@ export class Agent implements LinkOwner {
 	/** A link that nobody uses ends; the one of a shared connection with its last lane. */
 	#leave(link: TunnelLink, reason: string): void {
 		if (link.lane?.number === 0) link.lane.shared.retire();
-		else link.close(reason);
+		else link.finish(reason);
 	}
 
 	/** Gives an HTTP connection back whose last answer is complete. */
@@ -192,7 +192,7 @@ export class Agent implements LinkOwner {
 		if (link.retiring) return this.#leave(link, "retired");
 		if (link.lane !== null) {
 			link.lane.rest();
-			if (this.#parked.length >= agentLimits.parkedLanes || link.lane.shouldGo) return link.close("not needed");
+			if (this.#parked.length >= agentLimits.parkedLanes || link.lane.shouldGo) return link.finish("not needed");
 		}
 		this.#parked.push(link);
 		this.#service.served(this);
@@ -296,7 +296,10 @@ export class Agent implements LinkOwner {
 				this.removeWarm(link);
 				link.reset(ResetCode.cancelled, "not needed");
 			}
-		for (const link of [...this.#parked]) if (link.lane?.shouldGo === true) link.close("not needed");
+		for (const link of this.#parked.filter(({ lane }) => lane?.shouldGo === true)) {
+			this.#parked.splice(this.#parked.indexOf(link), 1);
+			link.finish("not needed");
+		}
 	}
 
 	status(): AgentStatus {
