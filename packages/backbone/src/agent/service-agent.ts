@@ -127,7 +127,7 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 	/** From the next stream on; links finish what they carry and are dialled anew, so that nothing stays with the old target. */
 	retarget(target: Target): void {
 		this.#options = { ...this.#options, target };
-		this.#shared.clear();
+		for (const shared of [...this.#shared]) if (shared.laneCount > 0) this.#shared.delete(shared);
 		for (const link of [...this.#links]) {
 			this.#retire(link);
 			link.goAway(closeCodes.draining, "the target has changed");
@@ -152,6 +152,8 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 		}
 		this.#sweep?.cancel();
 		for (const link of [...this.#links, ...this.#leaving]) link.close("the agent is stopping");
+		// Those whose own link has not begun yet, too.
+		for (const shared of [...this.#shared]) shared.close("the agent is stopping");
 		this.#dialler.close();
 	}
 
@@ -345,7 +347,11 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 				// It pings whom it does not hear: who only speaks asks.
 				else if (link.lane === null || link.lane.number === 0) link.ping();
 			}
-			for (const shared of this.#shared) shared.beat();
+			for (const shared of [...this.#shared]) {
+				// Its own link is looked at with the others, once it has begun.
+				if (shared.laneCount === 0 && now - shared.heardAt > this.#pingMs * 3) shared.close("the server is silent");
+				else shared.beat();
+			}
 			this.#shrink();
 			this.#balance();
 			this.#armSweep();
