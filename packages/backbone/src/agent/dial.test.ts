@@ -1,6 +1,6 @@
-import { createServer, type ServerHttp2Stream } from "node:http2";
+import { createServer, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { Dialler, dialLimits, type Transport } from "./dial.ts";
 
 /** A server that refuses everybody, and says when to come again. */
@@ -51,3 +51,30 @@ it.each(["parked", "shared", "websocket", "http2"] as const)(
 		close();
 	},
 );
+
+it("an HTTP/2 connection that answers nothing is not asked again", async () => {
+	const sessions: ServerHttp2Session[] = [];
+	const asked: (() => void)[] = [];
+	const server = createServer()
+		.on("session", (session) => sessions.push(session))
+		.on("stream", (stream: ServerHttp2Stream) => {
+			stream.on("error", () => {});
+			if (sessions.length > 1) stream.respond({ ":status": 200 });
+			else asked.shift()?.();
+		});
+	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+	const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+	const dialler = new Dialler({ url, tls: {}, transport: "http2" });
+	const heard = new Promise<void>((resolve) => asked.push(resolve));
+	vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+	const first = dialler.dial({});
+	await heard;
+	vi.advanceTimersByTime(dialLimits.timeoutMs);
+	vi.useRealTimers();
+	expect(await first).toMatchObject({ ok: false, status: null });
+	const next = await dialler.dial({});
+	expect([next.ok, sessions.length]).toEqual([true, 2]);
+	dialler.close();
+	for (const session of sessions) session.destroy();
+	server.close();
+});

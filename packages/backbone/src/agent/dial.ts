@@ -212,10 +212,12 @@ export class Dialler {
 				{ ":method": "POST", ":path": path, ...this.#fields(headers) },
 				{ endStream: false },
 			);
-			const late = setTimeout(
-				() => settle(unreachable(`no answer within ${dialLimits.timeoutMs} ms`)),
-				dialLimits.timeoutMs,
-			);
+			const late = setTimeout(() => {
+				settle(unreachable(`no answer within ${dialLimits.timeoutMs} ms`));
+				// Its connection may be dead without a word: the next try gets another one, what runs on this one may finish.
+				if (this.#session === session) this.#session = null;
+				session.close();
+			}, dialLimits.timeoutMs);
 			const settle = (result: Dialled) => {
 				clearTimeout(late);
 				stream.off("error", onError);
