@@ -82,3 +82,32 @@ it.each([false, true])(
 		data.close();
 	},
 );
+
+it("a removed machine's service is tried again when the disk was full, and ends no process", async () => {
+	using folder = tempFolder("hub-service-desk");
+	await using backbone = await fakeBackbone();
+	const data = DataFolder.open(folder.file("data"));
+	const clock = new VirtualClock();
+	const desk = new HubServiceDesk({
+		...{ clock, logger: silentLogger, data, backbone: backbone.beside },
+		uuids: { of: async () => "5d1f0c9a-6f0e-4b57-9d0c-0d6b2a1f7e11", watch: () => {} },
+		certify: async () => {},
+	});
+	await desk.of("attic").take("web", wish, null);
+	backbone.turn(true);
+	await desk.forget("attic");
+	const write = data.write.bind(data);
+	data.write = () => {
+		throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+	};
+	backbone.turn(false);
+	// Behind what the backbone's coming back began.
+	await desk.forget("nobody");
+	expect(backbone.tokens.size).toBe(0);
+	data.write = write;
+	await clock.advance(60_000);
+	await desk.forget("nobody");
+	expect(data.read("service-names.json")).toContain('"tokenId": ""');
+	await desk.close();
+	data.close();
+});

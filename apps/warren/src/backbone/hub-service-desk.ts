@@ -103,16 +103,18 @@ export class HubServiceDesk implements Closeable {
 			if (this.#closed) return;
 			if (held.nodeId !== "" || held.tokenId === "") continue;
 			try {
-				await askBackbone(this.#deps.backbone.need(), "DELETE", `/admin/api/tokens/${held.tokenId}`);
+				const path = `/admin/api/tokens/${held.tokenId}`;
+				await askBackbone(this.#deps.backbone.need(), "DELETE", path).catch((fault: unknown) => {
+					if (!(fault instanceof WarrenError) || fault.code !== "unknown_token") throw fault;
+				});
+				this.#keep({ ...this.#names, [name]: { ...held, tokenId: "" } });
 			} catch (fault) {
-				if (!(fault instanceof WarrenError) || fault.code !== "unknown_token") {
-					const { clock, logger } = this.#deps;
-					logger.warn("a removed machine's service stays for now", { service: name, fault: messageOf(fault) });
-					if (!this.#closed) this.#retry = clock.after(retryMs, () => void this.#alone(() => this.#revokeOrRetry()));
-					return;
-				}
+				// The disk's as well: nobody waits for this.
+				const { clock, logger } = this.#deps;
+				logger.warn("a removed machine's service stays for now", { service: name, fault: messageOf(fault) });
+				if (!this.#closed) this.#retry = clock.after(retryMs, () => void this.#alone(() => this.#revokeOrRetry()));
+				return;
 			}
-			this.#keep({ ...this.#names, [name]: { ...held, tokenId: "" } });
 		}
 	}
 
