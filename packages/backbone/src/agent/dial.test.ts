@@ -52,29 +52,32 @@ it.each(["parked", "shared", "websocket", "http2"] as const)(
 	},
 );
 
-it("an HTTP/2 connection that answers nothing is not asked again", async () => {
+it("an HTTP/2 connection that answers nothing more is asked for nothing more; what runs on it goes on until the agent ends", async () => {
 	const sessions: ServerHttp2Session[] = [];
-	const asked: (() => void)[] = [];
+	let asked = 0;
+	const unanswered = Promise.withResolvers<void>();
 	const server = createServer()
 		.on("session", (session) => sessions.push(session))
 		.on("stream", (stream: ServerHttp2Stream) => {
 			stream.on("error", () => {});
-			if (sessions.length > 1) stream.respond({ ":status": 200 });
-			else asked.shift()?.();
+			if (++asked === 2) unanswered.resolve();
+			else stream.respond({ ":status": 200 });
 		});
 	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 	const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
 	const dialler = new Dialler({ url, tls: {}, transport: "http2" });
-	const heard = new Promise<void>((resolve) => asked.push(resolve));
+	const running = await dialler.dial({});
+	if (!running.ok) throw new Error(running.message);
 	vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-	const first = dialler.dial({});
-	await heard;
+	const late = dialler.dial({});
+	await unanswered.promise;
 	vi.advanceTimersByTime(dialLimits.timeoutMs);
 	vi.useRealTimers();
-	expect(await first).toMatchObject({ ok: false, status: null });
+	expect(await late).toMatchObject({ ok: false, status: null });
 	const next = await dialler.dial({});
-	expect([next.ok, sessions.length]).toEqual([true, 2]);
+	expect([next.ok, sessions.length, running.channel.destroyed]).toEqual([true, 2, false]);
+	const gone = sessions.map((session) => new Promise((resolve) => session.once("close", resolve)));
 	dialler.close();
-	for (const session of sessions) session.destroy();
+	await Promise.all(gone);
 	server.close();
 });

@@ -52,7 +52,10 @@ export const dialLimits = {
 /** Dials the backbone and parks one channel. Keeps one HTTP/2 session for all of its streams. */
 export class Dialler {
 	readonly #target: DialTarget;
+	/** Where the next stream is asked for. */
 	#session: ClientHttp2Session | null = null;
+	/** All that stand, those included that are asked for nothing more. */
+	readonly #sessions = new Set<ClientHttp2Session>();
 
 	constructor(target: DialTarget) {
 		this.#target = target;
@@ -82,7 +85,7 @@ export class Dialler {
 	}
 
 	close(): void {
-		this.#session?.destroy();
+		for (const session of this.#sessions) session.destroy();
 		this.#session = null;
 	}
 
@@ -201,7 +204,9 @@ export class Dialler {
 					settings: { initialWindowSize: dialLimits.windowBytes, enablePush: false },
 				});
 				made.on("error", () => {});
+				this.#sessions.add(made);
 				made.on("close", () => {
+					this.#sessions.delete(made);
 					if (this.#session === made) this.#session = null;
 				});
 				made.once("connect", () => made.setLocalWindowSize(dialLimits.windowBytes * 2));

@@ -102,7 +102,8 @@ export class TunnelLink implements LaneUser {
 	#toldAt = 0;
 	/** This side's END was said: the other one may not have read it yet, nor what was said before it. */
 	#endSaid = false;
-	#finishing = false;
+	/** Last PINGs whose PONGs are awaited; of a connection of its own: whether its end was said. */
+	#finishing = 0;
 
 	constructor(channel: Duplex | Lane, owner: LinkOwner, now: () => number) {
 		this.channel = channel;
@@ -230,7 +231,7 @@ export class TunnelLink implements LaneUser {
 	ping(): void {
 		if (this.#closed || this.pingedAt !== 0) return;
 		this.pingedAt = this.#now();
-		if (!this.#finishing) this.channel.write(encodeFrame(FrameType.ping, Buffer.alloc(8)));
+		if (this.#finishing === 0) this.channel.write(encodeFrame(FrameType.ping, Buffer.alloc(8)));
 	}
 
 	/**
@@ -239,7 +240,7 @@ export class TunnelLink implements LaneUser {
 	 */
 	tellAlive(): void {
 		// Where something waits to go out, the other side does not read either.
-		if (this.#closed || this.#finishing || !this.channel.isPaused() || this.channel.writableLength > 0) return;
+		if (this.#closed || this.#finishing > 0 || !this.channel.isPaused() || this.channel.writableLength > 0) return;
 		const now = this.#now();
 		if (now - this.#toldAt < aliveMs) return;
 		this.#toldAt = now;
@@ -277,9 +278,9 @@ export class TunnelLink implements LaneUser {
 
 	/** An idle link ends: what was said last goes out first, and is read. */
 	finish(reason: string): void {
-		if (this.#finishing) return;
+		if (this.#finishing > 0 && (this.lane === null || !this.#endSaid)) return;
 		if (!this.#endSaid) return this.close(reason);
-		this.#finishing = true;
+		this.#finishing += 1;
 		// The end of a lane leaves nothing of what waits to be read: its PONG says that nothing does.
 		if (this.lane !== null) this.channel.write(encodeFrame(FrameType.ping, lastPing));
 		else (this.channel as Duplex).end();
@@ -316,11 +317,15 @@ export class TunnelLink implements LaneUser {
 		switch (type) {
 			case FrameType.open:
 				return this.#opened(payload);
-			case FrameType.end:
+			case FrameType.end: {
 				if (!this.#remoteOpen) return;
 				this.#remoteOpen = false;
+				const wasEnded = !this.#localOpen;
 				this.user?.onEnd();
-				return this.#settle();
+				// Whoever ends its own direction at that has settled it.
+				if (wasEnded) this.#settle();
+				return;
+			}
 			case FrameType.reset: {
 				if (!this.#remoteOpen) return;
 				this.#remoteOpen = false;
@@ -335,13 +340,16 @@ export class TunnelLink implements LaneUser {
 				return this.#settle();
 			}
 			case FrameType.ping:
-				if (this.#finishing && this.lane === null) return;
+				if (this.#finishing > 0 && this.lane === null) return;
 				if (this.channel.write(encodeFrame(FrameType.pong, payload.subarray(0, 8)))) this.#waitingPongs = 0;
 				else if (++this.#waitingPongs > maxWaitingPongs) this.close("pings whose pongs nobody takes");
 				return;
 			case FrameType.pong:
 				this.pingedAt = 0;
-				if (this.#finishing && payload.equals(lastPing)) this.close("over");
+				if (this.#finishing === 0 || !payload.equals(lastPing)) return;
+				this.#finishing -= 1;
+				// A stream may have begun before the other side heard that none should: the link goes when that is over.
+				if (this.#finishing === 0 && this.isIdle) this.close("over");
 				return;
 			case FrameType.goAway:
 				this.retiring = true;
@@ -353,6 +361,8 @@ export class TunnelLink implements LaneUser {
 
 	#opened(payload: Buffer): void {
 		if (this.#owner.onOpen === undefined) return this.close("OPEN from an agent");
+		// Nothing could be answered; the end that was said breaks it over there.
+		if (this.#finishing > 0 && this.lane === null) return;
 		if (!this.isIdle) return this.close("OPEN on a link whose stream is not over");
 		const open = parseOpen(payload);
 		if (open === null) return this.close("OPEN that is none");
