@@ -4,8 +4,11 @@ import { systemClock } from "@warren/kernel";
 import { dialWebSocket } from "@warren/net";
 import { freePort, type StartedNode, startNode, tempFolder } from "@warren/testkit";
 import { Agent, request } from "undici";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { logPath } from "../supervisor/log-file.ts";
+
+// Several processes a test, which a busy machine starts one after another.
+vi.setConfig({ testTimeout: 180_000 });
 
 interface Role {
 	readonly name: string;

@@ -2,7 +2,10 @@ import { readFileSync, watch } from "node:fs";
 import { systemClock } from "@warren/kernel";
 import { dialWebSocket } from "@warren/net";
 import { type StartedNode, startNode } from "@warren/testkit";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+
+// Several processes a test, which a busy machine starts one after another.
+vi.setConfig({ testTimeout: 180_000 });
 
 interface Console {
 	readonly pid: number;
