@@ -179,7 +179,7 @@ describe("a request over HTTP/2", () => {
 		stream.end("hello");
 		expect((await answer(stream)).status).toBe(201);
 		const list = () => backbone.api("GET", "/admin/api/services/rpc/requests");
-		await expect.poll(async () => (await list()).json.requests.length, { timeout: 20_000 }).toBe(1);
+		await expect.poll(async () => (await list()).json.requests.length).toBe(1);
 		const listed = await list();
 		expect(listed.text).not.toContain("hush");
 		const [record] = listed.json.requests;
@@ -385,7 +385,7 @@ describe("limits over HTTP/2", () => {
 		const last = http2Limits.maxClientStreams * 2 + 1;
 		const refused = await raw.until(({ stream, type }) => type === frameTypes.reset && stream === last);
 		expect(refused?.payload.readUInt32BE(0)).toBe(constants.NGHTTP2_REFUSED_STREAM);
-		await expect.poll(() => running, { timeout: 20_000 }).toBe(http2Limits.maxClientStreams);
+		await expect.poll(() => running).toBe(http2Limits.maxClientStreams);
 	});
 
 	it("an unused connection ends; one with a stream does not", async () => {
