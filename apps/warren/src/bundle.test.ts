@@ -28,7 +28,7 @@ function checkout() {
 	};
 	changed("apps/warren/dist/.built-from", 60);
 	const runs = async () => {
-		const done = await run(process.execPath, [join(folder.path, "apps/warren/src/main.js")], { timeoutMs: 30_000 });
+		const done = await run(process.execPath, [join(folder.path, "apps/warren/src/main.js")], { timeoutMs: 60_000 });
 		return done.outcome === "exited" && done.code === 0 ? done.stdout.trim() : done;
 	};
 	return { ...folder, changed, runs, [Symbol.dispose]: () => folder[Symbol.dispose]() };

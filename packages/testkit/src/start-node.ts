@@ -59,7 +59,8 @@ export interface StartedNode extends AsyncDisposable {
 }
 
 const main = fileURLToPath(new URL("../../../apps/warren/src/main.js", import.meta.url));
-const readyTimeoutMs = 45_000;
+/** A watchdog, not a measure: a busy machine takes a minute to start a process. */
+const readyTimeoutMs = 90_000;
 
 /**
  * Starts `warren node`, or another command, with a data folder and a HOME of its own and waits for its one JSON line. At dispose the process,
@@ -166,7 +167,10 @@ export async function startNode(options: StartNodeOptions = {}): Promise<Started
 
 function firstLine(child: ChildProcess, exited: Promise<number | null>, log: () => string): Promise<string> {
 	return new Promise((resolve, reject) => {
-		const late = setTimeout(() => reject(new Error(`the node is not ready after 45 s:\n${log()}`)), readyTimeoutMs);
+		const late = setTimeout(
+			() => reject(new Error(`the node is not ready after ${readyTimeoutMs / 1000} s:\n${log()}`)),
+			readyTimeoutMs,
+		);
 		const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
 		lines.once("line", (line) => {
 			clearTimeout(late);

@@ -15,7 +15,8 @@ export interface StartedServer extends AsyncDisposable {
 }
 
 const main = fileURLToPath(new URL("../../../apps/warren/src/main.js", import.meta.url));
-const readyTimeoutMs = 45_000;
+/** A watchdog, not a measure: a busy machine takes a minute to start a process. */
+const readyTimeoutMs = 90_000;
 
 /**
  * Starts `warren ARGS --json` and waits for its line.
@@ -39,7 +40,10 @@ export async function startServer(
 		return exited;
 	};
 	const line = await new Promise<string>((resolve, reject) => {
-		const late = setTimeout(() => reject(new Error(`not ready after 45 s:\n${log}`)), readyTimeoutMs);
+		const late = setTimeout(
+			() => reject(new Error(`not ready after ${readyTimeoutMs / 1000} s:\n${log}`)),
+			readyTimeoutMs,
+		);
 		createInterface({ input: child.stdout }).once("line", (text) => {
 			clearTimeout(late);
 			resolve(text);

@@ -246,7 +246,7 @@ describe.each(["offload", "portable"] as const)("a device on the %s data plane",
 		// Nobody speaks but the keepalive, for longer than the NAT remembers.
 		const heard = (await b.status()).peers[0]?.receivedBytes ?? 0;
 		net.run(outside, "ping", "-q", "-c", "4", "-i", "1", "-W", "1", "127.0.0.1");
-		expect((await b.status()).peers[0]?.receivedBytes).toBeGreaterThan(heard);
+		await expect.poll(async () => (await b.status()).peers[0]?.receivedBytes).toBeGreaterThan(heard);
 		expect(net.ping(outside, "10.9.0.1")).toBe(3);
 	});
 
@@ -338,7 +338,8 @@ describe.each(["offload", "portable"] as const)("a device on the %s data plane",
 		});
 		a.process.kill("SIGKILL");
 		await gone;
-		await waitUntilGone(hosts[0]);
+		// `ip netns exec` replaces itself, so the child is the device; its interface goes with it.
+		await expect.poll(() => net.ip("-n", hosts[0], "-o", "link")).not.toContain("wg0");
 		const again = await net.device(hosts[0], {
 			privateKey: keyA,
 			dataPlane,
@@ -364,15 +365,6 @@ describe.each(["offload", "portable"] as const)("a device on the %s data plane",
 		expect(a.process.exitCode).toBe(0);
 		expect(readFileSync(file, "utf8")).toMatch(/^tai64n-floor \d{10} \d+\n$/);
 	});
-
-	/** `ip netns exec` replaces itself, so the child is the device; its interface goes with it. */
-	async function waitUntilGone(host: string): Promise<void> {
-		for (let tries = 0; tries < 500; tries++) {
-			if (!net.ip("-n", host, "-o", "link").includes("wg0")) return;
-			await new Promise((resolve) => setImmediate(resolve));
-		}
-		throw new Error("the interface outlived its process");
-	}
 
 	it("has addresses that a service can be bound to as soon as it is open", async () => {
 		const { hosts, a } = await pair();
@@ -401,12 +393,9 @@ describe.each(["offload", "portable"] as const)("a device on the %s data plane",
 	it("whose interface somebody removes says so in health, and does not spin", async () => {
 		const { hosts, a } = await pair();
 		net.ip("-n", hosts[0], "link", "del", "wg0");
-		let shown: readonly { code: string; title: string }[] = [];
-		// The poll that brings it comes with the event loop's next turns; a call is answered in one.
-		for (let tries = 0; tries < 200 && shown.length === 0; tries++) shown = await a.call("health");
-		expect(shown).toMatchObject([
-			{ code: "overlay-data-plane-dead", title: expect.stringMatching(/removed the interface wg0/) },
-		]);
+		await expect
+			.poll(() => a.call("health"))
+			.toMatchObject([{ code: "overlay-data-plane-dead", title: expect.stringMatching(/removed the interface wg0/) }]);
 		await expect(a.status()).rejects.toThrow(/removed the interface wg0/);
 		const usage = await a.call<{ user: number; system: number }>("cpuUsage");
 		net.run(hosts[0], "ping", "-q", "-c", "5", "-i", "0.1", "127.0.0.1");

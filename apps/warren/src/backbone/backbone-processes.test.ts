@@ -6,7 +6,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { commandEnvironment, RawClient, tempFolder } from "@warren/testkit";
+import { commandEnvironment, freePort, RawClient, tempFolder } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 const main = fileURLToPath(new URL("../main.js", import.meta.url));
@@ -114,8 +114,8 @@ describe("warren backbone and warren agent", () => {
 	it("what was acknowledged survives a kill -9 of the server, and agents come back by themselves", {
 		timeout: 120_000,
 	}, async () => {
-		const server = await startBackbone();
-		const port = server.ready["port"] as number;
+		const port = await freePort();
+		const server = await startBackbone(port);
 		const { token } = await api(server, "POST", "/admin/api/tokens", { service_name: "web" });
 		const { principal_id } = await api(server, "POST", "/principals", { name: "Ada", email: "a@b.c" });
 		await api(server, "POST", "/admin/api/grants", { principal_id, service: "web" });
@@ -158,7 +158,7 @@ describe("warren backbone and warren agent", () => {
 	}, async () => {
 		const server = await startBackbone();
 		const { token } = await api(server, "POST", "/admin/api/tokens", { service_name: "web" });
-		const first = await startService(0);
+		const first = await startService(await freePort());
 		await startAgent(server, token, first.port);
 		const answers: string[] = [];
 		await Promise.all(

@@ -33,11 +33,27 @@ afterEach(() => {
 
 async function warren(node: StartedNode, ...args: string[]) {
 	const result = await run(process.execPath, [main, "expose", "--data", node.data, "--json", ...args], {
-		timeoutMs: 30_000,
+		// Bounds a hang on a busy machine, and times nothing.
+		timeoutMs: 60_000,
 		env: commandEnvironment(node.home),
 	});
 	if (result.outcome !== "exited") throw new Error(result.message);
 	return result;
+}
+
+/** Exposes a port, and waits until its agent is online and it was seen whether anybody listens: each may take its time. */
+async function exposed(node: StartedNode, target: "up" | "down", name: string, ...args: string[]): Promise<any> {
+	const made = await warren(node, name, ...args);
+	expect([made.code, made.stderr]).toEqual([0, ""]);
+	let shown = JSON.parse(made.stdout);
+	await expect
+		.poll(async () => {
+			if (shown.state !== "online" || shown.target !== target)
+				shown = (await listed(node)).find((each) => each.name === name);
+			return [shown.state, shown.target];
+		}, patience)
+		.toEqual(["online", target]);
+	return shown;
 }
 
 async function startUp(backbonePort: number, env: Readonly<Record<string, string>> = {}): Promise<StartedNode> {
@@ -53,7 +69,7 @@ async function startUp(backbonePort: number, env: Readonly<Record<string, string
 }
 
 const listed = async (node: StartedNode) =>
-	JSON.parse((await warren(node)).stdout || '{"services":[]}').services as { name: string; state: string }[];
+	JSON.parse((await warren(node)).stdout || '{"services":[]}').services as { readonly name: string }[];
 
 /** Asks by the service's own name, trusting the warren's CA alone. */
 async function ask(
@@ -119,9 +135,7 @@ describe("warren expose", () => {
 		{
 			await using node = await startUp(port);
 			await expect.poll(async () => (await warren(node)).code, patience).toBe(0);
-			const exposed = await warren(node, "web", String(appPort));
-			expect(exposed.stderr).toBe("");
-			expect(JSON.parse(exposed.stdout)).toEqual({
+			expect(await exposed(node, "up", "web", String(appPort))).toEqual({
 				...{ name: "web", kind: "http", port: appPort, public: false, state: "online", reason: null, target: "up" },
 				overlay: {
 					uuid: expect.stringMatching(/^[0-9a-f-]{36}$/),
@@ -177,7 +191,7 @@ describe("warren expose", () => {
 		await using first = await startUp(port);
 		await expect.poll(async () => (await warren(first)).code, patience).toBe(0);
 		const invited = await run(process.execPath, [main, "invite", "--json", "--data", first.data], {
-			timeoutMs: 30_000,
+			timeoutMs: 60_000,
 			env: commandEnvironment(first.home),
 		});
 		if (invited.outcome !== "exited") throw new Error(invited.message);
@@ -187,8 +201,8 @@ describe("warren expose", () => {
 			name: "attic",
 			env: { WARREN_SIDECAR_PORT: "0", WARREN_JOIN_CODE: code },
 		});
-		const exposed = JSON.parse((await warren(second, "web", String(appPort), "--public")).stdout);
-		expect(exposed).toMatchObject({ state: "online", target: "up", url: `https://web.localhost:${port}` });
+		const shown = await exposed(second, "up", "web", String(appPort), "--public");
+		expect(shown.url).toBe(`https://web.localhost:${port}`);
 		await expect.poll(() => ask(first, port), patience).toEqual({ status: 200, text: "hello nobody" });
 
 		// Of one machine at a time: the other is told so, until the name is given back.
@@ -198,12 +212,12 @@ describe("warren expose", () => {
 		});
 		expect((await warren(second, "web", "--off")).code).toBe(0);
 		expect((await ask(first, port)).status).toBe(503);
-		const moved = JSON.parse((await warren(first, "web", String(appPort), "--public")).stdout);
-		expect([moved.state, moved.overlay]).toEqual(["online", exposed.overlay]);
+		const moved = await exposed(first, "up", "web", String(appPort), "--public");
+		expect(moved.overlay).toEqual(shown.overlay);
 		expect(await warren(second, "web", String(appPort))).toMatchObject({ code: 1, stdout: "" });
 
-		const tcp = JSON.parse((await warren(second, "raw", String(appPort), "--tcp", "--public")).stdout);
-		expect(tcp).toMatchObject({ kind: "tcp", state: "online" });
+		const tcp = await exposed(second, "up", "raw", String(appPort), "--tcp", "--public");
+		expect(tcp.kind).toBe("tcp");
 		const direct = await fetch(`http://127.0.0.1:${new URL(tcp.url).port}/`);
 		expect([direct.status, await direct.text()]).toEqual([200, "hello nobody"]);
 		expect(await warren(second, "raw", String(appPort))).toMatchObject({
@@ -211,8 +225,7 @@ describe("warren expose", () => {
 			stderr: expect.stringContaining("kind tcp"),
 		});
 
-		const silent = JSON.parse((await warren(second, "later", String(await freePort()))).stdout);
-		expect(silent).toMatchObject({ state: "online", target: "down" });
+		await exposed(second, "down", "later", String(await freePort()));
 		for (const [name, why] of [
 			["machine-x", "machines are called so"],
 			["node", "this node's own"],
@@ -236,13 +249,13 @@ describe("warren expose", () => {
 		rpc.listen(0, "127.0.0.1");
 		try {
 			const unused = await freePort();
-			const early = JSON.parse((await warren(node, "game", String(unused), "--udp", "--public")).stdout);
-			expect(early).toMatchObject({ kind: "udp", state: "online", target: "down", overlay: null });
+			const early = await exposed(node, "down", "game", String(unused), "--udp", "--public");
+			expect(early).toMatchObject({ kind: "udp", overlay: null });
 			echo.bind(0, "127.0.0.1");
 			await once(echo, "listening");
 			const local = String(echo.address().port);
-			const open = JSON.parse((await warren(node, "game", local, "--udp", "--public")).stdout);
-			expect(open).toMatchObject({ state: "online", target: "up", url: early.url });
+			const open = await exposed(node, "up", "game", local, "--udp", "--public");
+			expect(open.url).toBe(early.url);
 			const everybody = new URL(open.url);
 			expect(everybody.protocol).toBe("udp:");
 			for (const size of [1, 1400, 60_000]) expect(await sentBack(Number(everybody.port), size)).toBe(size);
@@ -254,8 +267,8 @@ describe("warren expose", () => {
 				body: { name: "Ada", email: "a@b.c" },
 			});
 			const { principal_id: principal, credential } = JSON.parse(made.text) as Record<string, string>;
-			const closed = JSON.parse((await warren(node, "game", local, "--udp", "--grant", principal as string)).stdout);
-			expect(closed).toMatchObject({ public: false, state: "online", url: "udp://game" });
+			const closed = await exposed(node, "up", "game", local, "--udp", "--grant", principal as string);
+			expect(closed).toMatchObject({ public: false, url: "udp://game" });
 			const ca = `${folder.path}/ca.crt`;
 			writeFileSync(ca, node.ca);
 			await using forward = await startServer(["forward", "game", "0", "--ca", ca], {
@@ -264,8 +277,8 @@ describe("warren expose", () => {
 			expect(await sentBack(forward.ready["port"] as number, 1400)).toBe(1400);
 
 			const { port: rpcPort } = rpc.address() as AddressInfo;
-			const spoken = JSON.parse((await warren(node, "rpc", String(rpcPort), "--h2", "--public")).stdout);
-			expect(spoken).toMatchObject({ kind: "h2", state: "online", target: "up" });
+			const spoken = await exposed(node, "up", "rpc", String(rpcPort), "--h2", "--public");
+			expect(spoken.kind).toBe("h2");
 			// The certificate names it a moment later.
 			await expect.poll(() => overHttp2(node, spoken.url), patience).toBe(200);
 

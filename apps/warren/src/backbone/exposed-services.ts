@@ -1,5 +1,3 @@
-import { createSocket } from "node:dgram";
-import { connect } from "node:net";
 import { type Clock, type Closeable, defineErrors, WarrenError } from "@warren/kernel";
 import { appPort, appUla, overlayDomain } from "@warren/overlay";
 import { z } from "zod";
@@ -7,6 +5,7 @@ import type { RoleDeps } from "../cli/run-role.ts";
 import type { AgentServiceConfig } from "../config/backbone-config.ts";
 import type { DataFolder } from "../config/data-folder.ts";
 import { type AgentRole, openAgents } from "./agent-role.ts";
+import { listensLocally } from "./local-port.ts";
 import {
 	type ExposedKind,
 	type ServiceDesk,
@@ -21,8 +20,6 @@ export const exposeLimits = {
 	maxServices: 100,
 	/** How long a call waits for its agent, ms; it goes on trying after that. */
 	onlineMs: 5_000,
-	/** How long a local port may take to accept a connection. */
-	targetMs: 1_000,
 } as const;
 
 const fileName = "exposed.json";
@@ -107,7 +104,7 @@ export class ExposedServices implements Closeable {
 		return Promise.all(
 			this.#list.map(async (each) => ({
 				...this.#shown(each),
-				target: (await listens(each)) ? "up" : "down",
+				target: (await listensLocally(each.kind, each.port)) ? "up" : "down",
 			})),
 		);
 	}
@@ -237,31 +234,4 @@ function agentOf(exposed: Exposed, { url, ca }: ServicePlace): AgentServiceConfi
 		name: "expose",
 		proxyProtocol: false,
 	};
-}
-
-function listens({ kind, port }: Exposed): Promise<boolean> {
-	return kind === "udp" ? isTakenByUdp(port) : takesConnections(port);
-}
-
-/** Datagrams have no handshake to ask with: whoever listens has the port, which nobody else gets then. */
-function isTakenByUdp(port: number): Promise<boolean> {
-	return new Promise((resolve) => {
-		const socket = createSocket("udp4");
-		const settle = (answer: boolean) => socket.close(() => resolve(answer));
-		socket.once("error", () => settle(true));
-		socket.bind({ port, address: "127.0.0.1", exclusive: true }, () => settle(false));
-	});
-}
-
-function takesConnections(port: number): Promise<boolean> {
-	return new Promise((resolve) => {
-		const socket = connect({ host: "127.0.0.1", port, timeout: exposeLimits.targetMs });
-		const settle = (answer: boolean) => {
-			socket.destroy();
-			resolve(answer);
-		};
-		socket.once("connect", () => settle(true));
-		socket.once("error", () => settle(false));
-		socket.once("timeout", () => settle(false));
-	});
 }

@@ -9,7 +9,10 @@ import { formatJoinCode, joinFingerprint } from "@warren/accounts";
 import { type Clock, newSecret, systemClock, systemRandom } from "@warren/kernel";
 import { Authority, run } from "@warren/net";
 import { commandEnvironment, freePort, hostilePeer, startNode, tempFolder } from "@warren/testkit";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+
+// Several processes a test, which a busy machine starts one after another.
+vi.setConfig({ testTimeout: 180_000 });
 
 /** What a new user gets wrong, and what the commands say: what happened, with the value, then what to do. */
 const main = fileURLToPath(new URL("../main.js", import.meta.url));
@@ -108,9 +111,7 @@ describe("joining", () => {
 		server.close();
 	});
 
-	it("with a code as an argument, or on standard input", {
-		timeout: 120_000,
-	}, async () => {
+	it("with a code as an argument, or on standard input", async () => {
 		await using first = await startNode({ command: ["up"], env: alone });
 		using folder = tempFolder("joined");
 		const invite = async () => {
@@ -125,7 +126,7 @@ describe("joining", () => {
 		expectTold(await join("shed", [], "\n"), /[Nn]o join code/, /warren invite/);
 	});
 
-	it("with a code that was used", { timeout: 120_000 }, async () => {
+	it("with a code that was used", async () => {
 		await using first = await startNode({ command: ["up"], env: alone });
 		const invited = await warren(["invite", "--json", "--data", first.data]);
 		const { code } = JSON.parse(invited.stdout) as { code: string };
@@ -139,7 +140,7 @@ describe("joining", () => {
 		expectTold(twice, /belongs to a warren already/, /--data DIR/);
 	});
 
-	it("with a code whose ten minutes are over", { timeout: 120_000 }, async () => {
+	it("with a code whose ten minutes are over", async () => {
 		await using first = await startNode({ command: ["up"], env: alone });
 		const { code } = JSON.parse((await warren(["invite", "--json", "--data", first.data])).stdout) as { code: string };
 		const tables = new DatabaseSync(`${first.data}/hub.db`, { timeout: 10_000 });
@@ -148,7 +149,7 @@ describe("joining", () => {
 		expectTold(await join(first.origin, code), /good for ten minutes, and ended/, /new code/);
 	});
 
-	it("onto a full disk, which leaves the code good for the next try", { timeout: 120_000 }, async (context) => {
+	it("onto a full disk, which leaves the code good for the next try", async (context) => {
 		using folder = tempFolder("full");
 		const mount = onDiskOf("40k", folder.path);
 		context.skip(!canMount(mount), "a disk of its own needs root and unshare");
@@ -165,7 +166,7 @@ describe("joining", () => {
 		expect(await warren([...args, "--data", elsewhere.path], env)).toMatchObject({ code: 0 });
 	});
 
-	it("at an older machine, which takes nobody in, and at one that is no Warren", { timeout: 120_000 }, async () => {
+	it("at an older machine, which takes nobody in, and at one that is no Warren", async () => {
 		for (const [status, type, body] of [
 			[404, "application/json", '{"error":"not_found","message":"There is nothing here."}'],
 			[200, "text/html", "<h1>It works</h1>"],
@@ -185,7 +186,7 @@ describe("joining", () => {
 		}
 	});
 
-	it("at a machine of another warren", { timeout: 120_000 }, async () => {
+	it("at a machine of another warren", async () => {
 		await using other = await startNode({ command: ["up"], env: alone });
 		expectTold(await join(other.origin), /is not of the warren that this code is for/, /warren invite/);
 	});
@@ -245,7 +246,7 @@ describe("starting", () => {
 		expectTold(result, /disk|full|cannot be written/i, /[Ff]ree disk space|free disk space/);
 	});
 
-	it("on a port that another program has", { timeout: 120_000 }, async () => {
+	it("on a port that another program has", async () => {
 		const taken = createHttpServer();
 		await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
 		const port = String((taken.address() as AddressInfo).port);
@@ -262,7 +263,7 @@ describe("starting", () => {
 			/(may not be used|cannot be written|cannot be used)/,
 			/permissions/,
 		],
-	] as const)("as a user who may not: %s", { timeout: 120_000 }, async ([_title, args, happened, fix], context) => {
+	] as const)("as a user who may not: %s", async ([_title, args, happened, fix], context) => {
 		using folder = tempFolder("theirs");
 		const nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
 		const can = spawnSync(nobody[0] as string, [...nobody.slice(1), process.execPath, main, "--version"]).status === 0;

@@ -2,8 +2,11 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "n
 import { fileURLToPath } from "node:url";
 import { run } from "@warren/net";
 import { commandEnvironment, startNode, tempFolder } from "@warren/testkit";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { DataFolder } from "../config/data-folder.ts";
+
+// Several processes a test, which a busy machine starts one after another.
+vi.setConfig({ testTimeout: 180_000 });
 
 const main = fileURLToPath(new URL("../main.js", import.meta.url));
 
@@ -172,7 +175,7 @@ describe("warren completion", () => {
 		const script = (await warren(["completion", "bash"])).stdout;
 		const complete = async (...words: string[]) => {
 			const asked = `${script}\nCOMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")})\nCOMP_CWORD=${words.length - 1}\n_warren\necho "\${COMPREPLY[@]}"`;
-			const result = await run("bash", ["-c", asked], { timeoutMs: 10_000 });
+			const result = await run("bash", ["-c", asked], { timeoutMs: 60_000 });
 			return result.outcome === "exited" ? result.stdout.trim().split(" ") : [];
 		};
 		expect(await complete("warren", "stat")).toEqual(["status"]);

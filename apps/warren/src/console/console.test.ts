@@ -163,7 +163,8 @@ describe("activity, asked of the node", () => {
 		const mesh = { meshId: "attic", secret: "correct horse battery", name: "Attic" };
 		const registered = await fetch(`http://localhost:${port}/register`, { method: "POST", body: JSON.stringify(mesh) });
 		expect(registered.status).toBe(200);
-		expect((await ask("POST", "/api/backbone/tokens", { service_name: "kettle" })).status).toBe(200);
+		const kettle = await ask("POST", "/api/backbone/tokens", { service_name: "kettle" });
+		expect(kettle.status).toBe(200);
 		// Written once they were answered: the four logs are four files.
 		await vi.waitFor(async () => {
 			const { records, silent } = await read();
@@ -176,6 +177,8 @@ describe("activity, asked of the node", () => {
 				"gateway gateway.register",
 			])
 				expect(told).toContain(each);
+			// The last of them, and not only an earlier one: the pages below hold still.
+			expect(records.map(({ target }) => target)).toContain(kettle.body["id"]);
 			const times = records.map(({ at }) => at);
 			expect(times).toEqual([...times].sort((a, b) => b - a));
 		}, patience);

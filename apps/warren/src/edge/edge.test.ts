@@ -2,10 +2,13 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { systemClock } from "@warren/kernel";
 import { dialWebSocket } from "@warren/net";
-import { type StartedNode, startNode, tempFolder } from "@warren/testkit";
+import { freePort, type StartedNode, startNode, tempFolder } from "@warren/testkit";
 import { Agent, request } from "undici";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { logPath } from "../supervisor/log-file.ts";
+
+// Several processes a test, which a busy machine starts one after another.
+vi.setConfig({ testTimeout: 180_000 });
 
 interface Role {
 	readonly name: string;
@@ -54,9 +57,11 @@ const roleOf = (status: Status, name: string) => status.roles.find((role) => rol
 describe("the edge process of a machine", () => {
 	it("serves the coordinator with the warren's certificates and the owner's policy, and comes back when it is killed", async () => {
 		await using node = await startNode({ command: ["up"], env: edge });
-		const status = await statusWhere(node, (each) => roleOf(each, "coordinator")?.state === "running");
-		expect(roleOf(status, "gateway")).toMatchObject({ state: "running" });
-		expect(roleOf(status, "backbone")).toMatchObject({ state: "running", port: expect.any(Number) });
+		// One after another.
+		const status = await statusWhere(node, (each) =>
+			["coordinator", "backbone", "gateway"].every((name) => roleOf(each, name)?.state === "running"),
+		);
+		expect(roleOf(status, "backbone")).toMatchObject({ port: expect.any(Number) });
 		const { pid } = roleOf(status, "coordinator") as Role;
 		expect(JSON.parse(readFileSync(`${node.data}/edge/policy.json`, "utf8"))).toMatchObject({
 			acls: [{ action: "accept", src: ["tag:machine"], dst: ["tag:machine"] }],
@@ -71,8 +76,9 @@ describe("the edge process of a machine", () => {
 
 	it("shows the backbone's admin token once, on the terminal and never in the log, also when its port was taken first", async () => {
 		const holder = createServer();
-		await new Promise<void>((resolve) => holder.listen(0, "127.0.0.1", resolve));
-		const { port } = holder.address() as { port: number };
+		// Between its release and the next try nobody else is given it.
+		const port = await freePort();
+		await new Promise<void>((resolve) => holder.listen(port, "127.0.0.1", resolve));
 		using home = tempFolder("edge");
 		const start = () =>
 			startNode({ command: ["up"], home: home.path, env: { ...edge, WARREN_BACKBONE_PORT: String(port) } });

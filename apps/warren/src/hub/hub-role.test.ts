@@ -120,7 +120,10 @@ async function opened(port: number, path: string, token: string): Promise<number
 	);
 	await client.until(/^HTTP\/1.1 101[^]*?\r\n\r\n/);
 	client.send(Buffer.from([0x89, 0x80, 0, 0, 0, 0]));
-	const frames = (await client.until(/\r\n\r\n[^]*(\x8a\x00|\x88.[^]{2})/)).split("\r\n\r\n").slice(1).join("");
+	const frames = (await client.until(/\r\n\r\n[^]*(\x8a\x00|\x88.[^]{2}\{"error")/))
+		.split("\r\n\r\n")
+		.slice(1)
+		.join("");
 	const closed = /\x88.([^])([^])\{"error"/s.exec(frames);
 	return closed === null ? "open" : ((closed[1] as string).charCodeAt(0) << 8) | (closed[2] as string).charCodeAt(0);
 }

@@ -12,6 +12,12 @@ beforeEach(async () => {
 });
 afterEach(() => backbone[Symbol.asyncDispose]());
 
+/** Anew, with time that stands: what is counted by the second is not paid off while the test is slow. */
+async function stopTime(): Promise<void> {
+	await backbone[Symbol.asyncDispose]();
+	backbone = await TestBackbone.open({}, undefined, { clock: new VirtualClock() });
+}
+
 const register = (from: TestBackbone, body: object = { name: "Ada", email: "ada@example.com" }) =>
 	from.api("POST", "/principals", { admin: false, body });
 
@@ -250,6 +256,7 @@ describe("the admin API", () => {
 	});
 
 	it("a limit so small that no client could wait for it is refused", async () => {
+		await stopTime();
 		await backbone.token("web");
 		const limits = (settings: object) => backbone.api("PATCH", "/admin/api/services/web", { body: { settings } });
 		expect((await limits({ requests_per_second: 1e-300 })).status).toBe(400);
@@ -257,7 +264,7 @@ describe("the admin API", () => {
 		expect((await limits({ requests_per_second: 0.001 })).status).toBe(200);
 		const ask = () => backbone.raw("GET / HTTP/1.1\r\nHost: web.mos.test\r\nConnection: close\r\n\r\n");
 		await ask();
-		expect(await ask()).toMatch(/ 429 [\s\S]*\r\nRetry-After: (999|1000)\r\n/);
+		expect(await ask()).toMatch(/ 429 [\s\S]*\r\nRetry-After: 1000\r\n/);
 	});
 
 	it("a limit of bandwidth holds an answer back", async () => {
@@ -304,6 +311,7 @@ describe("the admin API", () => {
 	});
 
 	it("limits of one principal hold that one back, and nobody else", async () => {
+		await stopTime();
 		const { port } = await backbone.http((_request, response) => response.end("ok"));
 		await backbone.agent("web", port);
 		const [ada, bob] = [await backbone.principal("web"), await backbone.principal("web")];

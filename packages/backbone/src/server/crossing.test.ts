@@ -542,7 +542,7 @@ describe("P2: a client of HTTP/2 at a service that speaks HTTP/1.1", () => {
 		);
 		for (const name of ["web", "rpc"]) {
 			const list = async () => (await backbone.api("GET", `/admin/api/services/${name}/requests`)).json.requests;
-			await expect.poll(async () => (await list()).length, { timeout: 20_000 }).toBe(1);
+			await expect.poll(async () => (await list()).length).toBe(1);
 			expect((await list())[0]).toMatchObject({ method: "POST", status: 200, request_bytes: 5 });
 		}
 		const dead = await backbone.tcp((socket) => socket.destroy());

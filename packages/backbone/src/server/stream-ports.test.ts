@@ -10,12 +10,12 @@ import { streamLimits } from "./stream-ports.ts";
 
 it("a service's port that somebody else has when the server starts is said, and taken once it is free", async () => {
 	await using state = await SharedState.open();
-	let port = 0;
+	const port = await freePort();
 	{
-		await using before = await TestBackbone.open({}, state);
+		await using before = await TestBackbone.open({ streamPorts: [port, port] }, state);
 		await before.token("db", "tcp");
 		const { json } = await before.api("GET", "/admin/api/services");
-		port = (json as { services: { port: number }[] }).services[0]?.port ?? 0;
+		expect(json.services).toMatchObject([{ port }]);
 	}
 	await using stranger = createServer((socket) => socket.end("a stranger"));
 	await once(stranger.listen(port, "127.0.0.1"), "listening");
@@ -44,11 +44,11 @@ it("a service's port that somebody else has when the server starts is said, and 
 
 it("a UDP port that somebody else has leaves no socket behind, however often it is tried", async () => {
 	await using state = await SharedState.open();
-	let port = 0;
+	const port = await freePort();
 	{
-		await using before = await TestBackbone.open({}, state);
+		await using before = await TestBackbone.open({ streamPorts: [port, port] }, state);
 		await before.token("dns", "udp");
-		port = (await before.api("GET", "/admin/api/services")).json.services[0].port;
+		expect((await before.api("GET", "/admin/api/services")).json.services).toMatchObject([{ port }]);
 	}
 	const stranger = createSocket("udp4").bind(port, "127.0.0.1");
 	await once(stranger, "listening");

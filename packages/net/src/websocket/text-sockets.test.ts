@@ -244,6 +244,6 @@ describe("many text sockets", () => {
 		await clock.advance(30_000);
 		await until(() => closes.length === 1);
 		expect(sockets.size).toBe(1);
-		expect(mute.seen).toContain("\x89\x00");
+		expect(await mute.closed()).toContain("\x89\x00");
 	});
 });

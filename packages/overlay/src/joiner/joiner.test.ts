@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmdirSync, statSync, w
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { silentLogger, systemClock, systemRandom } from "@warren/kernel";
-import { tempFolder } from "@warren/testkit";
+import { freePort, tempFolder } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 import { appUla, keyBytes } from "../addresses.ts";
 import {
@@ -314,7 +314,7 @@ describe("a joiner", () => {
 
 	it("J4 a coordinator that is restarted finds its peers again, with their addresses", async () => {
 		using folder = tempFolder("joiner");
-		const first = await startCoordinator();
+		const first = await startCoordinator({ port: await freePort() });
 		await using a = await join_(folder.file("a"), [first.url]);
 		await using b = await join_(folder.file("b"), [first.url]);
 		const before = [a.joiner.ula, b.joiner.ula];

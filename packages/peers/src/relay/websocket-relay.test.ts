@@ -173,7 +173,7 @@ describe("a relayed WebSocket", () => {
 		expect(node.listener.disconnect(({ kind }) => kind === "device", closeCodes.signIn, "")).toBe(1);
 		expect((await signedOut).code).toBe(1006);
 		await peer.idle();
-		expect(node.listener.webSocketCount).toBe(0);
+		await expect.poll(() => node.listener.webSocketCount).toBe(0);
 	});
 });
 

@@ -1,19 +1,19 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { silentLogger, systemClock } from "@warren/kernel";
-import { VirtualClock } from "@warren/testkit";
+import { freePort, VirtualClock } from "@warren/testkit";
 import { describe, expect, it, vi } from "vitest";
 import { AgentRelay, relayLimits } from "./agent-relay.ts";
 import { HubSession } from "./hub-session.ts";
 
 /** A hub that answers as it is told, on loopback. */
-async function fakeHub(answer: (incoming: IncomingMessage, outgoing: ServerResponse, body: string) => void) {
+async function fakeHub(answer: (incoming: IncomingMessage, outgoing: ServerResponse, body: string) => void, port = 0) {
 	const server: Server = createServer((incoming, outgoing) => {
 		let body = "";
 		incoming.on("data", (chunk) => (body += String(chunk)));
 		incoming.once("end", () => answer(incoming, outgoing, body));
 	});
-	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+	await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
 	const stop = () =>
 		new Promise<void>((resolve) => {
 			server.close(() => resolve());
@@ -77,7 +77,9 @@ describe("the agent's relay", () => {
 	});
 
 	it("Hub down with OpenCode running: 503 with Retry-After, and on when it is back", async () => {
-		const hub = await fakeHub((_incoming, outgoing) => outgoing.end("{}"));
+		const port = await freePort();
+		const serve = () => fakeHub((_incoming, outgoing) => outgoing.end("{}"), port);
+		const hub = await serve();
 		await using given = await openRelay(hub.url, new HubSession(systemClock, "s"));
 		expect((await given.ask()).status).toBe(200);
 		await hub.stop();
@@ -86,14 +88,8 @@ describe("the agent's relay", () => {
 		expect(await away.json()).toMatchObject({ error: "hub_away" });
 		await given.ask("/tools/w/notes_list");
 		expect(given.tool, "local tools go on").toHaveBeenCalledWith("w", "notes_list", { model: "m" });
-		const port = Number(new URL(hub.url).port);
-		const back = createServer((_incoming, outgoing) => outgoing.end("{}"));
-		await new Promise<void>((resolve) => back.listen(port, "127.0.0.1", resolve));
+		await using _back = await serve();
 		expect((await given.ask()).status).toBe(200);
-		await new Promise<void>((resolve) => {
-			back.close(() => resolve());
-			back.closeAllConnections();
-		});
 	});
 
 	it("Session token expires while OpenCode is running: the call waits for a fresh one, and is sent again with it", async () => {

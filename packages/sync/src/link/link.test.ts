@@ -1,5 +1,5 @@
 import { silentLogger, systemClock, systemRandom, type UserId } from "@warren/kernel";
-import { tempFolder } from "@warren/testkit";
+import { freePort, tempFolder } from "@warren/testkit";
 import { describe, expect, it } from "vitest";
 import { stockClient, when, whenPresent } from "../provider.testing.ts";
 import { openTestHub, type TestHub } from "../relay.testing.ts";
@@ -106,8 +106,8 @@ describe("a sidecar's link to the hub", () => {
 
 	it("waits while the hub is away, local work going on, and comes back with it", async () => {
 		using hubData = tempFolder("hub");
-		const first = await openTestHub({ folder: hubData.path });
-		const { port } = first.listener;
+		const port = await freePort();
+		const first = await openTestHub({ folder: hubData.path, port });
 		await using sidecar = await openTestHub();
 		await using linked = link(sidecar, first.url, "notes");
 		await linked.reaches((state) => state.at === "linked");

@@ -79,7 +79,7 @@ describe("many documents on one socket (S19)", () => {
 		mux.ws.send(encodeMuxClose(2));
 		stock.doc.getText("t").insert(0, "back ");
 		await mux.until(() => mux.on(1).filter((type) => type === "update").length >= 2);
-		expect(hub.relay.sockets).toBe(2);
+		await expect.poll(() => hub.relay.sockets).toBe(2);
 	});
 
 	it("refuse one alone, and close together for what is malformed", async () => {

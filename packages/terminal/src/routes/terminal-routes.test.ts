@@ -4,7 +4,7 @@ import { request } from "node:http";
 import { tempFolder } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { installLine } from "../conditions.ts";
-import { TestNode } from "../terminal.testing.ts";
+import { MovableClock, TestNode } from "../terminal.testing.ts";
 import { tmuxInstalled, until } from "../tmux/tmux.testing.ts";
 import { terminalRoutes } from "./terminal-routes.ts";
 
@@ -66,7 +66,11 @@ describe.skipIf(!tmuxInstalled)("the API on a real tmux (skipped where tmux is n
 		expect(created.status).toBe(201);
 		const { id } = created.body;
 		expect(id).toMatch(/^warren\.\d+$/);
-		await until(async () => (await node.call("GET", `/api/sessions/${id}`)).body.lastLine === "last line");
+		// The line is there before the shell has become `cat`.
+		await until(async () => {
+			const { lastLine, command } = (await node.call("GET", `/api/sessions/${id}`)).body;
+			return lastLine === "last line" && command === "cat";
+		});
 		const { body } = await node.call("GET", "/api/sessions");
 		expect(body.condition).toBeUndefined();
 		expect(body.sessions).toMatchObject([
@@ -197,6 +201,7 @@ describe.skipIf(!tmuxInstalled)("the API on a real tmux (skipped where tmux is n
 			tmux("new-session", "-d", "-s", "mine.with:dots", "exec cat");
 			await heard;
 			await node.session("ours");
+			await until(async () => (await node.call("GET", "/api/sessions/default.0")).body.command === "cat");
 			const { sessions } = (await node.call("GET", "/api/sessions")).body;
 			expect(sessions).toMatchObject([
 				{ name: "ours", socket: "warren", own: true },
@@ -324,14 +329,18 @@ describe.skipIf(!tmuxInstalled)("the API on a real tmux (skipped where tmux is n
 		});
 
 		test("that run out close what they show, 4408, and nobody else's", async () => {
+			await node.close();
+			const clock = new MovableClock();
+			node = await TestNode.open({}, clock);
 			const id = await node.session("a");
 			const { createdUnix } = (await node.call("GET", `/api/sessions/${id}`)).body;
-			// The API's shortest is a minute: this one is past the door already.
-			const { token } = await node.service.shares.create(id, createdUnix, 1_500);
+			const lifetimeMs = 60_000;
+			const { token } = await node.service.shares.create(id, createdUnix, lifetimeMs);
 			const writer = node.terminal(id);
 			const reader = node.terminal(id, { token });
 			expect((await reader.notice("welcome")).welcome).toMatchObject({ readOnly: true });
 			await writer.live();
+			clock.move(lifetimeMs);
 			expect((await reader.notice("stopped")).reason).toMatchObject({ kind: "refused", code: 4408 });
 			expect((await node.call("GET", "/api/shares")).body).toEqual({ shares: [] });
 			const late = node.terminal(id, { token });

@@ -1,9 +1,10 @@
 import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { silentLogger, systemClock, systemRandom } from "@warren/kernel";
 import { tempFolder } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { tmuxEnvironment } from "./environment.ts";
-import type { TmuxEvent } from "./snapshot-changes.ts";
+import { longCommandMs, type TmuxEvent } from "./snapshot-changes.ts";
 import { ownSocket } from "./socket.ts";
 import { SocketWatch } from "./socket-watch.ts";
 import { tmuxInstalled, until } from "./tmux.testing.ts";
@@ -35,21 +36,35 @@ describe.skipIf(!tmuxInstalled)("events of a real tmux (skipped where tmux is no
 
 	test("a long command that gives the shell back is told, with how long it ran", async () => {
 		watch.close();
-		// Ten times as fast, so that a second of sleep is a long command.
-		const hasty = { ...systemClock, monotonic: () => systemClock.monotonic() * 10 };
-		watch = new SocketWatch(server, { clock: hasty, random: systemRandom, logger: silentLogger }, (event) =>
+		let passedMs = 0;
+		const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + passedMs };
+		watch = new SocketWatch(server, { clock, random: systemRandom, logger: silentLogger }, (event) =>
 			events.push(event),
 		);
 		const session = await server.createSession({ name: "a", cwd: "/" });
 		watch.wake();
 		await until(() => watch.snapshot?.size === 1);
+		const cord = cordOf("cord");
 		const tmux = (...args: string[]) => execFileSync("tmux", ["-S", folder.file("s"), ...args]);
-		tmux("send-keys", "-t", `${session}:`, "sleep 2.5", "Enter");
+		tmux("send-keys", "-t", `${session}:`, `cat ${cord}`, "Enter");
+		const commands = () =>
+			[...(watch.snapshot?.values() ?? [])].flatMap(({ windows }) =>
+				[...windows.values()].flatMap(({ panes }) => [...panes.values()].map(({ command }) => command)),
+			);
+		await until(() => commands().includes("cat"));
+		passedMs = longCommandMs;
+		writeFileSync(cord, "over\n");
 		await until(() => events.some((each) => each.type === "command-finished"));
 		const finished = events.find((each) => each.type === "command-finished");
-		expect(finished).toMatchObject({ session, command: "sleep" });
-		expect(finished?.durationMs).toBeGreaterThan(10_000);
+		expect(finished).toMatchObject({ session, command: "cat" });
+		expect(finished?.durationMs).toBeGreaterThanOrEqual(longCommandMs);
 	});
+
+	/** A program that reads it waits until the test writes. */
+	function cordOf(name: string): string {
+		execFileSync("mkfifo", [folder.file(name)]);
+		return folder.file(name);
+	}
 
 	const seen = (expected: TmuxEvent) => () => events.some((each) => JSON.stringify(each) === JSON.stringify(expected));
 
@@ -63,11 +78,15 @@ describe.skipIf(!tmuxInstalled)("events of a real tmux (skipped where tmux is no
 		await until(seen({ type: "sessions" }));
 		await server.renameSession(first, "uno: no");
 		await until(() => events.some((each) => each.type === "renamed"));
-		const second = await server.createSession({ name: "two", cwd: "/", command: "sleep 1; printf '\\a'; cat" });
+		// A bell that rings before anybody has seen its session is no news.
+		const cord = cordOf("cord");
+		const command = `read line < ${cord}; printf '\\a'; cat`;
+		const second = await server.createSession({ name: "two", cwd: "/", command });
 		await until(() => watch.snapshot?.size === 2);
 		const window = await server.createWindow(second, {});
 		await until(seen({ type: "windows", session: second }));
 		const [ringing] = await server.windows(second);
+		writeFileSync(cord, "ring\n");
 		await until(seen({ type: "bell", session: second, window: ringing?.number ?? "@0" }));
 		expect(window).not.toBe(ringing?.number);
 		events.length = 0;

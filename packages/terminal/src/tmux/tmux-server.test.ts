@@ -36,7 +36,7 @@ describe.skipIf(!tmuxInstalled)("tmux, for real (skipped where tmux is not insta
 	test("sessions are created, listed, renamed, ended", async () => {
 		const number = await create("wörk one");
 		expect(await server.sessions()).toMatchObject([{ number, name: "wörk one", windows: 1, attached: 0, bell: false }]);
-		expect((await server.session(number)).cwd).toBe(folder.path);
+		await until(async () => (await server.session(number)).cwd === folder.path);
 		await server.renameSession(number, "two");
 		expect((await server.session(number)).name).toBe("two");
 		await server.killSession(number);
@@ -65,7 +65,8 @@ describe.skipIf(!tmuxInstalled)("tmux, for real (skipped where tmux is not insta
 		const hostile = folder.file("we\nird #(touch pwned) #S ;");
 		mkdirSync(hostile);
 		const number = await server.createSession({ name: "a", cwd: hostile });
-		expect((await server.session(number)).cwd).toBe(hostile.replace("\n", "?"));
+		// Until its program has gone there, it stands where the server does.
+		await until(async () => (await server.session(number)).cwd === hostile.replace("\n", "?"));
 		expect(existsSync(folder.file("pwned"))).toBe(false);
 	});
 
@@ -82,8 +83,9 @@ describe.skipIf(!tmuxInstalled)("tmux, for real (skipped where tmux is not insta
 		expect((await server.session(number)).cwd).toBe(hostile);
 		const [window] = await server.windows(number);
 		const pane = await server.splitPane(window?.number ?? "@0", "down");
+		const folders = async () => (await server.windows(number))[0]?.panes.map(({ cwd }) => cwd).join();
+		await until(async () => (await folders()) === [hostile, hostile].join());
 		const [after] = await server.windows(number);
-		expect(after?.panes.map(({ cwd }) => cwd)).toEqual([hostile, hostile]);
 		expect(after?.panes[1]?.number).toBe(pane);
 		expect(existsSync(folder.file("pwned"))).toBe(false);
 	});

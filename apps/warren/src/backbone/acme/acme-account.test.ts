@@ -36,7 +36,8 @@ it("an authority that takes a request and says nothing fails the order, and is a
 		await expect(account.order(["mos.test"], solver)).rejects.toThrow(
 			/no answer from .*\/directory: timeout of 50ms exceeded/,
 		);
-		expect(asked).toBe(times);
+		// The limit may be over before this process had a turn to take the connection.
+		await expect.poll(() => asked).toBe(times);
 	}
 });
 

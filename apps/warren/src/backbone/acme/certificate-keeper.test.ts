@@ -60,7 +60,7 @@ function keeper(): CertificateKeeper {
 }
 
 /** Real cryptography, on a machine that may be busy. */
-const patient = { timeout: 20_000 };
+const patient = { timeout: 50_000 };
 /** Certificates are made by real cryptography: each wait is for the order itself. */
 const until = (orderCount: number) =>
 	expect.poll(() => [orders.length, running, installed.size > 0], patient).toEqual([orderCount, 0, true]);

@@ -7,7 +7,8 @@ import { Authority } from "@warren/net";
 import { freePort, tempFolder } from "@warren/testkit";
 
 const startTries = 3;
-const readyMs = 20_000;
+/** A watchdog, not a measure. */
+const readyMs = 90_000;
 
 /** A real certificate authority (Pebble, Let's Encrypt's own for tests), its view of the network made here. */
 export class TestAcme implements AsyncDisposable {
