@@ -248,7 +248,7 @@ describe("a terminal's page", () => {
 		await expectAccessible(guest.page, "a shared terminal");
 		await page.keyboard.press("Escape");
 		// Gone with the keys that it holds while it fades.
-		await page.getByRole("dialog").waitFor({ state: "detached" });
+		await page.locator(".dialog").waitFor({ state: "detached" });
 		await page.getByRole("textbox", { name: "Terminal input" }).focus();
 		await page.keyboard.type("echo seen by $((6*7)) guests");
 		await page.keyboard.press("Enter");
