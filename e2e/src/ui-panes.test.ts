@@ -95,6 +95,24 @@ describe.each(Object.keys(sizes))("split views on a %s", (size) => {
 		await expectAccessible(page, "two terminals");
 	});
 
+	it("a screen that does not listen yet is not there to be typed into", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		test.skip(phone, "a phone draws without the graphics card, and has a field of its own");
+		const asked = Promise.withResolvers<void>();
+		const held = Promise.withResolvers<void>();
+		await page.route(/\/assets\/addon-webgl-.*\.js$/, async (route) => {
+			asked.resolve();
+			await held.promise;
+			await route.continue();
+		});
+		await page.reload();
+		await asked.promise;
+		expect(await page.locator(".xterm").count()).toBe(0);
+		held.resolve();
+		for (const name of ["left", "view 1"]) await live(name);
+		await page.unrouteAll();
+	});
+
 	it("what a phone sends before the screen is drawn arrives once it is", async (test) => {
 		test.skip(missing !== null, missing ?? "");
 		test.skip(!phone, "at a desk keys go to the screen itself");
