@@ -95,7 +95,7 @@ describe.skipIf(reason !== null)(
 		it("each node serves the agents of all, and says who is there", async () => {
 			for (const index of [0, 1, 2]) {
 				await expect.poll(async () => (await nodesAt(index)).filter((each) => each.agents === 1).length).toBe(2);
-				expect(await ask(index, "/hello")).toEqual({ status: 200, body: `${principal} /hello` });
+				await expect.poll(() => ask(index, "/hello")).toEqual({ status: 200, body: `${principal} /hello` });
 				expect((await nodesAt(index)).map((each) => each.agents).sort()).toEqual([0, 1, 1]);
 			}
 		});
@@ -194,9 +194,10 @@ describe.skipIf(reason !== null)(
 				() => stall(cluster.at(1).toDatabase, true),
 				() => stall(cluster.at(1).toDatabase, false),
 			);
+			// A slow machine takes longer for as many.
+			await expect.poll(() => answered.size, { timeout: 120_000 }).toBeGreaterThan(300);
 			stop = true;
 			await Promise.all(clients);
-			expect(answered.size).toBeGreaterThan(300);
 			expect(
 				[...answered.keys()].filter((name) => kept.get(name) !== 1),
 				"answered and not done once",

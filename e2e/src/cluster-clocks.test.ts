@@ -101,9 +101,9 @@ describe.skipIf(missing !== null)(
 
 		it("the machine that is off is shown to be", async () => {
 			for (const at of [behind, ahead]) {
-				const health = await call(at, "GET", "/api/health");
-				const codes = (health.body.conditions as { code: string }[]).map(({ code }) => code);
-				expect(codes).toContain("clock-off");
+				const codes = async () =>
+					((await call(at, "GET", "/api/health")).body.conditions as { code: string }[]).map(({ code }) => code);
+				await expect.poll(codes).toContain("clock-off");
 			}
 		});
 	},
@@ -130,10 +130,13 @@ describe.skipIf(missing !== null)(
 				expect(Math.abs(body.expiresAt - Date.now() - 63 * minuteMs)).toBeLessThan(minuteMs / 2);
 				const code = String(body.url).split("#pair=")[1];
 				expect((await call(used, "POST", "/auth/pair", { code, deviceName: "Phone" })).status).toBe(202);
-				const { conditions } = (await call(used, "GET", "/api/health", undefined, session)).body;
-				expect(conditions).toContainEqual(
-					expect.objectContaining({ code: "clock-off", title: expect.stringMatching(/-3(600|599|601) s off/) }),
-				);
+				const conditions = async () => (await call(used, "GET", "/api/health", undefined, session)).body.conditions;
+				// What it takes to ask the time is in it.
+				await expect
+					.poll(conditions)
+					.toContainEqual(
+						expect.objectContaining({ code: "clock-off", title: expect.stringMatching(/-3(59|60)\d s off/) }),
+					);
 			}
 		});
 	},
@@ -182,7 +185,7 @@ describe.skipIf(missing !== null)(
 					expect(issued.status, JSON.stringify(issued.body)).toBe(200);
 					const path = `/?_mosb=${issued.body.token}`;
 					const come = () => visit(cluster.at(used).port, "web.localhost", path);
-					await expect.poll(async () => (await come()).status, { timeout: 20_000 }).toBe(200);
+					await expect.poll(async () => (await come()).status, { timeout: 60_000 }).toBe(200);
 					const [, claims = ""] = (await come()).body.split(".");
 					const { iat, exp } = JSON.parse(Buffer.from(claims, "base64url").toString()) as { iat: number; exp: number };
 					expect(Math.abs(iat * 1000 - Date.now())).toBeLessThan(minuteMs);
@@ -212,11 +215,15 @@ describe.skipIf(missing !== null)(
 			await (await meet(0, "b")).leave();
 			using a = await meet(0, "a");
 			expect(await a.relay("kept", "b")).toBe("queued");
+			const { epoch } = await cluster.leadership("gateway");
 			await cluster.at(0).process.kill("SIGKILL");
-			await expect.poll(async () => (await cluster.leadership("gateway")).epoch, { timeout: 20_000 }).toBe(2);
+			await expect
+				.poll(async () => (await cluster.leadership("gateway")).epoch, { timeout: 60_000 })
+				.toBeGreaterThan(epoch);
 			using b = await meet(1, "b");
 			await b.until(() => b.got.includes("kept"));
-			expect(codesOf((await ask(`${cluster.at(1).origin}/api/health`, "GET")).body)).toContain("clock-off");
+			const codes = async () => codesOf((await ask(`${cluster.at(1).origin}/api/health`, "GET")).body);
+			await expect.poll(codes).toContain("clock-off");
 		});
 
 		it("coordinators: the lead is taken by how time passes, addresses stay, and machines are in after it", async () => {
@@ -231,14 +238,17 @@ describe.skipIf(missing !== null)(
 			const register = (index: number) => ask(`${cluster.at(index).origin}/v1/mesh/register`, "POST", machine);
 			const before = await register(1);
 			expect(before.status).toBe(200);
+			const { epoch } = await cluster.leadership("coordinator");
 			await cluster.at(0).process.kill("SIGKILL");
-			await expect.poll(async () => (await cluster.leadership("coordinator")).epoch, { timeout: 20_000 }).toBe(2);
+			await expect
+				.poll(async () => (await cluster.leadership("coordinator")).epoch, { timeout: 60_000 })
+				.toBeGreaterThan(epoch);
 			const beat = () =>
 				ask(`${cluster.at(1).origin}/v1/mesh/heartbeat`, "POST", { peer_id: before.body.peer_id }).catch(() => null);
-			await expect.poll(async () => (await beat())?.status, { timeout: 20_000 }).toBe(200);
+			await expect.poll(async () => (await beat())?.status, { timeout: 60_000 }).toBe(200);
 			expect((await register(1)).body.ula).toBe(before.body.ula);
-			const { body } = await ask(`${cluster.at(1).origin}/api/health`, "GET");
-			expect(codesOf(body)).toContain("clock-off");
+			const codes = async () => codesOf((await ask(`${cluster.at(1).origin}/api/health`, "GET")).body);
+			await expect.poll(codes).toContain("clock-off");
 		});
 	},
 );

@@ -18,7 +18,7 @@ export class GatewayMesh implements Disposable {
 
 	/** Resolves once it is signed in. @throws Error when it is refused. */
 	static async meet(port: number, meshId: string, secret: string): Promise<GatewayMesh> {
-		const socket = new WebSocket(`ws://127.0.0.1:${port}/gateway`, { handshakeTimeout: 20_000 });
+		const socket = new WebSocket(`ws://127.0.0.1:${port}/gateway`, { handshakeTimeout: 60_000 });
 		const mesh = new GatewayMesh(socket);
 		socket.on("open", () =>
 			socket.send(JSON.stringify({ type: "gateway_auth", meshId, secret, features: ["receipts", "queue"] })),

@@ -98,7 +98,7 @@ describe("in a browser", () => {
 		const encoded = `encode(${JSON.stringify(link)}, { border: 2 }).data`;
 		const modules = await page.evaluate<boolean[][]>(`import("/admin/uqr.js").then(({ encode }) => ${encoded})`);
 		expect(modules.length).toBeGreaterThan(30);
-		expect(await picture.evaluate(drawn, modules), "the picture is the link's").toBe(true);
+		await expect.poll(() => picture.evaluate(drawn, modules), { message: "the picture is the link's" }).toBe(true);
 		await page.getByRole("button", { name: "Invite a person" }).click();
 		await page.getByText(/#invitation=/).waitFor();
 
@@ -146,7 +146,7 @@ describe("in a browser", () => {
 		await api.getByText("/admin/health", { exact: true }).waitFor();
 		expect(faults).toEqual([]);
 		await page.context().close();
-	}, 60_000);
+	}, 180_000);
 
 	it("the owner adds a passkey, which signs in beside the password; an address has none, and says so", async (test) => {
 		test.skip(missing !== null, missing ?? "");
@@ -180,7 +180,7 @@ describe("in a browser", () => {
 		await page.getByText("Passkeys need the hub's name").waitFor();
 		expect(faults).toEqual([]);
 		await page.context().close();
-	}, 60_000);
+	}, 180_000);
 
 	it("a scanned pairing link signs a phone in, once the other screen has let it in", async (test) => {
 		test.skip(missing !== null, missing ?? "");
@@ -201,7 +201,7 @@ describe("in a browser", () => {
 		expect([...faults, ...phone.faults]).toEqual([]);
 		await phone.page.context().close();
 		await desk.context().close();
-	}, 60_000);
+	}, 180_000);
 
 	it("a stranger sees a sign-in and no more, and health is the administrators'", async (test) => {
 		test.skip(missing !== null, missing ?? "");
@@ -215,5 +215,5 @@ describe("in a browser", () => {
 		await page.getByRole("alert").getByText("Check both").waitFor();
 		expect(await page.evaluate(async () => (await globalThis.fetch("/admin/health")).status)).toBe(401);
 		await context.close();
-	}, 60_000);
+	}, 180_000);
 });

@@ -212,7 +212,7 @@ describe("a hostile peer behind the relay", () => {
 			await assertUnharmed(page, context, origin);
 			await context.close();
 		},
-		60_000,
+		180_000,
 	);
 
 	it.each(["with Fetch Metadata", "without it"])("registers no service worker, %s", async (how) => {

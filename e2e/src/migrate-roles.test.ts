@@ -5,6 +5,8 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import {
+	type FaultRelay,
+	faultRelay,
 	freePort,
 	noNats,
 	noPostgres,
@@ -37,6 +39,7 @@ describe.skipIf(reason !== null)(
 		let postgres: TestPostgres;
 		let nats: TestNats;
 		let database: string;
+		let toDatabase: FaultRelay;
 		const folder = tempFolder("migrate-roles");
 		const home = (name: string) => join(folder.path, name);
 		const env = { BACKBONE_ADMIN_TOKEN: admin, WARREN_ADMIN_TOKEN: admin, WARREN_GATEWAY_ADMIN_TOKEN: admin };
@@ -45,10 +48,12 @@ describe.skipIf(reason !== null)(
 			postgres = new TestPostgres({ port: await freePort() });
 			nats = await TestNats.start();
 			// One for all roles, as in the examples.
-			database = `postgres://${postgres.user}@127.0.0.1:${postgres.port}/${postgres.createDatabase()}`;
+			toDatabase = await faultRelay({ host: "127.0.0.1", port: postgres.port });
+			database = `postgres://${postgres.user}@127.0.0.1:${toDatabase.port}/${postgres.createDatabase()}`;
 		}, 180_000);
 		afterAll(async () => {
 			await nats?.[Symbol.asyncDispose]();
+			await toDatabase?.close();
 			postgres?.[Symbol.dispose]();
 			folder[Symbol.dispose]();
 		});
@@ -69,9 +74,12 @@ describe.skipIf(reason !== null)(
 		const many = 12_000;
 		/** Killed once while it copies that table, and started again. */
 		const movedAfterKill = async (role: string, to: string, table: string): Promise<Moved> => {
+			// It gets no further than this process lets its words pass.
+			toDatabase.faults.delayMs = 20;
 			const killed = migrate(role, to);
 			await expect.poll(() => killed.log(), { timeout: 60_000, interval: 5 }).toContain(`${table}: 500 rows`);
 			await killed.kill("SIGKILL");
+			toDatabase.faults.delayMs = 0;
 			// Of gateway and coordinator the one that was killed leads for three seconds more.
 			const done = await moved(role, to);
 			expect(done.rows).toBeGreaterThan(0);

@@ -1,6 +1,15 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { freePort, noNats, noPostgres, startCommand, TestNats, TestPostgres, tempFolder } from "@warren/testkit";
+import {
+	faultRelay,
+	freePort,
+	noNats,
+	noPostgres,
+	startCommand,
+	TestNats,
+	TestPostgres,
+	tempFolder,
+} from "@warren/testkit";
 import { Client } from "pg";
 import { fetch } from "undici";
 import { describe, expect, it } from "vitest";
@@ -14,6 +23,7 @@ describe.skipIf(reason !== null)("warren migrate (skipped where PostgreSQL or na
 	it("moves a hub into a database and back, killed in between; sessions and documents are the same on every side", async () => {
 		using postgres = new TestPostgres({ port: await freePort() });
 		await using nats = await TestNats.start();
+		await using toDatabase = await faultRelay({ host: "127.0.0.1", port: postgres.port });
 		using folder = tempFolder("migrate");
 		const home = folder.path;
 		const database = postgres.createDatabase();
@@ -23,7 +33,7 @@ describe.skipIf(reason !== null)("warren migrate (skipped where PostgreSQL or na
 		await shared.query("create table backbone_services (name text primary key)");
 		await shared.end();
 		const backends = [
-			...["--database", `postgres://${postgres.user}@127.0.0.1:${postgres.port}/${database}`],
+			...["--database", `postgres://${postgres.user}@127.0.0.1:${toDatabase.port}/${database}`],
 			...["--nats", `nats://127.0.0.1:${nats.port}`],
 		];
 		let token = "";
@@ -64,11 +74,13 @@ describe.skipIf(reason !== null)("warren migrate (skipped where PostgreSQL or na
 			await client.until(() => client.unacknowledged === 0);
 		});
 
-		/** Its first lines are about tables: it is in the middle. */
+		/** Its first lines are about tables: it is in the middle, and gets no further than this process lets its words pass. */
 		const killedInBetween = async (to: string) => {
+			toDatabase.faults.delayMs = 20;
 			const killed = migrate(to);
 			await expect.poll(() => killed.log(), { timeout: 60_000, interval: 5 }).toContain("auth_");
 			await killed.kill("SIGKILL");
+			toDatabase.faults.delayMs = 0;
 		};
 		await killedInBetween("database");
 		const moved = migrate("database");

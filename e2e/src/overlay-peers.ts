@@ -25,7 +25,7 @@ export async function registerPeer(node: StartedNode, name: string, facts: objec
 	const made = await run(
 		process.execPath,
 		[main, "ca", "issue-peer", "--name", name, "--tag", "machine", "--ca-dir", join(node.data, "ca"), "--out", folder],
-		{ timeoutMs: 20_000, env: commandEnvironment(node.home) },
+		{ timeoutMs: 120_000, env: commandEnvironment(node.home) },
 	);
 	if (made.outcome !== "exited" || made.code !== 0)
 		throw new Error(`no certificate for ${name}: ${JSON.stringify(made)}`);
@@ -60,8 +60,13 @@ export async function registerPeer(node: StartedNode, name: string, facts: objec
 		last = said;
 		await call("heartbeat", { peer_id, ...said });
 	};
-	// As a joiner does, which is gone after a minute of silence. One that was removed is told so, and says no more.
-	const timer = setInterval(() => void beat(last).catch(() => clearInterval(timer)), heartbeatMs);
+	// As a joiner does, which is gone after a minute of silence. One that was removed is told so, and says no more; a word
+	// that was lost is no reason to.
+	const isRefusal = (fault: unknown) => /: 4\d\d /.test(String(fault));
+	const timer = setInterval(
+		() => void beat(last).catch((fault) => isRefusal(fault) && clearInterval(timer)),
+		heartbeatMs,
+	);
 	return {
 		id: peer_id,
 		ula,

@@ -92,7 +92,7 @@ describe("a passkey", () => {
 		expect((await signIn(page)).status).toBe(200);
 		expect((await ask(page, "GET", "/me")).body.user?.email).toBe(email);
 		await context.close();
-	}, 90_000);
+	}, 180_000);
 
 	it("answers for no origin but the one that a machine is certified for", async (test) => {
 		test.skip(missing !== null, missing ?? "");
@@ -112,5 +112,5 @@ describe("a passkey", () => {
 			"nonsense",
 		])
 			expect(await asked(origin), origin).toBe("127.0.0.1");
-	}, 60_000);
+	}, 120_000);
 });

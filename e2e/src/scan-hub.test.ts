@@ -81,7 +81,7 @@ describe("another hub by its code", () => {
 		await show(page, target);
 		expect((await asked).url().split("#")[0]).toBe(`${originOf(other)}/`);
 		expect(faults).toEqual([]);
-	}, 60_000);
+	});
 
 	it("a camera that may not be used is said, and the address can still be typed", async (test) => {
 		test.skip(missing !== null, missing ?? "");
@@ -102,5 +102,5 @@ describe("another hub by its code", () => {
 		} finally {
 			await denying.close();
 		}
-	}, 60_000);
+	});
 });

@@ -111,7 +111,7 @@ describe("a sidecar", () => {
 			400,
 		);
 		await expect.poll(() => titles(atHub, workspace), waitMs).toEqual(["One"]);
-	}, 60_000);
+	}, 120_000);
 
 	it("goes on while the hub is gone, and both sides' rows are there when it is back", async () => {
 		await first.kill("SIGKILL");

@@ -132,7 +132,7 @@ describe("another hub in the browser", () => {
 		expect(rooms).toMatchObject([{ title: "Field notes", access: "owner" }]);
 		const [brought] = rooms;
 		expect(brought?.id).not.toBe(id);
-		expect(await stored(other, brought?.id ?? "")).toContain("and without a hub");
+		await expect.poll(() => stored(other, brought?.id ?? ""), eventually).toContain("and without a hub");
 		expect(await stored(other, brought?.id ?? "")).not.toContain("and here");
 		for (const each of [page, other]) expect(await violationsOf(each)).toEqual([]);
 		await other.context().close();

@@ -229,7 +229,7 @@ describe("the account in the web UI", () => {
 		const headers = { authorization: "" };
 		const asked = await first.fetch("/auth/device/code", { method: "POST", body, headers });
 		const code = (await asked.json()) as { device_code: string; user_code: string };
-		const page = await desk.context().newPage();
+		const page = await newPage(desk.context(), faults);
 		await page.goto(`${originOf(first)}/#device=${code.user_code}`);
 		await page.getByText(code.user_code).waitFor();
 		await expectAccessible(page, "approve a device");

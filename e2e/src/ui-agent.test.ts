@@ -31,7 +31,7 @@ beforeAll(async () => {
 			WARREN_SIDECAR_PORT: "0",
 		},
 	});
-}, 60_000);
+});
 afterAll(async () => {
 	await node?.[Symbol.asyncDispose]();
 	await fake?.[Symbol.asyncDispose]();
@@ -93,7 +93,10 @@ describe("the agent's page", () => {
 		await page.getByRole("textbox", { name: "Message" }).fill("Do the work");
 		await page.getByRole("button", { name: "Send" }).click();
 		await page.getByText("The work is").waitFor({ timeout: 60_000 });
-		expect(await page.locator(".markdown strong").first().textContent()).toBe("done");
+		await page
+			.locator(".markdown strong", { hasText: /^done$/ })
+			.first()
+			.waitFor();
 		await page.getByRole("heading", { level: 1, name: "A small job" }).waitFor();
 		await expectAccessible(page, "agent, session");
 		// Refused, it is still there to be sent.

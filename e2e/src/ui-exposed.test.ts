@@ -123,7 +123,8 @@ describe.each(Object.keys(sizes))("the services of a joined machine on a %s", (s
 		await page.getByRole("menuitem", { name: "Take off" }).click();
 		await page.getByRole("alertdialog").getByRole("button", { name: "Take off" }).click();
 		await page.getByText("No port of burrow has a name yet").waitFor();
-		expect((await ask("wiki")).status).toBe(503);
+		// Taken off here; its agent takes its leave of the backbone.
+		await expect.poll(async () => (await ask("wiki")).status, eventually).toBe(503);
 	});
 
 	it("stand on its own page, too, where principals are named by identifier; a port without a service says so", async (test) => {

@@ -28,7 +28,7 @@ describe("a link that opens nothing any more", () => {
 		await post("/api/setup", { user: "ada", pin: "lovelace-1815", deviceName: "test" });
 		await post("/auth/signup", person);
 		browser = await launchBrowser({ ca: node.ca });
-	}, 60_000);
+	});
 	afterAll(async () => {
 		await browser?.close();
 		await node?.[Symbol.asyncDispose]();

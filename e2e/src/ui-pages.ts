@@ -68,8 +68,9 @@ export const violationsOf = (page: Page) =>
 /** In light and in dark. */
 export async function expectAccessible(page: Page, where: string): Promise<void> {
 	for (const colorScheme of ["dark", "light"] as const) {
-		await page.emulateMedia({ colorScheme });
-		// Colours that are still moving are nobody's contrast. Skeletons breathe for ever: those are not waited for.
+		// What comes while it is looked at, a notice, is there at once: half faded in, it is nobody's contrast.
+		await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+		// Nor are colours that are still moving. Skeletons breathe for ever: those are not waited for.
 		await page.evaluate(() =>
 			Promise.all(
 				document
@@ -96,7 +97,7 @@ export async function expectAccessible(page: Page, where: string): Promise<void>
 			`${where}, ${colorScheme}`,
 		).toEqual([]);
 	}
-	await page.emulateMedia({ colorScheme: null });
+	await page.emulateMedia({ colorScheme: null, reducedMotion: null });
 	expect(await violationsOf(page), where).toEqual([]);
 	await expectNoSideScroll(page, where);
 }
@@ -192,6 +193,24 @@ export function askHub<T>(page: Page, path: string, method = "GET", body?: unkno
 		},
 		[path, method, body ?? null] as const,
 	);
+}
+
+export /** A transaction waits for those before it: what was typed is on this device once it has ended. */
+async function keptOnDevice(page: Page): Promise<void> {
+	await page.evaluate(async () => {
+		for (const { name } of await indexedDB.databases()) {
+			if (name?.startsWith("warren-document/") !== true) continue;
+			const opened = await new Promise<IDBDatabase>((resolve, reject) => {
+				const request = indexedDB.open(name);
+				request.onsuccess = () => resolve(request.result);
+				request.onerror = () => reject(request.error);
+			});
+			await new Promise((resolve) => {
+				opened.transaction("updates", "readwrite").oncomplete = resolve;
+			});
+			opened.close();
+		}
+	});
 }
 
 export async function choose(page: Page, menu: string, item: string): Promise<void> {

@@ -88,10 +88,46 @@ describe.each(Object.keys(sizes))("split views on a %s", (size) => {
 		await type("view 1", "echo r$((6*7))t");
 		await expect.poll(() => screenOf(first, "view 1", basic), eventually).toContain("r42t");
 		if (phone) await page.getByRole("link", { name: /^left/ }).click();
+		await live("left");
 		await type("left", "echo l$((7*6))t");
 		await expect.poll(() => screenOf(first, "left", basic), eventually).toContain("l42t");
 		expect(await screenOf(first, "left", basic)).not.toContain("r42t");
 		await expectAccessible(page, "two terminals");
+	});
+
+	it("a screen that does not listen yet is not there to be typed into", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		test.skip(phone, "a phone draws without the graphics card, and has a field of its own");
+		const asked = Promise.withResolvers<void>();
+		const held = Promise.withResolvers<void>();
+		await page.route(/\/assets\/addon-webgl-.*\.js$/, async (route) => {
+			asked.resolve();
+			await held.promise;
+			await route.continue();
+		});
+		await page.reload();
+		await asked.promise;
+		expect(await page.locator(".xterm").count()).toBe(0);
+		held.resolve();
+		for (const name of ["left", "view 1"]) await live(name);
+		await page.unrouteAll();
+	});
+
+	it("what a phone sends before the screen is drawn arrives once it is", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		test.skip(!phone, "at a desk keys go to the screen itself");
+		const letters = Promise.withResolvers<void>();
+		await page.route(/\.woff2$/, async (route) => {
+			await letters.promise;
+			await route.continue();
+		});
+		await page.reload();
+		await page.getByRole("heading", { name: "Terminal left" }).waitFor();
+		await type("left", "echo e$((40+2))y");
+		letters.resolve();
+		await expect.poll(() => screenOf(first, "left", basic), eventually).toContain("e42y");
+		await page.unrouteAll();
+		await live("left");
 	});
 
 	it("another machine's terminal comes into the same view", async (test) => {

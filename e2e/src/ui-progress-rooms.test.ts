@@ -176,6 +176,7 @@ describe("over a slow line, in a room", () => {
 		await textbox(page, "Message plans").fill("hello");
 		await button(page, "Send").click();
 		await page.getByRole("region", { name: "plans" }).getByText("hello").waitFor();
+		await page.locator(".message.pending").waitFor({ state: "detached" });
 		room = new URL(page.url()).pathname;
 	});
 	afterAll(async () => {

@@ -31,6 +31,10 @@ export async function expectProgress(
 	const { path, asks, method, seen } = action;
 	await page.goto(`${originOf(node)}${typeof path === "string" ? path : path()}`);
 	await page.getByRole("heading", { level: 1 }).first().waitFor();
+	// The line is as slow as the looking is: the page does not give up meanwhile.
+	await page.evaluate(() => {
+		AbortSignal.timeout = () => new AbortController().signal;
+	});
 	const held = Promise.withResolvers<void>();
 	let asked = 0;
 	const matches = (url: URL) => asks.test(url.pathname);

@@ -44,6 +44,8 @@ describe("a terminal's screen", () => {
 			body: JSON.stringify({ name, command: `printf '${prints}\\n'; exec sh`, cwd: node.home }),
 		});
 		expect(made.status).toBe(201);
+		// And whose shell asks: typed before, a line stands on the screen in another place.
+		await expect.poll(() => history(name), eventually).toMatch(new RegExp(`${prints}\\n.*\\S`));
 	}
 
 	async function open(page: Page, name: string): Promise<void> {

@@ -41,6 +41,10 @@ describe("a page", () => {
 		stage = await UiStage.open("desktop", { env: edge });
 		({ first: node, page } = stage);
 		await setUp(page, node);
+		// Nothing of before: neither of a page's memory nor of the lists that it keeps, until the very load.
+		await page.addInitScript(() => {
+			for (const key of Object.keys(localStorage)) if (key.startsWith("warren.documents")) localStorage.removeItem(key);
+		});
 	});
 	afterAll(() => stage?.[Symbol.asyncDispose]());
 
@@ -58,11 +62,6 @@ describe("a page", () => {
 					await route.fulfill({ status: 500, json: refusal });
 				},
 			);
-			// Nothing of before: neither of this page's memory nor of the lists that it keeps.
-			await page.evaluate(() => {
-				for (const key of Object.keys(localStorage))
-					if (key.startsWith("warren.documents")) localStorage.removeItem(key);
-			});
 			await page.goto(`${originOf(node)}${path}`);
 			await page.getByRole("heading", { level: 1 }).first().waitFor();
 			await page.locator(".skeleton").first().waitFor();

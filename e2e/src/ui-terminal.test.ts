@@ -60,6 +60,8 @@ describe("a terminal's page", () => {
 			body: JSON.stringify({ name, command, cwd: node.home }),
 		});
 		expect(made.status).toBe(201);
+		// Typed before its shell asks, a line stands on the screen in another place.
+		await expect.poll(() => screen(name), eventually).toMatch(/\S/);
 	}
 
 	async function open(on: Page, name: string): Promise<void> {
@@ -161,6 +163,7 @@ describe("a terminal's page", () => {
 		await phone.getByRole("searchbox", { name: "Find in scrollback" }).waitFor();
 		await expectAccessible(phone, "scrollback");
 		await phone.getByRole("button", { name: "Back to live" }).click();
+		await phone.getByRole("searchbox", { name: "Find in scrollback" }).waitFor({ state: "detached" });
 		const size = () =>
 			phone.evaluate(() =>
 				Number.parseFloat(getComputedStyle(document.querySelector(".xterm-rows") as Element).fontSize),
@@ -187,7 +190,7 @@ describe("a terminal's page", () => {
 		await page.getByRole("searchbox", { name: "Find in scrollback" }).fill("no such line");
 		await page.getByText("Not found").waitFor();
 		await page.getByRole("button", { name: "Back to live" }).click();
-		expect(await page.getByRole("searchbox", { name: "Find in scrollback" }).count()).toBe(0);
+		await page.getByRole("searchbox", { name: "Find in scrollback" }).waitFor({ state: "detached" });
 	});
 
 	it("a file of a very long name leaves its notice, and what it offers, in sight", async (test) => {
@@ -244,6 +247,8 @@ describe("a terminal's page", () => {
 		await guest.page.getByText("Read-only").waitFor();
 		await expectAccessible(guest.page, "a shared terminal");
 		await page.keyboard.press("Escape");
+		// Gone with the keys that it holds while it fades.
+		await page.locator(".dialog").waitFor({ state: "detached" });
 		await page.getByRole("textbox", { name: "Terminal input" }).focus();
 		await page.keyboard.type("echo seen by $((6*7)) guests");
 		await page.keyboard.press("Enter");

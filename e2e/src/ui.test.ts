@@ -64,7 +64,7 @@ describe.each(Object.keys(sizes))("the web UI on a %s", (size) => {
 	it("a terminal runs what is typed, and comes back after a reload", async (test) => {
 		test.skip(missing !== null, missing ?? "");
 		await newSession(page, "work");
-		await page.waitForFunction(() => document.querySelector(".xterm") !== null);
+		await page.locator(".terminal-stage[data-phase=live] .xterm").waitFor();
 		await type(page, phone, "echo a$((6*7))z");
 		await expect.poll(() => screenOf(asAda(first), "work"), eventually).toContain("a42z");
 		await expectAccessible(page, "terminal");
@@ -95,7 +95,7 @@ describe.each(Object.keys(sizes))("the web UI on a %s", (size) => {
 		await page.getByRole("button", { name: "Sign in", exact: true }).click();
 		await page.getByText("relayed by atlas").waitFor();
 		await newSession(page, "remote");
-		await page.waitForFunction(() => document.querySelector(".xterm") !== null);
+		await page.locator(".terminal-stage[data-phase=live] .xterm").waitFor();
 		await type(page, phone, "echo b$((7*6))y");
 		await expect.poll(() => screenOf(second, "remote"), eventually).toContain("b42y");
 		expect(await violationsOf(page)).toEqual([]);

@@ -72,15 +72,16 @@ describe.skipIf(reason !== null)(
 				expect(await system.ask("ps", "-o", "user=", "-p", await pidOf(unit))).toBe("warren");
 			}
 			for (const port of backbones) await expect.poll(() => nodesSeenBy(port)).toEqual(everyNode);
-			for (const port of gateways) expect(await curl(`http://127.0.0.1:${port}/health`)).toContain('"ok":true');
+			for (const port of gateways)
+				await expect.poll(() => curl(`http://127.0.0.1:${port}/health`)).toContain('"ok":true');
 			const body = JSON.stringify({ meshId: "m", secret: "a-secret-of-a-mesh", name: "M" });
 			const json = ["-H", "content-type: application/json", "-d", body];
 			expect(await curl(...json, `http://127.0.0.1:${gateways[2]}/register`)).toBe('{"ok":true}');
 			const tls = "/var/lib/warren/coordinator-tls";
 			for (const port of coordinators)
-				expect(await curl("--cacert", `${tls}/ca.crt`, `https://localhost:${port}/`).catch(String)).toMatch(
-					/certificate required|alert/i,
-				);
+				await expect
+					.poll(() => curl("--cacert", `${tls}/ca.crt`, `https://localhost:${port}/`).catch(String))
+					.toMatch(/certificate required|alert/i);
 			const open = await system.ask(
 				"find",
 				"/etc/warren",

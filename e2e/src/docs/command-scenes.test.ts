@@ -76,7 +76,7 @@ describe("the commands of the documentation run", () => {
 				},
 			}),
 		);
-		await expect.poll(async () => (await node.fetch("/api/exposed")).status, { timeout: 40_000 }).toBe(200);
+		await expect.poll(async () => (await node.fetch("/api/exposed")).status, { timeout: 120_000 }).toBe(200);
 		const signUp = { "x-warren-setup": (node.setupUrl as string).split("#account=")[1] ?? "" };
 		expect((await call(node, "POST", "/auth/signup", signUp, owner)).status).toBe(200);
 		for (const [file, text] of [

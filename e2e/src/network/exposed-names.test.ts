@@ -78,8 +78,7 @@ describe("the name of an exposed service", () => {
 		await expect
 			.poll(async () => (await expose(1, "cellar", await serve(1, "shadow"))).overlay.host, patience)
 			.toBeNull();
-		const [address] = await read(0, "cellar");
-		expect(address).toBe(compressed(ulaOf(cellar)));
+		await expect.poll(async () => (await read(0, "cellar"))[0], patience).toBe(compressed(ulaOf(cellar)));
 		expect(await warren(1, "expose", "cellar", "1")).not.toContain("cellar.warren.internal");
 	}, 120_000);
 });

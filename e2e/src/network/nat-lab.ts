@@ -22,7 +22,7 @@ export interface LabRouter extends LabHost {
 }
 
 const prefix = "wrnat";
-const commandTimeoutMs = 20_000;
+const commandTimeoutMs = 90_000;
 
 /**
  * An internet of network namespaces: one in the middle, public hosts, and routers with hosts behind them that all have
@@ -154,7 +154,7 @@ export class NatLab implements Disposable {
 
 	/** @returns the share of pings that came back, in percent. */
 	ping(host: LabHost, to: string, count = 3): number {
-		const args = [...host.through.slice(1), "ping", "-c", String(count), "-i", "0.2", "-W", "2", to];
+		const args = [...host.through.slice(1), "ping", "-c", String(count), "-i", "0.2", "-W", "20", to];
 		const { stdout } = spawnSync(host.through[0] as string, args, { encoding: "utf8", timeout: commandTimeoutMs });
 		return 100 - Number(/ ([\d.]+)% packet loss/.exec(stdout)?.[1] ?? 100);
 	}

@@ -1,5 +1,5 @@
 import { type StartedNode, startNode } from "@warren/testkit";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { stockClient } from "../stock-client.ts";
 import { TerminalOfTest } from "../terminal-client.ts";
 import { bearer, call, owner } from "../warren-pair.ts";
@@ -10,6 +10,7 @@ import { type Machine, type Machines, openMachines } from "./machines.ts";
  * terminal works, documents go on, and when it is back everything merges.
  */
 const names = ["atlas", "burrow", "cellar", "den"] as const;
+const patient = { timeout: 60_000, interval: 100 };
 type Name = (typeof names)[number];
 let machines: Machines | undefined;
 let missing: string | null = null;
@@ -47,10 +48,14 @@ beforeAll(async () => {
 		sessions.set(name, made.body.id);
 	}
 	for (const [at, node] of nodes) {
-		const { peers } = (await call(node, "GET", "/api/peers", device(at))).body;
-		for (const { name, id } of peers as { name: string; id: string }[]) peerIds.set(`${at} ${name}`, id);
+		// Whoever came after it is heard of a moment later.
+		await vi.waitFor(async () => {
+			const { peers } = (await call(node, "GET", "/api/peers", device(at))).body;
+			for (const { name, id } of peers as { name: string; id: string }[]) peerIds.set(`${at} ${name}`, id);
+			for (const to of names) if (to !== at) expect(peerIds.has(`${at} ${to}`), `${at} knows ${to}`).toBe(true);
+		}, patient);
 	}
-}, 120_000);
+}, 240_000);
 
 afterAll(async () => {
 	for (const each of opened.splice(0)) each[Symbol.dispose]();
@@ -147,7 +152,7 @@ async function hasCopies(name: Name): Promise<void> {
 				/^warren_sync_sockets (\d+)/m,
 			)?.[1],
 		);
-	await expect.poll(sockets, { timeout: 30_000, interval: 100 }).toBeGreaterThan(0);
+	await expect.poll(sockets, patient).toBeGreaterThan(0);
 }
 
 function pairs(of: readonly Name[]): [Name, Name][] {

@@ -61,7 +61,7 @@ beforeAll(async () => {
 		});
 	burrow = await join(1, "burrow");
 	cellar = await join(2, "cellar");
-}, 90_000);
+}, 240_000);
 
 afterAll(async () => {
 	await cellar?.[Symbol.asyncDispose]();
@@ -114,7 +114,7 @@ describe("the ways to a machine", () => {
 		await terminal.run("again");
 		terminal.close();
 		second.close();
-	}, 90_000);
+	}, 240_000);
 
 	it("are no way in for a machine that was removed, and its own tunnel is cut", async (test) => {
 		test.skip(missing !== null, missing ?? "");
@@ -132,7 +132,7 @@ describe("the ways to a machine", () => {
 		});
 		expect([away.status, away.body.error]).toEqual([502, "upstream_error"]);
 		giveBack(1);
-	}, 60_000);
+	}, 120_000);
 });
 
 function machine(index: number): Machine {
@@ -192,6 +192,6 @@ function giveBack(index: number): void {
 
 function nft(index: number, rule: string): void {
 	const [program, ...rest] = [...machine(index).through, "nft", rule];
-	const { status, stderr } = spawnSync(program as string, rest, { encoding: "utf8", timeout: 10_000 });
+	const { status, stderr } = spawnSync(program as string, rest, { encoding: "utf8", timeout: 60_000 });
 	if (status !== 0) throw new Error(`nft ${rule}: ${stderr}`);
 }

@@ -117,7 +117,7 @@ it("from clone to a phone that types at a second machine", { timeout: builds }, 
 
 	// The first machine: one command, and what it prints.
 	const first = atConsole(atlas, "atlas", "npm start");
-	const [, link = ""] = await first.printed(/Open this link once[^]*?(https:\S+#setup=\S+)/);
+	const [, link = ""] = await first.printed(/Open this link once[^]*?(https:\S+#setup=\S+)\s/);
 	const [, lanUrl = ""] = /On a phone\s+(\S+)/.exec(first.text()) ?? [];
 	const [, printed = ""] = /CA SHA-256\s+(\S+)/.exec(first.text()) ?? [];
 	expect(lanUrl).toBe(`https://${atlas.host}:5151`);

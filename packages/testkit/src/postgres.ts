@@ -60,11 +60,15 @@ export class TestPostgres implements Disposable {
 		return name;
 	}
 
-	/** kill -9 of the server and everything it started: what it had acknowledged is in its folder. */
+	/** kill -9 of the server and everything it started, until they are gone: what it had acknowledged is in its folder. */
 	kill(): void {
 		const pid = Number(readFileSync(join(this.#data, "postmaster.pid"), "utf8").split("\n")[0]);
 		const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean);
-		for (const each of [pid, ...children.map(Number)]) end(each);
+		const all = [pid, ...children.map(Number)];
+		for (const each of all) end(each);
+		// The port is theirs as long.
+		const pause = new Int32Array(new SharedArrayBuffer(4));
+		while (!all.every(isGone)) Atomics.wait(pause, 0, 0, 5);
 	}
 
 	/** With the same data, at the same place. */
@@ -113,6 +117,15 @@ function end(pid: number): void {
 		process.kill(pid, "SIGKILL");
 	} catch {
 		// Gone meanwhile.
+	}
+}
+
+/** Nobody may reap it: then it is one that has ended. */
+function isGone(pid: number): boolean {
+	try {
+		return /\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+	} catch {
+		return true;
 	}
 }
 

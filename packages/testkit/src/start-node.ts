@@ -126,7 +126,8 @@ export async function startNode(options: StartNodeOptions = {}): Promise<Started
 		const port = Number(new URL(ready["url"] as string).port);
 		const ca = options.args?.includes("--http") === true ? "" : authorityOf(data);
 		const origin = `${ca === "" ? "http" : "https"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
-		const agent = new Agent({ connect: ca === "" ? {} : { ca } });
+		// A connection a request: a kept one may be closed over there just when it is written to.
+		const agent = new Agent({ pipelining: 0, connect: ca === "" ? {} : { ca } });
 		const authorization = `Basic ${Buffer.from(`${user}:${pin}`).toString("base64")}`;
 		return {
 			url: ready["url"] as string,

@@ -30,11 +30,15 @@ const fontFamily = '"JetBrains Mono Variable", ui-monospace, monospace';
 const maxClipboardLength = 400_000;
 const fontWaitMs = 1500;
 
+/** Waits for all that it needs before it shows anything: nobody types into a screen that does not listen yet. */
 export async function openScreen(host: HTMLElement, options: ScreenOptions): Promise<Screen> {
 	adoptTerminalStyles();
-	await Promise.race([
-		document.fonts.load(`${options.fontSize}px "JetBrains Mono Variable"`),
-		new Promise((resolve) => setTimeout(resolve, fontWaitMs)),
+	const [useGpu] = await Promise.all([
+		options.coarse ? null : loadGpu(),
+		Promise.race([
+			document.fonts.load(`${options.fontSize}px "JetBrains Mono Variable"`),
+			new Promise((resolve) => setTimeout(resolve, fontWaitMs)),
+		]),
 	]);
 	const terminal = new Terminal({
 		allowProposedApi: true,
@@ -59,7 +63,7 @@ export async function openScreen(host: HTMLElement, options: ScreenOptions): Pro
 	terminal.parser.registerOscHandler(52, (data) => takeClipboard(data, options));
 	keepAlternateScreen(terminal);
 	terminal.open(host);
-	if (!options.coarse) await useGpu(terminal);
+	useGpu?.(terminal);
 
 	return {
 		terminal,
@@ -91,14 +95,23 @@ function takeClipboard(data: string, options: ScreenOptions): boolean {
 	return true;
 }
 
-async function useGpu(terminal: Terminal): Promise<void> {
+/** @returns what has a terminal drawn by the graphics card, where there is one. */
+async function loadGpu(): Promise<((terminal: Terminal) => void) | null> {
+	const noGpu = (failure: unknown) => console.info("warren: no WebGL here, drawing with the DOM", failure);
 	try {
 		const { WebglAddon } = await loadChunk(() => import("@xterm/addon-webgl"));
-		const addon = new WebglAddon();
-		// Without the addon xterm falls back to its DOM renderer.
-		addon.onContextLoss(() => addon.dispose());
-		terminal.loadAddon(addon);
+		return (terminal) => {
+			try {
+				const addon = new WebglAddon();
+				// Without the addon xterm falls back to its DOM renderer.
+				addon.onContextLoss(() => addon.dispose());
+				terminal.loadAddon(addon);
+			} catch (failure) {
+				noGpu(failure);
+			}
+		};
 	} catch (failure) {
-		console.info("warren: no WebGL here, drawing with the DOM", failure);
+		noGpu(failure);
+		return null;
 	}
 }

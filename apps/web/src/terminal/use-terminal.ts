@@ -51,7 +51,15 @@ export interface TerminalView {
 	readonly hasSelection: boolean;
 }
 
+interface Live {
+	readonly screen: Screen;
+	readonly stream: Stream;
+	layout(): void;
+	watching(): boolean;
+}
+
 const encoder = new TextEncoder();
+const maxEarlyKeys = 1000;
 
 /** Joins one screen and one stream for as long as the page is open. */
 export function useTerminal(options: TerminalOptions): TerminalView {
@@ -65,7 +73,9 @@ export function useTerminal(options: TerminalOptions): TerminalView {
 	const granted = useRef(true);
 	const [size, setSize] = useState<{ cols: number; rows: number }>();
 	const [hasSelection, setHasSelection] = useState(false);
-	const live = useRef<{ screen: Screen; stream: Stream; layout(): void; watching(): boolean } | undefined>(undefined);
+	const live = useRef<Live | undefined>(undefined);
+	/** Keys of the bar and lines of the compose field, from before the screen was there. */
+	const early = useRef<((to: Live) => void)[]>([]);
 	const latest = useRef(options);
 	latest.current = options;
 	const fontSize = useRef(terminalFontSize);
@@ -118,7 +128,7 @@ export function useTerminal(options: TerminalOptions): TerminalView {
 					}
 					if (event.type === "renamed") latest.current.onRenamed?.(event.name);
 				},
-				onInputLost: () => toast.add({ title: t.inputLostTitle, description: t.inputLost, type: "error" }),
+				onInputLost: tellLost,
 				onRoundTrip: setRoundTrip,
 			});
 
@@ -142,7 +152,9 @@ export function useTerminal(options: TerminalOptions): TerminalView {
 			}
 
 			const watching = () => !granted.current || latest.current.mode === "read-only";
-			live.current = { screen, stream, layout, watching };
+			const opened: Live = { screen, stream, layout, watching };
+			live.current = opened;
+			for (const key of early.current.splice(0)) key(opened);
 			closers.push(
 				() => stream.close(),
 				() => screen.close(),
@@ -242,6 +254,7 @@ export function useTerminal(options: TerminalOptions): TerminalView {
 		return () => {
 			gone = true;
 			live.current = undefined;
+			if (early.current.splice(0).length > 0) tellLost();
 			for (const close of closers) close();
 		};
 	}, []);
@@ -264,23 +277,24 @@ export function useTerminal(options: TerminalOptions): TerminalView {
 		if (page?.contains(document.activeElement) !== true) live.current?.screen.terminal.focus();
 	}, [options.focused, options.host]);
 
-	const controls = useMemo<TerminalControls>(
-		() => ({
-			type(text) {
-				if (live.current?.watching() === false) live.current.stream.type(encoder.encode(text));
-			},
-			paste(text, enter) {
-				const current = live.current;
-				if (current === undefined || current.watching()) return;
-				const pasted = text === "" ? "" : encodePaste(text, current.screen.terminal.modes.bracketedPasteMode);
-				current.stream.type(encoder.encode(enter ? `${pasted}\r` : pasted));
-			},
-			press(key, modifiers) {
-				const current = live.current;
-				if (current === undefined || current.watching()) return;
-				const { applicationCursorKeysMode } = current.screen.terminal.modes;
-				current.stream.type(encoder.encode(encodeKey(key, modifiers, applicationCursorKeysMode)));
-			},
+	const controls = useMemo<TerminalControls>(() => {
+		const send = (textFor: (to: Live) => string) => {
+			const key = (to: Live) => {
+				if (!to.watching()) to.stream.type(encoder.encode(textFor(to)));
+			};
+			if (live.current !== undefined) key(live.current);
+			else if (early.current.length < maxEarlyKeys) early.current.push(key);
+			else tellLost();
+		};
+		return {
+			type: (text) => send(() => text),
+			paste: (text, enter) =>
+				send(({ screen }) => {
+					const pasted = text === "" ? "" : encodePaste(text, screen.terminal.modes.bracketedPasteMode);
+					return enter ? `${pasted}\r` : pasted;
+				}),
+			press: (key, modifiers) =>
+				send(({ screen }) => encodeKey(key, modifiers, screen.terminal.modes.applicationCursorKeysMode)),
 			focus: () => live.current?.screen.terminal.focus(),
 			copySelection() {
 				const terminal = live.current?.screen.terminal;
@@ -290,10 +304,13 @@ export function useTerminal(options: TerminalOptions): TerminalView {
 			},
 			repaint: () => live.current?.stream.repaint(),
 			retry: () => live.current?.stream.probe(),
-		}),
-		[],
-	);
+		};
+	}, []);
 
 	const readOnly = !mayType || options.mode === "read-only";
 	return { state, controls, roundTripMs, readOnly, size, theme, light, hasSelection };
+}
+
+function tellLost(): void {
+	toast.add({ title: t.inputLostTitle, description: t.inputLost, type: "error" });
 }
