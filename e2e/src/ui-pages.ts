@@ -195,8 +195,8 @@ export function askHub<T>(page: Page, path: string, method = "GET", body?: unkno
 	);
 }
 
-export /** A transaction waits for those before it: what was typed is on this device once it has ended. */
-async function keptOnDevice(page: Page): Promise<void> {
+/** A transaction waits for those before it: what was typed is on this device once it has ended. */
+export async function keptOnDevice(page: Page): Promise<void> {
 	await page.evaluate(async () => {
 		for (const { name } of await indexedDB.databases()) {
 			if (name?.startsWith("warren-document/") !== true) continue;

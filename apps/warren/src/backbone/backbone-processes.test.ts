@@ -263,15 +263,26 @@ describe("warren backbone and warren agent", () => {
 		udp.close();
 	});
 
+	/** A backbone with two services, and where the file of an agent of both is to be. */
+	async function twoServices() {
+		const server = await startBackbone();
+		const tokenOf = async (service_name: string): Promise<string> =>
+			(await api(server, "POST", "/admin/api/tokens", { service_name })).token;
+		const backbone = `http://127.0.0.1:${server.ready["port"]}`;
+		return {
+			server,
+			backbone,
+			token: await tokenOf("web"),
+			second: await tokenOf("two"),
+			file: folder.file("agents.json"),
+		};
+	}
+
 	it("an agent file is read again without a drop: a changed target takes the next request", {
 		timeout: 120_000,
 	}, async () => {
-		const server = await startBackbone();
-		const { token } = await api(server, "POST", "/admin/api/tokens", { service_name: "web" });
-		const { token: second } = await api(server, "POST", "/admin/api/tokens", { service_name: "two" });
-		const file = folder.file("agents.json");
-		const write = (list: object[]) =>
-			writeFileSync(file, JSON.stringify({ backbone: `http://127.0.0.1:${server.ready["port"]}`, services: list }));
+		const { server, token, second, file, backbone } = await twoServices();
+		const write = (list: object[]) => writeFileSync(file, JSON.stringify({ backbone, services: list }));
 		const [one, other] = [await httpService("one"), await httpService("other")];
 		write([{ service: "web", target: `127.0.0.1:${one}`, token }]);
 		const agent = await start(["agent", "--config", file]);
@@ -290,12 +301,8 @@ describe("warren backbone and warren agent", () => {
 	it("an agent file is read again while one of its services has not been online yet", {
 		timeout: 120_000,
 	}, async () => {
-		const server = await startBackbone();
-		const { token } = await api(server, "POST", "/admin/api/tokens", { service_name: "web" });
-		const { token: second } = await api(server, "POST", "/admin/api/tokens", { service_name: "two" });
-		const file = folder.file("agents.json");
+		const { server, token, second, file, backbone } = await twoServices();
 		const web = { service: "web", target: `127.0.0.1:${await httpService("one")}`, token };
-		const backbone = `http://127.0.0.1:${server.ready["port"]}`;
 		const write = (...more: object[]) => writeFileSync(file, JSON.stringify({ backbone, services: [web, ...more] }));
 		write({ ...web, service: "two", token: second, backbone: "http://127.0.0.1:1" });
 		const ready = start(["agent", "--config", file]);
