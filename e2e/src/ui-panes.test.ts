@@ -63,6 +63,22 @@ describe.each(Object.keys(sizes))("split views on a %s", (size) => {
 		await page.unrouteAll();
 	});
 
+	it("a page that lost its style sheet on the way is not left bare", async (test) => {
+		test.skip(missing !== null, missing ?? "");
+		let asked = 0;
+		await page.route(/\/assets\/index-.*\.css$/, (route) => {
+			asked += 1;
+			return asked <= 2 ? route.abort("internetdisconnected") : route.continue();
+		});
+		await page.goto(`${originOf(first)}/m/self/terminals?new`);
+		await page.getByRole("heading", { name: /^New session/ }).waitFor();
+		await page.getByRole("button", { name: "Close" }).click();
+		await page.getByText("No session runs on atlas").waitFor();
+		expect(asked).toBe(3);
+		await expectAccessible(page, "a page that lost its style sheet");
+		await page.unrouteAll();
+	});
+
 	it("one that does not arrive at all says so, and comes when it is asked for", async (test) => {
 		test.skip(missing !== null, missing ?? "");
 		await page.route(/\/assets\/network-page-.*\.js$/, (route) => route.abort("internetdisconnected"));

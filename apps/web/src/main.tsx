@@ -8,6 +8,7 @@ import "./styles/pages.css";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app.tsx";
+import { restoreStyles } from "./chunks/load-chunk.ts";
 import { registerServiceWorker } from "./pwa/register.ts";
 import { takeArrival } from "./shell/arrival.ts";
 import { applyTheme } from "./shell/preferences.ts";
@@ -16,6 +17,8 @@ applyTheme();
 const arrival = takeArrival();
 const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has no #root");
+// Bare, it still says what it has to say.
+await restoreStyles().catch((failure: unknown) => console.warn("warren: this page has lost its style", failure));
 createRoot(root).render(
 	<StrictMode>
 		<App arrival={arrival} />

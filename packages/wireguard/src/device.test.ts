@@ -374,6 +374,12 @@ describe.each(["offload", "portable"] as const)("a device on the %s data plane",
 		expect(net.ip("-n", hosts[0], "-6", "addr", "show", "dev", "wg0")).toMatch(/fd09::1\/\d+ scope global nodad/);
 	});
 
+	it("has no address but those that it was given", async () => {
+		const { hosts } = await pair();
+		const shown = net.ip("-n", hosts[0], "-o", "addr", "show", "dev", "wg0");
+		expect(shown.match(/inet6? \S+/g)).toEqual(["inet 10.9.0.1/24", "inet6 fd09::1/64"]);
+	});
+
 	it("says so where IPv6 is turned off", async () => {
 		const host = net.host("c");
 		net.run(host, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1");

@@ -11,7 +11,7 @@ export class ChunkError extends Error {
 
 export interface ChunkDeps {
 	wait(ms: number): Promise<void>;
-	/** Fetches a style sheet that the build's own loader has given up. */
+	/** Fetches a style sheet that was given up: by the build's own loader, or by the browser. */
 	style(url: string): Promise<void>;
 	random(): number;
 }
@@ -21,7 +21,41 @@ export interface ChunkDeps {
  * moment and not the page.
  * @throws ChunkError after `chunkLimits.attempts`.
  */
-export async function loadChunk<T>(load: () => Promise<T>, deps: ChunkDeps = browser): Promise<T> {
+export function loadChunk<T>(load: () => Promise<T>, deps: ChunkDeps = browser): Promise<T> {
+	return insist(load, deps, async (failure) => {
+		// The loader asks for a style sheet once only, and would go on without it.
+		const sheet = sheetOf(failure);
+		if (sheet !== undefined) await deps.style(sheet).catch(() => undefined);
+	});
+}
+
+/**
+ * Asks again for a style sheet of the document itself that did not arrive: no browser does, and what stands on it shows
+ * a page on which a dialog's buttons cannot be pressed.
+ * @throws ChunkError after `chunkLimits.attempts`.
+ */
+export async function restoreStyles(page: Document = document, deps: ChunkDeps = browser): Promise<void> {
+	const sheets = [...page.querySelectorAll<HTMLLinkElement>("link[rel=stylesheet]")];
+	for (const lost of sheets.filter(({ sheet }) => !hasRules(sheet))) {
+		await insist(() => deps.style(lost.href), deps);
+		lost.remove();
+	}
+}
+
+/** One that broke off is null, or empty, or of an origin that is nobody's, as the browser has it. */
+function hasRules(sheet: CSSStyleSheet | null): boolean {
+	try {
+		return sheet !== null && sheet.cssRules.length > 0;
+	} catch {
+		return false;
+	}
+}
+
+async function insist<T>(
+	load: () => Promise<T>,
+	deps: ChunkDeps,
+	mend: (failure: unknown) => Promise<void> = async () => {},
+): Promise<T> {
 	for (let attempt = 1; ; attempt++) {
 		try {
 			return await load();
@@ -29,9 +63,7 @@ export async function loadChunk<T>(load: () => Promise<T>, deps: ChunkDeps = bro
 			if (attempt >= chunkLimits.attempts) throw new ChunkError(failure);
 			const ceiling = Math.min(chunkLimits.maxWaitMs, chunkLimits.firstWaitMs * 2 ** (attempt - 1));
 			await deps.wait(ceiling * (0.5 + 0.5 * deps.random()));
-			// The loader asks for a style sheet once only, and would go on without it.
-			const sheet = sheetOf(failure);
-			if (sheet !== undefined) await deps.style(sheet).catch(() => undefined);
+			await mend(failure);
 		}
 	}
 }

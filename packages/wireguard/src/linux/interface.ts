@@ -1,6 +1,7 @@
 import type { Cidr } from "../protocol/cidr.ts";
 import { giveV6Address } from "./interface-address.ts";
 import { type Libc, must, u32Bytes } from "./libc.ts";
+import { refuseMadeAddresses } from "./own-addresses.ts";
 
 export const nameBytes = 16;
 const requestBytes = 40;
@@ -12,7 +13,7 @@ export interface InterfaceShape {
 }
 
 /**
- * Sets an interface's MTU, brings it up and gives it its addresses. @returns its index.
+ * Sets an interface's MTU, brings it up and gives it its addresses, and no others. @returns its index.
  * @throws SystemCallError.
  */
 export function configureInterface(libc: Libc, { name, mtu, addresses }: InterfaceShape): number {
@@ -26,6 +27,7 @@ export function configureInterface(libc: Libc, { name, mtu, addresses }: Interfa
 		};
 		withNumber(0x8922, mtu, `setting the MTU of ${name} to ${mtu}`);
 		const index = withNumber(0x8933, 0, `finding the index of ${name}`);
+		refuseMadeAddresses(libc, index);
 		const up = 0x1 | 0x40;
 		withNumber(0x8914, up, `bringing ${name} up`);
 		let v4Count = 0;
