@@ -1,6 +1,7 @@
 // node load.ts PORT HOST CONCURRENCY SECONDS [PATH]; a credential in BENCH_CREDENTIAL. With BENCH_STALLED=PATH one more
 // client asks for that and stops reading, BENCH_SETTLE_MS before the others begin. With BENCH_RATE so many requests a
-// second are asked for, whatever the answers do, and waiting for a free connection counts. Prints one JSON line.
+// second are asked for, whatever the answers do, and waiting for a free connection counts. Prints two JSON lines: in how many
+// milliseconds it counts, once it begins, and what it counted.
 import { connect } from "node:net";
 import { median, percentile } from "../terminal/statistics.ts";
 
@@ -130,6 +131,7 @@ const begin = () => {
 	begun = performance.now();
 	countedFrom = begun + warmMs;
 	until = countedFrom + Number(seconds) * 1000;
+	console.log(JSON.stringify({ warmMs }));
 };
 if (rate === 0) begin();
 else until = Number.POSITIVE_INFINITY;

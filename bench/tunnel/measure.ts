@@ -2,7 +2,9 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { setTimeout as after } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { housekeepingMs } from "./housekeeping.ts";
 import type { Path } from "./paths.ts";
 
 const loadFile = fileURLToPath(new URL("load.ts", import.meta.url));
@@ -16,6 +18,8 @@ export interface Result {
 	readonly errors: number;
 	/** Seconds. */
 	readonly cpuPerThousand: number;
+	/** Of a core, that the kernel took for itself while this was counted. Milliseconds. */
+	readonly housekeepingMs: number;
 }
 
 export interface Load {
@@ -45,16 +49,21 @@ export async function measure(path: Path, load: Load): Promise<Result> {
 		},
 	});
 	const ended = once(child, "exit");
-	const line = once(createInterface({ input: child.stdout }), "line").then(([text]) => text as string);
-	const text = await Promise.race([
-		line,
-		ended.then(([code]) => Promise.reject(new Error(`${path.name}: the load ended with ${code}`))),
-	]);
+	const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+	const line = async <T>(): Promise<T> => {
+		const { value, done } = await lines.next();
+		if (done === true) throw new Error(`${path.name}: the load ended with ${(await ended)[0]}`);
+		return JSON.parse(value) as T;
+	};
+	await after((await line<{ warmMs: number }>()).warmMs);
+	const kept = housekeepingMs();
+	const result = await line<Omit<Result, "cpuPerThousand" | "housekeepingMs">>();
+	const housekeeping = housekeepingMs() - kept;
 	await ended;
-	const result = JSON.parse(text) as Omit<Result, "cpuPerThousand">;
 	if (result.errors > 0) throw new Error(`${path.name}: ${result.errors} requests failed`);
 	const used = total(path, cpuSeconds) - before;
-	return { ...result, cpuPerThousand: used / ((result.perSecond * load.seconds) / 1000) };
+	const cpuPerThousand = used / ((result.perSecond * load.seconds) / 1000);
+	return { ...result, cpuPerThousand, housekeepingMs: housekeeping };
 }
 
 const total = (path: Path, of: (pid: number) => number) => path.pids.map(of).reduce((sum, each) => sum + each, 0);

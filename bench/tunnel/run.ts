@@ -69,7 +69,7 @@ async function compare(
 		const of = (field: keyof Result) => median(each.map((result) => result[field]));
 		medians.set(name, {
 			...{ perSecond: of("perSecond"), bytesPerSecond: of("bytesPerSecond"), p50: of("p50"), p99: of("p99") },
-			...{ errors: 0, cpuPerThousand: of("cpuPerThousand") },
+			...{ errors: 0, cpuPerThousand: of("cpuPerThousand"), housekeepingMs: of("housekeepingMs") },
 		});
 	}
 	const base = medians.get("nginx → nginx");
@@ -118,9 +118,9 @@ async function knees(
 		for (const other of paths.filter((path) => !ours.includes(path))) {
 			const knees = [found.get(own) ?? 0, found.get(other) ?? 0] as const;
 			if (Math.min(...knees) === 0) continue;
-			const { rate, p99 } = await atEase([own, other], knees, options);
+			const { rate, p99, anew } = await atEase([own, other], knees, options);
 			console.log(
-				`${at}  at ${rate} requests/s  ${own.name} p99 ${p99[0].toFixed(2)} ms, ${other.name} ${p99[1].toFixed(2)} ms: ${(p99[0] / p99[1]).toFixed(2)} ×`,
+				`${at}  at ${rate} requests/s  ${own.name} p99 ${p99[0].toFixed(2)} ms, ${other.name} ${p99[1].toFixed(2)} ms: ${(p99[0] / p99[1]).toFixed(2)} × (${anew} windows anew)`,
 			);
 		}
 }
