@@ -14,6 +14,8 @@ const compareAt = 0.7;
 
 /** Of a window, that the kernel may have a core for itself: one in a hundred answers is what is looked at. */
 const housekeepingShare = 0.005;
+/** One window's p99 is up to three times another's: the middle of few is chance. Times the rounds of the rest. */
+const windowsPerRound = 3;
 /** A window with more is measured anew, so often at most. */
 const maxAttempts = 4;
 
@@ -44,23 +46,28 @@ export async function kneeOf(path: Path, top: number, { seconds, rttMs }: KneeOp
 	return held;
 }
 
-/** p99 of both at the same rate, where the slower one is at ease. */
+/** p99 of both at the same rate, where the slower one is at ease: the middle of `windows` each, `anew` more left out. */
 export async function atEase(
 	[one, other]: readonly [Path, Path],
 	knees: readonly [number, number],
 	{ seconds, rounds }: KneeOptions,
-): Promise<{ readonly rate: number; readonly p99: readonly [number, number]; readonly anew: number }> {
+): Promise<{
+	readonly rate: number;
+	readonly p99: readonly [number, number];
+	readonly windows: number;
+	readonly anew: number;
+}> {
 	const rate = Math.round(Math.min(...knees) * compareAt);
 	const load = { concurrency: connections, seconds, target: "/", rate };
 	let anew = 0;
 	const p99s: [number[], number[]] = [[], []];
-	for (let round = 0; round < rounds; round++)
+	for (let round = 0; round < rounds * windowsPerRound; round++)
 		for (const [at, path] of [one, other].entries()) {
 			const { result, attempts } = await undisturbed(path, load);
 			p99s[at]?.push(result.p99);
 			anew += attempts - 1;
 		}
-	return { rate, p99: [median(p99s[0]), median(p99s[1])], anew };
+	return { rate, p99: [median(p99s[0]), median(p99s[1])], windows: rounds * windowsPerRound, anew };
 }
 
 /** A window in which the kernel kept its own house is nobody's figure. */

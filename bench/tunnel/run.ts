@@ -118,9 +118,9 @@ async function knees(
 		for (const other of paths.filter((path) => !ours.includes(path))) {
 			const knees = [found.get(own) ?? 0, found.get(other) ?? 0] as const;
 			if (Math.min(...knees) === 0) continue;
-			const { rate, p99, anew } = await atEase([own, other], knees, options);
+			const { rate, p99, windows, anew } = await atEase([own, other], knees, options);
 			console.log(
-				`${at}  at ${rate} requests/s  ${own.name} p99 ${p99[0].toFixed(2)} ms, ${other.name} ${p99[1].toFixed(2)} ms: ${(p99[0] / p99[1]).toFixed(2)} × (${anew} windows anew)`,
+				`${at}  at ${rate} requests/s  ${own.name} p99 ${p99[0].toFixed(2)} ms, ${other.name} ${p99[1].toFixed(2)} ms: ${(p99[0] / p99[1]).toFixed(2)} × (of ${windows} windows each; ${anew} measured anew)`,
 			);
 		}
 }
