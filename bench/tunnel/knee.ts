@@ -33,9 +33,8 @@ export async function kneeOf(path: Path, top: number, { seconds, rttMs }: KneeOp
 	for (const step of steps) {
 		const rate = Math.round(top * step);
 		const holds = async () => {
-			const { p99, perSecond } = (await undisturbed(path, { concurrency: connections, seconds, target: "/", rate }))
-				.result;
-			return p99 <= heldP99Ms + rttMs && perSecond >= rate * heldShare;
+			const { result } = await undisturbed(path, { concurrency: connections, seconds, target: "/", rate });
+			return result.p99 <= heldP99Ms + rttMs && result.perSecond >= rate * heldShare;
 		};
 		// One hiccup of the machine is not the path's knee: it is lost in two windows of three.
 		const first = await holds();
