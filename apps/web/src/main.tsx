@@ -17,11 +17,14 @@ applyTheme();
 const arrival = takeArrival();
 const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has no #root");
-// Bare, it still says what it has to say.
-await restoreStyles().catch((failure: unknown) => console.warn("warren: this page has lost its style", failure));
-createRoot(root).render(
-	<StrictMode>
-		<App arrival={arrival} />
-	</StrictMode>,
-);
+// Not awaited at the top level, which breaks the first load up into the pieces of other pages. Bare, it still says what it has to say.
+void restoreStyles()
+	.catch((failure: unknown) => console.warn("warren: this page has lost its style", failure))
+	.then(() =>
+		createRoot(root).render(
+			<StrictMode>
+				<App arrival={arrival} />
+			</StrictMode>,
+		),
+	);
 registerServiceWorker();
