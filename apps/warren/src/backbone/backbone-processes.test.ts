@@ -2,9 +2,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { commandEnvironment, freePort, RawClient, tempFolder } from "@warren/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -39,6 +40,16 @@ afterEach(async () => {
 
 /** Starts a command and waits for its one JSON line. */
 async function start(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Started> {
+	const started = startWithoutWaiting(args, env);
+	const line = once(createInterface({ input: started.child.stdout as Readable }), "line").then(
+		([text]) => text as string,
+	);
+	const first = await Promise.race([line, started.exited.then((code) => `ended with ${code}: ${started.log()}`)]);
+	if (!first.startsWith("{")) throw new Error(first);
+	return { ...started, ready: JSON.parse(first) as Record<string, any> };
+}
+
+function startWithoutWaiting(args: readonly string[], env: Readonly<Record<string, string>> = {}): Started {
 	const child = spawn(process.execPath, [main, ...args, "--json"], {
 		stdio: ["ignore", "pipe", "pipe"],
 		env: commandEnvironment(folder.path, env),
@@ -46,10 +57,7 @@ async function start(args: readonly string[], env: Readonly<Record<string, strin
 	let log = "";
 	child.stderr.setEncoding("utf8").on("data", (text: string) => (log += text));
 	const exited = once(child, "exit").then(([code]) => code as number | null);
-	const line = once(createInterface({ input: child.stdout }), "line").then(([text]) => text as string);
-	const first = await Promise.race([line, exited.then((code) => `ended with ${code}: ${log}`)]);
-	if (!first.startsWith("{")) throw new Error(first);
-	const started = { ready: JSON.parse(first) as Record<string, any>, child, exited, log: () => log };
+	const started = { ready: {}, child, exited, log: () => log };
 	running.push(started);
 	return started;
 }
@@ -310,6 +318,36 @@ describe("warren backbone and warren agent", () => {
 		write({ ...web, service: "two", token: second });
 		expect((await ready).ready["services"]).toMatchObject([{ state: "online" }, { state: "online" }]);
 		expect(await ask(server, "two.localhost")).toMatch(/one$/);
+	});
+
+	it("SIGTERM drains what is online while another of the agent's services is not yet", {
+		timeout: 120_000,
+	}, async () => {
+		const { server, token, second, file, backbone } = await twoServices();
+		const asked = Promise.withResolvers<ServerResponse>();
+		const slow = createServer((_request, response) => {
+			response.write("begun, ");
+			asked.resolve(response);
+		});
+		await new Promise<void>((resolve) => slow.listen(0, "127.0.0.1", resolve));
+		services.push(slow);
+		const web = { service: "web", target: `127.0.0.1:${(slow.address() as AddressInfo).port}`, token };
+		const away = { ...web, service: "two", token: second, backbone: "http://127.0.0.1:1" };
+		writeFileSync(file, JSON.stringify({ backbone, services: [web, away] }));
+		const agent = startWithoutWaiting(["agent", "--config", file]);
+		// Answered with 503 until the agent is online.
+		let answer = "";
+		const ended = (async () => {
+			do answer = await ask(server);
+			while (answer.startsWith("HTTP/1.1 503"));
+		})();
+		const response = await asked.promise;
+		agent.child.kill("SIGTERM");
+		await expect.poll(() => agent.log(), { timeout: 40_000 }).toContain("stopping");
+		response.end("and ended");
+		await ended;
+		expect(answer).toMatch(/begun, [\s\S]*and ended/);
+		expect(await agent.exited).toBe(0);
 	});
 
 	it("an agent ends when a reload leaves it nothing but what has stopped", { timeout: 120_000 }, async () => {

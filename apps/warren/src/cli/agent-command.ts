@@ -4,7 +4,7 @@ import { defineErrors, type Logger, messageOf } from "@warren/kernel";
 import { countBuffersAsHeap } from "@warren/net";
 import type { Command } from "commander";
 import { Agent, request } from "undici";
-import { openAgents } from "../backbone/agent-role.ts";
+import { type AgentRole, openAgents } from "../backbone/agent-role.ts";
 import {
 	agentSettings,
 	forwardSettings,
@@ -67,39 +67,43 @@ async function runAgent(flags: AgentFlags): Promise<void> {
 		const held = setInterval(() => {}, 60_000);
 		// From the start: what keeps it from being ready may be what is corrected.
 		if (file !== null) watchConfig(file, deps.logger, () => agents.reload(parseAgentConfig(flags, process.env)));
-		await agents.settled;
-		const states = agents.status();
-		if (states.every(({ state }) => state.state === "stopped")) {
-			clearInterval(held);
-			if (file !== null) unwatchFile(file);
-			await agents.close();
-			const [first] = states;
-			throw agentError(
-				"agent_stopped",
-				`The backbone refuses this agent: ${first?.state.state === "stopped" ? first.state.reason : ""}`,
-				{
-					fix: "Check BACKBONE_SERVICE_TOKEN and --service.",
-				},
-			);
-		}
-		void agents.stopped.then(() => {
-			deps.logger.error("every service has stopped: nothing is left to do");
-			process.exitCode = 1;
-			process.kill(process.pid, "SIGTERM");
-		});
-		const ready = {
-			services: agents.status().map(({ service, state }) => ({ service, ...state })),
-			pid: process.pid,
-		};
 		return {
-			ready,
-			greeting: `${ready.services.map((each) => `${each.service}  ${each.state === "online" ? each.url : each.state}`).join("\n")}\n`,
+			up: agents.settled.then(() => {
+				refuseIfStopped(agents);
+				void agents.stopped.then(() => {
+					deps.logger.error("every service has stopped: nothing is left to do");
+					process.exitCode = 1;
+					process.kill(process.pid, "SIGTERM");
+				});
+			}),
+			get ready() {
+				return {
+					services: agents.status().map(({ service, state }) => ({ service, ...state })),
+					pid: process.pid,
+				};
+			},
+			get greeting() {
+				return agents
+					.status()
+					.map(({ service, state }) => `${service}  ${state.state === "online" ? state.url : state.state}\n`)
+					.join("");
+			},
 			close: async () => {
 				clearInterval(held);
 				if (file !== null) unwatchFile(file);
 				await agents.close();
 			},
 		};
+	});
+}
+
+/** @throws WarrenError `agent_stopped` when nothing is left to do from the start. */
+function refuseIfStopped(agents: AgentRole): void {
+	const states = agents.status().map(({ state }) => state);
+	const [first] = states;
+	if (first?.state !== "stopped" || states.some(({ state }) => state !== "stopped")) return;
+	throw agentError("agent_stopped", `The backbone refuses this agent: ${first.reason}`, {
+		fix: "Check BACKBONE_SERVICE_TOKEN and --service.",
 	});
 }
 

@@ -22,7 +22,9 @@ export interface RoleDeps {
 
 /** A role that runs. */
 export interface RunningRole extends Closeable {
-	/** The one line of `--json`. */
+	/** Resolves when it does its work, rejects when it never will; absent = it does. Stopped before that, it is closed as after it. */
+	readonly up?: Promise<void>;
+	/** The one line of `--json`. Read once it is up, as the greeting is. */
 	readonly ready: object;
 	/** What the console prints instead. */
 	readonly greeting: string;
@@ -50,14 +52,29 @@ export async function runRole(
 	const role = await open({ ...deps, tracer });
 	if (role.notice !== undefined) process.stderr.write(role.notice);
 	// Before anybody reads that it is ready, and may stop it.
-	const stop = stopped(settings.attached);
-	process.stdout.write(settings.json ? `${JSON.stringify(role.ready)}\n` : role.greeting);
-	// What it compiled is the next start's as well, also if this one is killed.
-	flushCompileCache();
+	const failed = new AbortController();
+	const stop = stopped(settings.attached, failed.signal);
+	if (await isUp(role, stop, failed)) {
+		process.stdout.write(settings.json ? `${JSON.stringify(role.ready)}\n` : role.greeting);
+		// What it compiled is the next start's as well, also if this one is killed.
+		flushCompileCache();
+	}
 	await stop;
 	logger.info("stopping");
 	await role.close();
 	await tracer?.close();
 	// With the status that the role has set, if it ended by itself.
 	process.exit();
+}
+
+/** False = it was told to stop first. @throws what keeps the role from its work, once the role is closed. */
+async function isUp(role: RunningRole, stop: Promise<void>, failed: AbortController): Promise<boolean> {
+	if (role.up === undefined) return true;
+	try {
+		return await Promise.race([role.up.then(() => true), stop.then(() => false)]);
+	} catch (fault) {
+		await role.close();
+		failed.abort();
+		throw fault;
+	}
 }

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { tempFolder } from "@warren/testkit";
 import { expect, it } from "vitest";
 import { parseAgentConfig } from "./backbone-config.ts";
@@ -53,4 +53,23 @@ it("a service without a token is told where its token goes", () => {
 	expect(() => parseAgentConfig({ ...bare, backbone: "https://mos.example.net" }, {})).toThrow(
 		expect.objectContaining({ fix: "Set BACKBONE_SERVICE_TOKEN." }),
 	);
+});
+
+it("what the file names lies beside it, wherever the agent is started; what a flag names, where it is started", () => {
+	using folder = tempFolder("agent-config");
+	mkdirSync(folder.file("etc"));
+	const config = folder.file("etc/agents.json");
+	const { token: _token, ...bare } = good;
+	writeFileSync(folder.file("etc/web.token"), `${token("web")}\n`);
+	writeFileSync(folder.file("etc/ca.crt"), "the file's");
+	writeFileSync(folder.file("ca.crt"), "the flag's");
+	const write = (ca: object) =>
+		writeFileSync(config, JSON.stringify({ ...ca, services: [{ ...bare, tokenFile: "web.token" }] }));
+	const read = () => parseAgentConfig({ config, backbone: "https://mos.example.net", ca: folder.file("ca.crt") }, {});
+	write({ ca: "ca.crt" });
+	expect(read()).toMatchObject([{ token: token("web"), ca: "the file's" }]);
+	write({});
+	expect(read()).toMatchObject([{ token: token("web"), ca: "the flag's" }]);
+	write({ ca: "gone.crt" });
+	expect(read).toThrow(folder.file("etc/gone.crt"));
 });

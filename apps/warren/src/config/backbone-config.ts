@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { defineErrors, parseConfig } from "@warren/kernel";
 import { z } from "zod";
 import { type ClusterConfig, clusterFields, clusterVariables, parseCluster } from "./cluster-config.ts";
@@ -242,14 +242,14 @@ export function parseAgentConfig(
 	const { config, backbone, ca, transport, ...given } = readSettings(agentSettings, flags, environment);
 	const { json: _json, logLevel: _logLevel, ...service } = given;
 	const shared = { backbone, ca, transport };
-	const file = parseConfig(
-		agentFileSchema,
-		config === undefined ? { ...shared, services: [service] } : { ...shared, ...readJson(config) },
-		"agent",
-	);
+	const said = config === undefined ? { services: [service] } : readJson(config);
+	const file = parseConfig(agentFileSchema, { ...shared, ...said }, "agent");
+	/** What the file names lies beside it, wherever the agent is started; a flag's is of the working directory. */
+	const beside = (named: string) => (config === undefined ? named : resolve(dirname(config), named));
+	const caFile = file.ca === undefined || !("ca" in said) ? file.ca : beside(file.ca);
 	const seen = new Set<string>();
 	return file.services.map((each) => {
-		const token = each.token ?? (each.tokenFile === undefined ? undefined : readText(each.tokenFile).trim());
+		const token = each.token ?? (each.tokenFile === undefined ? undefined : readText(beside(each.tokenFile)).trim());
 		if (token === undefined || token === "")
 			throw configError("bad_config", `Service "${each.service}" has no token.`, {
 				fix:
@@ -270,7 +270,7 @@ export function parseAgentConfig(
 		seen.add(key);
 		return {
 			backbone: backboneUrl(address),
-			ca: file.ca === undefined ? null : readText(file.ca),
+			ca: caFile === undefined ? null : readText(caFile),
 			service: each.service,
 			target: each.target,
 			token,

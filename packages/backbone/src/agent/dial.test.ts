@@ -3,20 +3,29 @@ import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { expect, it, vi } from "vitest";
 import { Dialler, dialLimits, type Transport } from "./dial.ts";
 
-/** A server that refuses everybody, and says when to come again. */
-async function refusing(transport: Transport, retryAfter: string) {
+/** What a server says beside its status: all of it, or what is announced and breaks off. */
+interface Refusal {
+	readonly retryAfter?: string;
+	readonly body?: string;
+	readonly breaksOff?: boolean;
+}
+
+/** A server that refuses everybody: its head first, its body on its own. */
+async function refusing(transport: Transport, { retryAfter = "1", body = "", breaksOff = false }: Refusal) {
 	const server =
 		transport === "http2"
-			? createServer().on("stream", (stream: ServerHttp2Stream) =>
-					stream.respond({ ":status": 503, "retry-after": retryAfter }, { endStream: true }),
-				)
+			? createServer().on("stream", (stream: ServerHttp2Stream) => {
+					stream.on("error", () => {});
+					stream.respond({ ":status": 503, "retry-after": retryAfter });
+					setImmediate(() => (breaksOff ? stream.write(body, () => stream.close(2)) : stream.end(body)));
+				})
 			: createTcpServer((socket) => {
 					socket.on("error", () => {});
-					socket.once("data", () =>
-						socket.end(
-							`HTTP/1.1 503 Away\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: ${retryAfter}\r\n\r\n`,
-						),
-					);
+					socket.once("data", () => {
+						const length = Buffer.byteLength(body) + (breaksOff ? 1 : 0);
+						const head = `HTTP/1.1 503 Away\r\nConnection: close\r\nContent-Length: ${length}\r\nRetry-After: ${retryAfter}\r\n\r\n`;
+						socket.setNoDelay(true).write(head, () => setImmediate(() => socket.end(body)));
+					});
 				});
 	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 	return { url: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`), close: () => server.close() };
@@ -34,17 +43,41 @@ it.each(
 		answers.map((each) => [transport, ...each] as const),
 	),
 )("a refusal over %s with Retry-After: %s is waited out for %d ms", async (transport, retryAfter, retryAfterMs) => {
-	const { url, close } = await refusing(transport, retryAfter);
+	const { url, close } = await refusing(transport, { retryAfter });
 	const dialler = new Dialler({ url, tls: {}, transport });
 	expect(await dialler.dial({})).toMatchObject({ ok: false, status: 503, retryAfterMs });
 	dialler.close();
 	close();
 });
 
+it.each(
+	(["parked", "shared", "websocket", "http2"] as const).flatMap((transport) =>
+		[false, true].map((breaksOff) => [transport, breaksOff] as const),
+	),
+)("a refusal over %s says why, also where it breaks off: %s", async (transport, breaksOff) => {
+	const body = JSON.stringify({ code: "unavailable", message: "The backbone is\nstopping." });
+	const { url, close } = await refusing(transport, { body, breaksOff });
+	const dialler = new Dialler({ url, tls: {}, transport });
+	expect(await dialler.dial({})).toMatchObject({ ok: false, status: 503, message: "The backbone is stopping." });
+	dialler.close();
+	close();
+});
+
+it.each(["parked", "shared", "websocket", "http2"] as const)(
+	"a refusal over %s is read no further than one has",
+	async (transport) => {
+		const { url, close } = await refusing(transport, { body: "x".repeat(8 * 1024 * 1024) });
+		const dialler = new Dialler({ url, tls: {}, transport });
+		expect(await dialler.dial({})).toMatchObject({ ok: false, status: 503, message: "the server answered 503" });
+		dialler.close();
+		close();
+	},
+);
+
 it.each(["parked", "shared", "websocket", "http2"] as const)(
 	"a token that no field may hold is a failure over %s, and no fault of the process",
 	async (transport) => {
-		const { url, close } = await refusing(transport, "1");
+		const { url, close } = await refusing(transport, {});
 		const dialler = new Dialler({ url, tls: {}, transport });
 		expect(await dialler.dial({ authorization: "Bearer €" })).toMatchObject({ ok: false });
 		dialler.close();

@@ -1,6 +1,6 @@
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { connect as connectTcp, type Socket } from "node:net";
-import type { Duplex } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import { messageOf } from "@warren/kernel";
 import { createWebSocketStream, WebSocket } from "ws";
@@ -127,8 +127,10 @@ export class Dialler {
 				} else socket.pause();
 				resolve(result);
 			};
-			const onError = (fault: Error) => settle(unreachable(fault.message));
-			const onClose = () => settle(unreachable("the connection was closed"));
+			/** A refusal counts as far as it came. */
+			const giveUp = (reason: string) => settle(refusalIn(seen) ?? unreachable(reason));
+			const onError = (fault: Error) => giveUp(fault.message);
+			const onClose = () => giveUp("the connection was closed");
 			const onData = (chunk: Buffer) => {
 				seen = Buffer.concat([seen, chunk]);
 				const end = seen.indexOf("\r\n\r\n");
@@ -146,12 +148,10 @@ export class Dialler {
 					if (rest.length > 0) socket.unshift(rest);
 					return;
 				}
-				settle(refused(status, head, rest.toString("utf8")));
+				const bodyBytes = Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0);
+				if (rest.length >= Math.min(bodyBytes, dialLimits.maxAnswerBytes)) giveUp("refused");
 			};
-			const late = setTimeout(
-				() => settle(unreachable(`no answer within ${dialLimits.timeoutMs} ms`)),
-				dialLimits.timeoutMs,
-			);
+			const late = setTimeout(() => giveUp(`no answer within ${dialLimits.timeoutMs} ms`), dialLimits.timeoutMs);
 			socket.on("error", onError);
 			socket.on("close", onClose);
 			socket.on("data", onData);
@@ -179,14 +179,10 @@ export class Dialler {
 				resolve({ ok: true, channel: createWebSocketStream(ws) });
 			});
 			ws.once("unexpected-response", (_request, response) => {
-				response.resume();
-				resolve({
-					ok: false,
-					status: response.statusCode ?? 0,
-					message: `the server answered ${response.statusCode}`,
-					retryAfterMs: retryAfterMs(response.headers["retry-after"]),
+				void bodyOf(response).then((body) => {
+					resolve(refused(response.statusCode ?? 0, response.headers["retry-after"], body));
+					ws.terminate();
 				});
-				ws.terminate();
 			});
 			ws.on("error", (fault) => resolve(unreachable(fault.message)));
 		});
@@ -223,10 +219,13 @@ export class Dialler {
 				if (this.#session === session) this.#session = null;
 				session.close();
 			}, dialLimits.timeoutMs);
-			const settle = (result: Dialled) => {
+			const answered = () => {
 				clearTimeout(late);
 				stream.off("error", onError);
 				stream.off("close", onClose);
+			};
+			const settle = (result: Dialled) => {
+				answered();
 				if (!result.ok) {
 					stream.on("error", () => {});
 					stream.close();
@@ -240,12 +239,8 @@ export class Dialler {
 			stream.once("response", (answer) => {
 				const status = Number(answer[":status"]);
 				if (status === 200) return settle({ ok: true, channel: stream });
-				settle({
-					ok: false,
-					status,
-					message: `the server answered ${status}`,
-					retryAfterMs: retryAfterMs(answer["retry-after"]),
-				});
+				answered();
+				void bodyOf(stream).then((body) => settle(refused(status, answer["retry-after"], body)));
 			});
 		});
 	}
@@ -259,13 +254,41 @@ function unreachable(message: string): Dialled {
 	return { ok: false, status: null, message, retryAfterMs: 0 };
 }
 
-function refused(status: number, head: string, body: string): Dialled {
+function refused(status: number, retryAfter: string | undefined, body: string): Dialled {
 	return {
 		ok: false,
 		status,
 		message: messageIn(body) ?? `the server answered ${status}`,
-		retryAfterMs: retryAfterMs(/\r\nretry-after: *(.*)/i.exec(head)?.[1]),
+		retryAfterMs: retryAfterMs(retryAfter),
 	};
+}
+
+/** Of an HTTP/1.1 answer as far as it came; null = not even its head. */
+function refusalIn(seen: Buffer): Dialled | null {
+	const end = seen.indexOf("\r\n\r\n");
+	if (end === -1) return null;
+	const head = seen.toString("latin1", 0, end + 2);
+	const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1] ?? 0);
+	return refused(status, /\r\nretry-after: *(.*)/i.exec(head)?.[1], seen.toString("utf8", end + 4));
+}
+
+/** Of a refusal, as far as it comes: until it ends, breaks, takes too long, or is more than a refusal has. */
+function bodyOf(answer: Readable): Promise<string> {
+	return new Promise((resolve) => {
+		const pieces: Buffer[] = [];
+		let bytes = 0;
+		const done = () => {
+			clearTimeout(late);
+			resolve(Buffer.concat(pieces).toString("utf8"));
+		};
+		const late = setTimeout(done, dialLimits.timeoutMs);
+		answer.on("data", (piece: Buffer) => {
+			pieces.push(piece);
+			bytes += piece.length;
+			if (bytes > dialLimits.maxAnswerBytes) done();
+		});
+		answer.once("end", done).once("error", done).once("close", done);
+	});
 }
 
 /** Of an error's JSON, as far as it came; null = it has none. Control characters are for no terminal. */

@@ -44,7 +44,7 @@ export const serviceAgentLimits = {
 	idleSweeps: 12,
 } as const;
 
-/** What a server answers that knows no shared connections. */
+/** What a server answers that knows no shared connections; or a proxy before it, for a while. */
 const beforeShared: ReadonlySet<number> = new Set([400, 404, 405, 426]);
 
 /** `stopped`: for good, with the reason; the token is refused, or another agent took over. */
@@ -187,6 +187,7 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 
 	async #dial(): Promise<void> {
 		const { token, name } = this.#options;
+		const transport = this.#transport;
 		const dialled = await this.#dialler.dial({
 			authorization: `Bearer ${token}`,
 			agent: this.#id,
@@ -194,12 +195,12 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 		});
 		this.#dialling -= 1;
 		if (this.#wanted > 0) this.#wanted -= 1;
-		if (!dialled.ok) return this.#failed(dialled);
+		if (!dialled.ok) return this.#failed(dialled, transport);
 		if (this.#closed) {
 			dialled.channel.destroy();
 			return;
 		}
-		if (this.#transport === "shared")
+		if (transport === "shared")
 			this.#shared.add(new SharedConnection(dialled.channel, this, this.#now, this.#deps.windows));
 		else {
 			const link = new TunnelLink(dialled.channel, this, this.#now);
@@ -216,14 +217,15 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 		this.#links.add(new TunnelLink(lane, this, this.#now));
 	}
 
-	#failed(failure: { status: number | null; message: string; retryAfterMs: number }): void {
+	#failed(failure: { status: number | null; message: string; retryAfterMs: number }, transport: Transport): void {
 		this.#lastFailure = failure.message;
-		if (this.#transport === "shared" && failure.status !== null && beforeShared.has(failure.status)) {
-			this.#transport = "parked";
-			this.#dialler = new Dialler({ ...this.#options, transport: "parked" });
+		const { status } = failure;
+		const isStranger = transport === "shared" && status !== null && beforeShared.has(status);
+		if (isStranger && this.#links.size === 0) {
+			this.#speak("parked");
 			return this.#balance();
 		}
-		if (failure.status === 401 || failure.status === 403 || failure.status === 400) return this.#stop(failure.message);
+		if (status === 401 || status === 403 || (status === 400 && !isStranger)) return this.#stop(failure.message);
 		if (this.#retry !== null || this.#closed) return;
 		const waitMs = Math.max(failure.retryAfterMs, this.#backoff.nextMs());
 		this.#deps.logger.warn("the backbone cannot be reached", {
@@ -232,10 +234,22 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 			retryInMs: Math.round(waitMs),
 		});
 		this.#deps.changed(this);
+		this.#retryIn(waitMs);
+	}
+
+	#retryIn(waitMs: number): void {
 		this.#retry = this.#deps.clock.after(waitMs, () => {
 			this.#retry = null;
+			if (this.#links.size === 0) this.#speak(this.#options.transport);
 			this.#balance();
 		});
+	}
+
+	/** From the next dial on. Without a link what was asked for is tried anew: the server may be a newer one by now. */
+	#speak(transport: Transport): void {
+		if (this.#transport === transport) return;
+		this.#transport = transport;
+		this.#dialler = new Dialler({ ...this.#options, transport });
 	}
 
 	#stop(reason: string): void {
@@ -322,6 +336,7 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 		if (this.#closed) return;
 		if (wasLast) {
 			this.#lastFailure = "all links were lost";
+			this.#speak(this.#options.transport);
 			this.#deps.changed(this);
 			this.#again();
 		} else this.#balance();
@@ -330,10 +345,7 @@ export class ServiceAgent implements LinkOwner, SharedOwner, Closeable {
 	/** Not at once: a thousand agents of a server that restarts would all come in the same moment. */
 	#again(): void {
 		if (this.#retry !== null || this.#closed || this.#stopped !== null) return;
-		this.#retry = this.#deps.clock.after(this.#backoff.nextMs(), () => {
-			this.#retry = null;
-			this.#balance();
-		});
+		this.#retryIn(this.#backoff.nextMs());
 	}
 
 	#armSweep(): void {

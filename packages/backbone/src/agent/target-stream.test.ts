@@ -38,3 +38,47 @@ it("a target's name is looked up once for its datagrams, which wait within a lim
 	link.close("over");
 	service.close();
 });
+
+it("a target whose name has an address of the newer family alone is reached there, and follows its name to the older", async () => {
+	const clock = new VirtualClock();
+	const target = { host: "game.test", port: 0, proxyProtocol: false };
+	const newer = createSocket("udp6").bind(0, "::1");
+	await once(newer, "listening");
+	target.port = newer.address().port;
+	const older = createSocket("udp4").bind(target.port, "127.0.0.1");
+	await once(older, "listening");
+	const came: string[] = [];
+	for (const [name, service] of Object.entries({ newer, older }))
+		service.on("message", (datagram, from) => {
+			came.push(`${datagram} at the ${name}`);
+			service.send(`${name} answers ${datagram}`, from.port, from.address);
+		});
+	const addresses = ["::1", "127.0.0.1"];
+	const asked: object[] = [];
+	const lookup: LookupFunction = (_name, options, done) => {
+		asked.push(options);
+		const address = addresses.shift() as string;
+		done(null, address, address === "::1" ? 6 : 4);
+	};
+	const [near, far] = duplexPair();
+	const owner = { onIdle: () => {}, onControl: () => {}, onClosed: () => {} };
+	const onOpen = (opened: TunnelLink) => {
+		opened.user = new UdpTargetStream(opened, target, clock, null, lookup);
+	};
+	const agent = new TunnelLink(near, { ...owner, onOpen }, () => clock.monotonic());
+	const visitor = new TunnelLink(far, { ...owner, onOpen: () => {} }, () => clock.monotonic());
+	const answers: string[] = [];
+	const reads = { onEnd: () => {}, onBroken: () => {}, onDrain: () => {} };
+	visitor.open({ kind: "udp" }, { ...reads, onData: (piece) => answers.push(piece.toString()) });
+	visitor.write(Buffer.from("one"));
+	await expect.poll(() => answers).toEqual(["newer answers one"]);
+	await clock.advance(udpTargetLimits.lookUpMs);
+	visitor.write(Buffer.from("two"));
+	await expect.poll(() => answers.slice(1)).toEqual(["older answers two"]);
+	expect(came).toEqual(["one at the newer", "two at the older"]);
+	expect(asked).toEqual(Array(2).fill({ order: "ipv4first" }));
+	visitor.close("over");
+	agent.close("over");
+	newer.close();
+	older.close();
+});

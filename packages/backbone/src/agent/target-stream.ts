@@ -111,7 +111,8 @@ function endConnect(span: Span | null, code: FaultCode | null): void {
 /** A visitor's datagrams: one DATA frame each. */
 export class UdpTargetStream implements StreamUser {
 	readonly #link: TunnelLink;
-	readonly #socket: UdpSocket;
+	/** Null until the target's name was looked up. */
+	#socket: UdpSocket | null = null;
 	readonly #target: Target;
 	readonly #clock: Clock;
 	#parts: Buffer[] = [];
@@ -141,23 +142,15 @@ export class UdpTargetStream implements StreamUser {
 		this.#span = span;
 		this.#target = target;
 		this.#clock = clock;
-		this.#socket = createSocket(isIP(target.host) === 6 ? "udp6" : "udp4");
 		this.#idle = this.#armIdle();
-		this.#socket.on("message", (datagram, from) => {
-			// The port is open to whoever guesses it: what others send is no answer of the target's.
-			if (from.port !== target.port || withoutZone(from.address) !== this.#answersFrom) return;
-			this.#touch();
-			// UDP drops rather than waits.
-			if (link.bufferedBytes < 1024 * 1024) link.write(datagram);
-		});
-		this.#socket.on("error", (fault) => this.#close(ResetCode.targetLost, fault.message));
 		if (isIP(target.host) === 0) this.#lookUp();
 		else this.#found(target.host);
 	}
 
 	#lookUp(): void {
 		this.#lookUpAt = this.#clock.monotonic() + udpTargetLimits.lookUpMs;
-		this.#lookup(this.#target.host, { family: 4 }, (fault, address) => {
+		// A service that takes datagrams at one of "localhost"'s addresses alone takes them at the older.
+		this.#lookup(this.#target.host, { order: "ipv4first" }, (fault, address) => {
 			if (this.#closed) return;
 			if (fault === null) this.#found(address as string);
 			// One that was found before serves on.
@@ -167,8 +160,25 @@ export class UdpTargetStream implements StreamUser {
 	}
 
 	#found(address: string): void {
+		const before = this.#address;
 		this.#address = address;
 		this.#answersFrom = sourceOf(address);
+		if (before !== null && isIP(before) === isIP(address)) return;
+		this.#socket?.close();
+		this.#socket = this.#openSocket(isIP(address) === 6 ? "udp6" : "udp4");
+	}
+
+	#openSocket(family: "udp4" | "udp6"): UdpSocket {
+		const socket = createSocket(family);
+		socket.on("message", (datagram, from) => {
+			// The port is open to whoever guesses it: what others send is no answer of the target's.
+			if (from.port !== this.#target.port || withoutZone(from.address) !== this.#answersFrom) return;
+			this.#touch();
+			// UDP drops rather than waits.
+			if (this.#link.bufferedBytes < 1024 * 1024) this.#link.write(datagram);
+		});
+		socket.on("error", (fault) => this.#close(ResetCode.targetLost, fault.message));
+		return socket;
 	}
 
 	onData(piece: Buffer, last: boolean): void {
@@ -188,11 +198,12 @@ export class UdpTargetStream implements StreamUser {
 
 	#send(datagram: Buffer): void {
 		const host = this.#address as string;
+		const socket = this.#socket as UdpSocket;
 		const { port } = this.#target;
-		if (this.#span === null) return this.#socket.send(datagram, port, host);
+		if (this.#span === null) return socket.send(datagram, port, host);
 		const span = this.#span;
 		this.#span = null;
-		this.#socket.send(datagram, port, host, (fault) => {
+		socket.send(datagram, port, host, (fault) => {
 			if (fault === null) endConnect(span, null);
 			else {
 				endConnect(span, ResetCode.targetLost);
@@ -227,7 +238,7 @@ export class UdpTargetStream implements StreamUser {
 		this.#closed = true;
 		this.#idle.cancel();
 		this.#waiting = [];
-		this.#socket.close();
+		this.#socket?.close();
 		if (this.#link.user === this) this.#link.reset(code, reason);
 	}
 }
