@@ -1,11 +1,11 @@
 import { X509Certificate } from "node:crypto";
 import type { FrontTls } from "@warren/backbone";
-import type { HealthTable } from "@warren/kernel";
-import { Authority, certificateError, type TlsIdentity } from "@warren/net";
+import type { ConditionKind, HealthTable } from "@warren/kernel";
+import { Authority, canonicalHost, certificateError, type TlsIdentity } from "@warren/net";
 import type { RoleDeps } from "../cli/run-role.ts";
-import { type BackboneConfig, readText } from "../config/backbone-config.ts";
+import { type BackboneConfig, isPublicName, readText } from "../config/backbone-config.ts";
 import type { DataFolder } from "../config/data-folder.ts";
-import { certificateExpiring, isPair, ownAddresses } from "../node/certificates.ts";
+import { certificateExpiring, covers, isPair, nameNotCertified, ownAddresses } from "../node/certificates.ts";
 
 export interface BackboneTls {
 	/** Null = plain HTTP on loopback. */
@@ -14,6 +14,12 @@ export interface BackboneTls {
 	/** Of the local CA, where it certified; null = another's. */
 	readonly caPem: string | null;
 }
+
+const backboneNameNotCertified: ConditionKind = {
+	...nameNotCertified,
+	advice:
+		"Give a certificate for it (--tls-cert, --tls-key, or --acme). Or move {folder} away and start again: the CA made then speaks for it, and agents need the new ca.crt.",
+};
 
 const dayMs = 24 * 3600 * 1000;
 const renewBeforeMs = 60 * dayMs;
@@ -41,11 +47,16 @@ export async function backboneTls(
 		}
 		return { front: { cert, key: readText(config.tlsKey) }, caFingerprint: null, caPem: null };
 	}
-	const authority = await openAuthority(deps, config, data);
+	const { authority, folder } = await openAuthority(deps, config, data);
 	const names = [config.domain, `*.${config.domain}`, "localhost", ...config.hostname, ...ownAddresses()];
+	const isOurs = (name: string) => authority.allows(canonicalHost(name));
+	const foreign = config.hostname.filter((name) => !isOurs(name) && !(config.acme && isPublicName(name)));
+	if (foreign.length > 0)
+		health.raise(backboneNameNotCertified, { names: foreign.join(", "), folder: data.file(folder) });
+	const due = [config.domain, ...config.hostname].filter(isOurs);
 	const cert = data.read("backbone", "leaf.crt");
 	const key = data.read("backbone", "leaf.key");
-	if (cert !== null && key !== null && isStillGood({ cert, key }, config, authority, deps.clock.now()))
+	if (cert !== null && key !== null && isStillGood({ cert, key }, due, authority, deps.clock.now()))
 		return {
 			front: { cert: cert + authority.certPem, key },
 			caFingerprint: authority.fingerprint,
@@ -61,14 +72,14 @@ export async function backboneTls(
 	};
 }
 
-function isStillGood(tls: TlsIdentity, config: BackboneConfig, authority: Authority, now: number): boolean {
+function isStillGood(tls: TlsIdentity, names: readonly string[], authority: Authority, now: number): boolean {
 	try {
 		const leaf = new X509Certificate(tls.cert);
 		return (
 			isPair(leaf, tls.key) &&
 			leaf.checkIssued(new X509Certificate(authority.certPem)) &&
 			Date.parse(leaf.validTo) - now > renewBeforeMs &&
-			leaf.checkHost(config.domain) !== undefined
+			names.every((name) => covers(leaf, name))
 		);
 	} catch {
 		// Unreadable: a new one replaces it.
@@ -81,13 +92,13 @@ async function openAuthority(
 	{ clock, random }: RoleDeps,
 	config: BackboneConfig,
 	data: DataFolder,
-): Promise<Authority> {
+): Promise<{ authority: Authority; folder: string }> {
 	for (const folder of ["ca", "backbone-ca"]) {
 		const cert = data.read(folder, "ca.crt");
 		const key = data.read(folder, "ca.key");
 		if (cert === null || key === null) continue;
 		const authority = await Authority.load({ cert, key }, clock, random);
-		if (authority.allows(config.domain)) return authority;
+		if (authority.allows(config.domain)) return { authority, folder };
 	}
 	const made = await Authority.create(
 		`Backbone of ${config.domain}`,
@@ -97,5 +108,5 @@ async function openAuthority(
 	);
 	data.write(made.pem.key, "backbone-ca", "ca.key");
 	data.write(made.pem.cert, "backbone-ca", "ca.crt");
-	return made.authority;
+	return { authority: made.authority, folder: "backbone-ca" };
 }

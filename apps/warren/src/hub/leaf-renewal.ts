@@ -1,10 +1,9 @@
 import { createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
-import { isIP } from "node:net";
 import type { HubLink } from "@warren/accounts";
 import { type Closeable, messageOf, type Timer } from "@warren/kernel";
 import { createCsr, type TlsIdentity } from "@warren/net";
 import { isLoopback } from "../config/server-config.ts";
-import { certificateExpiring, renewBeforeMs } from "../node/certificates.ts";
+import { certificateExpiring, covers, renewBeforeMs } from "../node/certificates.ts";
 import type { RoleBase } from "../role-base.ts";
 
 /** Looked at when the hub comes back, and this often while it is there. */
@@ -85,10 +84,6 @@ export class LeafRenewal implements Closeable {
 		this.#options.use({ cert: cert + ca, key });
 		logger.info("the certificate was renewed", { until: renewed.validTo });
 	}
-}
-
-function covers(leaf: X509Certificate, host: string): boolean {
-	return (isIP(host) === 0 ? leaf.checkHost(host) : leaf.checkIP(host)) !== undefined;
 }
 
 function fits(leaf: X509Certificate, key: string, caPem: string): boolean {

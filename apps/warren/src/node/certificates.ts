@@ -1,5 +1,6 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { hostname, networkInterfaces } from "node:os";
 import type { Clock, ConditionKind, Fingerprint, HealthTable, Random } from "@warren/kernel";
 import { Authority, canonicalHost, certificateError, fingerprintOfPem, type TlsIdentity } from "@warren/net";
@@ -11,6 +12,16 @@ export const certificateExpiring: ConditionKind = {
 	severity: "warning",
 	title: "The certificate in {file} ends on {date}.",
 	advice: "Renew it and start the node again.",
+	delayMs: 0,
+};
+
+/** Names that were given after the CA was made, which may not speak for them. */
+export const nameNotCertified: ConditionKind = {
+	code: "name-not-certified",
+	severity: "warning",
+	title: "The certificate leaves out {names}: the local CA was made without.",
+	advice:
+		"Give a certificate for it with --tls-cert and --tls-key, or call this machine by a name that it had at first.",
 	delayMs: 0,
 };
 
@@ -81,6 +92,8 @@ export async function openCertificates(
 	if (joined !== null) return ofMember((JSON.parse(joined) as { ca: string }).ca, data, clock, health);
 	const authority = await openAuthority(config, data, clock, random);
 	const names = ownNames(config);
+	const foreign = config.hostname.filter((name) => !authority.allows(canonicalHost(name)));
+	if (foreign.length > 0) health.raise(nameNotCertified, { names: foreign.join(", ") });
 	const cert = data.read("tls", "node.crt");
 	const key = data.read("tls", "node.key");
 	if (
@@ -130,6 +143,12 @@ async function openAuthority(config: ServerConfig, data: DataFolder, clock: Cloc
 	return made.authority;
 }
 
+/** @param host a name, or an address: `checkHost` knows none. */
+export function covers(leaf: X509Certificate, host: string): boolean {
+	const name = canonicalHost(host);
+	return (isIP(name) === 0 ? leaf.checkHost(name) : leaf.checkIP(name)) !== undefined;
+}
+
 /** Two files: after a power cut between them they need not belong together. @throws Error when the key is none. */
 export function isPair(leaf: X509Certificate, key: string): boolean {
 	return leaf.checkPrivateKey(createPrivateKey(key));
@@ -141,7 +160,7 @@ function isStillGood(tls: TlsIdentity, names: readonly string[], authority: Auth
 		if (!isPair(leaf, tls.key)) return false;
 		if (!leaf.checkIssued(new X509Certificate(authority.certPem))) return false;
 		if (Date.parse(leaf.validTo) - clock.now() < renewBeforeMs) return false;
-		return names.every((name) => leaf.checkHost(name) !== undefined);
+		return names.every((name) => covers(leaf, name));
 	} catch {
 		// Unreadable: a new one replaces it.
 		return false;

@@ -107,3 +107,21 @@ it("a key that a power cut left beside the certificate of another is replaced, f
 		expect(cert).not.toBe(first?.cert);
 	}
 });
+
+it("an address that it is called by comes into the leaf, which is the same after a restart", async () => {
+	using machine = await firstMachine({ hostname: ["203.0.113.5", "2001:DB8::0005"] });
+	expect(new X509Certificate(machine.tls.cert).subjectAltName).toMatch(
+		/IP Address:203\.0\.113\.5.*IP Address:2001:DB8:/,
+	);
+	const { config, data, clock, base } = machine;
+	const again = await openCertificates(config, data, clock, systemRandom, base.health, nodeId);
+	expect(again.tls).toEqual(machine.tls);
+	expect(base.health.list()).toEqual([]);
+	// A name of elsewhere, which the CA was not made with.
+	const named = { ...config, hostname: [...config.hostname, "atlas.example.net"] };
+	const without = await openCertificates(named, data, clock, systemRandom, base.health, nodeId);
+	expect(without.tls).toEqual(machine.tls);
+	expect(base.health.list()).toMatchObject([
+		{ code: "name-not-certified", title: expect.stringContaining("atlas.example.net") },
+	]);
+});
