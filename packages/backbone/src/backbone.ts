@@ -267,7 +267,7 @@ export async function openBackbone(deps: BackboneDeps, options: BackboneOptions)
 					endpoint.upgrade(socket, head, rest, front.addressOf(socket)) ||
 					visitors.upgrade(socket, head, rest, front.addressOf(socket)) ||
 					(cluster !== null && hops.upgrade(socket, head, rest)),
-				http2: (socket, bytes, pinned) => http2.accept(socket, bytes, pinned),
+				http2,
 			},
 			{
 				domain: options.domain,

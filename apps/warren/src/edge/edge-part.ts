@@ -1,8 +1,9 @@
 import { X509Certificate } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { hashToken, newSecret } from "@warren/kernel";
 import type { NodeConfig } from "../config/node-config.ts";
-import { isPair, ownAddresses, ownNames } from "../node/certificates.ts";
+import { covers, isPair, ownAddresses, ownNames } from "../node/certificates.ts";
 import type { NodeBase, OpenPart } from "../node/role-part.ts";
 import { edgeFiles, machineTag, namesOf } from "./edge-config.ts";
 
@@ -79,7 +80,7 @@ function isStillGood(
 			isPair(leaf, readFileSync(key, "utf8")) &&
 			leaf.checkIssued(new X509Certificate(caPem)) &&
 			Date.parse(leaf.validTo) - now > renewBeforeMs &&
-			names.every((name) => covered.includes(name))
+			names.every((name) => (isIP(name) === 0 ? covered.includes(name) : covers(leaf, name)))
 		);
 	} catch {
 		// Unreadable: a new one replaces it.

@@ -117,6 +117,15 @@ it("an address that it is called by comes into the leaf, which is the same after
 	const again = await openCertificates(config, data, clock, systemRandom, base.health, nodeId);
 	expect(again.tls).toEqual(machine.tls);
 	expect(base.health.list()).toEqual([]);
+	const edge = async () => {
+		await certifyEdge(
+			{ ...base, authority: machine.authority } as never,
+			{ ...config, backboneDomain: "apps.internal" } as never,
+			[],
+		);
+		return data.read("edge", "tls", "edge.crt");
+	};
+	expect(await edge()).toBe(await edge());
 	// A name of elsewhere, which the CA was not made with.
 	const named = { ...config, hostname: [...config.hostname, "atlas.example.net"] };
 	const without = await openCertificates(named, data, clock, systemRandom, base.health, nodeId);

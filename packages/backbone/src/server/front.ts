@@ -14,6 +14,7 @@ import type { AgentPool } from "./agents/agent-pool.ts";
 import type { Certificates } from "./certificates.ts";
 import type { AdmittedRequest } from "./http1/admission.ts";
 import { ClientConnection } from "./http1/client-connection.ts";
+import type { Http2Front } from "./http2/http2-front.ts";
 import { Upstreams } from "./http2/upstreams.ts";
 import type { Inspector } from "./inspector.ts";
 import { RunningSet } from "./running-set.ts";
@@ -82,7 +83,7 @@ export interface FrontDeps {
 	/** Takes upgrades of agents and visitors; null = not one of them. */
 	readonly tracer: Tracer | null;
 	readonly upgrade: (socket: Socket, head: RequestHead, rest: Buffer | null) => boolean;
-	readonly http2: (socket: Socket, bytes: Buffer | null, pinned: string | null) => void;
+	readonly http2: Pick<Http2Front, "accept" | "drain">;
 }
 
 export interface FrontOptions {
@@ -193,6 +194,7 @@ export class Front implements Closeable {
 				// The port is free at once. Whoever is connected to it may stay for as long as it likes: nobody waits for that.
 				server.close();
 				for (const connection of [...this.#connections]) if (connection.socket.localPort === opened) connection.drain();
+				this.#deps.http2.drain(opened);
 			},
 		};
 	}
@@ -211,7 +213,7 @@ export class Front implements Closeable {
 			(socket: TLSSocket) => {
 				if (socket.alpnProtocol !== "h2") return accept(socket);
 				socket.setNoDelay(true);
-				this.#deps.http2(socket, null, pinned);
+				this.#deps.http2.accept(socket, null, pinned);
 			},
 		);
 		// A handshake that fails is the client's affair.
@@ -289,7 +291,7 @@ export class Front implements Closeable {
 	}
 
 	handOverHttp2(socket: Socket, bytes: Buffer, pinned: string | null): void {
-		this.#deps.http2(socket, bytes, pinned);
+		this.#deps.http2.accept(socket, bytes, pinned);
 	}
 
 	isSecure(socket: Socket): boolean {

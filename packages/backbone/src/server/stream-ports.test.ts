@@ -1,6 +1,9 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
+import type { ServerResponse } from "node:http";
+import { type ClientHttp2Session, connect, constants } from "node:http2";
 import { createServer, isIP } from "node:net";
+import { text } from "node:stream/consumers";
 import { freePort, fromPortZero, RawClient, VirtualClock } from "@warren/testkit";
 import { expect, it } from "vitest";
 import { SharedState, TestBackbone } from "../backbone.testing.ts";
@@ -202,4 +205,36 @@ it("a port that a service gives back is free at once, whoever is still connected
 	expect(other.status.state).toBe("online");
 	await using taken = createServer();
 	await once(taken.listen(own, "127.0.0.1"), "listening");
+});
+
+it("an HTTP/2 client on a port that is given back is sent away; what runs on it is answered whole", async () => {
+	await using backbone = await TestBackbone.open();
+	const asked = Promise.withResolvers<ServerResponse>();
+	const { port } = await backbone.http((_request, response) => {
+		response.write("begun, ");
+		asked.resolve(response);
+	});
+	await backbone.agent("web", port);
+	const own = await freePort();
+	const change = (to: number | null) => backbone.api("PATCH", "/admin/api/services/web", { body: { port: to } });
+	expect((await change(own)).status).toBe(200);
+	const [client, elsewhere] = [own, backbone.port].map((each) => connect(`http://127.0.0.1:${each}`)) as [
+		ClientHttp2Session,
+		ClientHttp2Session,
+	];
+	let wasSentAway = false;
+	elsewhere.once("goaway", () => (wasSentAway = true));
+	await once(elsewhere, "remoteSettings");
+	const running = client.request({ ":path": "/", ":authority": "web.mos.test" });
+	const response = await asked.promise;
+	const [away, over] = [once(client, "goaway"), once(client, "close")];
+	expect((await change(null)).status).toBe(200);
+	expect((await away)[0]).toBe(constants.NGHTTP2_NO_ERROR);
+	response.end("and ended");
+	expect(await text(running)).toBe("begun, and ended");
+	await over;
+	// Those of another port stay.
+	await new Promise<void>((resolve) => elsewhere.ping(() => resolve()));
+	expect(wasSentAway).toBe(false);
+	elsewhere.destroy();
 });

@@ -66,9 +66,9 @@ export class Http2Front implements Closeable {
 		for (const exchange of [...this.#running]) if (matches(runningOf(exchange.request))) exchange.cut();
 	}
 
-	/** Says that it will stop; streams finish. */
-	drain(): void {
-		for (const session of this.#sessions) session.drain();
+	/** Says that it will stop; streams finish. @param port of the connections that this is about; all unless told. */
+	drain(port?: number): void {
+		for (const session of this.#sessions) if (port === undefined || session.socket.localPort === port) session.drain();
 	}
 
 	/** Lets streams finish for as long as the front drains, then cuts what is left. */
