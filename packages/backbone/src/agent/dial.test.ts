@@ -1,5 +1,6 @@
 import { createServer, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import type { Writable } from "node:stream";
 import { expect, it, vi } from "vitest";
 import { Dialler, dialLimits, type Transport } from "./dial.ts";
 
@@ -8,23 +9,38 @@ interface Refusal {
 	readonly retryAfter?: string;
 	readonly body?: string;
 	readonly breaksOff?: boolean;
+	/** Instead of a body: more and more of one, or one that is announced and does not come. */
+	readonly endless?: "flows" | "stands";
+}
+
+/** Writes for as long as somebody reads. */
+function flow(to: Writable): void {
+	const more = () => {
+		if (!to.destroyed) to.write(Buffer.alloc(4096, "x"), more);
+	};
+	more();
 }
 
 /** A server that refuses everybody: its head first, its body on its own. */
-async function refusing(transport: Transport, { retryAfter = "1", body = "", breaksOff = false }: Refusal) {
+async function refusing(transport: Transport, { retryAfter = "1", body = "", breaksOff = false, endless }: Refusal) {
 	const server =
 		transport === "http2"
 			? createServer().on("stream", (stream: ServerHttp2Stream) => {
 					stream.on("error", () => {});
 					stream.respond({ ":status": 503, "retry-after": retryAfter });
+					if (endless !== undefined) return endless === "flows" && flow(stream);
 					setImmediate(() => (breaksOff ? stream.write(body, () => stream.close(2)) : stream.end(body)));
 				})
 			: createTcpServer((socket) => {
 					socket.on("error", () => {});
 					socket.once("data", () => {
-						const length = Buffer.byteLength(body) + (breaksOff ? 1 : 0);
+						const length =
+							endless === undefined ? Buffer.byteLength(body) + (breaksOff ? 1 : 0) : Number.MAX_SAFE_INTEGER;
 						const head = `HTTP/1.1 503 Away\r\nConnection: close\r\nContent-Length: ${length}\r\nRetry-After: ${retryAfter}\r\n\r\n`;
-						socket.setNoDelay(true).write(head, () => setImmediate(() => socket.end(body)));
+						socket.setNoDelay(true).write(head, () => {
+							if (endless === undefined) setImmediate(() => socket.end(body));
+							else if (endless === "flows") flow(socket);
+						});
 					});
 				});
 	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -64,11 +80,34 @@ it.each(
 });
 
 it.each(["parked", "shared", "websocket", "http2"] as const)(
-	"a refusal over %s is read no further than one has",
+	"a refusal over %s that goes on and on is read no further than one has",
 	async (transport) => {
-		const { url, close } = await refusing(transport, { body: "x".repeat(8 * 1024 * 1024) });
+		const { url, close } = await refusing(transport, { endless: "flows" });
 		const dialler = new Dialler({ url, tls: {}, transport });
-		expect(await dialler.dial({})).toMatchObject({ ok: false, status: 503, message: "the server answered 503" });
+		// No time passes: its length is what ends it.
+		vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+		const dialled = await dialler.dial({}).finally(() => vi.useRealTimers());
+		expect(dialled).toMatchObject({ ok: false, status: 503, message: "the server answered 503" });
+		dialler.close();
+		close();
+	},
+);
+
+it.each(["parked", "shared", "websocket", "http2"] as const)(
+	"a refusal over %s that stands still is one, after as long as a dial may take",
+	async (transport) => {
+		const { url, close } = await refusing(transport, { endless: "stands" });
+		const dialler = new Dialler({ url, tls: {}, transport });
+		vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+		let settled = false;
+		const dialled = dialler.dial({}).finally(() => (settled = true));
+		// The clock moves by a millisecond a turn of the loop: what was sent is there long before it is over.
+		while (!settled) {
+			await new Promise((resolve) => setImmediate(resolve));
+			vi.advanceTimersByTime(1);
+		}
+		vi.useRealTimers();
+		expect(await dialled).toMatchObject({ ok: false, status: 503, message: "the server answered 503" });
 		dialler.close();
 		close();
 	},

@@ -128,19 +128,21 @@ export class Dialler {
 				resolve(result);
 			};
 			/** A refusal counts as far as it came. */
-			const giveUp = (reason: string) => settle(refusalIn(seen) ?? unreachable(reason));
+			const giveUp = (reason: string) => {
+				const answer = answerIn(seen);
+				if (answer === null) return settle(unreachable(reason));
+				settle(refused(answer.status, fieldIn(answer.head, "retry-after"), answer.rest.toString("utf8")));
+			};
 			const onError = (fault: Error) => giveUp(fault.message);
 			const onClose = () => giveUp("the connection was closed");
 			const onData = (chunk: Buffer) => {
 				seen = Buffer.concat([seen, chunk]);
-				const end = seen.indexOf("\r\n\r\n");
-				if (end === -1) {
+				const answer = answerIn(seen);
+				if (answer === null) {
 					if (seen.length > dialLimits.maxAnswerBytes) settle(unreachable("the answer is not an HTTP answer"));
 					return;
 				}
-				const head = seen.toString("latin1", 0, end + 2);
-				const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1] ?? 0);
-				const rest = seen.subarray(end + 4);
+				const { status, head, rest } = answer;
 				if (status === 101 && head.toLowerCase().includes(`\r\nupgrade: ${protocol}\r\n`)) {
 					const isUdp = head.toLowerCase().includes(`\r\n${serviceKindHeader}: udp\r\n`);
 					settle({ ok: true, channel: socket, serviceKind: isUdp ? "udp" : "tcp" });
@@ -148,8 +150,8 @@ export class Dialler {
 					if (rest.length > 0) socket.unshift(rest);
 					return;
 				}
-				const bodyBytes = Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0);
-				if (rest.length >= Math.min(bodyBytes, dialLimits.maxAnswerBytes)) giveUp("refused");
+				const bodyBytes = Number(fieldIn(head, "content-length") ?? 0);
+				if (!(rest.length < Math.min(bodyBytes, dialLimits.maxAnswerBytes))) giveUp("refused");
 			};
 			const late = setTimeout(() => giveUp(`no answer within ${dialLimits.timeoutMs} ms`), dialLimits.timeoutMs);
 			socket.on("error", onError);
@@ -264,12 +266,15 @@ function refused(status: number, retryAfter: string | undefined, body: string): 
 }
 
 /** Of an HTTP/1.1 answer as far as it came; null = not even its head. */
-function refusalIn(seen: Buffer): Dialled | null {
+function answerIn(seen: Buffer): { status: number; head: string; rest: Buffer } | null {
 	const end = seen.indexOf("\r\n\r\n");
 	if (end === -1) return null;
 	const head = seen.toString("latin1", 0, end + 2);
-	const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1] ?? 0);
-	return refused(status, /\r\nretry-after: *(.*)/i.exec(head)?.[1], seen.toString("utf8", end + 4));
+	return { status: Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1] ?? 0), head, rest: seen.subarray(end + 4) };
+}
+
+function fieldIn(head: string, name: string): string | undefined {
+	return new RegExp(`\r\n${name}: *(.*)`, "i").exec(head)?.[1];
 }
 
 /** Of a refusal, as far as it comes: until it ends, breaks, takes too long, or is more than a refusal has. */
