@@ -43,7 +43,7 @@ it("a name that is given later comes into the certificate, which stays as it is 
 	expect(foreign.conditions).toMatchObject([
 		{
 			code: "name-not-certified",
-			title: "The certificate leaves out Box.example.net: the local CA was made without.",
+			title: "The certificate leaves out Box.example.net: the local CA was made without it.",
 			advice: expect.stringContaining(folder.file("data/backbone-ca")),
 		},
 	]);

@@ -19,7 +19,7 @@ export const certificateExpiring: ConditionKind = {
 export const nameNotCertified: ConditionKind = {
 	code: "name-not-certified",
 	severity: "warning",
-	title: "The certificate leaves out {names}: the local CA was made without.",
+	title: "The certificate leaves out {names}: the local CA was made without it.",
 	advice:
 		"Give a certificate for it with --tls-cert and --tls-key, or call this machine by a name that it had at first.",
 	delayMs: 0,
